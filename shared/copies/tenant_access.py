@@ -1,0 +1,72 @@
+"""The copy of a tenant's status, plan and features that every service but tenants keeps in its own slice."""
+
+from shared.copies.patience import read_until_there
+from shared.declaration import Slice
+from shared.events.envelope import Event
+from shared.events.tenants import TenantCreated
+from shared.storage.items import Item, Key, Reader, Value
+from shared.storage.store import Store
+from shared.storage.transaction import Expression, Transaction
+from shared.tenancy.context import TenantAccess
+
+
+def access_key(owned: Slice, tenant_id: str) -> Key:
+    """Where the copy lies."""
+    return Key(owned.key(tenant_id), "COPY#TENANT")
+
+
+def access_from_item(tenant_id: str, item: Item) -> TenantAccess:
+    """The copy as it was kept."""
+    reader = Reader(item)
+    return TenantAccess(
+        tenant_id=tenant_id,
+        seq=reader.integer("seq"),
+        status=reader.text("status"),
+        plan=reader.text("plan"),
+        enabled_features=reader.texts("enabled_features"),
+    )
+
+
+class TenantAccessCopies:
+    """Reads and keeps the copies of one service."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self, tenant_id: str) -> TenantAccess:
+        """The tenant as this service knows it.
+
+        Raises:
+            DependencyUnavailable: nothing has been heard of it; without its copy nothing is allowed.
+        """
+        key = access_key(self._store.owned, tenant_id)
+        return access_from_item(tenant_id, read_until_there(lambda: self._store.get(key)))
+
+    def keep(self, event: Event[TenantCreated]) -> None:
+        """Write what the event says, unless something newer is there."""
+        write_if_newer(
+            self._store,
+            event.tenant_id,
+            {
+                **access_key(self._store.owned, event.tenant_id).attributes,
+                "seq": event.seq,
+                "status": event.data.status,
+                "plan": event.data.plan,
+                "enabled_features": event.data.limits.enabled_features,
+            },
+        )
+
+
+class _Older(Exception):
+    """What is there is newer or the same."""
+
+
+def write_if_newer(store: Store, tenant_id: str, copy: dict[str, Value]) -> None:
+    """Write a copy over a lower `seq` only, so that the order in which events arrive does not matter."""
+    transaction = Transaction(tenant_id)
+    newer = Expression("attribute_not_exists(PK) OR #seq < :seq", {"seq": copy["seq"]})
+    transaction.put(copy, when=newer, otherwise=lambda _: _Older())
+    try:
+        store.commit(transaction)
+    except _Older:
+        return

@@ -1,0 +1,129 @@
+"""What a service says of itself, once; infra builds from it and the tests hold the READMEs to it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.tenancy.permissions import Feature, Role
+
+
+class Table(StrEnum):
+    """The three tables; the value is the last part of the table's name."""
+
+    TENANTS = "tenants"
+    ENTITIES = "entities"
+    USAGE = "usage"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that carries the table's full name."""
+        return f"{self.name}_TABLE_NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The keys of one table that one service owns.
+
+    Every partition key is `TENANT#<tenant>#<NAME>` or lies under it. The slice that `holds_tenant` also owns
+    the bare key `TENANT#<tenant>`.
+    """
+
+    name: str
+    table: Table
+    holds_tenant: bool = False
+
+    def key(self, tenant_id: str, *parts: str) -> str:
+        """The partition key of `parts` in this slice of this tenant."""
+        return "#".join(("TENANT", tenant_id, self.name, *parts))
+
+    def tenant_key(self, tenant_id: str) -> str:
+        """The bare key of the tenant itself."""
+        if not self.holds_tenant:
+            msg = f"the slice {self.name} does not hold the tenant's own key"
+            raise ValueError(msg)
+        return f"TENANT#{tenant_id}"
+
+    def due_key(self, kind: str) -> str:
+        """The key of this slice's `kind` in the `due` index, sorted there by time."""
+        return f"DUE#{self.name}#{kind}"
+
+
+class Access(StrEnum):
+    """How a function reaches its service's slice."""
+
+    NONE = "none"
+    """It reads no table."""
+    TENANT = "tenant"
+    """Only through the service's data role, assumed with the session tag `tenant_id` of the request."""
+    SLICE = "slice"
+    """The slice of every tenant, by the function's own role: events, schedules and direct invocations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One HTTP route, with what it asks of the caller."""
+
+    method: str
+    path: str
+    """As the gateway writes it: `/v1/tenants/{tenant_id}/runs/{run_id}`."""
+    least: Role | None
+    """The least role that may call it; None: no token is asked for."""
+    feature: Feature | None = None
+    """The feature that a change needs; reading never needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A grant on the artifacts bucket, always below `tenants/<tenant>/`."""
+
+    folder: str
+    """The folder below the tenant's, for example `agents`."""
+    write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function, what wakes it and what it may touch."""
+
+    name: str
+    handler: str
+    """Dotted path of the callable, for example `services.runs.consumer.worker`."""
+    access: Access = Access.SLICE
+    routes: tuple[Route, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    """Event types (`run.queued.v1`); each function that has some gets one rule, one queue and its dead letters."""
+    every_minutes: int | None = None
+    objects: tuple[Objects, ...] = ()
+    invokes: tuple[str, ...] = ()
+    """Names of functions of the same service that it may invoke; their full names arrive as `<NAME>_FUNCTION_NAME`."""
+    secrets: tuple[str, ...] = ()
+    """Secrets it may read, for example `openai/key`."""
+    reads_due: bool = False
+    """It may query the slice's keys in the `due` index."""
+    manages_users: bool = False
+    """It may create and list users in the user pool."""
+    timeout_s: int = 29
+    memory_mb: int = 512
+    batch_size: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the mesh."""
+
+    name: str
+    purpose: str
+    slice: Slice
+    functions: tuple[Function, ...]
+    emits: tuple[str, ...] = ()
+    """Event types that it may put into its outbox."""
+    alarms: tuple[str, ...] = field(default=("dead-letters", "errors"))
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes of all its functions."""
+        return tuple(route for function in self.functions for route in function.routes)
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """All event types that wake one of its functions, sorted."""
+        return tuple(sorted({event for function in self.functions for event in function.subscriptions}))

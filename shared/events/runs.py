@@ -1,0 +1,73 @@
+"""What the runs service says: the life of a run, and what each call to a provider used."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from shared.events.envelope import EventData
+from shared.meters import Meter
+
+
+class RunEvent(EventData):
+    """The owner of these events."""
+
+    OWNER: ClassVar[str] = "runs"
+
+    run_id: str
+
+
+class RunQueued(RunEvent):
+    """The run waits for a worker."""
+
+    TYPE: ClassVar[str] = "run.queued.v1"
+
+
+class RunEnded(RunEvent):
+    """How a run ended; this never changes."""
+
+    agent_id: str
+    version: int
+    project_id: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime
+    attempts: int
+
+
+class RunCompleted(RunEnded):
+    """The run has an answer."""
+
+    TYPE: ClassVar[str] = "run.completed.v1"
+
+
+class RunFailed(RunEnded):
+    """The run ended without an answer."""
+
+    TYPE: ClassVar[str] = "run.failed.v1"
+
+    error_code: str
+
+
+class UsageRecorded(RunEvent):
+    """What one call used, counted by its provider; said once per call, id `<run>:<attempt>:<call>`.
+
+    Its hour is that of `occurred_at`, the call's end.
+    """
+
+    TYPE: ClassVar[str] = "usage.recorded.v1"
+
+    attempt: int
+    call: int
+    request_id: str
+    """Of the POST that made the run."""
+    agent_id: str
+    version: int
+    project_id: str | None = None
+    provider: str
+    model: str
+    meters: dict[Meter, int]
+    cost_nano_usd: int | None = None
+    """The provider's list price; None where it is not known, never 0 for that."""
+    price_version: str | None = None
+    simulated: bool
+    period: str
+    """The month that the call is counted in, `2026-11`."""

@@ -1,0 +1,247 @@
+"""The HTTP application of a service: who may call, then routing and validation, then one shape of answers.
+
+The order matters: a caller that may not be here learns nothing about what a valid request looks like.
+"""
+
+import inspect
+import json
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel
+
+from shared.declaration import Route
+from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLarge
+from shared.http.call import Call, current
+from shared.http.errors import error_answer, from_validation
+from shared.http.request import Request
+from shared.observability import continue_trace, logger, trace_of_invocation
+from shared.storage.credentials import acting_for
+from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.store import Store
+from shared.tenancy.claims import InvalidToken, read_claims
+from shared.tenancy.context import TenantAccess, TenantContext, bind, check_may_change
+from shared.tenancy.permissions import Feature, Role
+from shared.times import utc_now
+
+EXPOSED_HEADERS = "ETag,Location,Retry-After,Idempotent-Replayed,Preference-Applied,X-Request-Id"
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Replay = Callable[[TenantContext, str], Response[Any]]
+"""Renders the answer to a request that was carried out before, from the id of what it made."""
+
+
+class HttpApp:
+    """Routes of one function. Lambda calls the object itself.
+
+    Args:
+        access: reads what the service knows of a tenant; asked before every change.
+        store: where the service keeps its idempotency records.
+    """
+
+    def __init__(
+        self,
+        *,
+        access: Callable[[str], TenantAccess] | None = None,
+        store: Callable[[], Store] | None = None,
+    ) -> None:
+        self.resolver = APIGatewayRestResolver(enable_validation=True)
+        self.resolver.exception_handler(RequestValidationError)(self._raise_validation)
+        self.resolver.not_found(self._raise_not_found)  # pyright: ignore[reportUnknownMemberType]  # untyped there
+        self._access = access
+        self._store = store
+        self.statuses: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._query_names: dict[tuple[str, str], frozenset[str]] = {}
+        self._replays: dict[tuple[str, str], Replay] = {}
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes, as they were registered."""
+        return tuple(self._routes.values())
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        least: Role | None,
+        feature: Feature | None = None,
+        statuses: tuple[int, ...] = (200,),
+        replay: Replay | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: as the gateway writes it, with `{names}`.
+            least: the least role that may call; None for routes without a token.
+            feature: what the tenant must have for a change.
+            statuses: of the answers when all went well, for the OpenAPI document.
+            replay: for a POST that takes an Idempotency-Key.
+        """
+
+        def register(handler: Handler) -> Handler:
+            key = (method, path)
+            self._routes[key] = Route(method, path, least, feature)
+            self.statuses[key] = statuses
+            self._query_names[key] = _query_names(handler)
+            if replay:
+                self._replays[key] = replay
+            rule = path.replace("{", "<").replace("}", ">")
+            self.resolver.route(rule, method, summary=inspect.getdoc(handler))(handler)
+            return handler
+
+        return register
+
+    def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
+        """Answer one request of the gateway."""
+        continue_trace(trace_of_invocation())
+        request = Request.read(event)
+        try:
+            answer = self._answer(event, context, request)
+        except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
+            answer = _error(error, request_id=request.request_id)
+        return _finish(answer, request)
+
+    def _answer(self, event: dict[str, Any], context: Any, request: Request) -> dict[str, Any]:  # noqa: ANN401 — as above
+        route = self._routes.get((request.method, request.resource))
+        if route is None:
+            raise _no_such_route()
+        caller = _bind(request, route)
+        with acting_for(caller.tenant_id) if caller else nullcontext():
+            self._check(request, route, caller)
+            call = Call(
+                request_id=request.request_id,
+                now=utc_now(),
+                path=request.path,
+                caller=caller,
+                if_match=request.headers.get("if-match"),
+                prefer=request.headers.get("prefer"),
+            )
+            token = current.set(replace(call, once=self._once(request, call)))
+            try:
+                return self._resolve(event, context, replay=self._replays.get((route.method, route.path)))
+            finally:
+                current.reset(token)
+
+    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> None:
+        if request.too_large:
+            msg = "The body is over 1 MiB."
+            raise TooLarge(msg)
+        if request.has_odd_path:
+            raise _no_such_route()
+        if caller and route.method != "GET" and self._access:
+            check_may_change(caller, self._access(caller.tenant_id), route.feature)
+        unknown = sorted(request.query_names - self._query_names[(route.method, route.path)])
+        if unknown:
+            msg = "The request is not valid."
+            raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
+        request.check_json()
+
+    def _once(self, request: Request, call: Call) -> Once | None:
+        key = request.headers.get("idempotency-key")
+        if key is None or call.caller is None or (request.method, request.resource) not in self._replays:
+            return None
+        return Once(
+            tenant_id=call.caller.tenant_id,
+            scope=f"{call.caller.principal} {request.method} {request.resource}",
+            key=key,
+            fingerprint=request.fingerprint,
+            now=call.now,
+        )
+
+    def _resolve(self, event: dict[str, Any], context: Any, *, replay: Replay | None) -> dict[str, Any]:  # noqa: ANN401 — as above
+        call = current.get()
+        try:
+            if call.once and self._store:
+                call.once.ensure_new(self._store())
+            return self.resolver.resolve(event, context)
+        except AlreadyDone as done:
+            if replay is None or call.caller is None:
+                raise
+            return _replayed(replay(call.caller, done.resource_id))
+
+    def _raise_validation(self, error: RequestValidationError) -> Response[Any]:
+        raise from_validation(error.errors())
+
+    def _raise_not_found(self, error: Exception) -> Response[Any]:
+        raise _no_such_route() from error
+
+
+def _bind(request: Request, route: Route) -> TenantContext | None:
+    if route.least is None:
+        return None
+    if not request.claims:
+        msg = "Invalid authentication token"
+        raise InvalidToken(msg)
+    claims = read_claims(request.claims)
+    caller = bind(claims, path_tenant=request.path_tenant, least=route.least, request_id=request.request_id)
+    logger.thread_safe_append_keys(tenant_id=caller.tenant_id)
+    return caller
+
+
+def _finish(answer: dict[str, Any], request: Request) -> dict[str, Any]:
+    headers: dict[str, list[str]] = answer.setdefault("multiValueHeaders", {})
+    headers["X-Request-Id"] = [request.request_id]
+    headers |= cors_headers(request.headers.get("origin"))
+    answer["statusCode"] = status = int(answer["statusCode"])
+    logger.info("answered", request_id=request.request_id, method=request.method, route=request.resource, status=status)
+    return answer
+
+
+def cors_headers(origin: str | None) -> dict[str, list[str]]:
+    """What a browser needs to let its page read the answer; nothing for origins that are not listed."""
+    allowed = json.loads(os.environ.get("CORS_ORIGINS", "[]"))
+    if origin is None or origin not in allowed:
+        return {"Vary": ["Origin"]}
+    return {
+        "Access-Control-Allow-Origin": [origin],
+        "Access-Control-Expose-Headers": [EXPOSED_HEADERS],
+        "Vary": ["Origin"],
+    }
+
+
+def _query_names(handler: Callable[..., Any]) -> frozenset[str]:
+    """The names in the query model that a handler declares."""
+    for hint in get_type_hints(handler, include_extras=True).values():
+        if get_origin(hint) is Annotated and any(isinstance(extra, Query) for extra in get_args(hint)[1:]):
+            model: type[BaseModel] = get_args(hint)[0]
+            return frozenset(field.alias or name for name, field in model.model_fields.items())
+    return frozenset()
+
+
+def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
+    if not isinstance(error, AinexusError):
+        logger.error("failed", request_id=request_id, error=type(error).__name__, exc_info=error)
+    status, body, headers = error_answer(error, request_id=request_id)
+    return {
+        "statusCode": status,
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+        "multiValueHeaders": {
+            "Content-Type": ["application/json"],
+            **{name: [value] for name, value in headers.items()},
+        },
+    }
+
+
+def _replayed(response: Response[Any]) -> dict[str, Any]:
+    body = response.body.model_dump_json() if isinstance(response.body, BaseModel) else None
+    headers = {"Content-Type": "application/json", **response.headers, "Idempotent-Replayed": "true"}
+    return {
+        "statusCode": response.status_code,
+        "body": body or "",
+        "isBase64Encoded": False,
+        "multiValueHeaders": {name: value if isinstance(value, list) else [value] for name, value in headers.items()},
+    }
+
+
+def _no_such_route() -> NotFound:
+    return NotFound("There is no such path or method.")

@@ -1,0 +1,16 @@
+"""`ETag` and `If-Match`: the version of a resource is its `seq` in quotes (RFC 9110, 8.8.3 and 13.1.1)."""
+
+from shared.errors import PreconditionFailed
+
+
+def check_if_match(if_match: str | None, seq: int) -> None:
+    """Let a change pass only when the caller has seen this version.
+
+    Raises:
+        PreconditionFailed: the caller named another one.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    if f'"{seq}"' not in {tag.strip() for tag in if_match.split(",")}:
+        msg = "The resource has changed since you read it."
+        raise PreconditionFailed(msg)

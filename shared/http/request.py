@@ -1,0 +1,90 @@
+"""A request as API Gateway hands it over (REST API, Lambda proxy integration), read once.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from shared.errors import Malformed
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_PATH_PART = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the application looks at before the resolver does."""
+
+    method: str
+    resource: str
+    """The route's path with its `{names}`."""
+    path: str
+    request_id: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    query_names: frozenset[str]
+    path_tenant: str | None
+    claims: Mapping[str, Any] | None
+    """Of the authorizer; None when the route asks for no token."""
+    body: str
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> "Request":
+        """The request in this event."""
+        context = cast("dict[str, Any]", event["requestContext"])
+        authorizer = cast("dict[str, Any]", context.get("authorizer") or {})
+        return cls(
+            method=str(event["httpMethod"]),
+            resource=str(event.get("resource") or ""),
+            path=str(event["path"]),
+            request_id=str(context.get("requestId", "")),
+            headers={name.lower(): value for name, value in _texts(event, "headers").items()},
+            query_names=frozenset(_texts(event, "queryStringParameters")),
+            path_tenant=_texts(event, "pathParameters").get("tenant_id"),
+            claims=authorizer.get("claims"),
+            body=str(event.get("body") or ""),
+        )
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the body is over 1 MiB."""
+        return len(self.body) > MAX_BODY_BYTES or len(self.body.encode()) > MAX_BODY_BYTES
+
+    @property
+    def has_odd_path(self) -> bool:
+        """Whether a part of the path is longer than any name that we give."""
+        return any(len(part) > MAX_PATH_PART for part in self.path.split("/"))
+
+    def check_json(self) -> None:
+        """Refuse a body that cannot be read, or not be written again: broken, bottomless, or not Unicode.
+
+        Raises:
+            Malformed: it is one of these.
+        """
+        if not self.body:
+            return
+        try:
+            parsed = json.loads(self.body, parse_constant=_refuse_constant)
+            if "\\ud" in self.body.lower():
+                json.dumps(parsed, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            msg = "The body is not valid JSON."
+            raise Malformed(msg) from error
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request only."""
+        return hashlib.sha256(json.dumps([self.path, self.body]).encode()).hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    """`NaN` and `Infinity`, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
+def _texts(event: Mapping[str, Any], name: str) -> dict[str, str]:
+    return cast("dict[str, str]", event.get(name) or {})

@@ -1,0 +1,58 @@
+"""Direct invocations: what an operator, or another function of the same service, asks a function to do."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import AinexusError
+from shared.http.errors import error_answer, from_validation
+from shared.observability import logger
+
+InputT = TypeVar("InputT", bound=BaseModel)
+Answer = dict[str, Any]
+
+
+class Commands:
+    """The commands of one function, `{"command": "<name>", …input}`. Lambda calls the object itself."""
+
+    def __init__(self) -> None:
+        self._inputs: dict[str, type[BaseModel]] = {}
+        self._handlers: dict[str, Callable[[Any], Answer]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All commands."""
+        return tuple(self._handlers)
+
+    def on(self, name: str, kind: type[InputT]) -> Callable[[Callable[[InputT], Answer]], Callable[[InputT], Answer]]:
+        """Register the function that carries out a command."""
+
+        def register(handler: Callable[[InputT], Answer]) -> Callable[[InputT], Answer]:
+            self._inputs[name] = kind
+            self._handlers[name] = handler
+            return handler
+
+        return register
+
+    def __call__(self, event: dict[str, Any], context: object = None) -> Answer:  # noqa: ARG002 — Lambda passes it
+        """Carry out one command; an error of ours is an answer in the one error shape."""
+        name = str(event.get("command"))
+        try:
+            answer = self._carry_out(name, event)
+        except AinexusError as error:
+            return error_answer(error, request_id="")[1]
+        finally:
+            logger.info("command", command=name)
+        return answer
+
+    def _carry_out(self, name: str, event: dict[str, Any]) -> Answer:
+        handler = self._handlers.get(name)
+        if handler is None:
+            raise from_validation([{"type": "unknown_command", "loc": ("body", "command")}])
+        given = {key: value for key, value in event.items() if key != "command"}
+        try:
+            asked = self._inputs[name].model_validate(given)
+        except ValidationError as error:
+            raise from_validation([dict(entry) for entry in error.errors()]) from error
+        return handler(asked)

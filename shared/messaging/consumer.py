@@ -1,0 +1,138 @@
+"""A queue of events and the functions that handle them.
+
+Each message is handled by itself: one that fails comes again, and after five times lies in the dead letters, while the
+others are done. The only place that decides about retries.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shared.events.envelope import Event, EventData, parse
+from shared.observability import continue_trace, logger
+from shared.storage.inbox import AlreadyHandled, Delivery
+from shared.times import utc_now
+
+DataT = TypeVar("DataT", bound=EventData)
+One = Callable[[Event[DataT], Delivery], None]
+Many = Callable[[Sequence[Event[DataT]]], Mapping[str, Exception]]
+"""Handles events together; says by id which of them failed."""
+
+
+class UnknownEvent(Exception):
+    """A message of a type that nobody here handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message_id: str
+    event: Event[EventData]
+
+
+class EventConsumer:
+    """What one function consumes. Lambda calls the object itself with a batch of its queue.
+
+    Args:
+        name: of the function, with its service's: `runs.worker`; the inbox marks carry it.
+        concurrently: handle the messages of a batch at the same time, for handlers that mostly wait.
+    """
+
+    def __init__(self, name: str, *, concurrently: bool = False) -> None:
+        self.name = name
+        self._concurrently = concurrently
+        self._kinds: dict[str, type[EventData]] = {}
+        self._one: dict[str, One[Any]] = {}
+        self._many: dict[str, Many[Any]] = {}
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The event types that it handles."""
+        return tuple(self._kinds)
+
+    def on(self, *kinds: type[DataT]) -> Callable[[One[DataT]], One[DataT]]:
+        """Register a function that handles one event of these kinds."""
+
+        def register(handler: One[DataT]) -> One[DataT]:
+            for kind in kinds:
+                self._kinds[kind.TYPE] = kind
+                self._one[kind.TYPE] = handler
+            return handler
+
+        return register
+
+    def on_batch(self, kind: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
+        """Register a function that handles all events of this kind in a batch together."""
+
+        def register(handler: Many[DataT]) -> Many[DataT]:
+            self._kinds[kind.TYPE] = kind
+            self._many[kind.TYPE] = handler
+            return handler
+
+        return register
+
+    def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:  # noqa: ARG002 — Lambda passes it
+        """Handle a batch; the answer names the messages that must come again."""
+        failed: dict[str, Exception] = {}
+        messages: list[_Message] = []
+        for record in batch["Records"]:
+            try:
+                messages.append(_Message(record["messageId"], self._parse(record)))
+            except (ValueError, KeyError, TypeError, UnknownEvent) as error:
+                failed[record["messageId"]] = error
+        failed |= self._handle(messages)
+        for message_id, error in failed.items():
+            logger.warning("message failed", message_id=message_id, error=type(error).__name__, exc_info=error)
+        logger.info("consumed", consumer=self.name, messages=len(batch["Records"]), failed=len(failed))
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+    def _parse(self, record: Mapping[str, Any]) -> Event[EventData]:
+        """The event of one SQS record, whose body is an EventBridge event."""
+        detail = json.loads(record["body"])["detail"]
+        kind = self._kinds.get(detail["type"])
+        if kind is None:
+            raise UnknownEvent(detail["type"])
+        return parse(kind, detail)
+
+    def _handle(self, messages: Sequence[_Message]) -> dict[str, Exception]:
+        singles = [message for message in messages if message.event.type in self._one]
+        failed: dict[str, Exception] = {}
+        for message, error in zip(singles, self._handle_singles(singles), strict=True):
+            if error:
+                failed[message.message_id] = error
+        for kind, handler in self._many.items():
+            batch = [message for message in messages if message.event.type == kind]
+            failed |= self._handle_batch(handler, batch)
+        return failed
+
+    def _handle_singles(self, messages: Sequence[_Message]) -> list[Exception | None]:
+        if not self._concurrently or len(messages) < 2:
+            return [self._handle_one(message) for message in messages]
+        with ThreadPoolExecutor(max_workers=len(messages)) as pool:
+            futures = [pool.submit(contextvars.copy_context().run, self._handle_one, message) for message in messages]
+            return [future.result() for future in futures]
+
+    def _handle_one(self, message: _Message) -> Exception | None:
+        event = message.event
+        continue_trace(event.trace_id)
+        try:
+            self._one[event.type](event, Delivery(self.name, event.id, utc_now()))
+        except AlreadyHandled:
+            return None
+        except Exception as error:  # noqa: BLE001 — the edge: one bad message must not take the others with it
+            return error
+        return None
+
+    def _handle_batch(self, handler: Many[Any], messages: Sequence[_Message]) -> dict[str, Exception]:
+        if not messages:
+            return {}
+        continue_trace(messages[0].event.trace_id)
+        try:
+            by_event = handler([message.event for message in messages])
+        except Exception as error:  # noqa: BLE001 — as above
+            return {message.message_id: error for message in messages}
+        return {message.message_id: by_event[message.event.id] for message in messages if message.event.id in by_event}

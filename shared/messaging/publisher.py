@@ -1,0 +1,94 @@
+"""From the outbox to the bus: at least once.
+
+An event stands in the outbox until it is on the bus. The stream brings it within milliseconds; whatever the stream
+loses, the sweep finds. The order does not matter (`seq`), and a second delivery does not either (inbox marks).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.observability import logger
+from shared.storage.items import Item, Key, item_from_wire, key_of
+
+_ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
+_PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalException", "ServiceUnavailable"})
+
+
+class Bus(Protocol):
+    """The call that is made; boto3's EventBridge client has it."""
+
+    def put_events(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
+        """PutEvents."""
+
+
+class Outboxes(Protocol):
+    """The tables that the outbox items lie in."""
+
+    def delete(self, table: str, keys: Sequence[Key]) -> None:
+        """Delete what has been published."""
+
+    def set_aside(self, table: str, item: Item, *, reason: str) -> None:
+        """Put an event that the bus refuses as invalid to the dead letters."""
+
+
+class NotPublished(Exception):
+    """The bus did not take some events; they stay in the outbox and come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Puts outbox items on the bus and deletes those that it took."""
+
+    bus: Bus
+    bus_name: str
+    outboxes: Outboxes
+
+    def publish(self, table: str, items: Sequence[Item]) -> int:
+        """Publish these outbox items of one table; says how many the bus took.
+
+        Raises:
+            NotPublished: some must come again; what was taken is deleted all the same.
+        """
+        taken: list[Key] = []
+        left = 0
+        for some in _in_parts(items, _ENTRIES_AT_ONCE):
+            answer = self.bus.put_events(Entries=[self._entry(item) for item in some])
+            for item, result in zip(some, answer["Entries"], strict=True):
+                code = result.get("ErrorCode")
+                if code in _PASSING:
+                    left += 1
+                    continue
+                if code:
+                    self.outboxes.set_aside(table, item, reason=str(code))
+                taken.append(key_of(item))
+        for some in _in_parts(taken, _DELETES_AT_ONCE):
+            self.outboxes.delete(table, some)
+        logger.info("published", table=table, events=len(taken), left=left)
+        if left:
+            raise NotPublished(left)
+        return len(taken)
+
+    def _entry(self, item: Item) -> dict[str, Any]:
+        return {
+            "EventBusName": self.bus_name,
+            "Source": item["source"],
+            "DetailType": item["type"],
+            "Detail": item["event"],
+        }
+
+
+def inserted_items(batch: Mapping[str, Any]) -> dict[str, list[Item]]:
+    """The new outbox items in a batch of stream records, by the name of their table."""
+    tables: dict[str, list[Item]] = {}
+    for record in batch["Records"]:
+        if record["eventName"] == "INSERT":
+            # arn:aws:dynamodb:<region>:<account>:table/<name>/stream/<label>
+            table = record["eventSourceARN"].split("/")[1]
+            tables.setdefault(table, []).append(item_from_wire(record["dynamodb"]["NewImage"]))
+    return tables
+
+
+def _in_parts(entries: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]

@@ -1,0 +1,44 @@
+"""Logs, traces and the ids that tie them together: one structured line per invocation.
+
+Nothing that a user wrote is ever logged: no prompts, outputs, tokens or keys.
+"""
+
+import os
+from contextvars import ContextVar
+
+from aws_lambda_powertools import Logger
+
+logger = Logger(use_rfc3339=True, utc=True)
+"""The one logger; `POWERTOOLS_SERVICE_NAME` names the service."""
+
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+def current_trace_id() -> str:
+    """The X-Ray root of what is being done now; it travels in the envelope of each event."""
+    return _trace_id.get()
+
+
+def continue_trace(trace_id: str) -> None:
+    """From here on, what is logged and emitted in this context belongs to that trace, and to nothing before it."""
+    _trace_id.set(trace_id)
+    logger.thread_safe_clear_keys()
+    logger.thread_safe_append_keys(trace_id=trace_id)
+
+
+def trace_of_invocation() -> str:
+    """The root id that the Lambda runtime gives for this invocation, or nothing outside of it."""
+    header = os.environ.get("_X_AMZN_TRACE_ID", "")
+    return next((part.removeprefix("Root=") for part in header.split(";") if part.startswith("Root=")), "")
+
+
+def trace_aws_calls() -> None:
+    """A subsegment of the X-Ray trace for each call to AWS, where the runtime has a daemon to send it to."""
+    if "AWS_XRAY_DAEMON_ADDRESS" in os.environ:
+        # Importing the SDK costs a cold start some 100 ms, so only where there is somebody to tell.
+        from aws_lambda_powertools import Tracer
+
+        Tracer(patch_modules=("botocore",))
+
+
+trace_aws_calls()

@@ -1,0 +1,62 @@
+"""The plans: what each allows. -1 is unlimited."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from shared.tenancy.permissions import ALL_FEATURES, Feature
+
+UNLIMITED = -1
+
+
+class Plan(StrEnum):
+    """The plans that a tenant can be on."""
+
+    FREE = "free"
+    PRO = "pro"
+    ENTERPRISE = "enterprise"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan, or a tenant's own limits over it, allow."""
+
+    max_users: int
+    max_projects: int
+    max_requests_per_month: int
+    max_tokens_per_month: int
+    """Input and output together."""
+    max_storage_gb: int
+    enabled_features: tuple[str, ...]
+
+    def to_item(self) -> dict[str, Any]:
+        """The limits as the tenant's item holds them."""
+        return {**asdict(self), "enabled_features": list(self.enabled_features)}
+
+
+LIMITS: dict[Plan, Limits] = {
+    Plan.FREE: Limits(
+        max_users=3,
+        max_projects=3,
+        max_requests_per_month=1_000,
+        max_tokens_per_month=100_000,
+        max_storage_gb=1,
+        enabled_features=(Feature.AGENTS.value,),
+    ),
+    Plan.PRO: Limits(
+        max_users=10,
+        max_projects=50,
+        max_requests_per_month=50_000,
+        max_tokens_per_month=2_000_000,
+        max_storage_gb=10,
+        enabled_features=tuple(feature.value for feature in Feature),
+    ),
+    Plan.ENTERPRISE: Limits(
+        max_users=100,
+        max_projects=UNLIMITED,
+        max_requests_per_month=UNLIMITED,
+        max_tokens_per_month=UNLIMITED,
+        max_storage_gb=100,
+        enabled_features=(ALL_FEATURES,),
+    ),
+}

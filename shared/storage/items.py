@@ -1,0 +1,129 @@
+"""Items as DynamoDB's wire format: text, integers, booleans, null, lists and maps.
+
+Floats are refused: DynamoDB would round them. JSON that users wrote is kept as text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, cast
+
+Value: TypeAlias = "str | int | bool | Sequence[Value] | Mapping[str, Value] | None"
+Item: TypeAlias = Mapping[str, Value]
+Wire: TypeAlias = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """The primary key of an item."""
+
+    pk: str
+    sk: str
+
+    @property
+    def wire(self) -> Wire:
+        """The key as a request names it."""
+        return {"PK": {"S": self.pk}, "SK": {"S": self.sk}}
+
+    @property
+    def attributes(self) -> dict[str, Value]:
+        """The key as part of an item."""
+        return {"PK": self.pk, "SK": self.sk}
+
+
+def key_of(item: Item) -> Key:
+    """The key that this item is stored under."""
+    return Key(str(item["PK"]), str(item["SK"]))
+
+
+def to_wire(value: Value) -> Wire:
+    """One value in the wire format.
+
+    Raises:
+        TypeError: the value cannot be stored exactly.
+    """
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case Mapping():
+            return {"M": item_to_wire(value)}
+        case Sequence():
+            return {"L": [to_wire(entry) for entry in value]}
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # the type checker does not see every caller
+            msg = f"a {type(value).__name__} cannot be stored exactly"
+            raise TypeError(msg)
+
+
+def item_to_wire(item: Mapping[str, Value]) -> Wire:
+    """All attributes of an item in the wire format."""
+    return {name: to_wire(value) for name, value in item.items()}
+
+
+def from_wire(wire: Wire) -> Value:
+    """The value that was written as `wire`."""
+    [(kind, content)] = wire.items()
+    match kind:
+        case "N":
+            return int(content)
+        case "NULL":
+            return None
+        case "M":
+            return item_from_wire(content)
+        case "L":
+            return [from_wire(entry) for entry in content]
+        case _:
+            return cast("Value", content)
+
+
+def item_from_wire(wire: Wire) -> dict[str, Value]:
+    """The item that was written as `wire`."""
+    return {name: from_wire(value) for name, value in wire.items()}
+
+
+class Reader:
+    """Typed access to the attributes of an item that the service itself has written."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+
+    def text(self, name: str) -> str:
+        """A text that is always there."""
+        return str(self._item[name])
+
+    def optional_text(self, name: str) -> str | None:
+        """A text that may be missing."""
+        value = self._item.get(name)
+        return None if value is None else str(value)
+
+    def integer(self, name: str) -> int:
+        """An integer that is always there."""
+        return int(cast("int", self._item[name]))
+
+    def optional_integer(self, name: str) -> int | None:
+        """An integer that may be missing."""
+        value = self._item.get(name)
+        return None if value is None else int(cast("int", value))
+
+    def flag(self, name: str) -> bool:
+        """A boolean; missing is False."""
+        return bool(self._item.get(name))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; missing is empty."""
+        return tuple(str(entry) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
+
+    def map(self, name: str) -> "Reader":
+        """A map that is always there."""
+        return Reader(cast("Item", self._item[name]))
+
+    def maps(self, name: str) -> tuple["Reader", ...]:
+        """A list of maps; missing is empty."""
+        return tuple(Reader(cast("Item", entry)) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
+
+    def integers(self, name: str) -> dict[str, int]:
+        """A map of integers; missing is empty."""
+        entries = cast("Item", self._item.get(name) or {})
+        return {key: int(cast("int", value)) for key, value in entries.items()}

@@ -1,0 +1,247 @@
+"""A service's slice in its table: reads, and the one way to change it."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.declaration import Slice
+from shared.errors import DependencyUnavailable
+from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
+from shared.storage.outbox import outbox_item
+from shared.storage.transaction import Action, Expression, Transaction, arguments_of
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.025, 1.0, 5.0
+_CONDITION_FAILED = "ConditionalCheckFailed"
+_PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_READ_AT_ONCE = 100
+
+
+class DynamoDB(Protocol):
+    """The calls that are made; boto3's client has them."""
+
+    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
+        """GetItem."""
+
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """BatchGetItem."""
+
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Query."""
+
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """UpdateItem."""
+
+    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """TransactWriteItems."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items of a query, and where the next page begins."""
+
+    items: list[dict[str, Value]]
+    resume_after: dict[str, Value] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An action whose condition failed, and the item that was there."""
+
+    action: Action
+    there: Item | None
+
+
+class Store:
+    """One slice of one table.
+
+    Every method raises `DependencyUnavailable` when DynamoDB does not answer or throttles for longer than 5 s.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDB,
+        *,
+        table: str,
+        owned: Slice,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self.owned = owned
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def get(self, key: Key) -> dict[str, Value] | None:
+        """The item as it is now, or None."""
+        answer = self._patiently(
+            lambda: self._client.get_item(TableName=self._table, Key=key.wire, ConsistentRead=True)
+        )
+        return item_from_wire(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, dict[str, Value]]:
+        """Those of these items that exist, as they are now."""
+        found: dict[Key, dict[str, Value]] = {}
+        for start in range(0, len(keys), _READ_AT_ONCE):
+            wanted = [key.wire for key in keys[start : start + _READ_AT_ONCE]]
+            for wire in self._read_all(wanted):
+                item = item_from_wire(wire)
+                found[Key(str(item["PK"]), str(item["SK"]))] = item
+        return found
+
+    def query(
+        self,
+        condition: Expression,
+        *,
+        index: Literal["list", "due"] | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        resume_after: Item | None = None,
+    ) -> Page:
+        """One page of the items under this key condition; consistent unless an index is read."""
+        arguments: Wire = {
+            "TableName": self._table,
+            "ScanIndexForward": not newest_first,
+            "ConsistentRead": index is None,
+            **condition.arguments("KeyConditionExpression"),
+        }
+        if index:
+            arguments["IndexName"] = index
+        if limit:
+            arguments["Limit"] = limit
+        if resume_after:
+            arguments["ExclusiveStartKey"] = item_to_wire(resume_after)
+        answer = self._patiently(lambda: self._client.query(**arguments))
+        last = answer.get("LastEvaluatedKey")
+        return Page([item_from_wire(item) for item in answer["Items"]], item_from_wire(last) if last else None)
+
+    def query_all(self, condition: Expression, *, newest_first: bool = False) -> Iterator[dict[str, Value]]:
+        """All items under this key condition, read page by page."""
+        resume_after: dict[str, Value] | None = None
+        while True:
+            page = self.query(condition, newest_first=newest_first, resume_after=resume_after)
+            yield from page.items
+            resume_after = page.resume_after
+            if resume_after is None:
+                return
+
+    def update(self, key: Key, change: Expression, *, when: Expression) -> Item | None:
+        """Change one item by itself, without events: the hot single items, outside of transactions.
+
+        Returns:
+            The item after the change, or None when the condition did not hold.
+        """
+        arguments = arguments_of({"UpdateExpression": change, "ConditionExpression": when})
+        try:
+            answer = self._patiently(
+                lambda: self._client.update_item(
+                    TableName=self._table, Key=key.wire, ReturnValues="ALL_NEW", **arguments
+                )
+            )
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                return None
+            raise
+        return item_from_wire(answer["Attributes"])
+
+    def commit(self, transaction: Transaction) -> None:
+        """Make the change, with its events, or nothing of it.
+
+        Raises:
+            Exception: the refusal of the first action whose condition failed.
+        """
+        for refused in self.try_commit(transaction):
+            raise refused.action.refusal(refused.there)
+
+    def try_commit(self, transaction: Transaction) -> list[Refused]:
+        """As `commit`, but says which conditions failed; none means that the change was made."""
+        actions = [*transaction.actions, *self._outbox(transaction)]
+        request = [{action.operation: {"TableName": self._table, **action.arguments}} for action in actions]
+        token = str(uuid.uuid4())
+        try:
+            self._patiently(lambda: self._client.transact_write_items(TransactItems=request, ClientRequestToken=token))
+        except ClientError as error:
+            refused = _refused(error, actions)
+            if not refused:
+                raise
+            return refused
+        return []
+
+    def _outbox(self, transaction: Transaction) -> Iterator[Action]:
+        for event in transaction.events:
+            outbox = Transaction(transaction.tenant_id)
+            outbox.put(outbox_item(self.owned, event))
+            yield outbox.actions[0]
+
+    def _read_all(self, wanted: list[Wire]) -> Iterator[Wire]:
+        waits = self._waits()
+        while wanted:
+            request = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+            answer = self._patiently(lambda request=request: self._client.batch_get_item(RequestItems=request))
+            yield from answer["Responses"].get(self._table, ())
+            wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+            if wanted:
+                self._wait(waits)
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 — the answer of the call
+        waits = self._waits()
+        while True:
+            try:
+                return call()
+            except ClientError as error:
+                if not _is_passing(error):
+                    raise
+                self._wait(waits, error)
+            except BotoCoreError as error:
+                msg = "The database does not answer; nothing was changed that is not safe to try again."
+                raise DependencyUnavailable(msg, retry_after_s=1) from error
+
+    def _waits(self) -> Iterator[float]:
+        """Full jitter from 25 ms, doubled up to 1 s, for at most 5 s together."""
+        ceiling, spent = _FIRST_WAIT_S, 0.0
+        while spent < _PATIENCE_S:
+            wait = self._jitter(0, ceiling)
+            yield wait
+            spent += max(wait, _FIRST_WAIT_S)
+            ceiling = min(ceiling * 2, _LONGEST_WAIT_S)
+
+    def _wait(self, waits: Iterator[float], cause: Exception | None = None) -> None:
+        wait = next(waits, None)
+        if wait is None:
+            msg = "The database is busy; try again in a moment."
+            raise DependencyUnavailable(msg, retry_after_s=1) from cause
+        self._sleep(wait)
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _reasons(error: ClientError) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", error.response.get("CancellationReasons", []))
+
+
+def _is_passing(error: ClientError) -> bool:
+    """Whether the same call may succeed in a moment: conflicts and throttling alone, no failed condition."""
+    if _code(error) == "TransactionCanceledException":
+        return all(reason["Code"] in _PASSING for reason in _reasons(error))
+    return _code(error) in {
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+
+
+def _refused(error: ClientError, actions: Sequence[Action]) -> list[Refused]:
+    return [
+        Refused(action, item_from_wire(reason["Item"]) if reason.get("Item") else None)
+        for reason, action in zip(_reasons(error), actions, strict=False)
+        if reason["Code"] == _CONDITION_FAILED
+    ]

@@ -1,0 +1,1 @@
+"""Who asks, for which tenant, and what that lets them do."""
