@@ -1,0 +1,1 @@
+"""The five services: the same files in each, none imports another."""

@@ -1,0 +1,1 @@
+"""Agents: named configurations with immutable versions, one of which is live."""

@@ -1,0 +1,30 @@
+"""All that is not HTTP: what the tenants service says."""
+
+from services.agents import operations, table, wiring
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.events.envelope import Event
+from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantCreated
+from shared.messaging.consumer import EventConsumer
+from shared.storage.inbox import Delivery
+
+consumer = EventConsumer("agents.consumer")
+
+
+@consumer.on(TenantCreated)
+def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+    """What the tenant may do is known from now on."""
+    TenantAccessCopies(wiring.slice_store()).keep(event)
+
+
+@consumer.on(ProjectCreated)
+def keep_project(event: Event[ProjectCreated], _: Delivery) -> None:
+    """Agents can be put into the project."""
+    table.keep_project(wiring.slice_store(), event.tenant_id, event.data.project_id, seq=event.seq, deleted=False)
+
+
+@consumer.on(ProjectDeleted)
+def empty_project(event: Event[ProjectDeleted], delivery: Delivery) -> None:
+    """The project's agents are in no project any more."""
+    operations.empty_project(
+        wiring.slice_store(), event.tenant_id, event.data.project_id, seq=event.seq, now=delivery.received_at
+    )

@@ -1,0 +1,29 @@
+"""What the agents service is made of."""
+
+from services.agents import api, consumer
+from services.agents.table import SLICE
+from shared.declaration import Access, Function, Objects, Service
+from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
+
+SERVICE = Service(
+    name="agents",
+    purpose="Agents: named configurations with immutable versions, one of which is live.",
+    slice=SLICE,
+    functions=(
+        Function(
+            "api",
+            "services.agents.api.handler",
+            access=Access.TENANT,
+            routes=api.app.routes,
+            objects=(Objects("agents", write=True),),
+        ),
+        Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
+    ),
+    emits=(
+        AgentCreated.TYPE,
+        AgentUpdated.TYPE,
+        AgentVersionPublished.TYPE,
+        AgentAliasMoved.TYPE,
+        AgentDeleted.TYPE,
+    ),
+)

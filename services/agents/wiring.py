@@ -1,0 +1,34 @@
+"""The real things, made once per container."""
+
+import os
+from functools import cache
+
+from services.agents import table
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.storage.clients import own_client, tenant_client
+from shared.storage.objects import Documents
+from shared.storage.store import Store
+from shared.tenancy.context import TenantAccess
+
+
+@cache
+def tenant_store() -> Store:
+    """The slice of the tenant that is acted for."""
+    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def slice_store() -> Store:
+    """The slice of every tenant, for what is heard from other services."""
+    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def documents() -> Documents:
+    """The configs of the tenant that is acted for."""
+    return Documents(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def access(tenant_id: str) -> TenantAccess:
+    """The tenant as this service knows it."""
+    return TenantAccessCopies(tenant_store()).read(tenant_id)

@@ -1,0 +1,1 @@
+"""Billing: what a tenant is billed by, and its customer record."""

@@ -1,0 +1,15 @@
+"""What the billing service is made of."""
+
+from services.billing import api, consumer
+from services.billing.table import SLICE
+from shared.declaration import Access, Function, Service
+
+SERVICE = Service(
+    name="billing",
+    purpose="Billing: what a tenant is billed by, and its customer record.",
+    slice=SLICE,
+    functions=(
+        Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
+        Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Metering: every use counted exactly once, in a ledger and in counters by the hour."""

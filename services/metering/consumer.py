@@ -1,0 +1,24 @@
+"""All that is not HTTP: the events of runs and tenants."""
+
+from collections.abc import Mapping, Sequence
+
+from services.metering import operations, wiring
+from shared.events.envelope import Event
+from shared.events.runs import UsageRecorded
+from shared.events.tenants import TenantCreated
+from shared.messaging.consumer import EventConsumer
+from shared.storage.inbox import Delivery
+
+consumer = EventConsumer("metering.consumer")
+
+
+@consumer.on_batch(UsageRecorded)
+def count_usage(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
+    """Usage is in the ledger and in the counters, once."""
+    return operations.count_usage(wiring.slice_store(), events)
+
+
+@consumer.on(TenantCreated)
+def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+    """The copy of the tenant is as new as the event; `seq` makes a second delivery harmless."""
+    wiring.copies().keep(event)

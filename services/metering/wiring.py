@@ -1,0 +1,33 @@
+"""The real things, made once per container."""
+
+import os
+from functools import cache
+
+from services.metering import table
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.storage.clients import own_client, tenant_client
+from shared.storage.store import Store
+from shared.tenancy.context import TenantAccess
+
+
+@cache
+def tenant_store() -> Store:
+    """The slice of the tenant that is acted for."""
+    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def slice_store() -> Store:
+    """The slice of every tenant, for events."""
+    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def copies() -> TenantAccessCopies:
+    """The copies of tenants, to be written."""
+    return TenantAccessCopies(slice_store())
+
+
+def access(tenant_id: str) -> TenantAccess:
+    """What this service knows of the tenant that is acted for."""
+    return TenantAccessCopies(tenant_store()).read(tenant_id)

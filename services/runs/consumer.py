@@ -1,0 +1,99 @@
+"""All that is not HTTP: the queue of runs, the events of other services, direct invocations, the reaper."""
+
+from typing import Any
+
+from services.runs import operations, wiring
+from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.table import agents
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.events.agents import (
+    AgentAliasMoved,
+    AgentCreated,
+    AgentDeleted,
+    AgentState,
+    AgentUpdated,
+    AgentVersionPublished,
+)
+from shared.events.envelope import Event
+from shared.events.runs import RunQueued
+from shared.events.tenants import TenantCreated
+from shared.messaging.consumer import EventConsumer
+from shared.observability import logger
+from shared.storage.credentials import acting_for
+from shared.storage.inbox import Delivery
+from shared.stored import Stored
+from shared.times import utc_now
+
+queue = EventConsumer("runs.worker", concurrently=True)
+events = EventConsumer("runs.consumer")
+
+
+def worker(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
+    """Executes the runs of a batch at the same time, or the one that the api function waits for."""
+    if "Records" in batch:
+        return queue(batch, context)
+    _execute(batch["tenant_id"], batch["run_id"])
+    return {}
+
+
+@queue.on(RunQueued)
+def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
+    """A message whose run is leased or final is done with: only the reaper gives a run back."""
+    _execute(event.tenant_id, event.data.run_id)
+
+
+def _execute(tenant_id: str, run_id: str) -> None:
+    with acting_for(tenant_id):
+        operations.execute_run(
+            wiring.tenant_runs(), wiring.configs(), wiring.models(), tenant_id, run_id, clock=utc_now
+        )
+
+
+def reaper(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Every minute: runs that nobody has leased in time, and those whose lease ran out."""
+    logger.info("reaped", runs=operations.reap(wiring.slice_runs(), now=utc_now()))
+
+
+@events.on(TenantCreated)
+def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+    """The tenant's status, plan and features are known here."""
+    TenantAccessCopies(wiring.slice_store()).keep(event)
+
+
+@events.on(AgentCreated, AgentUpdated, AgentAliasMoved)
+def keep_agent(event: Event[AgentState], delivery: Delivery) -> None:
+    """The agent's live version and project are known here."""
+    said = event.data
+    copy = AgentCopy(
+        agent_id=said.agent_id,
+        seq=event.seq,
+        project_id=said.project_id,
+        live_version=said.live_version,
+        latest_version=said.latest_version,
+        deleted=False,
+        heard_at=delivery.received_at,
+    )
+    agents.keep_agent(wiring.slice_store(), event.tenant_id, copy)
+
+
+@events.on(AgentDeleted)
+def bury_agent(event: Event[AgentDeleted], delivery: Delivery) -> None:
+    """The agent cannot be run any more; the tombstone outlives events that come late."""
+    tombstone = AgentCopy(
+        agent_id=event.data.agent_id,
+        seq=event.seq,
+        project_id=None,
+        live_version=0,
+        latest_version=0,
+        deleted=True,
+        heard_at=delivery.received_at,
+    )
+    agents.keep_agent(wiring.slice_store(), event.tenant_id, tombstone)
+
+
+@events.on(AgentVersionPublished)
+def keep_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
+    """Runs can be pinned to this version."""
+    said = event.data
+    copy = VersionCopy(said.agent_id, said.version, Stored(said.config_key, said.config_sha256))
+    agents.keep_version(wiring.slice_store(), event.tenant_id, copy)

@@ -1,0 +1,1 @@
+"""Runs, attempts and calls, and the rules they keep: pure."""

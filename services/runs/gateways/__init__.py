@@ -1,0 +1,1 @@
+"""The outside systems that this service calls: models, and its own workers."""

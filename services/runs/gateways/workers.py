@@ -1,0 +1,52 @@
+"""This service's own worker function, invoked for a run that somebody waits for."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.observability import logger
+
+
+class Workers(Protocol):
+    """Executes runs."""
+
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
+        """Have the run executed, and wait for it at most so long. It goes on when the wait is over."""
+        ...
+
+
+class LambdaWorkers:
+    """The real function.
+
+    Args:
+        client: makes a Lambda client that waits so many seconds for an answer and never tries again.
+        function: its name.
+    """
+
+    def __init__(self, client: Callable[[int], Any], *, function: str) -> None:
+        self._client = client
+        self._function = function
+
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
+        """See `Workers.execute`. A worker that cannot be reached costs nothing but time: the reaper finds the run."""
+        payload = json.dumps({"tenant_id": tenant_id, "run_id": run_id})
+        try:
+            self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
+        except (BotoCoreError, ClientError) as error:
+            logger.info("the wait is over", run_id=run_id, error=type(error).__name__)
+
+
+@dataclass
+class FakeWorkers:
+    """Executes nothing, or what it is told to."""
+
+    on_execute: Callable[[str, str], None] = lambda _tenant_id, _run_id: None
+    executed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
+        """See `Workers.execute`."""
+        self.executed.append((tenant_id, run_id, wait_s))
+        self.on_execute(tenant_id, run_id)

@@ -1,0 +1,182 @@
+"""Reading and writing runs; every write of an attempt is fenced by its number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.runs.domain.lifecycle import LEASE
+from services.runs.domain.run import Run, Status
+from services.runs.errors import LeaseLost, RunNotFound
+from services.runs.table import SLICE
+from services.runs.table.items import DUE, due_place, list_key, run_from_item, run_key, run_to_item
+from shared.events.envelope import Event
+from shared.events.runs import RunEvent
+from shared.ids import first_at
+from shared.storage.idempotency import Once
+from shared.storage.items import Item, Value, key_of
+from shared.storage.payloads import Payloads
+from shared.storage.store import Store
+from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
+from shared.times import to_text
+
+_SCANNED_AT_MOST = 1_000
+"""Runs that one page looks at when its filter lets few of them pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; None lets all pass."""
+
+    status: Status | None = None
+    agent_id: str | None = None
+    project_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    """Half-open: created before it."""
+
+    def lets_pass(self, run: Run) -> bool:
+        """Whether it shows this run; the times are the query's business."""
+        return (
+            self.status in {None, run.status}
+            and self.agent_id in {None, run.agent_id}
+            and self.project_id in {None, run.project_id}
+        )
+
+
+class RunTable:
+    """The runs of one slice, with their payloads."""
+
+    def __init__(self, store: Store, payloads: Payloads) -> None:
+        self._store = store
+        self._payloads = payloads
+
+    def get(self, tenant_id: str, run_id: str) -> Run:
+        """One run.
+
+        Raises:
+            RunNotFound: this tenant has none with this id.
+        """
+        item = self._store.get(run_key(tenant_id, run_id))
+        if item is None:
+            raise RunNotFound
+        return run_from_item(item, self._payloads)
+
+    def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
+        """A page of runs, newest first, and the place to go on from.
+
+        A filter that lets few runs pass can give a short page that is not the last one.
+        """
+        found: list[Run] = []
+        last_seen: str | None = None
+        for scanned, run in enumerate(self._newest_first(tenant_id, chosen, after=after)):
+            if len(found) == limit or scanned == _SCANNED_AT_MOST:
+                return found, last_seen
+            last_seen = run.run_id
+            if chosen.lets_pass(run):
+                found.append(run)
+        return found, None
+
+    def add(self, run: Run, events: list[Event[RunEvent]], *, once: Once | None) -> None:
+        """Write a new run and say that it is queued, both or neither.
+
+        Raises:
+            AlreadyDone: this request was carried out before.
+        """
+        transaction = Transaction(run.tenant_id)
+        if once:
+            once.remember(transaction, SLICE, resource_id=run.run_id)
+        transaction.put(run_to_item(run, self._payloads), when=ABSENT)
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def take(self, tenant_id: str, run_id: str, *, now: datetime) -> Run | None:
+        """Lease a queued run for its next attempt, and write that its call is about to be sent.
+
+        Returns:
+            The run under its new fencing token, or None when there is nothing to take.
+        """
+        change = Expression(
+            "SET #status = :running, #attempt = #attempt + :one, #seq = #seq + :one, #call_started_at = :now, "
+            "#started_at = if_not_exists(#started_at, :now), #due_at = :due_at, #due_sk = :due_sk",
+            {
+                "running": Status.RUNNING,
+                "one": 1,
+                "now": to_text(now),
+                "due_at": to_text(now + LEASE),
+                "due_sk": due_place(now + LEASE, run_id),
+            },
+        )
+        queued = Expression("#status = :queued", {"queued": Status.QUEUED})
+        item = self._store.update(run_key(tenant_id, run_id), change, when=queued)
+        return run_from_item(item, self._payloads) if item else None
+
+    def extend(self, run: Run, *, now: datetime) -> None:
+        """Keep the lease for longer.
+
+        Raises:
+            LeaseLost: another attempt has the run.
+        """
+        change = Expression(
+            "SET #due_at = :due_at, #due_sk = :due_sk",
+            {"due_at": to_text(now + LEASE), "due_sk": due_place(now + LEASE, run.run_id)},
+        )
+        if self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run)) is None:
+            raise LeaseLost
+
+    def save(self, before: Run, after: Run, events: list[Event[RunEvent]], *, only_if_still_due: bool = False) -> None:
+        """Write what became of a run, if it is still in the state that this was decided in.
+
+        Args:
+            before: as it was read.
+            after: as it is to be.
+            events: that say so.
+            only_if_still_due: for the reaper, which must not take a run whose lease was extended meanwhile.
+
+        Raises:
+            LeaseLost: it is not.
+        """
+        transaction = Transaction(before.tenant_id)
+        fence = _fence(before, and_due=only_if_still_due)
+        transaction.put(run_to_item(after, self._payloads), when=fence, otherwise=refuse_with(LeaseLost()))
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def due(self, *, now: datetime, limit: int = 100) -> Iterator[Run]:
+        """Runs of all tenants that the reaper has to look at, the most overdue first."""
+        until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": DUE, "now": to_text(now)})
+        for entry in self._store.query(until, index="due", limit=limit).items:
+            item = self._store.get(key_of(entry))
+            # The index follows the table with a delay, so the run may have moved on.
+            if item and item.get("due_at") and str(item["due_at"]) <= to_text(now):
+                yield run_from_item(item, self._payloads)
+
+    def _newest_first(self, tenant_id: str, chosen: RunFilter, *, after: str | None) -> Iterator[Run]:
+        end = first_at(chosen.end) if chosen.end else "~"
+        before = min(after, f"run_{end}") if after else f"run_{end}"
+        condition = Expression(
+            "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
+            {
+                "pk": list_key(tenant_id),
+                "start": f"run_{first_at(chosen.start)}" if chosen.start else "run_",
+                "before": before,
+            },
+        )
+        resume_after: Item | None = None
+        while True:
+            page = self._store.query(condition, index="list", newest_first=True, limit=100, resume_after=resume_after)
+            # Both bounds of BETWEEN belong to it; the upper one was seen, or is the end of a half-open range.
+            keys = [key_of(item) for item in page.items if item["list_sk"] != before]
+            items = self._store.get_many(keys)
+            yield from (run_from_item(items[key], self._payloads) for key in keys if key in items)
+            resume_after = page.resume_after
+            if resume_after is None:
+                return
+
+
+def _fence(run: Run, *, and_due: bool = False) -> Expression:
+    """Nobody else has taken or ended the run since."""
+    values: dict[str, Value] = {"status_before": run.status, "attempt_before": run.attempt}
+    text = "#status = :status_before AND #attempt = :attempt_before"
+    if not and_due or run.due_at is None:
+        return Expression(text, values)
+    return Expression(f"{text} AND #due_at = :due_before", {**values, "due_before": to_text(run.due_at)})

@@ -1,0 +1,82 @@
+"""The real things, made once per container."""
+
+import os
+from functools import cache
+from typing import Any
+
+from services.runs.gateways.configs import CachedConfigs
+from services.runs.gateways.models import ProviderModels
+from services.runs.gateways.workers import LambdaWorkers, Workers
+from services.runs.table import SLICE
+from services.runs.table.runs import RunTable
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.storage.clients import own_client, tenant_client
+from shared.storage.objects import Documents
+from shared.storage.payloads import Payloads
+from shared.storage.store import Store
+from shared.tenancy.context import TenantAccess
+
+
+@cache
+def tenant_store() -> Store:
+    """The slice of the tenant that is acted for."""
+    return _store(tenant_client("dynamodb"))
+
+
+@cache
+def slice_store() -> Store:
+    """The slice of every tenant, for events and schedules."""
+    return _store(own_client("dynamodb"))
+
+
+@cache
+def tenant_runs() -> RunTable:
+    """The runs of the tenant that is acted for."""
+    return RunTable(tenant_store(), Payloads(_documents(tenant_client("s3"))))
+
+
+@cache
+def slice_runs() -> RunTable:
+    """The runs of every tenant, for the reaper."""
+    return RunTable(slice_store(), Payloads(_documents(own_client("s3"))))
+
+
+@cache
+def configs() -> CachedConfigs:
+    """The configs of the tenant that is acted for."""
+    return CachedConfigs(_documents(tenant_client("s3")))
+
+
+@cache
+def models() -> ProviderModels:
+    """The providers."""
+    return ProviderModels()
+
+
+@cache
+def workers() -> Workers:
+    """This service's worker function."""
+
+    def client(wait_s: int) -> Any:  # noqa: ANN401 — botocore makes clients from data
+        return own_client("lambda", read_timeout_s=wait_s, attempts=1)
+
+    return LambdaWorkers(client, function=os.environ["WORKER_FUNCTION_NAME"])
+
+
+@cache
+def simulates_without_key() -> bool:
+    """Whether a provider that has no key answers through the simulated one."""
+    return os.environ["PROVIDERS_WITHOUT_KEY"] == "simulate"
+
+
+def access(tenant_id: str) -> TenantAccess:
+    """What this service knows of a tenant."""
+    return TenantAccessCopies(tenant_store()).read(tenant_id)
+
+
+def _store(client: Any) -> Store:  # noqa: ANN401 — botocore makes clients from data
+    return Store(client, table=os.environ[SLICE.table.variable], owned=SLICE)
+
+
+def _documents(client: Any) -> Documents:  # noqa: ANN401 — botocore makes clients from data
+    return Documents(client, bucket=os.environ["ARTIFACTS_BUCKET_NAME"])

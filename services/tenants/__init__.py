@@ -1,0 +1,1 @@
+"""Tenants: the organisations, their limits, users and projects."""

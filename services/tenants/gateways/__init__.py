@@ -1,0 +1,1 @@
+"""The outside systems that this service calls, each with a fake beside it."""

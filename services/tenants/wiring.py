@@ -1,0 +1,33 @@
+"""The real things, made once per container."""
+
+import os
+from functools import cache
+
+from services.tenants import table
+from services.tenants.gateways.identity import CognitoIdentity, Identity
+from shared.storage.clients import own_client, tenant_client
+from shared.storage.store import Store
+from shared.tenancy.context import TenantAccess
+
+
+@cache
+def tenant_store() -> Store:
+    """The slice of the tenant that is acted for."""
+    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def slice_store() -> Store:
+    """The slice of every tenant, for operators' commands."""
+    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+
+
+@cache
+def identity() -> Identity:
+    """The user pool."""
+    return CognitoIdentity(own_client("cognito-idp"), user_pool_id=os.environ["USER_POOL_ID"])
+
+
+def access(tenant_id: str) -> TenantAccess:
+    """This service owns the tenants, so it needs no copy."""
+    return table.get_tenant(tenant_store(), tenant_id).access

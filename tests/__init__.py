@@ -1,0 +1,1 @@
+"""What can fail, asserted; the folders mirror the source."""

@@ -1,0 +1,181 @@
+"""The rules of agents, versions and configs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.agents import domain
+from services.agents.domain import Agent, AgentConfig, Description
+from shared.stored import Stored
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+FIRST, SECOND = Stored("key-1", "hash-1"), Stored("key-2", "hash-2")
+AGENT_ID, PROJECT_ID = "agt_1", "prj_1"
+
+
+def an_agent(project_id: str | None = PROJECT_ID) -> Agent:
+    described = Description("Support", "Answers", project_id)
+    return domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW).agent
+
+
+class TestCreateAgent:
+    def test_its_first_version_is_live(self) -> None:
+        agent = an_agent()
+        assert (agent.live_version, agent.latest_version, agent.live_config, agent.seq) == (1, 1, FIRST, 1)
+
+    def test_says_that_it_exists_and_what_its_version_is(self) -> None:
+        described = Description("Support", None, PROJECT_ID)
+        change = domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW)
+        created, published = change.events
+        assert (created.type, created.id, created.subject, created.seq) == (
+            "agent.created.v1",
+            "agt_1:1:created",
+            "agt_1",
+            1,
+        )
+        assert (published.type, published.id, published.subject, published.seq) == (
+            "agent.version_published.v1",
+            "agt_1:1:published",
+            "agt_1:1",
+            1,
+        )
+        assert published.data.model_dump() == {
+            "agent_id": "agt_1",
+            "version": 1,
+            "config_key": "key-1",
+            "config_sha256": "hash-1",
+        }
+
+    def test_joins_its_project(self) -> None:
+        described = Description("Support", None, PROJECT_ID)
+        change = domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW)
+        assert change.joins_project == PROJECT_ID
+
+
+class TestDescribeAgent:
+    def test_raises_seq_and_keeps_its_versions(self) -> None:
+        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, PROJECT_ID), now=LATER)
+        agent = change.agent
+        assert (agent.name, agent.description, agent.seq, agent.updated_at) == ("Sales", None, 2, LATER)
+        assert (agent.live_version, agent.latest_version, agent.created_at) == (1, 1, NOW)
+        assert [(event.type, event.seq) for event in change.events] == [("agent.updated.v1", 2)]
+
+    def test_joins_no_project_that_it_is_in_already(self) -> None:
+        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, PROJECT_ID), now=LATER)
+        assert change.joins_project is None
+
+    def test_joins_another_project(self) -> None:
+        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, "prj_2"), now=LATER)
+        assert change.joins_project == "prj_2"
+
+
+class TestPublishVersion:
+    def test_gives_the_next_number_and_leaves_the_live_one(self) -> None:
+        agent = an_agent()
+        change = domain.publish_version(
+            "acme", agent, domain.description_of(agent), config=SECOND, live=False, now=LATER
+        )
+        assert change.published == domain.Version(2, SECOND, LATER)
+        assert (change.agent.latest_version, change.agent.live_version, change.agent.live_config) == (2, 1, FIRST)
+        assert [event.type for event in change.events] == ["agent.version_published.v1", "agent.updated.v1"]
+        assert change.events[1].data.model_dump()["latest_version"] == 2
+
+    def test_moves_the_alias_when_it_is_to_be_live(self) -> None:
+        agent = an_agent()
+        change = domain.publish_version(
+            "acme", agent, domain.description_of(agent), config=SECOND, live=True, now=LATER
+        )
+        assert (change.agent.live_version, change.agent.live_config) == (2, SECOND)
+        assert [event.type for event in change.events] == ["agent.version_published.v1", "agent.alias_moved.v1"]
+
+
+class TestMoveAlias:
+    def test_makes_an_older_version_live_again(self) -> None:
+        first = an_agent()
+        newest = domain.publish_version(
+            "acme", first, domain.description_of(first), config=SECOND, live=True, now=NOW
+        ).agent
+        change = domain.move_alias("acme", newest, domain.Version(1, FIRST, NOW), now=LATER)
+        assert (change.agent.live_version, change.agent.live_config, change.agent.latest_version) == (1, FIRST, 2)
+        assert [(event.type, event.seq) for event in change.events] == [("agent.alias_moved.v1", 3)]
+
+
+class TestLeaveProject:
+    def test_keeps_everything_else(self) -> None:
+        change = domain.leave_project("acme", an_agent(), now=LATER)
+        assert (change.agent.project_id, change.agent.name, change.agent.description) == (None, "Support", "Answers")
+        assert change.joins_project is None
+
+
+class TestDeleteAgent:
+    def test_is_newer_than_everything_said_before(self) -> None:
+        deleted = domain.delete_agent("acme", an_agent(), now=LATER)
+        assert (deleted.type, deleted.id, deleted.seq) == ("agent.deleted.v1", "agt_1:deleted", 2)
+
+
+class TestAgentConfig:
+    def test_stores_the_fields_that_were_given(self) -> None:
+        given_fields = {"model": "gpt-4", "temperature": 1, "tools": [{"name": "look_up"}], "timeout_s": 120}
+        assert AgentConfig.model_validate(given_fields).to_document() == given_fields
+
+    def test_null_is_the_same_as_absent(self) -> None:
+        config = AgentConfig.model_validate({"model": "gpt-4", "base_url": None, "tools": None})
+        assert config.to_document() == {"model": "gpt-4"}
+
+    def test_keeps_null_inside_a_schema(self) -> None:
+        schema = {"enum": ["a", None], "default": None}
+        config = AgentConfig.model_validate({"model": "gpt-4", "response_schema": schema})
+        assert config.to_document()["response_schema"] == schema
+
+    @pytest.mark.parametrize(
+        "url", ["https://llm.example", "https://llm.example:8443/v1", "https://[2001:db8::1]/v1?a=b"]
+    )
+    def test_takes_an_https_address_as_it_stands(self, url: str) -> None:
+        assert AgentConfig.model_validate({"model": "m", "base_url": url}).to_document()["base_url"] == url
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("model", ""),
+            ("model", 4),
+            ("provider", "acme"),
+            ("api", "completions"),
+            ("temperature", 2.1),
+            ("temperature", -0.1),
+            ("temperature", float("nan")),
+            ("temperature", "1"),
+            ("max_output_tokens", 0),
+            ("max_output_tokens", 1.5),
+            ("timeout_s", 0),
+            ("timeout_s", 601),
+            ("timeout_s", None),
+            ("response_schema", []),
+            ("response_schema", {"minimum": float("inf")}),
+            ("tools", [{"name": "look up"}]),
+            ("tools", [{"name": "a"}, {"name": "a"}]),
+            ("tools", [{"name": "a", "strict": True}]),
+            ("tools", [{"description": "nameless"}]),
+            ("fallbacks", [""]),
+            ("fallbacks", "gpt-4"),
+            ("base_url", "http://llm.example"),
+            ("base_url", "https://"),
+            ("base_url", "https:///v1"),
+            ("base_url", "https:llm.example"),
+            ("base_url", "https://user:secret@llm.example"),
+            ("base_url", "https://llm.example:99999"),
+            ("base_url", "https://llm example"),
+            ("base_url", " https://llm.example"),
+            ("top_p", 1),
+        ],
+    )
+    def test_refuses(self, field: str, value: Any) -> None:  # noqa: ANN401 — whatever a caller may send
+        with pytest.raises(ValidationError) as refused:
+            AgentConfig.model_validate({"model": "gpt-4", field: value})
+        assert refused.value.errors()[0]["loc"][0] == field
+
+    def test_needs_a_model(self) -> None:
+        with pytest.raises(ValidationError, match="model"):
+            AgentConfig.model_validate({})

@@ -1,0 +1,73 @@
+"""What the tests of this service work on: its slice and the bucket under moto, with one agent known."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import pytest
+
+from services.runs import wiring
+from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.table import agents
+from services.runs.table.runs import RunTable
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.events.envelope import happened
+from shared.events.tenants import LimitsState, TenantCreated
+from shared.plans import LIMITS, Plan
+from shared.storage.clients import own_client
+from shared.storage.objects import Documents
+from shared.storage.store import Store
+from shared.stored import Stored
+from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.tables import BUCKET, REGION, tables
+
+CONFIG = {"model": "gpt-4", "system_prompt": "Be kind."}
+
+
+@dataclass(frozen=True)
+class World:
+    """The service's own view of the world."""
+
+    store: Store
+    runs: RunTable
+    documents: Documents
+    config: Stored
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
+    """A tenant and an agent with one version, as their events have told of them."""
+    monkeypatch.setenv("PROVIDERS_WITHOUT_KEY", "simulate")
+    monkeypatch.setenv("WORKER_FUNCTION_NAME", "ainexus-test-runs-worker")
+    caches = (
+        wiring.tenant_store,
+        wiring.slice_store,
+        wiring.tenant_runs,
+        wiring.slice_runs,
+        wiring.configs,
+        wiring.models,
+        wiring.workers,
+        wiring.simulates_without_key,
+    )
+    with tables(caches):
+        s3 = own_client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        documents = Documents(s3, bucket=BUCKET)
+        config = documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", CONFIG)
+        store = wiring.slice_store()
+        know_tenant(store)
+        know_agent(store, config)
+        yield World(store, wiring.slice_runs(), documents, config)
+
+
+def know_tenant(store: Store, tenant_id: str = TENANT) -> None:
+    """Let the service have heard of a tenant."""
+    data = TenantCreated(plan=Plan.PRO, status="active", limits=LimitsState.model_validate(LIMITS[Plan.PRO].to_item()))
+    TenantAccessCopies(store).keep(
+        happened(data, event_id="created", tenant_id=tenant_id, subject=tenant_id, seq=1, at=NOW)
+    )
+
+
+def know_agent(store: Store, config: Stored, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:
+    """Let the service have heard of an agent with one version."""
+    agents.keep_agent(store, TENANT, AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, heard_at=NOW))
+    agents.keep_version(store, TENANT, VersionCopy(agent_id, 1, config))

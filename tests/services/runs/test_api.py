@@ -1,0 +1,183 @@
+"""Runs over HTTP."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.runs import operations
+from services.runs.api import app, waits
+from services.runs.gateways.models import ProviderModels
+from shared.ids import new_id
+from shared.tenancy.permissions import Role
+from shared.times import utc_now
+from tests.gateway import claims, request
+from tests.services.runs.conftest import World
+from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+
+RUNS = "/v1/tenants/{tenant_id}/runs"
+RUN = f"{RUNS}/{{run_id}}"
+BODY = {"agent_id": AGENT_ID, "inputs": {"message": "Hello"}}
+
+
+class Reply:
+    """An answer, its body read."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.status: int = answer["statusCode"]
+        self.body: dict[str, Any] = json.loads(answer["body"]) if answer["body"] else {}
+        self.headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+
+
+def _post(body: object = BODY, *, tenant_id: str = TENANT, role: Role = Role.DEVELOPER, **headers: str) -> Reply:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    said = claims(role=role)
+    path = {"tenant_id": tenant_id}
+    return Reply(app(request("POST", RUNS, path_parameters=path, claims=said, body=body, headers=sent)))
+
+
+def _get(run_id: str, *, tenant_id: str = TENANT) -> Reply:
+    path = {"tenant_id": tenant_id, "run_id": run_id}
+    return Reply(app(request("GET", RUN, path_parameters=path, claims=claims(role=Role.OBSERVER))))
+
+
+def _list(**query: str) -> Reply:
+    asked = {name.rstrip("_"): value for name, value in query.items()}
+    return Reply(app(request("GET", RUNS, path_parameters={"tenant_id": TENANT}, claims=claims(), query=asked)))
+
+
+def _execute(world: World, run_id: str) -> None:
+    operations.execute_run(world.runs, world.documents, ProviderModels(), TENANT, run_id, clock=utc_now)
+
+
+@pytest.mark.usefixtures("world")
+class TestCreateRun:
+    def test_answers_202_with_the_queued_run_and_where_it_is(self) -> None:
+        reply = _post()
+        run = reply.body["run"]
+        assert (reply.status, run["status"], run["version"]) == (202, "queued", 1)
+        assert reply.headers["Location"] == f"/v1/tenants/demo-org/runs/{run['run_id']}"
+        assert _get(run["run_id"]).body["run"] == run
+
+    def test_answers_202_when_the_wait_ends_first(self) -> None:
+        reply = _post(Prefer="wait=3")
+        assert (reply.status, reply.headers["Preference-Applied"]) == (202, "wait=3")
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"surprise": 1}, "surprise"),
+            ({"inputs": {}}, "inputs"),
+            ({"inputs": {"message": "a", "messages": [{"role": "user", "content": "b"}]}}, "inputs"),
+            ({"inputs": {"messages": [{"role": "assistant", "content": "b"}]}}, "inputs"),
+            ({"inputs": {"message": 7}}, "inputs.message"),
+            ({"version": 0}, "version"),
+            ({"agent_id": "agt_1"}, "agent_id"),
+            ({"max_output_tokens": "many"}, "max_output_tokens"),
+            ({"metadata": {"team": 7}}, "metadata.team"),
+        ],
+    )
+    def test_refuses_what_the_schema_does_not_allow(self, change: dict[str, object], field: str) -> None:
+        reply = _post({**BODY, **change})
+        assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
+        assert [detail["field"] for detail in reply.body["details"]] == [field]
+
+    def test_refuses_an_agent_that_does_not_exist(self) -> None:
+        reply = _post({**BODY, "agent_id": new_id("agt", NOW)})
+        assert (reply.status, reply.body["error"]) == (404, "NotFound")
+
+    def test_refuses_an_analyst(self) -> None:
+        assert _post(role=Role.ANALYST).status == 403
+
+    def test_refuses_another_tenants_path_whether_that_exists_or_not(self) -> None:
+        assert _post(tenant_id="demo-org2").body["error"] == "Forbidden"
+
+    def test_carries_out_a_request_with_a_key_once(self, world: World) -> None:
+        first = _post(Idempotency_Key="abc")
+        run_id = first.body["run"]["run_id"]
+        again = _post(Idempotency_Key="abc")
+        assert (again.status, again.headers["Idempotent-Replayed"]) == (202, "true")
+        assert again.body["run"]["run_id"] == run_id
+        _execute(world, run_id)
+        final = _post(Idempotency_Key="abc")
+        assert (final.status, final.body["run"]["status"]) == (201, "completed")
+
+    def test_refuses_another_body_under_the_same_key(self) -> None:
+        _post(Idempotency_Key="abc")
+        reply = _post({**BODY, "version": 1}, Idempotency_Key="abc")
+        assert (reply.status, reply.body["error"]) == (422, "IdempotencyKeyReused")
+
+
+@pytest.mark.usefixtures("world")
+class TestGetRun:
+    def test_shows_the_answer_the_usage_and_every_call(self, world: World) -> None:
+        run_id = _post().body["run"]["run_id"]
+        _execute(world, run_id)
+        run = _get(run_id).body["run"]
+        assert run["output"] == {"message": "This is a simulated answer. You said: Hello"}
+        assert run["simulated"] is True
+        assert run["usage"]["tokens_out"] == 8
+        [attempt] = run["attempts"]
+        assert (attempt["outcome"], attempt["usage_certain"]) == ("completed", True)
+        [call] = attempt["calls"]
+        assert (call["provider"], call["model"], call["status"]) == ("simulated", "gpt-4", "completed")
+
+    def test_knows_no_run_with_another_id(self) -> None:
+        assert _get(new_id("run", NOW)).status == 404
+
+    def test_refuses_another_tenants_path(self) -> None:
+        assert _get(new_id("run", NOW), tenant_id="enterprise-test").status == 403
+
+
+@pytest.mark.usefixtures("world")
+class TestListRuns:
+    def test_pages_through_all_runs(self) -> None:
+        made = [_post().body["run"]["run_id"] for _ in range(3)]
+        first = _list(limit="2")
+        assert first.body["pagination"]["hasMore"] is True
+        rest = _list(limit="2", next_token=first.body["pagination"]["nextToken"])
+        assert rest.body["pagination"] == {"nextToken": None, "hasMore": False}
+        assert sorted(run["run_id"] for run in (*first.body["runs"], *rest.body["runs"])) == sorted(made)
+
+    def test_refuses_a_token_of_another_filter(self) -> None:
+        for _ in range(2):
+            _post()
+        token = _list(limit="1").body["pagination"]["nextToken"]
+        reply = _list(limit="1", status="queued", next_token=token)
+        assert (reply.status, reply.body["error"]) == (400, "BadRequest")
+
+    def test_filters(self) -> None:
+        _post()
+        tomorrow = (utc_now() + timedelta(days=1)).isoformat()
+        assert len(_list(status="queued", to=tomorrow).body["runs"]) == 1
+        assert _list(status="completed").body["runs"] == []
+        assert _list(from_=tomorrow).body["runs"] == []
+
+    @pytest.mark.parametrize(
+        "query", [{"limit": "0"}, {"limit": "101"}, {"status": "gone"}, {"from": "yesterday"}, {"color": "red"}]
+    )
+    def test_refuses_what_it_does_not_know(self, query: dict[str, str]) -> None:
+        reply = _list(**query)
+        assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
+
+    def test_refuses_an_empty_range(self) -> None:
+        reply = _list(from_="2026-11-22T00:00:00Z", to="2026-11-22T00:00:00Z")
+        assert reply.status == 422
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, None),
+        ("respond-async", None),
+        ("wait=10", 10),
+        ("respond-async, wait=10", 10),
+        ('wait="7"', 7),
+        ("wait=99", 25),
+        ("wait=0", None),
+        ("wait=soon", None),
+    ],
+)
+def test_waits_as_long_as_it_is_asked_to(prefer: str | None, seconds: int | None) -> None:
+    assert waits(prefer) == seconds

@@ -1,0 +1,130 @@
+"""What reaches this service without HTTP."""
+
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from services.runs import consumer, operations
+from services.runs.domain.run import Status
+from services.runs.table import agents
+from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentVersionPublished
+from shared.events.envelope import Event, EventData, happened
+from shared.events.runs import RunQueued
+from shared.ids import new_id
+from tests.messages import batch
+from tests.services.runs.conftest import CONFIG, World, know_tenant
+from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+
+AGENT = new_id("agt", NOW)
+
+
+def _said(data: EventData, *, seq: int = 1, tenant_id: str = TENANT) -> Event[Any]:
+    return happened(
+        data, event_id=f"{data.TYPE}:{seq}", tenant_id=tenant_id, subject="it", seq=seq, at=datetime.now(UTC)
+    )
+
+
+def _state(live: int, latest: int) -> dict[str, Any]:
+    return {"agent_id": AGENT, "live_version": live, "latest_version": latest}
+
+
+class TestAgentEvents:
+    def test_end_in_the_same_state_in_any_order(self, world: World) -> None:
+        said = [
+            _said(AgentCreated(**_state(1, 1)), seq=1),
+            _said(AgentAliasMoved(**_state(2, 2)), seq=2),
+            _said(AgentDeleted(agent_id=AGENT), seq=3),
+        ]
+        for place, order in enumerate(permutations(said)):
+            tenant_id = f"tenant-{place}"
+            moved = [event.model_copy(update={"tenant_id": tenant_id}) for event in order]
+            assert consumer.events(batch(*moved)) == {"batchItemFailures": []}
+            known = agents.find_agent(world.store, tenant_id, AGENT)
+            assert known is not None
+            assert known.deleted
+
+    def test_ignore_a_field_that_is_not_known_here(self, world: World) -> None:
+        consumer.events(batch(_said(AgentCreated(**_state(1, 1))), extra={"colour": "red"}))
+        assert agents.find_agent(world.store, TENANT, AGENT) is not None
+
+    def test_let_a_version_be_run(self, world: World) -> None:
+        said = AgentVersionPublished(
+            agent_id=AGENT, version=7, config_key=world.config.key, config_sha256=world.config.sha256
+        )
+        consumer.events(batch(_said(said)))
+        known = agents.find_version(world.store, TENANT, AGENT, 7)
+        assert known is not None
+        assert known.config == world.config
+
+
+class TestConsumer:
+    @pytest.mark.usefixtures("world")
+    def test_lets_one_bad_message_come_again_and_handles_the_others(self, world: World) -> None:
+        messages = batch(_said(AgentCreated(**_state(1, 1))), _said(AgentDeleted(agent_id=AGENT_ID), seq=9))
+        messages["Records"][0]["body"] = "{"
+        assert consumer.events(messages) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+        known = agents.find_agent(world.store, TENANT, AGENT_ID)
+        assert known is not None
+        assert known.deleted
+
+
+def _submit(world: World, tenant_id: str = TENANT) -> str:
+    asked = operations.NewRun(
+        run_id=new_id("run", NOW),
+        agent_id=AGENT_ID,
+        version=None,
+        inputs={"message": f"I am of {tenant_id}"},
+        metadata={},
+        max_output_tokens=None,
+        request_id="request",
+        waited=False,
+    )
+    return operations.submit_run(
+        world.store, world.runs, world.documents, tenant_id, asked, simulate_without_key=True, now=NOW
+    ).run_id
+
+
+def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
+    return happened(
+        RunQueued(run_id=run_id), event_id=f"{run_id}:queued:1", tenant_id=tenant_id, subject=run_id, seq=1, at=NOW
+    )
+
+
+class TestWorker:
+    def test_executes_a_batch_of_two_tenants_at_once(self, world: World) -> None:
+        other = "enterprise-test"
+        know_tenant(world.store, other)
+        config = world.documents.write(other, f"agents/{AGENT_ID}/versions/1.json", CONFIG)
+        for event in (
+            AgentCreated(agent_id=AGENT_ID, live_version=1, latest_version=1),
+            AgentVersionPublished(agent_id=AGENT_ID, version=1, config_key=config.key, config_sha256=config.sha256),
+        ):
+            consumer.events(batch(_said(event, tenant_id=other)))
+        runs = [(tenant_id, _submit(world, tenant_id)) for tenant_id in (TENANT, other) for _ in range(2)]
+        answer = consumer.worker(batch(*(_queued(run_id, tenant_id) for tenant_id, run_id in runs)))
+        assert answer == {"batchItemFailures": []}
+        for tenant_id, run_id in runs:
+            run = world.runs.get(tenant_id, run_id)
+            assert run.output == {"message": f"This is a simulated answer. You said: I am of {tenant_id}"}
+
+    def test_acknowledges_a_run_that_is_done(self, world: World) -> None:
+        run_id = _submit(world)
+        consumer.worker(batch(_queued(run_id)))
+        done = world.runs.get(TENANT, run_id)
+        assert consumer.worker(batch(_queued(run_id))) == {"batchItemFailures": []}
+        assert world.runs.get(TENANT, run_id) == done
+
+    def test_executes_the_run_that_it_is_invoked_with(self, world: World) -> None:
+        run_id = _submit(world)
+        consumer.worker({"tenant_id": TENANT, "run_id": run_id})
+        assert world.runs.get(TENANT, run_id).status is Status.COMPLETED
+
+
+class TestReaper:
+    def test_gives_back_what_is_due(self, world: World) -> None:
+        run_id = _submit(world)
+        world.runs.take(TENANT, run_id, now=NOW)
+        consumer.reaper({})
+        assert world.runs.get(TENANT, run_id).status is Status.QUEUED

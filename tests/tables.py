@@ -1,0 +1,79 @@
+"""The tables under moto, with the environment in which the services' wiring finds them."""
+
+import os
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from functools import _lru_cache_wrapper  # pyright: ignore[reportPrivateUsage]  # what `cache` returns has no public name
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from types_boto3_dynamodb import DynamoDBClient
+
+from shared.declaration import Slice, Table
+from shared.storage import clients
+from shared.storage.store import Store
+
+REGION = "us-east-2"
+BUCKET = "ainexus-test-artifacts"
+_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    # The account is moto's own: in another one the assumed role would find no tables.
+    "DATA_ROLE_ARN": "arn:aws:iam::123456789012:role/data",
+    "ARTIFACTS_BUCKET_NAME": BUCKET,
+    "CORS_ORIGINS": '["http://localhost:3000"]',
+    **{table.variable: f"ainexus-test-{table}" for table in Table},
+}
+
+
+def make_table(client: DynamoDBClient, name: str) -> None:
+    """A table with the keys and the two indexes that all tables have."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("PK", "SK", "list_pk", "list_sk", "due_pk", "due_sk")
+        ],
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": f"{index}_pk", "KeyType": "HASH"},
+                    {"AttributeName": f"{index}_sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for index in ("list", "due")
+        ],
+    )
+
+
+@contextmanager
+def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[DynamoDBClient]:
+    """The three tables, and the variables that name them.
+
+    Args:
+        caches: a wiring's, which must not outlive the tables.
+    """
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        for name, value in _VARIABLES.items():
+            environment.setenv(name, value)
+        client = boto3.client("dynamodb", region_name=REGION)  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
+        for table in Table:
+            make_table(client, os.environ[table.variable])
+        for cached in (*caches, clients.own_client, clients.tenant_client):
+            cached.cache_clear()
+        yield client
+
+
+@contextmanager
+def store(owned: Slice) -> Generator[Store]:
+    """One slice of every tenant, in a fresh table."""
+    with tables() as client:
+        yield Store(client, table=os.environ[owned.table.variable], owned=owned)
