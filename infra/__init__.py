@@ -1,0 +1,1 @@
+"""The mesh on AWS, and on one machine: the same stacks."""

@@ -1,0 +1,50 @@
+"""The CDK application: `python -m infra.app`, with the context `environment`, `account` and `region`."""
+
+from collections.abc import Sequence
+
+from aws_cdk import App, Environment, Tags
+
+from infra.bundle.asset import Bundles
+from infra.core.document import openapi_json
+from infra.core.stack import CoreStack
+from infra.edge.stack import EdgeStack
+from infra.mesh import Mesh
+from infra.monitoring.stack import MonitoringStack
+from infra.names import PRODUCT, REGION, Names
+from infra.profile import PROFILES, Profile
+from infra.service.stack import ServiceStack
+from infra.services import SERVICES
+from shared.declaration import Service
+
+
+def build(app: App, profile: Profile, services: Sequence[Service], *, openapi: bytes) -> None:
+    """All stacks of one environment, in the application's account and region."""
+    account = str(app.node.get_context("account"))
+    region = str(app.node.try_get_context("region") or REGION)
+    bundles = Bundles(target=profile.target, with_packages=app.node.try_get_context("bundle") != "source")
+    mesh = Mesh(Names(profile.environment, account, region), profile, tuple(services), bundles, openapi)
+    options = {"env": Environment(account=account, region=region), "termination_protection": profile.retain}
+    core = CoreStack(app, mesh, **options)
+    edge = EdgeStack(app, mesh, core=core, **options)
+    monitoring = MonitoringStack(app, mesh, **options)
+    for service in mesh.services:
+        stack = ServiceStack(app, mesh, service, core=core, **options)
+        stack.add_stack_dependency(core)
+        for last in (edge, monitoring):
+            last.add_stack_dependency(stack)
+    edge.add_stack_dependency(core)
+    monitoring.add_stack_dependency(core)
+    Tags.of(app).add("product", PRODUCT)
+    Tags.of(app).add("environment", profile.environment)
+    bundles.prune()
+
+
+def main() -> None:
+    """Build the application that the context asks for."""
+    app = App(analytics_reporting=False)
+    build(app, PROFILES[str(app.node.get_context("environment"))], SERVICES, openapi=openapi_json(SERVICES))
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The REST API: its authorizer, its own answers, and the paths that all services share."""
+
+from aws_cdk import Size, Tags
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.core.refusals import REFUSALS
+from infra.function import pascal
+from infra.mesh import Mesh
+from infra.route import SKELETON, Paths, preflight
+from shared.http.app import EXPOSED_HEADERS
+
+
+class Gateway(Construct):
+    """The API without a deployment: that is the edge's, when all routes are there."""
+
+    def __init__(self, scope: Construct, mesh: Mesh, *, pool: cognito.UserPool) -> None:
+        super().__init__(scope, "Gateway")
+        self.api = apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=mesh.names.api,
+            deploy=False,
+            cloud_watch_role=True,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            min_compression_size=Size.bytes(1024),
+        )
+        if mesh.profile.api_id:
+            only_api = ["AWS::ApiGateway::RestApi"]
+            Tags.of(self.api).add("ms-custom-id", mesh.profile.api_id, include_resource_types=only_api)
+        self.authorizer = apigateway.CognitoUserPoolsAuthorizer(
+            self, "Authorizer", cognito_user_pools=[pool], authorizer_name=mesh.names.user_pool
+        )
+        self.paths = Paths({"": self.api.root}, cors=preflight(mesh.profile))
+        self.skeleton = {path: self.paths.at(path).resource_id for path in SKELETON}
+        self._answer_in_one_shape()
+
+    def _answer_in_one_shape(self) -> None:
+        headers = {
+            # A refusal holds nothing of anybody, so every page may read it.
+            "Access-Control-Allow-Origin": "'*'",
+            "Access-Control-Expose-Headers": f"'{EXPOSED_HEADERS}'",
+        }
+        for refusal in REFUSALS:
+            default = refusal.kind.startswith("DEFAULT_4")
+            self.api.add_gateway_response(
+                pascal(refusal.kind.lower()),
+                type=apigateway.ResponseType.of(refusal.kind),
+                status_code=None if default else str(refusal.status),
+                response_headers=headers,
+                templates={"application/json": refusal.template},
+            )

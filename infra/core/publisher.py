@@ -1,0 +1,74 @@
+"""Core's publisher: woken by the streams of the three tables, and every minute for what they have lost."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from shared.messaging.publisher import Publisher, inserted_items
+from shared.observability import logger
+from shared.storage.clients import own_client
+from shared.storage.items import Item, Key, Wire, item_from_wire, key_of
+from shared.times import to_text, utc_now
+
+
+def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Publish what a stream brings, or sweep the outboxes when a schedule asks for it.
+
+    Raises:
+        NotPublished: the bus did not take all; the stream brings the whole batch again.
+    """
+    if "Records" in event:
+        for table, items in inserted_items(event).items():
+            _publisher().publish(table, items)
+        return
+    _sweep()
+
+
+def _sweep() -> None:
+    """Publish what has stood in an outbox for longer than a stream takes."""
+    now = to_text(utc_now())
+    published = 0
+    for owned, table in json.loads(os.environ["OUTBOXES"]).items():
+        keys = list(_due_keys(table, owned=owned, now=now))
+        published += _publisher().publish(table, list(_items(table, keys)))
+    logger.info("swept", events=published)
+
+
+def _due_keys(table: str, *, owned: str, now: str) -> Iterator[Key]:
+    answer = own_client("dynamodb").query(
+        TableName=table,
+        IndexName="due",
+        KeyConditionExpression="due_pk = :pk AND due_sk <= :now",
+        ExpressionAttributeValues={":pk": {"S": f"DUE#{owned}#OUTBOX"}, ":now": {"S": now}},
+        Limit=500,
+    )
+    return (key_of(item_from_wire(item)) for item in answer["Items"])
+
+
+def _items(table: str, keys: Sequence[Key]) -> Iterator[Item]:
+    """The outbox items themselves; one that was published meanwhile is gone."""
+    for key in keys:
+        answer = own_client("dynamodb").get_item(TableName=table, Key=key.wire, ConsistentRead=True)
+        if "Item" in answer:
+            yield item_from_wire(answer["Item"])
+
+
+class _Outboxes:
+    """The outbox items of the three tables: this function may delete them, and nothing else."""
+
+    def delete(self, table: str, keys: Sequence[Key]) -> None:
+        """Delete what has been published; a key that DynamoDB leaves over is swept and published again."""
+        requests: list[Wire] = [{"DeleteRequest": {"Key": key.wire}} for key in keys]
+        own_client("dynamodb").batch_write_item(RequestItems={table: requests})
+
+    def set_aside(self, table: str, item: Item, *, reason: str) -> None:
+        """Put an event that the bus refuses to the dead letters."""
+        body = {"table": table, "reason": reason, "detail": json.loads(str(item["event"]))}
+        own_client("sqs").send_message(QueueUrl=os.environ["DEAD_LETTERS_URL"], MessageBody=json.dumps(body))
+
+
+@cache
+def _publisher() -> Publisher:
+    return Publisher(bus=own_client("events"), bus_name=os.environ["EVENT_BUS_NAME"], outboxes=_Outboxes())

@@ -1,0 +1,1 @@
+"""The API's deployment, made when all routes are there."""

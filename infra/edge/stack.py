@@ -1,0 +1,58 @@
+"""AILabEdge: the deployment and the stage of the API; the last stack of every deploy."""
+
+import json
+
+from aws_cdk import Stack
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from infra.core.stack import CoreStack
+from infra.edge.fingerprint import fingerprint
+from infra.mesh import Mesh
+
+_LOGGED = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "ip": "$context.identity.sourceIp",
+    "method": "$context.httpMethod",
+    "path": "$context.path",
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "size": "$context.responseLength",
+    "latency_ms": "$context.responseLatency",
+    "integration_ms": "$context.integrationLatency",
+    "error": "$context.error.responseType",
+    "user": "$context.authorizer.claims.sub",
+}
+
+
+class EdgeStack(Stack):
+    """What makes the routes of all services reachable."""
+
+    def __init__(self, scope: Construct, mesh: Mesh, *, core: CoreStack, **options: object) -> None:
+        super().__init__(scope, mesh.names.stack("edge"), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
+        api_id = core.gateway.api.rest_api_id
+        deployment = apigateway.CfnDeployment(self, "Deployment", rest_api_id=api_id)
+        # A deployment is a picture that never changes, so another picture must be another resource.
+        deployment.override_logical_id(f"Deployment{fingerprint(mesh)}")
+        apigateway.CfnStage(
+            self,
+            "Stage",
+            rest_api_id=api_id,
+            stage_name=mesh.names.environment,
+            deployment_id=deployment.ref,
+            tracing_enabled=True,
+            access_log_setting=apigateway.CfnStage.AccessLogSettingProperty(
+                destination_arn=mesh.names.arn("logs", f"log-group:{mesh.names.access_logs}"),
+                format=json.dumps(_LOGGED),
+            ),
+            method_settings=[
+                apigateway.CfnStage.MethodSettingProperty(
+                    http_method="*",
+                    resource_path="/*",
+                    metrics_enabled=True,
+                    throttling_burst_limit=mesh.profile.throttle_burst,
+                    throttling_rate_limit=mesh.profile.throttle_rate,
+                )
+            ],
+        )

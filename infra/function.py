@@ -1,0 +1,104 @@
+"""A Lambda function with its own role and its own log, as every function of the mesh has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra import policy
+from infra.mesh import Mesh
+from shared.declaration import Function
+
+
+class MeshFunction(Construct):
+    """A function that may do what its statements say, and nothing else.
+
+    Args:
+        statements: beyond its own log and traces.
+        variables: beyond those of its environment.
+        extra_files: what its bundle contains besides its modules, by path.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        mesh: Mesh,
+        declared: Function,
+        *,
+        name: str,
+        statements: Sequence[policy.Statement],
+        variables: Mapping[str, str],
+        extra_files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        super().__init__(scope, pascal(f"{declared.name}-function"))
+        granted = [policy.logs(mesh.names, name), policy.traces(), *statements]
+        self.role = role_of(self, "Role", name=name, trust=policy.trust_of_lambda(), statements=granted)
+        function = lambda_.Function(
+            self,
+            "Lambda",
+            function_name=name,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=declared.handler,
+            code=self._code(mesh, declared, extra_files=extra_files),
+            # The role's policy is written in one place; constructs that would add to it must not.
+            role=iam.Role.from_role_arn(self, "OwnRole", self.role.attr_arn, mutable=False),
+            timeout=Duration.seconds(declared.timeout_s),
+            memory_size=declared.memory_mb,
+            environment={**mesh.profile.variables, **mesh.names.variables, **variables},
+            tracing=lambda_.Tracing.ACTIVE,
+            log_group=log_group(self, mesh, name=mesh.names.logs(name)),
+        )
+        # For a type checker, CDK's classes do not fit CDK's interfaces; here and at each other cast.
+        self.function = cast("lambda_.IFunction", function)
+        if declared.every_minutes:
+            self._schedule(f"{name}-schedule", minutes=declared.every_minutes)
+
+    def _code(self, mesh: Mesh, declared: Function, *, extra_files: Mapping[str, bytes] | None) -> lambda_.Code:
+        asset = mesh.bundles.make(declared.handler, extra_files=extra_files)
+        return lambda_.Code.from_asset(str(asset.path), asset_hash=asset.content_hash)
+
+    def _schedule(self, name: str, *, minutes: int) -> None:
+        every = events.Schedule.rate(Duration.minutes(minutes))
+        rule = events.Rule(self, "Schedule", rule_name=name, schedule=every)
+        rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(self.function)))
+
+
+def role_of(
+    scope: Construct,
+    construct_id: str,
+    *,
+    name: str,
+    trust: Mapping[str, object],
+    statements: Sequence[policy.Statement],
+) -> iam.CfnRole:
+    """A role whose whole policy stands in it, so that it is there before anything uses the role."""
+    own = iam.CfnRole.PolicyProperty(policy_name="own", policy_document=policy.document(statements))
+    return iam.CfnRole(scope, construct_id, role_name=name, assume_role_policy_document=trust, policies=[own])
+
+
+def log_group(scope: Construct, mesh: Mesh, *, name: str) -> logs.LogGroup:
+    """A log group that is kept for as long as the environment keeps logs."""
+    days = logs.RetentionDays[_RETENTION[mesh.profile.log_retention_days]]
+    return logs.LogGroup(
+        scope, "Logs", log_group_name=name, retention=days, removal_policy=removal(retain=mesh.profile.retain)
+    )
+
+
+def removal(*, retain: bool) -> RemovalPolicy:
+    """What happens to data when its stack goes."""
+    return RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
+
+
+def pascal(name: str) -> str:
+    """A name as construct ids are written: `dead-letters` becomes `DeadLetters`."""
+    return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))
+
+
+_RETENTION = {7: "ONE_WEEK", 30: "ONE_MONTH", 90: "THREE_MONTHS", 365: "ONE_YEAR"}

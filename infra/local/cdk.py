@@ -1,0 +1,106 @@
+"""The CDK command line, run so that a person sees how far it is."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from infra import tools
+from infra.local.engine import last_lines
+from infra.local.environment import ACCOUNT, REGION, for_aws_clients
+from infra.local.errors import DeploymentFailed
+from infra.local.paths import Home
+from infra.local.progress import Progress
+
+_LINES_SHOWN = 25
+_BEGUN = re.compile(r"^(?P<stack>AILab[\w-]+): deploying\.\.\.")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_QUIET = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NO_COLOR": "1", "NODE_NO_WARNINGS": "1"}
+_FAST = {
+    "JSII_RUNTIME_PACKAGE_CACHE": "enabled",
+    "CDK_VALIDATION": "false",
+    "UV_SYSTEM_CERTS": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCdk:
+    """The CDK command line, speaking to the engine."""
+
+    home: Home
+    environ: Mapping[str, str]
+    port: int
+
+    def bootstrap(self) -> None:
+        """Make what every deployment needs: a bucket for bundles, and roles."""
+        # Away from cdk.json, or the whole application would be synthesized for it.
+        self._run(["bootstrap", f"aws://{ACCOUNT}/{REGION}"], folder=self.home.state, progress=None)
+
+    def deploy(self, progress: Progress) -> None:
+        """Synthesize and deploy all stacks.
+
+        Raises:
+            DeploymentFailed: with the end of the log.
+        """
+        output = ["--output", str(self.home.assembly)]
+        options = ["--all", "--require-approval", "never", "--progress", "events"]
+        context = context_of("local", ACCOUNT, REGION)
+        self._run(["deploy", *options, *output, *context], folder=self.home.root, progress=progress)
+
+    def _run(self, arguments: Sequence[str], *, folder: Path, progress: Progress | None) -> None:
+        command = [*tools.cdk_command(), *arguments, "--no-notices", "--no-color"]
+        with self.home.cdk_log.open("w") as log:
+            started = subprocess.Popen(  # noqa: S603 — the pinned CDK command line
+                command,
+                cwd=folder,
+                env=self._environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            code = _follow(started, log=log, progress=progress)
+        if code:
+            raise DeploymentFailed(self._explain(arguments[0]))
+
+    def _environ(self) -> dict[str, str]:
+        path = tools.node_environment()["PATH"]
+        return for_aws_clients(self.environ, port=self.port) | {**_QUIET, **_FAST, "PATH": path}
+
+    def _explain(self, verb: str) -> str:
+        end = last_lines(self.home.cdk_log, _LINES_SHOWN)
+        return f"`cdk {verb}` failed. The end of {self.home.cdk_log}:\n\n{end}"
+
+
+def context_of(environment: str, account: str, region: str) -> list[str]:
+    """The context that the application is built from."""
+    pairs = {"environment": environment, "account": account, "region": region}
+    return [part for name, value in pairs.items() for part in ("--context", f"{name}={value}")]
+
+
+def _follow(started: "subprocess.Popen[str]", *, log: TextIO, progress: Progress | None) -> int:
+    """Keep all that is said, show what matters of it, and give back the exit code.
+
+    Ctrl-C reaches the command as well; it is waited for, so that nothing goes on unseen.
+    """
+    assert started.stdout is not None  # noqa: S101 — asked for with PIPE
+    try:
+        for line in started.stdout:
+            plain = _COLOUR.sub("", line)
+            log.write(plain)
+            log.flush()
+            if progress and (news := news_in(plain)):
+                progress.note(news)
+        return started.wait()
+    except KeyboardInterrupt:
+        started.wait()
+        raise
+
+
+def news_in(line: str) -> str | None:
+    """What a line of the log says of a stack, if it does."""
+    found = _BEGUN.match(line)
+    return f"{found['stack']} …" if found else None

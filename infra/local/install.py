@@ -1,0 +1,110 @@
+"""Installs all that the mesh needs into the checkout: `python3 -m infra.local.install`.
+
+Runs on a bare Python 3.11, so this and what it imports keep to the standard library.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from infra.local import interpreter
+from infra.local.errors import LocalError, NotInstalled
+from infra.local.packages import Packages
+from infra.local.paths import Home
+from infra.local.progress import Progress
+
+Installer = Callable[[Home], None]
+
+
+def install(home: Home, *, progress: Progress) -> None:
+    """Install what is missing or out of date; with nothing to do it says so and takes no time.
+
+    Raises:
+        NotInstalled: a step failed.
+    """
+    packages = Packages(home)
+    steps = (_uv(packages), *_environments(home, packages), _node(home))
+    waiting = [(name, work) for name, is_done, work in steps if not is_done()]
+    if not waiting:
+        progress.note("everything is installed")
+    for name, work in waiting:
+        with progress.step(name):
+            work()
+
+
+Step = tuple[str, Callable[[], bool], Callable[[], None]]
+
+
+def _uv(packages: Packages) -> Step:
+    return "fetching the installer (uv)", packages.has_uv, packages.install_uv
+
+
+def _environments(home: Home, packages: Packages) -> tuple[Step, ...]:
+    wanted = (
+        ("installing the tools (.venv)", home.environment, home.root / "locks" / "dev.txt"),
+        ("installing the engine (.ainexus/engine)", home.engine_environment, home.engine_lock),
+    )
+    return tuple(_environment(home, packages, name=name, folder=folder, lock=lock) for name, folder, lock in wanted)
+
+
+def _environment(home: Home, packages: Packages, *, name: str, folder: Path, lock: Path) -> Step:
+    def is_done() -> bool:
+        return packages.is_current(folder, lock=lock) and _same_python(home, folder)
+
+    def work() -> None:
+        packages.install(folder, lock=lock, interpreter=_interpreter(home))
+
+    return name, is_done, work
+
+
+def _interpreter(home: Home) -> Path:
+    """What the checkout runs on already, so that all its environments have one Python; else the best there is."""
+    has = interpreter.version_of(home.python)
+    if has and has >= interpreter.OLDEST:
+        return Path(os.path.realpath(home.python))
+    return interpreter.best(interpreter.candidates(), running=interpreter.base())
+
+
+def _same_python(home: Home, folder: Path) -> bool:
+    """Bundles are built with one environment and run in the other, so both must have one version."""
+    return folder == home.environment or os.path.realpath(folder / "bin" / "python") == os.path.realpath(home.python)
+
+
+def _node(home: Home) -> Step:
+    stamp = home.tools / "node.stamp"
+    said = hashlib.sha256((home.root / "infra" / "tools.py").read_bytes()).hexdigest()
+
+    def is_done() -> bool:
+        return stamp.is_file() and stamp.read_text() == said
+
+    def work() -> None:
+        asked = "from infra.tools import install_node_tools; install_node_tools()"
+        ended = subprocess.run(  # noqa: S603 — our own interpreter
+            [str(home.python), "-c", asked], cwd=home.root, capture_output=True, text=True, check=False
+        )
+        if ended.returncode:
+            msg = f"The CDK command line could not be installed:\n{ended.stderr.strip()[-2000:]}"
+            raise NotInstalled(msg)
+        stamp.write_text(said)
+
+    return "installing the CDK command line", is_done, work
+
+
+def main() -> int:
+    """Install, and say what went wrong if something did."""
+    try:
+        install(Home.of(os.environ), progress=Progress())
+    except LocalError as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. `make setup` goes on from here.\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

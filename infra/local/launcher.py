@@ -1,0 +1,81 @@
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# The engine and its server are installed in the engine's own environment, where no type checker runs.
+"""Runs the engine in the foreground, inside the engine's own environment; of this repository it imports nothing.
+
+SIGTERM and SIGINT end it with its state saved; SIGUSR1 saves the state and goes on.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+
+def empty_stream_positions(state: Path) -> None:
+    """Forget how far the streams were read.
+
+    The engine saves the positions but not the records. After a restart the records count from the start again,
+    and a reader that waits for its old position would hear nothing.
+    """
+    path = state / "lambda.json"
+    if not path.exists():
+        return
+    saved = json.loads(path.read_text())
+    positions = saved.get("payload", saved).get("dynamodb_stream_positions")
+    if positions and positions.get("data"):
+        positions["data"] = {}
+        fresh = path.with_suffix(".fresh")
+        fresh.write_text(json.dumps(saved))
+        fresh.replace(path)
+
+
+def empty(folder: Path) -> None:
+    """Make a folder that has nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+async def _serve(port: int) -> None:
+    # Only now: the engine reads its environment when it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: loop.run_in_executor(None, _save))
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 3
+    config.loglevel = os.environ["LOG_LEVEL"]
+    await serve(app, config, shutdown_trigger=ended.wait)
+
+
+def _save() -> None:
+    from ministack.app import _build_persistence_save_dict
+    from ministack.core.persistence import save_all
+
+    save_all(_build_persistence_save_dict())
+
+
+def main() -> None:
+    """Prepare the folders and run until told to end."""
+    state = Path(os.environ["STATE_DIR"])
+    state.mkdir(parents=True, exist_ok=True)
+    empty_stream_positions(state)
+    empty(Path(os.environ["TMPDIR"]))
+    asyncio.run(_serve(int(os.environ["GATEWAY_PORT"])))
+    # Threads of the engine that poll queues would keep the process; all that matters is saved.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Installs packages as the locks name them, with hashes, into environments of our own."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.errors import NotInstalled
+from infra.local.interpreter import version_of
+from infra.local.paths import Home
+
+UV_VERSION = "0.13.9"
+
+_STAMP = ".ainexus-lock"
+_LINES_SHOWN = 12
+_UNREACHABLE = (
+    "dns error",
+    "error sending request",
+    "NewConnectionError",
+    "ConnectTimeout",
+    "SSLError",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Makes the environments of a checkout."""
+
+    home: Home
+
+    def has_uv(self) -> bool:
+        """Whether the pinned uv is there."""
+        return self._stamp(self.home.uv.parents[1]).is_file() and self._uv_is_current()
+
+    def install_uv(self) -> None:
+        """Fetch the pinned uv into the checkout."""
+        target = self.home.uv.parents[1]
+        pip = [sys.executable, "-m", "pip"]
+        _run([*pip, "install", "--quiet", "--upgrade", "--no-deps", "--target", str(target), f"uv=={UV_VERSION}"])
+        self._stamp(target).write_text(UV_VERSION)
+
+    def is_current(self, environment: Path, *, lock: Path) -> bool:
+        """Whether an environment works and is what its lock says."""
+        stamp = self._stamp(environment)
+        return stamp.is_file() and stamp.read_text() == _digest(lock) and (environment / "bin" / "python").exists()
+
+    def install(self, environment: Path, *, lock: Path, interpreter: Path) -> None:
+        """Bring an environment to what its lock says; it is made anew when its Python is another one."""
+        if version_of(environment / "bin" / "python") != version_of(interpreter):
+            self._uv("venv", "--clear", "--quiet", "--no-project", "--python", str(interpreter), str(environment))
+        python = ["--python", str(environment / "bin" / "python")]
+        self._uv("pip", "sync", "--quiet", "--require-hashes", *python, str(lock))
+        self._stamp(environment).write_text(_digest(lock))
+
+    def _uv(self, *arguments: str) -> None:
+        _run([str(self.home.uv), *arguments])
+
+    def _uv_is_current(self) -> bool:
+        return self.home.uv.exists() and self._stamp(self.home.uv.parents[1]).read_text() == UV_VERSION
+
+    def _stamp(self, folder: Path) -> Path:
+        return folder / _STAMP
+
+
+def _digest(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes()).hexdigest()
+
+
+def _run(command: Sequence[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=_environ())  # noqa: S603 — our own tools
+    if ended.returncode:
+        raise NotInstalled(_explain(command, said=ended.stderr + ended.stdout))
+
+
+def _environ() -> dict[str, str]:
+    """An index that is set for pip holds for uv too; Python's own settings and an active environment do not."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    }
+    index = os.environ.get("PIP_INDEX_URL")
+    # The machine's own certificates: behind many a company's proxy no others fit.
+    return {"UV_SYSTEM_CERTS": "true", **({"UV_DEFAULT_INDEX": index} if index else {}), **kept}
+
+
+def _explain(command: Sequence[str], *, said: str) -> str:
+    if "No module named pip" in said:
+        return f"{command[0]} has no pip. Install it (Debian and Ubuntu: `apt install python3-pip`) and try again."
+    end = "\n".join(said.strip().splitlines()[-_LINES_SHOWN:])
+    if any(sign in said for sign in _UNREACHABLE):
+        return (
+            "The Python package index cannot be reached; the first installation needs it.\n"
+            "Behind a proxy set HTTPS_PROXY; for an index of your own set PIP_INDEX_URL.\n"
+            f"{end}"
+        )
+    return f"This failed: {' '.join(command)}\n{end}"

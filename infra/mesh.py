@@ -1,0 +1,20 @@
+"""What every stack is made from."""
+
+from dataclasses import dataclass
+
+from infra.bundle.asset import Bundles
+from infra.names import Names
+from infra.profile import Profile
+from shared.declaration import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """One mesh: its services, its names, and the settings of its environment."""
+
+    names: Names
+    profile: Profile
+    services: tuple[Service, ...]
+    bundles: Bundles
+    openapi: bytes
+    """The document that the API serves of itself."""

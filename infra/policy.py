@@ -1,0 +1,197 @@
+"""IAM statements as data: every grant that exists in the mesh is written here.
+
+`ForAllValues` is true when the key is absent, so each such condition has a `Null` guard beside it. Patterns end in an
+exact key or in `#*`: `TENANT#acme*` would also open `TENANT#acme2`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from infra.names import Names
+from shared.declaration import Function, Objects, Service, Slice, Table
+
+Statement = dict[str, Any]
+
+TENANT_TAG = "aws:PrincipalTag/tenant_id"
+LEADING_KEYS = "dynamodb:LeadingKeys"
+
+_TENANT = f"${{{TENANT_TAG}}}"
+_ITEMS = (
+    *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
+    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+)
+_QUEUE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+_USERS = ("AdminCreateUser", "AdminGetUser", "ListUsers")
+
+
+def allow(actions: Sequence[str], resources: str | Sequence[str], **condition: Any) -> Statement:  # noqa: ANN401 — conditions are JSON
+    """A statement that allows something."""
+    found: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": resources}
+    return {**found, "Condition": condition} if condition else found
+
+
+def document(statements: Sequence[Statement]) -> dict[str, Any]:
+    """A policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def data_of_tenant(names: Names, owned: Slice) -> Statement:
+    """The slice of the tenant that the session is tagged with."""
+    return _items(names, owned, _patterns(owned, _TENANT), guards=(LEADING_KEYS, TENANT_TAG))
+
+
+def data_of_all_tenants(names: Names, owned: Slice, others: Sequence[Slice]) -> list[Statement]:
+    """The slice of every tenant.
+
+    Args:
+        names: of the environment.
+        owned: the slice; one that holds the tenant's own key opens all below it,
+        others: except for the other slices of the same table.
+    """
+    if not owned.holds_tenant:
+        return [_items(names, owned, _patterns(owned, "*"), guards=(LEADING_KEYS,))]
+    opened = _items(names, owned, ["TENANT#*"], guards=(LEADING_KEYS,))
+    closed = [pattern for other in others if other.table == owned.table for pattern in _patterns(other, "*")]
+    return [opened, _deny(opened["Resource"], closed)] if closed else [opened]
+
+
+def due_work(names: Names, owned: Slice) -> Statement:
+    """Finding the slice's work in the `due` index."""
+    return _query_due(names, owned.table, [f"DUE#{owned.name}#*"])
+
+
+def outbox(names: Names, table: Table, slices: Sequence[Slice]) -> list[Statement]:
+    """Finding, reading and deleting the events that wait in the outboxes of a table, and nothing else in it.
+
+    IAM has no grant for the deletions of a batch alone.
+    """
+    found = [owned for owned in slices if owned.table == table]
+    if not found:
+        return []
+    actions = ("dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
+    keys = _leading([owned.key("*", "OUTBOX") for owned in found], guards=(LEADING_KEYS,))
+    due = _query_due(names, table, [owned.due_key("OUTBOX") for owned in found])
+    return [allow(actions, names.table_arn(table), **keys), due]
+
+
+def stream(names: Names, table: Table) -> Statement:
+    """Reading the stream of a table."""
+    return allow(_STREAM, f"{names.table_arn(table)}/stream/*")
+
+
+def list_streams() -> Statement:
+    """Finding streams; DynamoDB asks for it on all of them."""
+    return allow(["dynamodb:ListStreams"], "*")
+
+
+def objects_of_tenant(names: Names, granted: Sequence[Objects]) -> list[Statement]:
+    """Folders of the tenant that the session is tagged with."""
+    return _objects(names, granted, tenant=_TENANT, Null={TENANT_TAG: "false"})
+
+
+def objects_of_all_tenants(names: Names, granted: Sequence[Objects]) -> list[Statement]:
+    """Folders of every tenant."""
+    return _objects(names, granted, tenant="*")
+
+
+def assume(names: Names, service: Service) -> Statement:
+    """Becoming one tenant."""
+    return allow(["sts:AssumeRole", "sts:TagSession"], names.role_arn(names.data_role(service)))
+
+
+def logs(names: Names, function: str) -> Statement:
+    """Writing a function's own log."""
+    group = names.arn("logs", f"log-group:{names.logs(function)}:*")
+    return allow(["logs:CreateLogStream", "logs:PutLogEvents"], group)
+
+
+def traces() -> Statement:
+    """Sending trace segments; X-Ray has no resources."""
+    return allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*")
+
+
+def queue(names: Names, name: str) -> Statement:
+    """Consuming a queue."""
+    return allow(_QUEUE, names.arn("sqs", name))
+
+
+def send(names: Names, name: str) -> Statement:
+    """Sending to a queue."""
+    return allow(["sqs:SendMessage"], names.arn("sqs", name))
+
+
+def put_events(names: Names) -> Statement:
+    """Putting events on the bus."""
+    return allow(["events:PutEvents"], names.arn("events", f"event-bus/{names.bus}"))
+
+
+def invoke(names: Names, service: Service, function: Function) -> Statement:
+    """Invoking other functions of the same service."""
+    return allow(
+        ["lambda:InvokeFunction"],
+        [names.arn("lambda", f"function:{names.function(service, name)}") for name in function.invokes],
+    )
+
+
+def read_secrets(names: Names, secrets: Sequence[str]) -> Statement:
+    """Reading secrets; Secrets Manager puts six characters behind their names."""
+    found = [names.arn("secretsmanager", f"secret:{names.secret(secret)}-??????") for secret in secrets]
+    return allow(["secretsmanager:GetSecretValue"], found)
+
+
+def users(pool_arn: str) -> Statement:
+    """Creating and listing users."""
+    return allow([f"cognito-idp:{action}" for action in _USERS], pool_arn)
+
+
+def trust_of_lambda() -> dict[str, Any]:
+    """Who may become a function's role: Lambda."""
+    return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}])
+
+
+def trust_of_functions(role_arns: Sequence[str]) -> dict[str, Any]:
+    """Who may become a data role: these functions, and only with the one tag."""
+    condition = {
+        "StringLike": {"aws:RequestTag/tenant_id": "?*"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant_id"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
+    actions = ["sts:AssumeRole", "sts:TagSession"]
+    trusted = {"AWS": list(role_arns)}
+    return document([{"Effect": "Allow", "Action": actions, "Principal": trusted, "Condition": condition}])
+
+
+def _patterns(owned: Slice, tenant: str) -> list[str]:
+    bare = [owned.tenant_key(tenant)] if owned.holds_tenant else []
+    return [*bare, owned.key(tenant), owned.key(tenant, "*")]
+
+
+def _items(names: Names, owned: Slice, patterns: list[str], *, guards: Sequence[str]) -> Statement:
+    return allow(_ITEMS, names.slice_table_arns(owned), **_leading(patterns, guards=guards))
+
+
+def _query_due(names: Names, table: Table, patterns: list[str]) -> Statement:
+    return allow(["dynamodb:Query"], names.due_arn(table), **_leading(patterns, guards=(LEADING_KEYS,)))
+
+
+def _leading(patterns: list[str], *, guards: Sequence[str]) -> dict[str, Any]:
+    return {
+        "ForAllValues:StringLike": {LEADING_KEYS: patterns},
+        "Null": dict.fromkeys(guards, "false"),
+    }
+
+
+def _deny(resources: list[str], patterns: list[str]) -> Statement:
+    condition = {"ForAnyValue:StringLike": {LEADING_KEYS: patterns}}
+    return {"Effect": "Deny", "Action": list(_ITEMS), "Resource": resources, "Condition": condition}
+
+
+def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
+    actions = {"s3:GetObject": [*granted], "s3:PutObject": [one for one in granted if one.write]}
+    prefix = f"arn:aws:s3:::{names.bucket}/tenants/{tenant}"
+    return [
+        allow([action], sorted({f"{prefix}/{one.folder}/*" for one in folders}), **condition)
+        for action, folders in actions.items()
+        if folders
+    ]

@@ -1,0 +1,69 @@
+"""What differs between environments: this one list, and nothing else."""
+
+import json
+from dataclasses import dataclass, field, replace
+
+from infra.bundle.target import Target
+
+CORS_ORIGINS = ("http://localhost:3000", "http://localhost:8080")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The settings of one environment; the defaults are production's."""
+
+    environment: str
+    retain: bool = True
+    """Tables, bucket, users and secrets outlive their stack, and are backed up."""
+    log_retention_days: int = 365
+    alarms: bool = True
+    throttle_burst: int = 5000
+    throttle_rate: int = 2000
+    """Requests a second, of all callers together."""
+    password_sign_in: bool = False
+    """Whether a client may send a password; without it there is SRP alone."""
+    target: Target = field(default_factory=Target)
+    """What the bundles are built for."""
+    enforce_ssl: bool = True
+    api_id: str | None = None
+    """A fixed API id, where the engine lets one choose it, so that the URL stays the same: 8 hex digits."""
+    max_concurrency: int | None = None
+    """How many batches of one queue are worked on at once; None: as many as Lambda likes."""
+    visibility_factor: int = 6
+    """How many timeouts of its function a message stays hidden; a killed batch waits for that long."""
+    providers_without_key: str = "fail"
+    allow_private_base_urls: bool = False
+    cors_origins: tuple[str, ...] = CORS_ORIGINS
+    preflight_origins: tuple[str, ...] | None = None
+    """Whom the gateway's own preflight answers are for; None: the same as the functions' answers."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of every function that come from the profile."""
+        return {
+            "ENVIRONMENT": self.environment,
+            "CORS_ORIGINS": json.dumps(self.cors_origins, separators=(",", ":")),
+            "PROVIDERS_WITHOUT_KEY": self.providers_without_key,
+            "ALLOW_PRIVATE_BASE_URLS": str(self.allow_private_base_urls).lower(),
+        }
+
+
+PROD = Profile(environment="prod")
+STAGING = replace(PROD, environment="staging", log_retention_days=90, password_sign_in=True)
+DEV = replace(STAGING, environment="dev", retain=False, log_retention_days=30)
+LOCAL = replace(
+    DEV,
+    environment="local",
+    log_retention_days=7,
+    alarms=False,  # the engine has no metrics that could raise one
+    target=Target(platform=None, python=None),
+    enforce_ssl=False,  # the engine speaks plain HTTP
+    api_id="a11ab0ca",
+    max_concurrency=2,
+    visibility_factor=2,
+    providers_without_key="simulate",
+    allow_private_base_urls=True,
+    preflight_origins=("*",),  # the engine cannot choose between two
+)
+
+PROFILES = {profile.environment: profile for profile in (LOCAL, DEV, STAGING, PROD)}

@@ -1,0 +1,1 @@
+"""The stack of one service, made from its declaration."""

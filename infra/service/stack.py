@@ -1,0 +1,75 @@
+"""The stack of one service: one class, used five times."""
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from infra import policy
+from infra.core.stack import CoreStack
+from infra.function import MeshFunction, role_of
+from infra.mesh import Mesh
+from infra.queue import EventQueue
+from infra.route import Paths, preflight, root_of
+from infra.service import access
+from shared.declaration import Access, Function, Service
+
+
+class ServiceStack(Stack):
+    """The functions of a service, with what wakes them and what they may touch."""
+
+    def __init__(self, scope: Construct, mesh: Mesh, service: Service, *, core: CoreStack, **options: object) -> None:
+        super().__init__(scope, mesh.names.stack(service.name), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
+        self._mesh, self._service, self._core = mesh, service, core
+        self.functions = {function.name: self._function(function) for function in service.functions}
+        self._data_role()
+        self._routes()
+        for function in service.functions:
+            if function.subscriptions:
+                self._queue(function)
+
+    def _function(self, declared: Function) -> MeshFunction:
+        granted = access.of_function(self._mesh, self._service, declared, pool_arn=self._core.users.pool.user_pool_arn)
+        name = self._mesh.names.function(self._service, declared)
+        return MeshFunction(
+            self, self._mesh, declared, name=name, statements=granted, variables=self._variables(declared)
+        )
+
+    def _variables(self, declared: Function) -> dict[str, str]:
+        names = self._mesh.names
+        found = {
+            "USER_POOL_ID": self._core.users.pool.user_pool_id,
+            "POWERTOOLS_SERVICE_NAME": self._service.name,
+            **{_variable(name): names.function(self._service, name) for name in declared.invokes},
+        }
+        if declared.access is Access.TENANT:
+            found["DATA_ROLE_ARN"] = names.role_arn(names.data_role(self._service))
+        return found
+
+    def _data_role(self) -> None:
+        trusted = [self.functions[function.name].role.attr_arn for function in access.acts_for_tenants(self._service)]
+        if trusted:
+            role_of(
+                self,
+                "DataRole",
+                name=self._mesh.names.data_role(self._service),
+                trust=policy.trust_of_functions(trusted),
+                statements=access.of_tenant(self._mesh, self._service),
+            )
+
+    def _routes(self) -> None:
+        gateway = self._core.gateway
+        existing = root_of(
+            self, api_id=gateway.api.rest_api_id, root_id=gateway.api.root.resource_id, skeleton=gateway.skeleton
+        )
+        paths = Paths(existing, cors=preflight(self._mesh.profile))
+        for declared in self._service.functions:
+            function = self.functions[declared.name].function
+            paths.attach(declared, function=function, authorizer=gateway.authorizer)
+
+    def _queue(self, declared: Function) -> None:
+        consumer = self.functions[declared.name]
+        name = self._mesh.names.function(self._service, declared)
+        EventQueue(consumer, self._mesh, declared, consumer=consumer, name=name)
+
+
+def _variable(function: str) -> str:
+    return f"{function.upper().replace('-', '_')}_FUNCTION_NAME"

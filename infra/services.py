@@ -1,0 +1,10 @@
+"""The services of the mesh, in the order in which they are deployed."""
+
+from services.agents.service import SERVICE as AGENTS
+from services.billing.service import SERVICE as BILLING
+from services.metering.service import SERVICE as METERING
+from services.runs.service import SERVICE as RUNS
+from services.tenants.service import SERVICE as TENANTS
+from shared.declaration import Service
+
+SERVICES: tuple[Service, ...] = (TENANTS, AGENTS, RUNS, METERING, BILLING)

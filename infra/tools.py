@@ -1,0 +1,66 @@
+"""The Node programs that this project uses, pinned: the CDK command line, and a policy simulator for the tests."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.bundle.target import ROOT, STATE
+
+CDK_CLI = "aws-cdk@2.1148.1"
+IAM_SIMULATE = "@cloud-copilot/iam-simulate@0.1.173"
+
+NODE_FOLDER = STATE / "node"
+
+
+def install_node_tools(tools: Sequence[str] = (CDK_CLI, IAM_SIMULATE)) -> None:
+    """Install these tools, unless they are there."""
+    missing = [tool for tool in tools if not _is_installed(tool)]
+    if not missing:
+        return
+    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
+    quiet = ["--no-audit", "--no-fund", "--loglevel", "error", "--save-exact"]
+    command = [program("npm"), "install", "--prefix", str(NODE_FOLDER), *quiet, *missing]
+    subprocess.run(command, check=True, env=node_environment())  # noqa: S603 — pinned names
+
+
+def cdk_command() -> list[str]:
+    """How the CDK command line is started."""
+    return [program("node"), str(NODE_FOLDER / "node_modules" / "aws-cdk" / "bin" / "cdk")]
+
+
+def node_environment() -> dict[str, str]:
+    """This environment, with Node on the path: CDK's Python library starts it too."""
+    path = os.pathsep.join((str(_own_programs()), os.environ.get("PATH", os.defpath)))
+    return {**os.environ, "PATH": path, "JSII_RUNTIME_PACKAGE_CACHE": "enabled"}
+
+
+def program(name: str) -> str:
+    """Where a program is: the virtual environment's Node comes before the machine's, whose version nobody knows.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = shutil.which(name, path=node_environment()["PATH"])
+    if found is None:
+        msg = f"{name} is neither in {_own_programs()} nor on the PATH"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def _own_programs() -> Path:
+    own = ROOT / ".venv" / "bin"
+    return own if (own / "node").exists() else Path(sys.executable).parent
+
+
+def _is_installed(tool: str) -> bool:
+    name, _, version = tool.rpartition("@")
+    package = NODE_FOLDER / "node_modules" / name / "package.json"
+    return package.exists() and json.loads(package.read_bytes())["version"] == version
+
+
+if __name__ == "__main__":
+    install_node_tools()

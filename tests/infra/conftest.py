@@ -1,0 +1,37 @@
+"""One synth per session and profile; the tests read plain JSON."""
+
+import os
+
+import pytest
+
+from infra.tools import IAM_SIMULATE, install_node_tools, node_environment
+
+# Before CDK is imported: it starts Node, and would check every template against rules that have their own test.
+os.environ.update({**node_environment(), "CDK_VALIDATION": "false"})
+
+from infra.profile import DEV, LOCAL, PROD
+from tests.infra.templates import Templates, synthesized
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of this machine's mesh."""
+    return synthesized(LOCAL, folder=tmp_path_factory.mktemp("local"))
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of a development mesh on AWS."""
+    return synthesized(DEV, folder=tmp_path_factory.mktemp("dev"))
+
+
+@pytest.fixture(scope="session")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of the production mesh."""
+    return synthesized(PROD, folder=tmp_path_factory.mktemp("prod"))
+
+
+@pytest.fixture(scope="session")
+def simulator() -> None:
+    """The policy simulator is installed."""
+    install_node_tools([IAM_SIMULATE])

@@ -1,0 +1,73 @@
+"""What is wrong with a statement, if anything: the rules of least privilege as this project has them."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from tests.infra.templates import Json
+
+_ON_KEYS = {
+    f"dynamodb:{name}"
+    for name in (
+        *("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "DeleteItem", "GetItem"),
+        *("PutItem", "Query", "UpdateItem"),
+    )
+}
+_ON_STREAMS = {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+_WITHOUT_RESOURCES = {"dynamodb:ListStreams", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+_TAG = "${aws:PrincipalTag/tenant_id}"
+
+
+def problems(statement: Json) -> list[str]:
+    """Every rule that this statement breaks."""
+    if statement["Effect"] == "Deny":
+        return []
+    return [*_of_actions(statement), *_of_resources(statement), *_of_keys(statement)]
+
+
+def _of_actions(statement: Json) -> Iterator[str]:
+    for action in statement["Action"]:
+        if "*" in action:
+            yield f"{action} is a pattern"
+        if action.startswith("dynamodb:") and action not in _ON_KEYS | _ON_STREAMS:
+            yield f"{action} is not for functions"
+
+
+def _of_resources(statement: Json) -> Iterator[str]:
+    for resource in _listed(statement["Resource"]):
+        if resource == "*" and not set(statement["Action"]) <= _WITHOUT_RESOURCES:
+            yield f"{statement['Action']} on everything"
+        if isinstance(resource, str) and resource.startswith("arn:aws:s3:::"):
+            yield from _of_objects(resource, statement.get("Condition", {}))
+
+
+def _of_objects(resource: str, condition: Json) -> Iterator[str]:
+    folder, tenant, *rest = resource.replace(_TAG, "t").partition("/")[2].split("/")
+    if folder != "tenants" or tenant not in {"t", "*"} or len(rest) != 2 or rest[1] != "*":
+        yield f"{resource} is not a folder of tenants"
+    if _TAG in resource and condition.get("Null", {}).get("aws:PrincipalTag/tenant_id") != "false":
+        yield f"{resource} has no guard for a missing tag"
+
+
+def _of_keys(statement: Json) -> Iterator[str]:
+    if not _ON_KEYS & set(statement["Action"]):
+        return
+    condition = statement.get("Condition", {})
+    patterns = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+    guards = condition.get("Null", {})
+    if not patterns:
+        yield "items without leading keys"
+    if guards.get("dynamodb:LeadingKeys") != "false":
+        yield "no guard for missing keys"
+    if any(_TAG in pattern for pattern in patterns) and guards.get("aws:PrincipalTag/tenant_id") != "false":
+        yield "no guard for a missing tag"
+    yield from (f"{pattern} opens more than it says" for pattern in patterns if _is_loose(pattern))
+
+
+def _is_loose(pattern: str) -> bool:
+    """Whether a wildcard stands for less or more than whole parts between `#`: `TENANT#acme*` opens `TENANT#acme2`."""
+    parts = pattern.replace(_TAG, "t").split("#")
+    return len(parts) < 2 or any(part != "*" and {"*", "?"} & {*part} for part in parts)
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 — a text, a reference, or a list of them
+    return cast("list[Any]", value) if isinstance(value, list) else [value]

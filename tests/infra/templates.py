@@ -1,0 +1,78 @@
+"""Synthesized templates, and ways to find things in them."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App
+
+from infra.app import build
+from infra.profile import Profile
+from shared.declaration import Service
+from tests.infra.sample_services import SAMPLES
+
+Json = dict[str, Any]
+
+ACCOUNT = "111111111111"
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The templates of one environment by the name of their stack."""
+
+    environment: str
+    stacks: dict[str, Json]
+
+    def stack(self, part: str) -> Json:
+        """The template of `Core`, `Tenants` and so on."""
+        return self.stacks[f"AILab{part}-{self.environment}"]
+
+    def resources(self, kind: str, part: str | None = None) -> list[Json]:
+        """The properties of all resources of a type, in one stack or in all."""
+        return [found["Properties"] for found in self.whole(kind, part)]
+
+    def whole(self, kind: str, part: str | None = None) -> list[Json]:
+        """All resources of a type."""
+        return [found for _, found in self.named(kind, part)]
+
+    def named(self, kind: str, part: str | None = None) -> Iterator[tuple[str, Json]]:
+        """All resources of a type, with their logical ids."""
+        for stack in [self.stack(part)] if part else self.stacks.values():
+            yield from ((name, found) for name, found in stack["Resources"].items() if found["Type"] == kind)
+
+    def one(self, kind: str, part: str | None = None, **wanted: object) -> Json:
+        """The properties of the one resource that has these values."""
+        found = [one for one in self.resources(kind, part) if all(one.get(key) == wanted[key] for key in wanted)]
+        assert len(found) == 1, f"{kind} {wanted}: {len(found)}"
+        return found[0]
+
+    def role(self, name: str) -> Json:
+        """A role by its name."""
+        return self.one("AWS::IAM::Role", RoleName=name)
+
+    def statements(self, role: str) -> list[Json]:
+        """What a role may do."""
+        return [one for policy in self.role(role)["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+
+
+def synthesized(profile: Profile, *, folder: Path, services: Sequence[Service] = SAMPLES) -> Templates:
+    """The templates of these services; their bundles hold the source alone."""
+    context = {"account": ACCOUNT, "region": "us-east-2", "bundle": "source"}
+    app = App(outdir=str(folder), context=context, analytics_reporting=False)
+    build(app, profile, services, openapi=b"{}")
+    app.synth()
+    found = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in folder.glob("*.template.json")}
+    return Templates(profile.environment, found)
+
+
+def text_of(value: object) -> str:
+    """A value as text, references and all."""
+    return json.dumps(value, sort_keys=True)
+
+
+def without_hashes(text: str) -> str:
+    """A text without what CDK appends to logical ids, and without the deployment's fingerprint."""
+    return re.sub(r"[0-9A-F]{8}\b|(?<=Deployment)[0-9a-f]{12}", "", text)

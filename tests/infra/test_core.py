@@ -1,0 +1,139 @@
+"""AILabCore: names, keys, users, refusals and outputs."""
+
+import json
+
+import pytest
+
+from tests.infra.templates import ACCOUNT, Templates, text_of
+
+OUTPUTS = {
+    *("UserPoolId", "UserPoolClientId", "ApiEndpoint", "EntitiesTableName", "UsageTableName"),
+    *("TenantsTableName", "ArtifactsBucketName", "EventBusName", "AlertsTopicArn"),
+}
+
+
+class TestOutputs:
+    def test_are_all_that_were_promised(self, local: Templates) -> None:
+        outputs = local.stack("Core")["Outputs"]
+        assert {name for name in outputs if not name.startswith("Exports")} == OUTPUTS
+
+    def test_endpoint_ends_with_the_stage(self, local: Templates) -> None:
+        assert "/local" in text_of(local.stack("Core")["Outputs"]["ApiEndpoint"]["Value"]["Fn::Join"][1][-1])
+
+    def test_no_other_stack_has_any(self, local: Templates) -> None:
+        assert {name for name, stack in local.stacks.items() if stack.get("Outputs")} == {"AILabCore-local"}
+
+
+class TestStacks:
+    def test_are_named_as_promised(self, local: Templates) -> None:
+        parts = ("Core", "Tenants", "Agents", "Runs", "Metering", "Billing", "Edge", "Monitoring")
+        assert set(local.stacks) == {f"AILab{part}-local" for part in parts}
+
+
+class TestTables:
+    @pytest.mark.parametrize("table", ["tenants", "entities", "usage"])
+    def test_have_keys_indexes_stream_and_ttl(self, local: Templates, table: str) -> None:
+        found = local.one("AWS::DynamoDB::Table", TableName=f"ainexus-local-{table}")
+        assert _keys(found["KeySchema"]) == ["PK", "SK"]
+        assert {index["IndexName"]: _keys(index["KeySchema"]) for index in found["GlobalSecondaryIndexes"]} == {
+            "list": ["list_pk", "list_sk"],
+            "due": ["due_pk", "due_sk"],
+        }
+        assert {index["Projection"]["ProjectionType"] for index in found["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
+        assert found["StreamSpecification"]["StreamViewType"] == "NEW_IMAGE"
+        assert found["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+        assert found["BillingMode"] == "PAY_PER_REQUEST"
+
+    def test_outlive_their_stack_in_production_only(self, local: Templates, prod: Templates) -> None:
+        assert {found["DeletionPolicy"] for found in prod.whole("AWS::DynamoDB::Table")} == {"Retain"}
+        assert {found["DeletionPolicy"] for found in local.whole("AWS::DynamoDB::Table")} == {"Delete"}
+
+
+class TestNames:
+    def test_of_bucket_bus_topic_and_logs(self, local: Templates) -> None:
+        assert local.one("AWS::S3::Bucket")["BucketName"] == f"ainexus-local-artifacts-{ACCOUNT}"
+        assert local.one("AWS::Events::EventBus")["Name"] == "ainexus-local-events"
+        assert local.one("AWS::SNS::Topic")["TopicName"] == "AILabCore-local-AlertsTopic"
+        assert local.one("AWS::Logs::LogGroup", LogGroupName="/aws/apigateway/ainexus-local-api")
+
+    def test_of_secrets_which_are_empty(self, local: Templates) -> None:
+        found = {one["Name"]: one["SecretString"] for one in local.resources("AWS::SecretsManager::Secret")}
+        assert found == {
+            "ainexus-local/openai/key": "{}",
+            "ainexus-local/anthropic/key": "{}",
+            "ainexus-local/stripe/secret": "{}",
+        }
+
+
+class TestUsers:
+    def test_nobody_signs_up_by_themselves(self, prod: Templates) -> None:
+        assert prod.one("AWS::Cognito::UserPool")["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+
+    def test_tenant_never_changes(self, local: Templates) -> None:
+        schema = local.one("AWS::Cognito::UserPool")["Schema"]
+        mutable = {one["Name"]: one["Mutable"] for one in schema}
+        assert {name for name in mutable if not mutable[name]} == {"tenant_id"}
+        assert {"role", "plan", "features"} <= mutable.keys()
+
+    def test_client_writes_no_custom_attribute(self, local: Templates) -> None:
+        client = local.one("AWS::Cognito::UserPoolClient")
+        assert not [name for name in client["WriteAttributes"] if name.startswith("custom:")]
+        assert {f"custom:{name}" for name in ("tenant_id", "role", "plan", "features")} < {*client["ReadAttributes"]}
+        assert client["GenerateSecret"] is False
+        assert (client["IdTokenValidity"], client["TokenValidityUnits"]["IdToken"]) == (15, "minutes")
+
+    def test_passwords_are_sent_outside_of_production_only(self, dev: Templates, prod: Templates) -> None:
+        flows = {one.environment: one.one("AWS::Cognito::UserPoolClient")["ExplicitAuthFlows"] for one in (dev, prod)}
+        assert sorted(flows["prod"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
+        assert set(flows["dev"]) - set(flows["prod"]) == {"ALLOW_USER_PASSWORD_AUTH"}
+
+
+class TestRefusals:
+    def test_have_the_one_shape_and_may_be_read_by_browsers(self, local: Templates) -> None:
+        found = local.resources("AWS::ApiGateway::GatewayResponse")
+        assert len(found) == 21
+        for one in found:
+            body = json.loads(one["ResponseTemplates"]["application/json"])
+            assert list(body) == ["error", "message", "requestId"]
+            assert one["ResponseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "error"),
+        [
+            ("UNAUTHORIZED", "401", "Unauthorized"),
+            ("EXPIRED_TOKEN", "401", "Unauthorized"),
+            ("MISSING_AUTHENTICATION_TOKEN", "404", "NotFound"),
+            ("REQUEST_TOO_LARGE", "413", "PayloadTooLarge"),
+            ("THROTTLED", "429", "TooManyRequests"),
+            ("INTEGRATION_TIMEOUT", "503", "DependencyUnavailable"),
+        ],
+    )
+    def test_say_what_is_documented(self, local: Templates, kind: str, status: str, error: str) -> None:
+        found = local.one("AWS::ApiGateway::GatewayResponse", ResponseType=kind)
+        assert found["StatusCode"] == status
+        assert json.loads(found["ResponseTemplates"]["application/json"])["error"] == error
+
+
+class TestPublisher:
+    def test_hears_of_new_outbox_items_of_all_tables(self, local: Templates) -> None:
+        mappings = local.resources("AWS::Lambda::EventSourceMapping", "Core")
+        assert len(mappings) == 3
+        wanted = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"SK": {"S": [{"prefix": "OUTBOX#"}]}}}}
+        for mapping in mappings:
+            assert [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]] == [wanted]
+            assert mapping["StartingPosition"] == "TRIM_HORIZON"
+            assert mapping["BatchSize"] == 100
+
+    def test_sweeps_every_minute(self, local: Templates) -> None:
+        rule = local.one("AWS::Events::Rule", "Core")
+        assert rule["ScheduleExpression"] == "rate(1 minute)"
+
+    def test_may_delete_outbox_keys_and_put_nothing_anywhere_else(self, local: Templates) -> None:
+        writing = [one for one in local.statements("ainexus-local-publisher") if "dynamodb:DeleteItem" in one["Action"]]
+        keys = {key for one in writing for key in one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]}
+        slices = ("TENANTS", "BILLING", "AGENTS", "RUNS", "USAGE")
+        assert keys == {f"TENANT#*#{name}#OUTBOX" for name in slices}
+
+
+def _keys(schema: list[dict[str, str]]) -> list[str]:
+    return [key["AttributeName"] for key in sorted(schema, key=lambda key: key["KeyType"])]

@@ -1,0 +1,219 @@
+"""A tenant's session reaches that tenant's slice and nothing else: by simulation, and by mutations of the policy."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.infra.simulation import allowed, refused, simulate, simulation, surprises
+from tests.infra.templates import ACCOUNT, Json, Templates
+
+pytestmark = pytest.mark.usefixtures("simulator")
+
+_TABLES = f"arn:aws:dynamodb:us-east-2:{ACCOUNT}:table/ainexus-local"
+ENTITIES, TENANTS, USAGE = f"{_TABLES}-entities", f"{_TABLES}-tenants", f"{_TABLES}-usage"
+OBJECTS = f"arn:aws:s3:::ainexus-local-artifacts-{ACCOUNT}"
+RUNS = "TENANT#acme#RUNS"
+
+GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
+
+OF_RUNS = (
+    allowed("own key", GET, ENTITIES, (RUNS,)),
+    allowed("own key below", PUT, ENTITIES, (f"{RUNS}#run_1",)),
+    allowed("own keys together", "dynamodb:BatchGetItem", ENTITIES, (RUNS, f"{RUNS}#run_1")),
+    allowed("own condition", "dynamodb:ConditionCheckItem", ENTITIES, (f"{RUNS}#run_1",)),
+    allowed("own list", QUERY, f"{ENTITIES}/index/list", (RUNS,)),
+    refused("another tenant", GET, ENTITIES, ("TENANT#other#RUNS",)),
+    refused("another tenant's write", PUT, ENTITIES, ("TENANT#other#RUNS#run_1",)),
+    refused("another tenant among own", "dynamodb:BatchGetItem", ENTITIES, (RUNS, "TENANT#other#RUNS")),
+    refused("another tenant's list", QUERY, f"{ENTITIES}/index/list", ("TENANT#other#RUNS",)),
+    refused("twin by prefix", GET, ENTITIES, ("TENANT#acme2#RUNS",)),
+    refused("twin below", GET, ENTITIES, ("TENANT#acme2#RUNS#run_1",)),
+    refused("twin of the slice", GET, ENTITIES, ("TENANT#acme#RUNS2",)),
+    refused("another slice", GET, ENTITIES, ("TENANT#acme#AGENTS",)),
+    refused("another slice below", GET, ENTITIES, ("TENANT#acme#AGENTS#agt_1",)),
+    refused("the tenant itself", GET, ENTITIES, ("TENANT#acme",)),
+    refused("another table", GET, USAGE, (RUNS,)),
+    refused("no tag", GET, ENTITIES, (RUNS,), tag=None),
+    refused("no tag and an empty tenant", GET, ENTITIES, ("TENANT##RUNS",), tag=None),
+    refused("no tag and no keys", QUERY, ENTITIES, tag=None),
+    refused("no keys", QUERY, ENTITIES),
+    refused("scan", "dynamodb:Scan", ENTITIES),
+    refused("scan of own keys", "dynamodb:Scan", ENTITIES, (RUNS,)),
+    refused("another language", "dynamodb:PartiQLSelect", ENTITIES, (RUNS,)),
+    refused("work of all tenants", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",)),
+    refused("own key in the due index", QUERY, f"{ENTITIES}/index/due", (RUNS,)),
+    allowed("own object", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    allowed("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    allowed("object to read", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
+    refused("object to read only", "s3:PutObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
+    refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
+    refused("twin's object", "s3:GetObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
+    refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),
+    refused("object without tag", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json", tag=None),
+    refused("object of no tenant", "s3:GetObject", f"{OBJECTS}/tenants//runs/run_1/out.json", tag=None),
+)
+
+OF_TENANTS = (
+    allowed("the tenant itself", GET, TENANTS, ("TENANT#acme",)),
+    allowed("own side items", GET, TENANTS, ("TENANT#acme#TENANTS#USERS",)),
+    refused("another tenant itself", GET, TENANTS, ("TENANT#acme2",)),
+    refused("billing's slice", GET, TENANTS, ("TENANT#acme#BILLING",)),
+    refused("below billing's slice", GET, TENANTS, ("TENANT#acme#BILLING#INVOICES",)),
+)
+
+OF_REAPER = (
+    allowed("any tenant's run", GET, ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
+    allowed("due runs", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",), tag=None),
+    refused("due agents", QUERY, f"{ENTITIES}/index/due", ("DUE#AGENTS#OUTBOX",), tag=None),
+    refused("another slice", GET, ENTITIES, ("TENANT#acme#AGENTS",), tag=None),
+    refused("scan", "dynamodb:Scan", ENTITIES, tag=None),
+    refused("no keys", QUERY, ENTITIES, tag=None),
+)
+
+OF_TENANTS_CONSUMER = (
+    allowed("any tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
+    allowed("any tenant's projects", PUT, TENANTS, ("TENANT#acme#TENANTS#PROJECTS",), tag=None),
+    refused("billing's slice", GET, TENANTS, ("TENANT#acme#BILLING",), tag=None),
+    refused("below billing's slice", PUT, TENANTS, ("TENANT#acme#BILLING#INVOICES",), tag=None),
+    refused("billing among own", "dynamodb:BatchGetItem", TENANTS, ("TENANT#a", "TENANT#a#BILLING"), tag=None),
+    refused("billing's webhooks", GET, TENANTS, ("STRIPE#evt_1",), tag=None),
+    refused("due work", QUERY, f"{TENANTS}/index/due", ("DUE#TENANTS#OUTBOX",), tag=None),
+)
+
+OF_PUBLISHER = (
+    allowed("delete an event", "dynamodb:DeleteItem", ENTITIES, ("TENANT#acme#RUNS#OUTBOX",), tag=None),
+    allowed("find events", QUERY, f"{TENANTS}/index/due", ("DUE#BILLING#OUTBOX",), tag=None),
+    refused("delete a run", "dynamodb:DeleteItem", ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
+    refused("delete a tenant", "dynamodb:DeleteItem", TENANTS, ("TENANT#acme",), tag=None),
+    refused("write a run", "dynamodb:BatchWriteItem", ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
+    refused("read a run", GET, ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
+    refused("find other work", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",), tag=None),
+)
+
+ROLES = {
+    "runs-data": OF_RUNS,
+    "tenants-data": OF_TENANTS,
+    "runs-reaper": OF_REAPER,
+    "tenants-consumer": OF_TENANTS_CONSUMER,
+    "publisher": OF_PUBLISHER,
+}
+
+
+class TestRoles:
+    @pytest.mark.parametrize("role", ROLES)
+    def test_open_what_they_must_and_nothing_else(self, local: Templates, role: str) -> None:
+        assert surprises(local.statements(f"ainexus-local-{role}"), ROLES[role]) == []
+
+
+Change = Callable[[list[Json]], object]
+"""Spoils the statements of a role: the first is the one on items."""
+
+MUTATIONS: dict[str, Change] = {
+    "no guards": lambda them: them[0]["Condition"].pop("Null"),
+    "no guard of the keys": lambda them: them[0]["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
+    "no condition": lambda them: them[0].pop("Condition"),
+    "no keys in the condition": lambda them: them[0]["Condition"].pop("ForAllValues:StringLike"),
+    "any of the keys instead of all": lambda them: _rename_operator(them[0]),
+    "no delimiter": lambda them: _change_keys(them[0], "#*", "*"),
+    "no delimiter after the tenant": lambda them: _change_keys(them[0], "}#RUNS", "}*#RUNS"),
+    "all slices": lambda them: _change_keys(them[0], "#RUNS#*", "#*"),
+    "all tenants": lambda them: _change_keys(them[0], "${aws:PrincipalTag/tenant_id}", "*"),
+    "all actions": lambda them: them[0].update(Action=["dynamodb:*"]),
+    "all indexes": lambda them: them[0]["Resource"].append(f"{ENTITIES}/index/*"),
+    "all tables": lambda them: them[0].update(Resource=f"{_TABLES}-*"),
+    "objects of all tenants": lambda them: _change_objects(them, "${aws:PrincipalTag/tenant_id}", "*"),
+    "objects of twins": lambda them: _change_objects(them, "_id}/", "_id}*/"),
+    "objects of all folders": lambda them: _change_objects(them, "/runs/*", "/*"),
+    "objects to write everywhere": lambda them: _objects(them)[0]["Action"].append("s3:PutObject"),
+}
+
+
+class TestMutations:
+    @pytest.mark.parametrize("change", MUTATIONS.values(), ids=MUTATIONS.keys())
+    def test_are_caught(self, local: Templates, change: Change) -> None:
+        statements = copy.deepcopy(local.statements("ainexus-local-runs-data"))
+        change(statements)
+        assert statements != local.statements("ainexus-local-runs-data")
+        assert surprises(statements, OF_RUNS) != []
+
+    def test_of_the_denial_of_billing_is_caught(self, local: Templates) -> None:
+        statements = local.statements("ainexus-local-tenants-consumer")
+        opened = [one for one in statements if one["Effect"] != "Deny"]
+        assert surprises(opened, OF_TENANTS_CONSUMER) == [
+            "billing's slice",
+            "below billing's slice",
+            "billing among own",
+        ]
+
+
+class TestTrust:
+    def test_lets_a_function_become_one_tenant(self, local: Templates) -> None:
+        assert _becomes(local, "runs-api", tags={"tenant_id": "acme"})
+
+    def test_refuses_without_a_tag(self, local: Templates) -> None:
+        assert not _becomes(local, "runs-api", tags={})
+
+    def test_refuses_another_tag(self, local: Templates) -> None:
+        assert not _becomes(local, "runs-api", tags={"role": "admin"})
+        assert not _becomes(local, "runs-api", tags={"tenant_id": "acme", "role": "admin"})
+
+    def test_refuses_functions_that_do_not_act_for_tenants(self, local: Templates) -> None:
+        assert not _becomes(local, "runs-reaper", tags={"tenant_id": "acme"})
+
+    def test_refuses_other_services(self, local: Templates) -> None:
+        assert not _becomes(local, "agents-api", tags={"tenant_id": "acme"})
+
+    def test_without_its_condition_is_caught(self, local: Templates) -> None:
+        trust = _trust(local)
+        trust["Statement"][0].pop("Condition")
+        assert _becomes(local, "runs-api", tags={}, trust=trust)
+
+
+def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Json | None = None) -> bool:
+    """Whether a function gets a session of the runs service's data role with these tags."""
+    name = f"ainexus-local-{function}"
+    context: Json = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    if tags:
+        context["aws:TagKeys"] = list(tags)
+    asked = [
+        simulation(
+            action,
+            f"arn:aws:iam::{ACCOUNT}:role/ainexus-local-runs-data",
+            statements=local.statements(name),
+            context=context,
+            principal=name,
+            trust=trust or _trust(local),
+        )
+        for action in ("sts:AssumeRole", "sts:TagSession")
+    ]
+    return all(simulate(asked))
+
+
+def _trust(local: Templates) -> Json:
+    """The data role's trust, its references to roles of the same stack resolved."""
+    trust = copy.deepcopy(local.role("ainexus-local-runs-data")["AssumeRolePolicyDocument"])
+    roles = {name: one["Properties"]["RoleName"] for name, one in local.named("AWS::IAM::Role", "Runs")}
+    for statement in trust["Statement"]:
+        names = [roles[reference["Fn::GetAtt"][0]] for reference in statement["Principal"]["AWS"]]
+        statement["Principal"]["AWS"] = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names]
+    return trust
+
+
+def _rename_operator(statement: Json) -> None:
+    condition = statement["Condition"]
+    condition["ForAnyValue:StringLike"] = condition.pop("ForAllValues:StringLike")
+
+
+def _change_keys(statement: Json, old: str, new: str) -> None:
+    keys = statement["Condition"]["ForAllValues:StringLike"]
+    keys["dynamodb:LeadingKeys"] = [pattern.replace(old, new) for pattern in keys["dynamodb:LeadingKeys"]]
+
+
+def _change_objects(statements: Sequence[Json], old: str, new: str) -> None:
+    for statement in _objects(statements):
+        statement["Resource"] = [resource.replace(old, new) for resource in statement["Resource"]]
+
+
+def _objects(statements: Sequence[Json]) -> list[Json]:
+    return [one for one in statements if one["Action"][0].startswith("s3:")]

@@ -1,0 +1,67 @@
+"""The real services as they are deployed: the same rules, and CDK's and CloudFormation's own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from infra.bundle.target import ROOT
+from infra.profile import LOCAL
+from infra.services import SERVICES
+from tests.infra.privilege import problems
+from tests.infra.templates import ACCOUNT, Templates, synthesized, text_of
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of the real services."""
+    return synthesized(LOCAL, folder=tmp_path_factory.mktemp("mesh"), services=SERVICES)
+
+
+@pytest.fixture(scope="session")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The production mesh, synthesized as the command line does it and with CDK's validation."""
+    folder = tmp_path_factory.mktemp("validated")
+    context = {"environment": "prod", "account": ACCOUNT, "region": "us-east-2", "bundle": "source"}
+    asked = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(context)}
+    environment = {name: value for name, value in os.environ.items() if name != "CDK_VALIDATION"}
+    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment | asked, check=True)
+    return folder
+
+
+class TestServices:
+    def test_are_the_five(self) -> None:
+        assert {one.name for one in SERVICES} == {"tenants", "agents", "runs", "metering", "billing"}
+
+    def test_roles_break_no_rule_of_least_privilege(self, mesh: Templates) -> None:
+        roles = [role["RoleName"] for role in mesh.resources("AWS::IAM::Role") if "RoleName" in role]
+        found = {(role, problem) for role in roles for one in mesh.statements(role) for problem in problems(one)}
+        assert found == set()
+
+    def test_make_no_path_part_twice(self, mesh: Templates) -> None:
+        made = Counter(
+            (text_of(one["ParentId"]).replace("AILabCore-local:ExportsOutput", ""), one["PathPart"])
+            for one in mesh.resources("AWS::ApiGateway::Resource")
+        )
+        assert {path for path, times in made.items() if times > 1} == set()
+
+    def test_hear_only_of_events_that_somebody_emits(self) -> None:
+        emitted = {event for one in SERVICES for event in one.emits}
+        assert {event for one in SERVICES for event in one.consumes} <= emitted
+
+
+class TestValidation:
+    def test_by_cdk_finds_nothing(self, validated: Path) -> None:
+        report = json.loads((validated / "validation-report.json").read_text())
+        assert report["pluginReports"] == []
+
+    def test_by_cloudformation_s_rules_finds_nothing(self, validated: Path) -> None:
+        templates = sorted(str(path) for path in validated.glob("*.template.json"))
+        assert len(templates) == len(SERVICES) + 3
+        command = [Path(sys.executable).with_name("cfn-lint"), *templates]
+        said = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 — our own templates
+        assert (said.returncode, said.stdout, said.stderr) == (0, "", "")

@@ -1,0 +1,118 @@
+"""Least privilege, statement by statement, in every role of the mesh."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from tests.infra.privilege import problems
+from tests.infra.templates import Json, Templates
+
+DATA_ROLE = "ainexus-local-runs-data"
+
+
+class TestEveryRole:
+    def test_breaks_no_rule(self, local: Templates) -> None:
+        found = {
+            (role["RoleName"], problem)
+            for role in _own_roles(local)
+            for statement in local.statements(role["RoleName"])
+            for problem in problems(statement)
+        }
+        assert found == set()
+
+    def test_keeps_its_whole_policy_in_itself(self, local: Templates) -> None:
+        added = [name for name, _ in local.named("AWS::IAM::Policy")]
+        managed = [role["RoleName"] for role in _own_roles(local) if role.get("ManagedPolicyArns")]
+        assert (added, managed) == ([], [])
+
+    def test_writes_only_its_own_log(self, local: Templates) -> None:
+        for role in _own_roles(local):
+            for statement in local.statements(role["RoleName"]):
+                if "logs:PutLogEvents" in statement["Action"]:
+                    assert statement["Resource"].endswith(f":log-group:/aws/lambda/{role['RoleName']}:*")
+
+    def test_is_taken_only_by_lambda_or_with_a_tag(self, local: Templates) -> None:
+        for role in _own_roles(local):
+            (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+            if role["RoleName"].endswith("-data"):
+                assert trust["Condition"]["StringLike"] == {"aws:RequestTag/tenant_id": "?*"}
+            else:
+                assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+class TestEachFunction:
+    def test_with_access_by_tenant_reaches_no_table_itself(self, local: Templates) -> None:
+        actions = _actions(local, "runs-api")
+        assert not {action for action in actions if action.startswith(("dynamodb:", "s3:"))}
+        assert {"sts:AssumeRole", "sts:TagSession", "lambda:InvokeFunction"} <= actions
+
+    def test_without_access_reaches_nothing_but_its_secret(self, local: Templates) -> None:
+        own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+        assert _actions(local, "billing-webhook") - own == {"secretsmanager:GetSecretValue"}
+
+    def test_reads_only_the_secrets_that_it_declares(self, local: Templates) -> None:
+        (statement,) = [
+            one
+            for one in local.statements("ainexus-local-runs-worker")
+            if "secretsmanager:GetSecretValue" in one["Action"]
+        ]
+        assert [arn.partition(":secret:")[2] for arn in statement["Resource"]] == ["ainexus-local/openai/key-??????"]
+
+    def test_reads_the_due_index_only_if_it_says_so(self, local: Templates) -> None:
+        reading = {
+            role["RoleName"]
+            for role in _own_roles(local)
+            for statement in local.statements(role["RoleName"])
+            if "/index/due" in str(statement["Resource"])
+        }
+        assert reading == {"ainexus-local-runs-reaper", "ainexus-local-tenants-admin", "ainexus-local-publisher"}
+
+    def test_manages_users_only_if_it_says_so(self, local: Templates) -> None:
+        managing = {
+            role["RoleName"] for role in _own_roles(local) if "cognito-idp" in str(local.statements(role["RoleName"]))
+        }
+        assert managing == {"ainexus-local-tenants-admin"}
+
+
+Change = Callable[[Json], object]
+
+BAD: dict[str, Change] = {
+    "no condition": lambda one: one.pop("Condition"),
+    "no guards": lambda one: one["Condition"].pop("Null"),
+    "no guard of the keys": lambda one: one["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
+    "no guard of the tag": lambda one: one["Condition"]["Null"].pop("aws:PrincipalTag/tenant_id"),
+    "every action": lambda one: one.update(Action=["dynamodb:*"]),
+    "scan": lambda one: one["Action"].append("dynamodb:Scan"),
+    "every resource": lambda one: one.update(Resource="*"),
+    "prefix of a tenant": lambda one: _set_keys(one, "TENANT#acme*"),
+    "prefix of the tag": lambda one: _set_keys(one, "TENANT#${aws:PrincipalTag/tenant_id}*"),
+    "every key": lambda one: _set_keys(one, "*"),
+}
+
+
+class TestRules:
+    @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
+    def test_catch_a_statement_that_opens_more(self, local: Templates, change: Change) -> None:
+        statement = copy.deepcopy(local.statements(DATA_ROLE)[0])
+        assert problems(statement) == []
+        change(statement)
+        assert problems(statement) != []
+
+    def test_catch_objects_of_all_tenants_at_once(self, local: Templates) -> None:
+        (statement, *_) = [one for one in local.statements(DATA_ROLE) if "s3:GetObject" in one["Action"]]
+        statement = copy.deepcopy(statement) | {"Resource": ["arn:aws:s3:::bucket/tenants/*"]}
+        assert problems(statement) != []
+
+
+def _set_keys(statement: Json, pattern: str) -> None:
+    statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] = [pattern]
+
+
+def _own_roles(templates: Templates) -> list[Json]:
+    """All but the role that the gateway writes its log with."""
+    return [role for role in templates.resources("AWS::IAM::Role") if "RoleName" in role]
+
+
+def _actions(templates: Templates, function: str) -> set[str]:
+    return {action for one in templates.statements(f"ainexus-local-{function}") for action in one["Action"]}

@@ -1,0 +1,153 @@
+"""The stack of a service: functions, queues, rules and routes as declared."""
+
+from collections import Counter
+
+from shared.declaration import Access
+from tests.infra.sample_services import RUNS, SAMPLES
+from tests.infra.templates import Json, Templates, text_of
+
+VARIABLES = {
+    *("ENVIRONMENT", "ENTITIES_TABLE_NAME", "USAGE_TABLE_NAME", "TENANTS_TABLE_NAME", "ARTIFACTS_BUCKET_NAME"),
+    *("EVENT_BUS_NAME", "USER_POOL_ID", "CORS_ORIGINS", "PROVIDERS_WITHOUT_KEY", "ALLOW_PRIVATE_BASE_URLS"),
+    "POWERTOOLS_SERVICE_NAME",
+}
+
+
+class TestFunctions:
+    def test_are_all_that_are_declared(self, local: Templates) -> None:
+        found = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
+        declared = {f"ainexus-local-{service.name}-{one.name}" for service in SAMPLES for one in service.functions}
+        assert found == declared | {"ainexus-local-api", "ainexus-local-publisher"}
+
+    def test_run_on_the_promised_runtime(self, local: Templates) -> None:
+        found = local.resources("AWS::Lambda::Function")
+        assert {(one["Runtime"], *one["Architectures"]) for one in found} == {("python3.13", "arm64")}
+
+    def test_have_a_role_and_a_log_of_their_own(self, local: Templates) -> None:
+        names = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
+        roles = Counter(text_of(one["Role"]) for one in local.resources("AWS::Lambda::Function", "Runs"))
+        logs = {one["LogGroupName"]: one for one in local.resources("AWS::Logs::LogGroup")}
+        assert set(roles.values()) == {1}
+        assert {f"/aws/lambda/{name}" for name in names} < logs.keys()
+        assert all(one["RetentionInDays"] for one in logs.values())
+
+    def test_have_the_promised_variables(self, local: Templates) -> None:
+        for one in local.resources("AWS::Lambda::Function"):
+            assert one["Environment"]["Variables"].keys() >= VARIABLES
+
+    def test_know_their_data_role_and_whom_they_invoke(self, local: Templates) -> None:
+        variables = _function(local, "runs-api")["Environment"]["Variables"]
+        assert variables["DATA_ROLE_ARN"].endswith(":role/ainexus-local-runs-data")
+        assert variables["WORKER_FUNCTION_NAME"] == "ainexus-local-runs-worker"
+        assert "DATA_ROLE_ARN" not in _function(local, "runs-reaper")["Environment"]["Variables"]
+
+    def test_are_woken_by_their_schedule(self, local: Templates) -> None:
+        rule = local.one("AWS::Events::Rule", Name="ainexus-local-runs-reaper-schedule")
+        assert rule["ScheduleExpression"] == "rate(1 minute)"
+
+    def test_take_one_permission_from_the_api_each(self, local: Templates) -> None:
+        given = Counter(
+            (stack, text_of(one["Properties"]["FunctionName"]))
+            for stack, template in local.stacks.items()
+            for _, one in _in(template, "AWS::Lambda::Permission")
+            if one["Properties"]["Principal"] == "apigateway.amazonaws.com"
+        )
+        routed = [one for service in SAMPLES for one in service.functions if one.routes]
+        assert set(given.values()) == {1}
+        assert len(given) == len(routed) + 1
+
+
+class TestQueues:
+    def test_are_one_per_subscribing_function(self, local: Templates) -> None:
+        subscribing = {
+            f"ainexus-local-{service.name}-{one.name}"
+            for service in SAMPLES
+            for one in service.functions
+            if one.subscriptions
+        }
+        assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == subscribing
+
+    def test_each_has_dead_letters_after_five_tries(self, local: Templates) -> None:
+        for stack in local.stacks.values():
+            queues = {name: one["Properties"] for name, one in _in(stack, "AWS::SQS::Queue")}
+            for queue in queues.values():
+                if queue["QueueName"].endswith("-dead-letters"):
+                    continue
+                redrive = queue["RedrivePolicy"]
+                letters = queues[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+                assert letters["QueueName"] == f"{queue['QueueName']}-dead-letters"
+                assert redrive["maxReceiveCount"] == 5
+                assert letters["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+                assert [arn.rpartition(":")[2] for arn in letters["RedriveAllowPolicy"]["sourceQueueArns"]] == [
+                    queue["QueueName"]
+                ]
+                assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+    def test_hide_a_message_for_longer_than_its_function_runs(self, local: Templates, prod: Templates) -> None:
+        for templates, factor in ((local, 2), (prod, 6)):
+            timeout = _function(templates, "runs-worker")["Timeout"]
+            queue = templates.one("AWS::SQS::Queue", QueueName=f"ainexus-{templates.environment}-runs-worker")
+            assert queue["VisibilityTimeout"] == factor * timeout
+
+    def test_report_single_failures(self, local: Templates) -> None:
+        found = local.resources("AWS::Lambda::EventSourceMapping", "Runs")
+        assert [one["FunctionResponseTypes"] for one in found] == [["ReportBatchItemFailures"]]
+
+    def test_are_filled_by_one_rule_with_the_declared_types(self, local: Templates) -> None:
+        rule = local.one("AWS::Events::Rule", Name="ainexus-local-metering-consumer")
+        assert rule["EventPattern"] == {"detail-type": ["run.completed.v1", "usage.recorded.v1"]}
+        assert rule["EventBusName"] == "ainexus-local-events"
+        assert len(rule["Targets"]) == 1
+        assert rule["Targets"][0]["DeadLetterConfig"]
+
+
+class TestRoutes:
+    def test_no_path_part_is_made_twice(self, local: Templates) -> None:
+        made = Counter(
+            (text_of(one["ParentId"]).replace("AILabCore-local:ExportsOutput", ""), one["PathPart"])
+            for one in local.resources("AWS::ApiGateway::Resource")
+        )
+        assert {path for path, times in made.items() if times > 1} == set()
+
+    def test_every_declared_route_is_there_and_checked_unless_open(self, local: Templates) -> None:
+        methods = [one for one in local.resources("AWS::ApiGateway::Method") if one["HttpMethod"] != "OPTIONS"]
+        routes = [route for service in SAMPLES for route in service.routes]
+        own = 2  # health and openapi.json
+        assert len(methods) == len(routes) + own
+        assert Counter(one["AuthorizationType"] for one in methods) == {
+            "COGNITO_USER_POOLS": len([route for route in routes if route.least]),
+            "NONE": len([route for route in routes if not route.least]) + own,
+        }
+
+    def test_every_path_answers_preflight_requests(self, local: Templates) -> None:
+        options = [one for one in local.resources("AWS::ApiGateway::Method") if one["HttpMethod"] == "OPTIONS"]
+        assert len(options) == len(local.resources("AWS::ApiGateway::Resource"))
+        headers = options[0]["Integration"]["IntegrationResponses"][0]["ResponseParameters"]
+        assert headers["method.response.header.Access-Control-Allow-Headers"] == (
+            "'Authorization,Content-Type,Idempotency-Key,If-Match,Last-Event-ID,Prefer,traceparent'"
+        )
+
+
+class TestDataRole:
+    def test_trusts_the_functions_that_act_for_tenants(self, local: Templates) -> None:
+        trust = local.role("ainexus-local-runs-data")["AssumeRolePolicyDocument"]["Statement"]
+        acting = [one for one in RUNS.functions if one.access is Access.TENANT]
+        assert [len(one["Principal"]["AWS"]) for one in trust] == [len(acting)]
+
+    def test_is_missing_where_nobody_acts_for_a_tenant(self, local: Templates) -> None:
+        roles = {one["RoleName"] for one in local.resources("AWS::IAM::Role") if "RoleName" in one}
+        assert {name for name in roles if name.endswith("-data")} == {
+            f"ainexus-local-{name}-data" for name in ("tenants", "agents", "runs", "metering")
+        }
+
+
+def _function(templates: Templates, name: str) -> Json:
+    return templates.one("AWS::Lambda::Function", FunctionName=f"ainexus-{templates.environment}-{name}")
+
+
+def _queues(templates: Templates) -> list[Json]:
+    return templates.resources("AWS::SQS::Queue")
+
+
+def _in(stack: Json, kind: str) -> list[tuple[str, Json]]:
+    return [(name, one) for name, one in stack["Resources"].items() if one["Type"] == kind]
