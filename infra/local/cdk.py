@@ -51,18 +51,18 @@ class LocalCdk:
 
     def _run(self, arguments: Sequence[str], *, folder: Path, progress: Progress | None) -> None:
         command = [*tools.cdk_command(), *arguments, "--no-notices", "--no-color"]
-        with self.home.cdk_log.open("w") as log:
-            started = subprocess.Popen(  # noqa: S603 — the pinned CDK command line
-                command,
-                cwd=folder,
-                env=self._environ(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-            code = _follow(started, log=log, progress=progress)
+        running = subprocess.Popen(  # noqa: S603 — the pinned CDK command line
+            command,
+            cwd=folder,
+            env=self._environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        with self.home.cdk_log.open("w") as log, running:
+            code = _follow(running, log=log, progress=progress)
         if code:
             raise DeploymentFailed(self._explain(arguments[0]))
 
@@ -81,22 +81,22 @@ def context_of(environment: str, account: str, region: str) -> list[str]:
     return [part for name, value in pairs.items() for part in ("--context", f"{name}={value}")]
 
 
-def _follow(started: "subprocess.Popen[str]", *, log: TextIO, progress: Progress | None) -> int:
+def _follow(running: "subprocess.Popen[str]", *, log: TextIO, progress: Progress | None) -> int:
     """Keep all that is said, show what matters of it, and give back the exit code.
 
     Ctrl-C reaches the command as well; it is waited for, so that nothing goes on unseen.
     """
-    assert started.stdout is not None  # noqa: S101 — asked for with PIPE
+    assert running.stdout is not None  # noqa: S101 — asked for with PIPE
     try:
-        for line in started.stdout:
+        for line in running.stdout:
             plain = _COLOUR.sub("", line)
             log.write(plain)
             log.flush()
             if progress and (news := news_in(plain)):
                 progress.note(news)
-        return started.wait()
+        return running.wait()
     except KeyboardInterrupt:
-        started.wait()
+        running.wait()
         raise
 
 

@@ -1,10 +1,12 @@
 """AWS clients, of the engine or of an account; each is made when it is first asked for."""
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from infra.local.environment import ACCOUNT, REGION, endpoint
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cognito_idp import CognitoIdentityProviderClient
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_events import EventBridgeClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_s3 import S3Client
@@ -40,6 +43,8 @@ class Clients:
             read_timeout=_PATIENCE_S,
             proxies=proxies,
             retries={"total_max_attempts": 1 if endpoint_url else 3, "mode": "standard"},
+            use_fips_endpoint=False if endpoint_url else None,
+            use_dualstack_endpoint=False if endpoint_url else None,
         )
 
     @property
@@ -61,6 +66,11 @@ class Clients:
     def dynamodb(self) -> "DynamoDBClient":
         """Tables."""
         return self._client("dynamodb")
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        """Buses."""
+        return self._client("events")
 
     @cached_property
     def functions(self) -> "LambdaClient":
@@ -99,5 +109,14 @@ class Clients:
 
 def engine_clients(port: int) -> Clients:
     """Clients of the engine on a port."""
-    session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="local", region_name=REGION)  # noqa: S106 — the engine takes any
+    unset = (None, None, None, None)
+    nothing = (None, None, os.devnull, None)
+    # What the user has set for the real AWS (a profile, files) has no say in it.
+    plain = botocore.session.Session({"profile": unset, "config_file": nothing, "credentials_file": nothing})
+    session = boto3.Session(
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="local",  # noqa: S106 — the engine takes any
+        region_name=REGION,
+        botocore_session=plain,
+    )
     return Clients(session, endpoint_url=endpoint(port))

@@ -1,7 +1,7 @@
 """The environment variables of what runs here; those that the user has for the real AWS stay out of it."""
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 
 from infra.local.paths import Home
 
@@ -36,14 +36,6 @@ def for_aws_clients(environ: Mapping[str, str], *, port: int) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         **_without_proxy(environ),
     }
-
-
-def isolate(environ: MutableMapping[str, str], *, port: int) -> None:
-    """Make this process speak to the engine, and to nothing else."""
-    wanted = for_aws_clients(environ, port=port)
-    for name in environ.keys() - wanted.keys():
-        del environ[name]
-    environ.update(wanted)
 
 
 def for_engine(environ: Mapping[str, str], *, home: Home, port: int, mark: str) -> dict[str, str]:

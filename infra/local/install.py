@@ -86,11 +86,18 @@ def _node(home: Home) -> Step:
             [str(home.python), "-c", asked], cwd=home.root, capture_output=True, text=True, check=False
         )
         if ended.returncode:
-            msg = f"The CDK command line could not be installed:\n{ended.stderr.strip()[-2000:]}"
-            raise NotInstalled(msg)
+            raise NotInstalled(_explain_npm(ended.stderr))
         stamp.write_text(said)
 
     return "installing the CDK command line", is_done, work
+
+
+def _explain_npm(said: str) -> str:
+    """What npm says of itself; the rest is how it was called."""
+    lines = said.strip().splitlines()
+    own = [line for line in lines if line.startswith("npm error")] or lines
+    hint = "The first installation needs the npm registry; behind a proxy set HTTPS_PROXY."
+    return "\n".join(["The CDK command line could not be installed.", hint, *own[:8]])
 
 
 def main() -> int:

@@ -15,13 +15,14 @@ from infra.local.paths import Home
 UV_VERSION = "0.13.9"
 
 _STAMP = ".ainexus-lock"
-_LINES_SHOWN = 12
+_LINES_SHOWN = 8
 _UNREACHABLE = (
     "dns error",
     "error sending request",
     "NewConnectionError",
     "ConnectTimeout",
     "SSLError",
+    "from versions: none",
 )
 
 
@@ -82,13 +83,15 @@ def _environ() -> dict[str, str]:
     }
     index = os.environ.get("PIP_INDEX_URL")
     # The machine's own certificates: behind many a company's proxy no others fit.
-    return {"UV_SYSTEM_CERTS": "true", **({"UV_DEFAULT_INDEX": index} if index else {}), **kept}
+    fixed = {"UV_SYSTEM_CERTS": "true", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {**fixed, **({"UV_DEFAULT_INDEX": index} if index else {}), **kept}
 
 
 def _explain(command: Sequence[str], *, said: str) -> str:
     if "No module named pip" in said:
         return f"{command[0]} has no pip. Install it (Debian and Ubuntu: `apt install python3-pip`) and try again."
-    end = "\n".join(said.strip().splitlines()[-_LINES_SHOWN:])
+    lines = [line for line in said.strip().splitlines() if not line.startswith("WARNING: Retrying")]
+    end = "\n".join(lines[-_LINES_SHOWN:])
     if any(sign in said for sign in _UNREACHABLE):
         return (
             "The Python package index cannot be reached; the first installation needs it.\n"

@@ -56,7 +56,9 @@ def change_project(
     """Merge a change into a project."""
     project = table.get_project(store, tenant_id, project_id)
     check_if_match(if_match, project.seq)
-    description = None if change.clears_description else change.description or project.description
+    description = project.description if change.description is None else change.description
+    if change.clears_description:
+        description = None
     changed = domain.change_project(project, name=change.name or project.name, description=description, now=now)
     table.save_project(store, tenant_id, changed)
     return changed

@@ -192,6 +192,7 @@ def _finish(answer: dict[str, Any], request: Request) -> dict[str, Any]:
     headers["X-Request-Id"] = [request.request_id]
     headers |= cors_headers(request.headers.get("origin"))
     answer["statusCode"] = status = int(answer["statusCode"])
+    answer["body"] = answer.get("body") or ""
     logger.info("answered", request_id=request.request_id, method=request.method, route=request.resource, status=status)
     return answer
 

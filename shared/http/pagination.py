@@ -53,7 +53,7 @@ def place_of(token: str | None, *scope: str) -> str | None:
         return None
     try:
         decoded = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error, RecursionError) as error:
         raise _refusal() from error
     match decoded:
         case [str(mark), str(place)] if mark == _mark(scope):

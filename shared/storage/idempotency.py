@@ -41,7 +41,7 @@ class Once:
 
     def record_key(self, owned: Slice) -> Key:
         """Where its record lies; the header's value is hashed, so that it may be any text."""
-        name = hashlib.sha256(f"{self.scope}\\0{self.key}".encode()).hexdigest()
+        name = hashlib.sha256(f"{self.scope}\0{self.key}".encode()).hexdigest()
         return Key(owned.key(self.tenant_id, "IDEMPOTENCY", name), "RECORD")
 
     def remember(self, transaction: Transaction, owned: Slice, *, resource_id: str) -> None:

@@ -236,6 +236,8 @@ def _is_passing(error: ClientError) -> bool:
         "ThrottlingException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "InternalServerError",
+        "ServiceUnavailable",
     }
 
 

@@ -75,7 +75,10 @@ class CognitoIdentity:
         return SignIn(_texts(answer["User"]["Attributes"])["sub"], created=True)
 
     def _existing(self, user: NewUser) -> SignIn:
-        answer = self._client.admin_get_user(UserPoolId=self._pool, Username=user.email)
+        try:
+            answer = self._client.admin_get_user(UserPoolId=self._pool, Username=user.email)
+        except (BotoCoreError, ClientError) as error:
+            raise IdentityUnavailable from error
         there = _texts(answer["UserAttributes"])
         if there.get("custom:tenant_id") != user.tenant_id:
             raise UserOfAnotherTenant

@@ -1,0 +1,78 @@
+# Everything needs Python 3.11 or newer and nothing else; `make` alone lists what there is.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+ENV ?= dev
+BIN = .venv/bin
+LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down reset status test check lint format types contracts snapshots lock bootstrap synth diff deploy destroy
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what everything else needs, into this folder
+	@test -n "$(PYTHON)" || { \
+		echo "ainexus needs Python 3.11 or newer, and none was found. Name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m infra.local.install
+
+demo: setup ## The mesh on this machine, and the whole walk through it
+	@./ainexus demo
+
+up: setup ## Start the mesh on this machine and deploy what has changed
+	@./ainexus up
+
+down: ## Stop the mesh on this machine; all data stays
+	@./ainexus down
+
+reset: ## Stop the mesh on this machine and remove its data
+	@./ainexus reset
+
+status: ## How the mesh on this machine is
+	@./ainexus status
+
+test: setup ## The whole test suite
+	@$(BIN)/python -m pytest
+
+check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
+	@$(BIN)/python -m pytest
+	@./ainexus synth --env local
+	@./ainexus synth --env prod
+
+lint: setup ## Lint and format, without changing anything
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: setup ## Format, and mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+types: setup ## The strict type check
+	@$(BIN)/basedpyright
+
+contracts: setup ## Who may import whom
+	@$(BIN)/lint-imports
+
+snapshots: setup ## Write the snapshots of the event contracts
+	@$(BIN)/python -m tests.contracts.write
+
+lock: setup ## Lock the dependencies of pyproject.toml by version and hash
+	@.ainexus/uv/bin/uv pip compile $(LOCK) pyproject.toml -o locks/functions.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) -c locks/functions.txt pyproject.toml --group infra --group cli --group dev -o locks/dev.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group engine -o locks/engine.txt
+
+bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
+	@./ainexus bootstrap --env $(ENV)
+
+synth: setup ## Write the templates: make synth ENV=dev
+	@./ainexus synth --env $(ENV)
+
+diff: setup ## What a deployment would change: make diff ENV=dev
+	@./ainexus diff --env $(ENV)
+
+deploy: setup ## Deploy to AWS: make deploy ENV=dev
+	@./ainexus deploy --env $(ENV)
+
+destroy: setup ## Remove from AWS: make destroy ENV=dev
+	@./ainexus destroy --env $(ENV)

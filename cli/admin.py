@@ -1,0 +1,33 @@
+"""Commands of the tenants service, asked for by invoking its function."""
+
+import json
+from typing import Any
+
+from cli.errors import Refused
+from cli.target import Target
+
+
+def ask(target: Target, command: str, **given: object) -> dict[str, Any]:
+    """Have the tenants service carry out a command.
+
+    Raises:
+        Refused: it is not deployed, or does not want to.
+    """
+    functions = target.clients.functions
+    payload = json.dumps({"command": command, **given})
+    try:
+        answer = functions.invoke(FunctionName=target.names.of("tenants", "admin"), Payload=payload)
+    except functions.exceptions.ResourceNotFoundException as error:
+        raise Refused(target.not_deployed) from error
+    said: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        msg = f"The tenants service failed at {command}: {said.get('errorMessage')}. See `ainexus logs tenants`."
+        raise Refused(msg)
+    if "error" in said:
+        raise Refused(_reason(said))
+    return said
+
+
+def _reason(said: dict[str, Any]) -> str:
+    details = "; ".join(f"{detail['field']}: {detail['message']}" for detail in said.get("details", []))
+    return f"{said['error']}: {said.get('message', '')}{f' ({details})' if details else ''}"

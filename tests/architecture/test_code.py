@@ -1,0 +1,165 @@
+"""Rules of the code that no linter knows."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from services.runs.domain.run import Run
+from services.tenants.domain import Tenant
+from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
+
+LONGEST_FILE, LONGEST_FUNCTION = 500, 40
+
+EDGES = {
+    ("shared/http/app.py", "HttpApp.__call__"),
+    ("shared/messaging/consumer.py", "EventConsumer._handle_one"),
+    ("shared/messaging/consumer.py", "EventConsumer._handle_batch"),
+    ("cli/app.py", "main"),
+}
+"""Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
+
+CARRY_THEIR_TENANT = (Run, Tenant)
+"""Types that stand for `tenant_id` as an argument."""
+
+WITHOUT_TENANT = {
+    "services/tenants/table.py:list_tenants": "for operators: of all tenants, from the `due` index",
+    "services/runs/table/runs.py:RunTable.due": "for the reaper: of all tenants, from the `due` index",
+    "services/tenants/table.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
+    "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
+    "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
+}
+CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+CLOCK_AND_CHANCE = {"random", "uuid", "secrets", "time", "os"}
+MADE_BY_CLOCK_OR_CHANCE = {"shared.times.utc_now", "shared.ids.new_id"}
+
+
+def module(text: str, path: str = "services/agents/table.py") -> Module:
+    return Module(path, text, ast.parse(text))
+
+
+def without_tenant(of: Module) -> Iterator[str]:
+    """The public functions and methods that do not take the tenant first, after the store."""
+    carriers = {kind.__name__ for kind in CARRY_THEIR_TENANT}
+    for name, definition in of.definitions():
+        if "<locals>" in name or any(part.startswith("_") for part in name.split(".")):
+            continue
+        arguments = [*definition.args.posonlyargs, *definition.args.args]
+        first = next((argument for argument in arguments if argument.arg not in {"self", "store"}), None)
+        kind = ast.unparse(first.annotation) if first and first.annotation else ""
+        if not first or (first.arg != "tenant_id" and kind not in carriers):
+            yield f"{of.path}:{name}"
+
+
+def clock_or_chance(of: Module) -> list[str]:
+    """What a module takes from the clock or from chance."""
+    names = set(imported(of.tree))
+    taken = {name for name in names if name.split(".")[0] in CLOCK_AND_CHANCE}
+    return sorted(taken | names & MADE_BY_CLOCK_OR_CHANCE | set(attributes(of.tree)) & CLOCKS)
+
+
+def floats(of: Module) -> list[int]:
+    """The lines of a module that can make a float."""
+    return [node.lineno for node in ast.walk(of.tree) if isinstance(node, ast.expr) and _is_float(node)]
+
+
+def _is_float(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=float()) | ast.Name(id="float" | "round") | ast.BinOp(op=ast.Div()):
+            return True
+        case _:
+            return False
+
+
+def catches_all(definition: Definition) -> bool:
+    return any(isinstance(node, ast.ExceptHandler) and _is_any(node.type) for node in ast.walk(definition))
+
+
+def _is_any(kind: ast.expr | None) -> bool:
+    return kind is None or bool({"Exception", "BaseException"} & set(ast.unparse(kind).strip("()").split(", ")))
+
+
+def length(definition: Definition) -> int:
+    """The lines of a function, without its docstring."""
+    assert definition.end_lineno is not None
+    docstring = definition.body[0] if ast.get_docstring(definition) else None
+    lines = definition.end_lineno - definition.lineno + 1
+    return lines - (docstring.end_lineno or 0) + docstring.lineno - 1 if docstring else lines
+
+
+class TestTables:
+    def test_every_public_function_takes_the_tenant_first(self) -> None:
+        found = [name for of in parts("table") for name in without_tenant(of)]
+        assert sorted(found) == sorted(WITHOUT_TENANT)
+
+    @pytest.mark.parametrize("kind", CARRY_THEIR_TENANT)
+    def test_what_stands_for_the_tenant_carries_it(self, kind: type) -> None:
+        assert "tenant_id" in kind.__annotations__
+
+    @pytest.mark.parametrize(
+        "text",
+        ["def get(store, project_id: str): ...", "class T:\n def get(self, run_id: str, tenant_id: str): ..."],
+    )
+    def test_one_without_it_is_seen(self, text: str) -> None:
+        assert len(list(without_tenant(module(text)))) == 1
+
+
+class TestClockAndChance:
+    def test_below_the_edge_they_are_arguments(self) -> None:
+        taken = {of.path: clock_or_chance(of) for of in parts("domain", "operations", "table")}
+        assert {path: names for path, names in taken.items() if names} == {}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "from shared.times import utc_now",
+            "import random",
+            "from uuid import uuid4",
+            "import secrets",
+            "from datetime import datetime, UTC\nx = datetime.now(UTC)",
+            "from shared.ids import new_id",
+        ],
+    )
+    def test_taken_there_they_are_seen(self, text: str) -> None:
+        assert clock_or_chance(module(text))
+
+
+class TestMoney:
+    def test_no_module_that_counts_money_makes_a_float(self) -> None:
+        money = [of for of in of_functions() if "nano_usd" in of.text]
+        assert money
+        assert {of.path: floats(of) for of in money if floats(of)} == {}
+
+    @pytest.mark.parametrize("text", ["x = 0.5", "x = a / b", "x = float(y)", "x = round(y)"])
+    def test_a_float_is_seen(self, text: str) -> None:
+        assert floats(module(text)) == [1]
+
+
+class TestErrors:
+    def test_everything_is_caught_at_the_edges_alone(self) -> None:
+        found = {(of.path, name) for of in modules() for name, node in of.definitions() if catches_all(node)}
+        assert found == EDGES
+
+    @pytest.mark.parametrize("kind", ["", " Exception", " BaseException as e", " (ValueError, Exception)"])
+    def test_a_catch_all_is_seen(self, kind: str) -> None:
+        [(_, definition)] = module(f"def f():\n try: ...\n except{kind}: ...").definitions()
+        assert catches_all(definition)
+
+
+class TestSize:
+    def test_no_file_is_over_500_lines(self) -> None:
+        assert [of.path for of in modules() if len(of.text.splitlines()) > LONGEST_FILE] == []
+
+    def test_no_function_is_over_40_lines(self) -> None:
+        lengths = {f"{of.path}:{name}": length(node) for of in modules() for name, node in of.definitions()}
+        assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
+
+
+class TestEvents:
+    def test_no_service_puts_events_on_the_bus_itself(self) -> None:
+        users = [of.path for of in of_functions() if any(name.endswith(".put_events") for name in attributes(of.tree))]
+        assert users == ["shared/messaging/publisher.py"]
+
+    def test_no_function_scans_a_table(self) -> None:
+        users = [of.path for of in of_functions() if any(name.endswith(".scan") for name in attributes(of.tree))]
+        assert users == []

@@ -1,0 +1,27 @@
+"""Usual troubles are one line; mistakes of ours are not hidden."""
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
+
+from cli.errors import explain
+from infra.local.errors import PortTaken
+
+
+class TestExplain:
+    @pytest.mark.parametrize(
+        ("error", "line"),
+        [
+            (PortTaken("Port 4566 is taken."), "Port 4566 is taken."),
+            (NoCredentialsError(), "no valid AWS credentials"),
+            (ProfileNotFound(profile="work"), "AWS_PROFILE"),
+            (EndpointConnectionError(endpoint_url="https://x"), "cannot be reached"),
+            (ClientError({"Error": {"Code": "ExpiredToken", "Message": "m"}}, "Op"), "have expired"),
+            (ClientError({"Error": {"Code": "AccessDenied", "Message": "m"}}, "Op"), "does not allow"),
+            (ClientError({"Error": {"Code": "Odd", "Message": "m"}}, "Op"), "Op was refused: Odd: m"),
+        ],
+    )
+    def test_has_a_line_for_it(self, error: Exception, line: str) -> None:
+        assert line in (explain(error) or "")
+
+    def test_has_none_for_a_mistake_of_ours(self) -> None:
+        assert explain(KeyError("x")) is None

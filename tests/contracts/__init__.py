@@ -1,0 +1,1 @@
+"""The event contracts: what was once said keeps its meaning."""

@@ -1,0 +1,1 @@
+"""The engine on this machine, tested without the engine."""

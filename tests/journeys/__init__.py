@@ -1,0 +1,1 @@
+"""Journeys: what a user does, over real HTTP, on the deployed mesh."""

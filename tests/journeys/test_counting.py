@@ -1,0 +1,144 @@
+"""Every token is counted once: under load, when everything is delivered twice, when a worker dies."""
+
+import json
+import os
+import signal
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.steps import CLIENTS, Steps, wait_for
+from tests.mesh import Mesh
+
+pytestmark = pytest.mark.mesh
+
+RUNS = 200
+
+
+@pytest.fixture
+def witness(mesh: Mesh) -> Generator["Witness"]:
+    """Somebody who hears every event that passes on the bus."""
+    made = Witness(mesh)
+    yield made
+    made.leave()
+
+
+class Witness:
+    """A queue of its own on the bus."""
+
+    _NAME = "journey-witness"
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._clients = mesh.clients
+        self._bus = mesh.outputs["EventBusName"]
+        self._events = mesh.clients.events
+        self._url = mesh.clients.sqs.create_queue(QueueName=self._NAME)["QueueUrl"]
+        arn = mesh.clients.sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        pattern = json.dumps({"source": [{"prefix": "ainexus."}]})
+        self._events.put_rule(Name=self._NAME, EventBusName=self._bus, EventPattern=pattern)
+        self._events.put_targets(Rule=self._NAME, EventBusName=self._bus, Targets=[{"Id": "queue", "Arn": arn}])
+
+    def heard(self) -> list[dict[str, Any]]:
+        """All events since the last time."""
+        said: list[dict[str, Any]] = []
+        while True:
+            batch = self._clients.sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", [])
+            if not batch:
+                return said
+            for message in batch:
+                said.append(json.loads(message.get("Body", "{}")))
+                self._clients.sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.get("ReceiptHandle", ""))
+
+    def leave(self) -> None:
+        """Remove the queue and its rule."""
+        self._events.remove_targets(Rule=self._NAME, EventBusName=self._bus, Ids=["queue"])
+        self._events.delete_rule(Name=self._NAME, EventBusName=self._bus)
+        self._clients.sqs.delete_queue(QueueUrl=self._url)
+
+
+def _messages(count: int = RUNS, *, delay_ms: int = 0) -> list[str]:
+    return [f"run {number} [[tokens {10 + number % 40}]] [[delay {delay_ms}]]" for number in range(count)]
+
+
+class TestLoad:
+    def test_two_hundred_runs_eight_at_a_time_are_all_completed_and_counted_once(self, steps: Steps) -> None:
+        agent_id = steps.agent()
+        runs = [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())]
+        assert [run["status"] for run in runs] == ["completed"] * RUNS
+        steps.assert_counted_once(agent_id, runs)
+        assert steps.dead_letters() == {}
+
+
+class TestDuplicates:
+    def test_every_outbox_record_and_message_again_changes_nothing(
+        self, mesh: Mesh, steps: Steps, witness: Witness
+    ) -> None:
+        agent_id = steps.agent()
+        runs = [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())]
+        steps.assert_counted_once(agent_id, runs)
+        said = witness.heard()
+        assert len({event["detail"]["id"] for event in said}) >= 3 * RUNS
+        for event in said:
+            _stand_in_the_outbox_again(mesh, event)
+        again: list[dict[str, Any]] = []
+        while len(again) < len(said):
+            again += wait_for(witness.heard, what="everything is said again")
+        assert [steps.run(run["run_id"]) for run in runs] == runs
+        steps.assert_counted_once(agent_id, runs)
+        assert steps.dead_letters() == {}
+
+
+class TestKilledWorker:
+    def test_its_runs_are_completed_by_another_attempt_and_counted_once(self, mesh: Mesh, steps: Steps) -> None:
+        agent_id = steps.agent()
+        run_ids = steps.submit_all(agent_id, _messages(4 * CLIENTS, delay_ms=400))
+        wait_for(lambda: any(steps.run(run_id)["status"] == "running" for run_id in run_ids), what="a worker has runs")
+        assert _kill_workers(mesh), "no worker process was found"
+        runs = [steps.final(run_id, patience_s=180) for run_id in run_ids]
+        assert [run["status"] for run in runs] == ["completed"] * len(runs)
+        lost = [run for run in runs if len(run["attempts"]) > 1]
+        assert lost, "the kill hit no run"
+        for run in lost:
+            assert run["attempts"][0]["outcome"] == "lost"
+            assert run["attempts"][0]["usage_certain"] is False
+            assert run["usage"]["tokens_uncertain"] > 0
+        steps.assert_counted_once(agent_id, runs)
+        assert steps.dead_letters() == {}
+
+
+def _stand_in_the_outbox_again(mesh: Mesh, event: dict[str, Any]) -> None:
+    """Write an event into its outbox once more, as if it had never been published."""
+    detail = event["detail"]
+    owner = {"tenants": "TENANTS", "agents": "AGENTS", "runs": "RUNS", "metering": "USAGE", "billing": "BILLING"}
+    tables = {"TENANTS": "tenants", "BILLING": "tenants", "AGENTS": "entities", "RUNS": "entities", "USAGE": "usage"}
+    owned = owner[event["source"].removeprefix("ainexus.")]
+    mesh.clients.dynamodb.put_item(
+        TableName=f"ainexus-local-{tables[owned]}",
+        Item={
+            "PK": {"S": f"TENANT#{detail['tenant_id']}#{owned}#OUTBOX"},
+            "SK": {"S": f"OUTBOX#{detail['id']}"},
+            "source": {"S": event["source"]},
+            "type": {"S": event["detail-type"]},
+            "event": {"S": json.dumps(detail)},
+            "due_pk": {"S": f"DUE#{owned}#OUTBOX"},
+            "due_sk": {"S": f"{detail['occurred_at']}#{detail['id']}"},
+        },
+    )
+
+
+def _kill_workers(mesh: Mesh) -> list[int]:
+    """End the processes of the runs worker, which the engine of this mesh has started, without any warning."""
+    killed: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(mesh.target.mesh.home.scratch) in command and "runs-worker" in command:
+            os.kill(int(folder.name), signal.SIGKILL)
+            killed.append(int(folder.name))
+    return killed

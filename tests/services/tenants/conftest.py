@@ -1,0 +1,36 @@
+"""The tenants slice under moto, with one small tenant in it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from types_boto3_dynamodb import DynamoDBClient
+
+from services.tenants import operations, table, wiring
+from shared.plans import Limits, Plan
+from shared.storage.store import Store
+from tests.services.tenants.acme import NOW
+from tests.tables import tables
+
+LIMITS = Limits(
+    max_users=2,
+    max_projects=2,
+    max_requests_per_month=10,
+    max_tokens_per_month=10,
+    max_storage_gb=1,
+    enabled_features=("agents",),
+)
+
+
+@pytest.fixture(name="database")
+def make_database() -> Iterator[DynamoDBClient]:
+    with tables(caches=(wiring.tenant_store, wiring.slice_store, wiring.identity)) as client:
+        yield client
+
+
+@pytest.fixture(name="store")
+def make_store(database: DynamoDBClient) -> Store:
+    """The slice, with the tenant `acme` that may have two projects and two users."""
+    store = Store(database, table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    operations.create_tenant(store, "acme", name="Acme", plan=Plan.FREE, limits=LIMITS, now=NOW)
+    return store

@@ -1,0 +1,121 @@
+"""Documents below their tenant's prefix, and payloads that may be too large for an item."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import DependencyUnavailable
+from shared.storage.items import Reader
+from shared.storage.objects import Documents
+from shared.storage.payloads import MAX_INLINE_BYTES, Payloads
+from shared.stored import Stored
+from tests.shared.storage.scripted import failure
+
+
+@dataclass
+class FakeBucket:
+    """A bucket in memory, which can be made to fail."""
+
+    objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    error: Exception | None = None
+
+    def put_object(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore
+        """Keep it."""
+        if self.error:
+            raise self.error
+        self.objects[arguments["Key"]] = arguments["Body"]
+
+    def get_object(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Give it back."""
+        if self.error:
+            raise self.error
+        if arguments["Key"] not in self.objects:
+            code = "NoSuchKey"
+            raise failure(code, "GetObject")
+        return {"Body": io.BytesIO(self.objects[arguments["Key"]])}
+
+
+def documents() -> tuple[Documents, FakeBucket]:
+    bucket = FakeBucket()
+    return Documents(bucket, bucket="artifacts"), bucket
+
+
+class TestDocuments:
+    def test_lie_below_their_tenants_prefix(self) -> None:
+        kept, bucket = documents()
+        stored = kept.write("acme", "agents/agt_1/versions/1.json", {"model": "gpt-4"})
+        assert stored.key == "tenants/acme/agents/agt_1/versions/1.json"
+        assert stored.sha256 == hashlib.sha256(bucket.objects[stored.key]).hexdigest()
+
+    def test_come_back(self) -> None:
+        kept, _ = documents()
+        document = {"b": [1, None, "é\u2028"], "a": {"x": True}}
+        assert kept.read("acme", kept.write("acme", "x.json", document)) == document
+
+    def test_the_same_content_has_the_same_hash(self) -> None:
+        kept, _ = documents()
+        one = kept.write("acme", "1.json", {"a": 1, "b": 2})
+        other = kept.write("acme", "2.json", {"b": 2, "a": 1})
+        assert one.sha256 == other.sha256
+
+    def test_something_else_under_the_key_is_not_given_out(self) -> None:
+        kept, bucket = documents()
+        stored = kept.write("acme", "x.json", {"a": 1})
+        bucket.objects[stored.key] = b'{"a":2}'
+        with pytest.raises(DependencyUnavailable):
+            kept.read("acme", stored)
+
+    @pytest.mark.parametrize("key", ["tenants/other/x.json", "tenants/acme2/x.json", "tenants/acme", "x.json"])
+    def test_another_tenants_is_never_asked_for(self, key: str) -> None:
+        kept, bucket = documents()
+        bucket.error = AssertionError()
+        with pytest.raises(ValueError, match="not of this tenant"):
+            kept.read("acme", Stored(key, "hash"))
+
+    @pytest.mark.parametrize(
+        "error", [failure("SlowDown"), EndpointConnectionError(endpoint_url="https://bucket.invalid")]
+    )
+    def test_a_bucket_that_does_not_answer_is_said(self, error: Exception) -> None:
+        kept, bucket = documents()
+        bucket.error = error
+        with pytest.raises(DependencyUnavailable):
+            kept.write("acme", "x.json", {})
+        with pytest.raises(DependencyUnavailable):
+            kept.read("acme", Stored("tenants/acme/x.json", "hash"))
+
+    def test_one_that_is_not_there_is_said(self) -> None:
+        with pytest.raises(DependencyUnavailable):
+            documents()[0].read("acme", Stored("tenants/acme/x.json", "hash"))
+
+
+class TestPayloads:
+    @pytest.mark.parametrize(("extra_bytes", "in_the_bucket"), [(0, False), (1, True)])
+    def test_over_64_kb_lie_in_the_bucket(self, extra_bytes: int, *, in_the_bucket: bool) -> None:
+        kept, bucket = documents()
+        # `{"t":""}` is 8 bytes; é is two bytes in one character.
+        payload = {"t": "é" * ((MAX_INLINE_BYTES - 8) // 2) + "x" * extra_bytes}
+        attribute = Payloads(kept).pack("acme", "runs/run_1/inputs.json", payload)
+        assert ("key" in attribute) is in_the_bucket
+        assert list(bucket.objects) == (["tenants/acme/runs/run_1/inputs.json"] if in_the_bucket else [])
+        assert Payloads(kept).unpack("acme", Reader(attribute)) == payload
+
+    @given(st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.none() | st.lists(st.integers())))
+    def test_small_ones_come_back_exactly(self, payload: dict[str, Any]) -> None:
+        kept, bucket = documents()
+        packed = Payloads(kept).pack("acme", "x.json", payload)
+        assert Payloads(kept).unpack("acme", Reader(packed)) == payload
+        assert json.loads(str(packed["json"])) == payload
+        assert bucket.objects == {}
+
+    def test_a_large_one_of_another_tenant_is_not_read(self) -> None:
+        kept, _ = documents()
+        packed = Payloads(kept).pack("acme", "x.json", {"t": "x" * MAX_INLINE_BYTES})
+        with pytest.raises(ValueError, match="not of this tenant"):
+            Payloads(kept).unpack("other", Reader(packed))

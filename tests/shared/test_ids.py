@@ -1,0 +1,74 @@
+"""Identifiers sort by the time of their making, and say it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ids import TENANT_ID, encode, first_at, is_fresh, milliseconds, new_id, pattern
+
+NOW = datetime(2026, 11, 22, 23, 19, 5, 42_999, tzinfo=UTC)
+MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 — hypothesis adds the zone
+BITS = st.integers(0, 2**80 - 1)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class TestNewId:
+    def test_is_the_prefix_and_a_ulid(self) -> None:
+        assert re.fullmatch(pattern("run"), new_id("run", NOW))
+
+    def test_is_the_ulid_of_its_time_and_bits(self) -> None:
+        # 1469918176385 ms is 01ARYZ6S41 at https://github.com/ulid/spec.
+        made = datetime(2016, 7, 30, 22, 36, 16, 385_000, tzinfo=UTC)
+        assert new_id("x", made, entropy=lambda bits: 2**bits - 1) == "x_01ARYZ6S41" + "Z" * 16
+
+    def test_two_of_one_moment_differ(self) -> None:
+        assert len({new_id("run", NOW) for _ in range(1_000)}) == 1_000
+
+    @given(MOMENTS, MOMENTS, BITS, BITS)
+    def test_they_sort_by_time(self, one: datetime, other: datetime, bits: int, other_bits: int) -> None:
+        if milliseconds(one) < milliseconds(other):
+            assert encode(one, bits) < encode(other, other_bits)
+
+
+class TestIsFresh:
+    @given(MOMENTS, BITS)
+    def test_is_what_was_made_now(self, moment: datetime, bits: int) -> None:
+        assert is_fresh(f"run_{encode(moment, bits)}", now=moment)
+
+    @pytest.mark.parametrize("seconds", [-61, 61, 86_400])
+    def test_is_not_what_was_made_long_ago_or_will_be(self, seconds: int) -> None:
+        assert not is_fresh(f"run_{encode(NOW + timedelta(seconds=seconds), 0)}", now=NOW)
+
+    def test_is_not_an_identifier_from_beyond_the_calendar(self) -> None:
+        assert not is_fresh("agt_7" + "Z" * 25, now=NOW)
+
+
+class TestFirstAt:
+    @given(MOMENTS, BITS)
+    def test_nothing_of_its_millisecond_is_smaller(self, moment: datetime, bits: int) -> None:
+        assert first_at(moment) <= encode(moment, bits)
+
+    @given(MOMENTS.filter(lambda moment: moment > datetime(1970, 1, 2, tzinfo=UTC)), BITS)
+    def test_everything_before_is_smaller(self, moment: datetime, bits: int) -> None:
+        assert encode(moment - MILLISECOND, bits) < first_at(moment)
+
+    def test_a_time_before_all_ids_begins_where_they_begin(self) -> None:
+        assert first_at(datetime(1960, 1, 1, tzinfo=UTC)) == "0" * 26
+
+
+class TestTenantId:
+    @pytest.mark.parametrize("slug", ["demo-org", "a1", "0x", "a" * 63])
+    def test_is_a_slug(self, slug: str) -> None:
+        assert TENANT_ID.fullmatch(slug)
+
+    @pytest.mark.parametrize("text", ["", "a", "-a", "Acme", "a#b", "a_b", "a/b", "a" * 64, "a\n"])
+    def test_is_nothing_else(self, text: str) -> None:
+        assert not TENANT_ID.fullmatch(text)
+
+
+@pytest.mark.parametrize("text", ["run_", "run_0", "run_8" + "0" * 25, "run_0" + "I" * 25, "agt_0" + "0" * 25])
+def test_the_pattern_refuses_what_is_no_run(text: str) -> None:
+    assert not re.fullmatch(pattern("run"), text)
