@@ -56,7 +56,7 @@ class Paths:
 
     def attach(self, declared: Function, *, function: lambda_.IFunction, authorizer: gateway.IAuthorizer) -> None:
         """Lead a function's routes to it."""
-        integration = gateway.LambdaIntegration(function, scope_permission_to_method=False, allow_test_invoke=False)
+        integration = gateway.LambdaIntegration(function, scope_permission_to_method=False)
         for route in declared.routes:
             checked = route.least is not None
             self.at(route.path).add_method(

@@ -7,9 +7,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.runs import operations, wiring
+from services.runs import wiring
 from services.runs.domain import run as domain
-from services.runs.errors import BadRange
+from services.runs.errors import BadRange, ToolOutputsMismatch
+from services.runs.operations import steering, submission
 from services.runs.table.runs import RunFilter
 from shared.http.answers import Answer, ListAnswer, accepted, created, ok
 from shared.http.app import HttpApp
@@ -94,6 +95,7 @@ class Call(BaseModel):
     status: str
     usage: Usage
     cost_nano_usd: int | None
+    error_code: str | None
     started_at: Rfc3339
     ended_at: Rfc3339
 
@@ -114,6 +116,23 @@ class Failure(BaseModel):
     message: str
 
 
+class ToolCall(BaseModel):
+    """The model asks for a tool."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+class RequiredAction(BaseModel):
+    """What the client has to do before the run goes on."""
+
+    tool_calls: list[ToolCall]
+
+
 class Run(BaseModel):
     """One execution of one agent version."""
 
@@ -124,6 +143,8 @@ class Run(BaseModel):
     project_id: str | None
     inputs: dict[str, Any]
     output: dict[str, Any] | None
+    required_action: RequiredAction | None
+    """What the client has to execute, in a run that requires action."""
     usage: Usage
     cost_nano_usd: int | None
     """The provider's list price; null where it is not known."""
@@ -146,11 +167,12 @@ class Run(BaseModel):
             project_id=run.project_id,
             inputs=dict(run.inputs),
             output=dict(run.output) if run.output is not None else None,
+            required_action=_required_action(run),
             usage=_usage(run.usage),
             cost_nano_usd=run.cost_nano_usd,
-            simulated=run.first_call.simulated,
+            simulated=run.simulated,
             error=Failure(code=run.error.code, message=run.error.message) if run.error else None,
-            attempts=[_attempt(attempt) for attempt in run.attempts],
+            attempts=[_attempt(number, attempt) for number, attempt in enumerate(run.attempts, start=1)],
             metadata=dict(run.metadata),
             created_at=run.created_at,
             started_at=run.started_at,
@@ -215,7 +237,7 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
 def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()]) -> Response[RunAnswer]:
     """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
     wait_s = waits(call.prefer)
-    asked = operations.NewRun(
+    asked = submission.NewRun(
         run_id=new_id("run", call.now),
         agent_id=body.agent_id,
         version=body.version,
@@ -225,7 +247,7 @@ def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()
         request_id=caller.request_id,
         waited=wait_s is not None,
     )
-    run = operations.submit_run(
+    run = submission.submit_run(
         wiring.tenant_store(),
         wiring.tenant_runs(),
         wiring.configs(),
@@ -241,6 +263,60 @@ def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()
     response = _submitted(caller, run.run_id)
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
+
+
+class RunPatch(BaseModel):
+    """What a client may change of a run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    status: Literal["cancelled"]
+
+
+class ToolOutput(BaseModel):
+    """What one tool has given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tool_call_id: str
+    output: str
+
+
+class ToolOutputs(BaseModel):
+    """What all tools that the run asked for have given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tool_outputs: Annotated[list[ToolOutput], Field(min_length=1, max_length=128)]
+
+
+@app.route("PATCH", _RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
+def cancel_run(
+    caller: Caller,
+    call: CurrentCall,
+    run_id: str,
+    body: Annotated[RunPatch, Body()],  # noqa: ARG001 — there is one change
+) -> Response[RunAnswer]:
+    """Cancel a run: 200 when that is done, 202 when its worker has been asked to stop."""
+    run = steering.cancel_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    return _under_way(caller, run)
+
+
+@app.route("POST", f"{_RUN}/tool-outputs", least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
+def hand_in_tool_outputs(
+    caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
+) -> Response[RunAnswer]:
+    """Let a run go on with the outputs of its tools; the same outputs again are answered as before."""
+    outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
+    if len(outputs) < len(body.tool_outputs):
+        raise ToolOutputsMismatch
+    run = steering.hand_in_tool_outputs(wiring.tenant_runs(), caller.tenant_id, run_id, outputs, now=call.now)
+    return _under_way(caller, run)
+
+
+def _under_way(caller: TenantContext, run: domain.Run) -> Response[RunAnswer]:
+    answer = RunAnswer(run=Run.of(run))
+    return ok(answer, etag=run.seq) if run.status.final else accepted(answer, location=_location(caller, run.run_id))
 
 
 def waits(prefer: str | None) -> int | None:
@@ -263,20 +339,26 @@ def _usage(meters: dict[Meter, int]) -> Usage:
     return Usage.model_validate({meter.value: amount for meter, amount in meters.items()})
 
 
-def _attempt(attempt: domain.Attempt) -> Attempt:
+def _required_action(run: domain.Run) -> RequiredAction | None:
+    calls = [ToolCall.model_validate(call) for call in run.tool_calls]
+    return RequiredAction(tool_calls=calls) if calls else None
+
+
+def _attempt(number: int, attempt: domain.Attempt) -> Attempt:
     return Attempt(
-        attempt=attempt.attempt,
+        attempt=number,
         outcome=attempt.outcome,
         usage_certain=attempt.usage_certain,
         calls=[
             Call(
-                call=call.call,
+                call=call.number,
                 provider=call.provider,
                 model=call.model,
                 simulated=call.simulated,
                 status=call.status,
                 usage=_usage(dict(call.meters)),
                 cost_nano_usd=call.cost_nano_usd,
+                error_code=call.error_code,
                 started_at=call.started_at,
                 ended_at=call.ended_at,
             )

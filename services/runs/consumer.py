@@ -1,9 +1,15 @@
 """All that is not HTTP: the queue of runs, the events of other services, direct invocations, the reaper."""
 
+import random
+import time
+from functools import cache
 from typing import Any
 
-from services.runs import operations, wiring
+from services.runs import wiring
 from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.gateways.models import ProviderModels
+from services.runs.operations.execution import Worker
+from services.runs.operations.reaping import reap
 from services.runs.table import agents
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.events.agents import (
@@ -44,14 +50,26 @@ def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
 
 def _execute(tenant_id: str, run_id: str) -> None:
     with acting_for(tenant_id):
-        operations.execute_run(
-            wiring.tenant_runs(), wiring.configs(), wiring.models(), tenant_id, run_id, clock=utc_now
-        )
+        _worker().execute(tenant_id, run_id)
+
+
+@cache
+def _worker() -> Worker:
+    """Made here and not in the wiring, which the api function imports too: it needs no models."""
+    return Worker(
+        runs=wiring.tenant_runs(),
+        configs=wiring.configs(),
+        models=ProviderModels(),
+        simulate_without_key=wiring.simulates_without_key(),
+        clock=utc_now,
+        sleep=time.sleep,
+        jitter=random.uniform,
+    )
 
 
 def reaper(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
     """Every minute: runs that nobody has leased in time, and those whose lease ran out."""
-    logger.info("reaped", runs=operations.reap(wiring.slice_runs(), now=utc_now()))
+    logger.info("reaped", runs=reap(wiring.slice_runs(), now=utc_now()))
 
 
 @events.on(TenantCreated)

@@ -1,6 +1,6 @@
 """What can go wrong with runs."""
 
-from shared.errors import InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, NotFound
 
 
 class RunNotFound(NotFound):
@@ -35,17 +35,38 @@ class LeaseLost(Exception):
     """Another attempt has this run now; nothing that this one still does may count."""
 
 
+class CancelRequested(Exception):
+    """The client has cancelled the run; nothing more may be sent."""
+
+
 class ProviderFailed(Exception):
     """A call to a model did not end with an answer.
 
     Args:
-        code: what the run will say, for example `ProviderNotConfigured`.
-        message: for the user; never holds a key or what a provider sent back.
+        code: what the run will say, one of `ProviderRejected`, `ProviderUnauthorized`, `ProviderModelNotFound`,
+            `ProviderRateLimited`, `ProviderUnavailable`, `ProviderTimeout`, `ConnectionFailed`, `StreamTruncated`,
+            `StreamCorrupt`, `ProviderNotConfigured`.
+        message: for the user; never holds a key, nor what a provider sent back beyond its own error message.
+        retry: whether the same call may succeed a moment later.
+        retry_after_s: when the provider asks to be called again.
+        usage_known: whether the provider certainly counted nothing but what it said (`Counted`); False when it may
+            have gone on working.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retry: bool = False,
+        retry_after_s: float | None = None,
+        usage_known: bool = True,
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.retry = retry
+        self.retry_after_s = retry_after_s
+        self.usage_known = usage_known
 
 
 class ProviderNotConfigured(ProviderFailed):
@@ -59,4 +80,18 @@ class StreamTruncated(ProviderFailed):
     """The answer ended without its terminal event."""
 
     def __init__(self) -> None:
-        super().__init__("StreamTruncated", "The provider's answer broke off.")
+        super().__init__("StreamTruncated", "The provider's answer broke off.", retry=True, usage_known=False)
+
+
+class RunAlreadyEnded(Conflict):
+    """The run is in a final state, which never changes."""
+
+    def __init__(self) -> None:
+        super().__init__("The run has ended already.")
+
+
+class ToolOutputsMismatch(InvalidRequest):
+    """The outputs are not those that the run asks for."""
+
+    def __init__(self) -> None:
+        super().__init__("Give one output for each tool call that the run asks for, and no other.")

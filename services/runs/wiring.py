@@ -5,7 +5,6 @@ from functools import cache
 from typing import Any
 
 from services.runs.gateways.configs import CachedConfigs
-from services.runs.gateways.models import ProviderModels
 from services.runs.gateways.workers import LambdaWorkers, Workers
 from services.runs.table import SLICE
 from services.runs.table.runs import RunTable
@@ -48,9 +47,9 @@ def configs() -> CachedConfigs:
 
 
 @cache
-def models() -> ProviderModels:
-    """The providers."""
-    return ProviderModels()
+def simulates_without_key() -> bool:
+    """Whether a provider that has no key answers through the built-in one."""
+    return os.environ["PROVIDERS_WITHOUT_KEY"] == "simulate"
 
 
 @cache
@@ -61,12 +60,6 @@ def workers() -> Workers:
         return own_client("lambda", read_timeout_s=wait_s, attempts=1)
 
     return LambdaWorkers(client, function=os.environ["WORKER_FUNCTION_NAME"])
-
-
-@cache
-def simulates_without_key() -> bool:
-    """Whether a provider that has no key answers through the simulated one."""
-    return os.environ["PROVIDERS_WITHOUT_KEY"] == "simulate"
 
 
 def access(tenant_id: str) -> TenantAccess:

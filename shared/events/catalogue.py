@@ -18,6 +18,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunQueued,
         runs.RunCompleted,
         runs.RunFailed,
+        runs.RunCancelled,
         runs.UsageRecorded,
     )
 }

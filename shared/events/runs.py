@@ -47,6 +47,12 @@ class RunFailed(RunEnded):
     error_code: str
 
 
+class RunCancelled(RunEnded):
+    """The client did not want the answer any more."""
+
+    TYPE: ClassVar[str] = "run.cancelled.v1"
+
+
 class UsageRecorded(RunEvent):
     """What one call used, counted by its provider; said once per call, id `<run>:<attempt>:<call>`.
 

@@ -28,6 +28,17 @@ WITHOUT_TENANT = {
     "services/tenants/table.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
+    **{
+        f"services/runs/table/parts.py:{conversion}": "makes nothing but a part of a run's item, or reads one"
+        for conversion in (
+            "attempt_to_item",
+            "attempt_from_item",
+            "open_call_to_item",
+            "open_call_from_item",
+            "turns_to_payload",
+            "turns_from_payload",
+        )
+    },
 }
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_AND_CHANCE = {"random", "uuid", "secrets", "time", "os"}

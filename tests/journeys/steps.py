@@ -75,7 +75,7 @@ class Steps:
 
         def ended() -> dict[str, Any] | None:
             run = self.run(run_id)
-            return run if run["status"] in {"completed", "failed"} else None
+            return run if run["status"] in {"completed", "failed", "cancelled"} else None
 
         return wait_for(ended, what=f"{run_id} ends", patience_s=patience_s)
 

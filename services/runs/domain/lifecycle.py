@@ -1,22 +1,25 @@
 """How a run moves from state to state, and what is said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.runs.domain.run import Attempt, Call, ModelAnswer, Outcome, PlannedCall, Run, RunError, Status
+from services.runs.domain.request import Message, ToolCall
+from services.runs.domain.run import Call, CallEnd, OpenCall, Outcome, Run, RunError, Status
+from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
 from shared.events.envelope import Event, happened
-from shared.events.runs import RunCompleted, RunEnded, RunEvent, RunFailed, RunQueued, UsageRecorded
-from shared.meters import Meter, Meters
+from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunEvent, RunFailed, RunQueued, UsageRecorded
+from shared.meters import Meter
 from shared.stored import Stored
 
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent before the reaper takes the run from it."""
-MAX_ATTEMPTS = 3
+MAX_LOST_ATTEMPTS = 3
+MAX_TOOL_TURNS = 20
 WAITED_DUE, QUEUED_DUE = timedelta(seconds=30), timedelta(minutes=15)
 """When nobody has leased a run that somebody waits for, or one in the queue, it is queued (again)."""
-FIRST_CALL = 1
+TOOL_OUTPUTS_DUE = timedelta(hours=24)
 
 Change = tuple[Run, list[Event[RunEvent]]]
 
@@ -29,9 +32,10 @@ def submit(
     version: int,
     project_id: str | None,
     config: Stored,
-    first_call: PlannedCall,
+    first_call: OpenCall,
     inputs: Mapping[str, Any],
     metadata: Mapping[str, Any],
+    max_output_tokens: int | None,
     request_id: str,
     waited: bool,
     now: datetime,
@@ -47,27 +51,119 @@ def submit(
         config=config,
         inputs=inputs,
         metadata=metadata,
-        first_call=first_call,
+        max_output_tokens=max_output_tokens,
         request_id=request_id,
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
+        open_call=first_call,
     )
     return run, [] if waited else [_queued(run, now=now)]
 
 
-def finish(run: Run, answer: ModelAnswer, *, now: datetime) -> Change:
+def begin_call(run: Run, call: OpenCall, *, now: datetime) -> Run:
+    """The run with this call written down; only then may it be sent."""
+    return replace(run, open_call=call, call_started_at=now, seq=run.seq + 1)
+
+
+def end_call(run: Run, end: CallEnd, *, now: datetime) -> Change:
+    """The open call has ended, and the attempt goes on with another one, under a lease that begins anew."""
+    call, after = _close(run, end, now=now)
+    return replace(after, due_at=now + LEASE), [_usage(after, call)]
+
+
+def complete(run: Run, end: CallEnd, output: Mapping[str, Any], *, now: datetime) -> Change:
     """The open call has answered, and with it the run is done."""
-    call = _end_call(run, Outcome.COMPLETED, answer.meters, now=now)
-    done = _end_run(run, call, Status.COMPLETED, now=now)
-    done = replace(done, output={"message": answer.message})
+    call, after = _close(run, end, now=now)
+    done = replace(_finish(after, Status.COMPLETED, Outcome.COMPLETED, now=now), output=output)
     return done, [_usage(done, call), _ended(done, RunCompleted(**_facts(done)), now=now)]
 
 
-def fail(run: Run, error: RunError, *, now: datetime) -> Change:
-    """The open call has failed before anything was counted, and nothing else is left to try."""
-    call = _end_call(run, Outcome.FAILED, {}, now=now)
-    done = replace(_end_run(run, call, Status.FAILED, now=now), error=error)
-    return done, [_usage(done, call), _ended(done, RunFailed(**_facts(done), error_code=error.code), now=now)]
+def require_tools(run: Run, end: CallEnd, text: str, calls: Sequence[ToolCall], *, now: datetime) -> Change:
+    """The open call asks for tools that the client executes; the run waits for their outputs."""
+    call, after = _close(run, end, now=now)
+    waiting = replace(
+        _leave(after, Outcome.REQUIRES_ACTION),
+        status=Status.REQUIRES_ACTION,
+        turns=(*run.turns, Message("assistant", text, tool_calls=tuple(calls))),
+        due_at=now + TOOL_OUTPUTS_DUE,
+    )
+    return waiting, [_usage(waiting, call)]
+
+
+def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Change:
+    """Nothing is left to try.
+
+    Args:
+        run: with the call that failed last open, or with none.
+        end: of the open call; None when there is none.
+        error: what the run says.
+        now: the time.
+    """
+    usage: list[Event[RunEvent]] = []
+    after = run
+    if end:
+        call, after = _close(run, end, now=now)
+        usage = [_usage(after, call)]
+    done = replace(_finish(after, Status.FAILED, Outcome.FAILED, now=now), error=error)
+    return done, [*usage, _ended(done, RunFailed(**_facts(done), error_code=error.code), now=now)]
+
+
+def stop(run: Run, end: CallEnd | None, *, now: datetime) -> Change:
+    """The worker has heard of the cancellation and ended its call."""
+    usage: list[Event[RunEvent]] = []
+    after = run
+    if end:
+        call, after = _close(run, end, now=now)
+        usage = [_usage(after, call)]
+    done = _finish(after, Status.CANCELLED, Outcome.CANCELLED, now=now)
+    return done, [*usage, _ended(done, RunCancelled(**_facts(done)), now=now)]
+
+
+def cancel(run: Run, *, now: datetime) -> Change:
+    """The client cancels: at once when nothing is under way, else the worker is asked to stop.
+
+    Raises:
+        RunAlreadyEnded: it has.
+    """
+    if run.status.final:
+        raise RunAlreadyEnded
+    if run.status is Status.RUNNING:
+        return replace(run, cancel_requested=True, seq=run.seq + 1), []
+    # A call that was only planned was never sent.
+    done = _finish(replace(run, open_call=None, seq=run.seq + 1), Status.CANCELLED, None, now=now)
+    return done, [_ended(done, RunCancelled(**_facts(done)), now=now)]
+
+
+def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) -> Change:
+    """The client has executed the tools, and the run goes on; the same outputs again change nothing.
+
+    Args:
+        run: that requires action, or went on since.
+        outputs: by the id of the tool call; exactly those that are asked for.
+        now: the time.
+
+    Raises:
+        ToolOutputsMismatch: a call is unknown, missing, or was answered differently.
+        RunAlreadyEnded: it has, without these outputs.
+    """
+    if run.status is not Status.REQUIRES_ACTION:
+        _check_given_before(run, outputs)
+        return run, []
+    asked = [call.id for call in run.tool_calls]
+    if set(asked) != set(outputs):
+        raise ToolOutputsMismatch
+    answers = tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in asked)
+    again = replace(run, status=Status.QUEUED, turns=(*run.turns, *answers), due_at=now + QUEUED_DUE, seq=run.seq + 1)
+    return again, [_queued(again, now=now)]
+
+
+def _check_given_before(run: Run, outputs: Mapping[str, str]) -> None:
+    given = {turn.tool_call_id: turn.content for turn in run.turns if turn.role == "tool"}
+    if all(given.get(call_id) == output for call_id, output in outputs.items()):
+        return
+    if run.status.final:
+        raise RunAlreadyEnded
+    raise ToolOutputsMismatch
 
 
 def give_back(run: Run, *, now: datetime) -> Change:
@@ -78,53 +174,73 @@ def give_back(run: Run, *, now: datetime) -> Change:
     if run.status is Status.QUEUED:
         again = replace(run, seq=run.seq + 1, due_at=now + QUEUED_DUE)
         return again, [_queued(again, now=now)]
-    call = _end_call(run, Outcome.LOST, {Meter.TOKENS_UNCERTAIN: run.first_call.bound_tokens}, now=now)
-    if run.attempt >= MAX_ATTEMPTS:
+    if run.status is Status.REQUIRES_ACTION:
+        error = RunError("ToolOutputsTimeout", "The outputs of the tools did not come within 24 hours.")
+        done = replace(_finish(replace(run, seq=run.seq + 1), Status.FAILED, None, now=now), error=error)
+        return done, [_ended(done, RunFailed(**_facts(done), error_code=error.code), now=now)]
+    return _lose(run, now=now)
+
+
+def _lose(run: Run, *, now: datetime) -> Change:
+    end = CallEnd(Outcome.LOST, usage_known=False) if run.open_call else None
+    if run.cancel_requested:
+        return stop(run, end, now=now)
+    lost = sum(attempt.outcome is Outcome.LOST for attempt in run.attempts) + 1
+    if lost >= MAX_LOST_ATTEMPTS:
         error = RunError("AttemptsExhausted", "The run was tried three times and its worker was lost each time.")
-        done = replace(_end_run(run, call, Status.FAILED, now=now), error=error)
-        return done, [_usage(done, call), _ended(done, RunFailed(**_facts(done), error_code=error.code), now=now)]
-    again = replace(
-        run,
-        status=Status.QUEUED,
-        seq=run.seq + 1,
-        call_started_at=None,
-        attempts=(*run.attempts, Attempt(run.attempt, call.status, (call,))),
-        due_at=now + QUEUED_DUE,
-    )
-    return again, [_usage(again, call), _queued(again, now=now)]
+        done, events = fail(run, end, error, now=now)
+        return replace(done, attempts=(*done.attempts[:-1], replace(done.attempts[-1], outcome=Outcome.LOST))), events
+    usage: list[Event[RunEvent]] = []
+    after = replace(run, seq=run.seq + 1)
+    if end:
+        call, after = _close(run, end, now=now)
+        usage = [_usage(after, call)]
+    again = replace(_leave(after, Outcome.LOST), status=Status.QUEUED, due_at=now + QUEUED_DUE)
+    return again, [*usage, _queued(again, now=now)]
 
 
-def _end_call(run: Run, status: Outcome, used: Meters, *, now: datetime) -> Call:
-    planned = run.first_call
-    started_at = run.call_started_at or now
-    meters: dict[Meter, int] = {**used, Meter.COMPUTE_MS: int((now - started_at).total_seconds() * 1000)}
-    if run.attempt == 1:
+def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
+    """The open call as it ended, and the run with it among the ended ones."""
+    if run.open_call is None:
+        msg = "there is no open call to end"
+        raise ValueError(msg)
+    planned, started_at = run.open_call, run.call_started_at or now
+    meters: dict[Meter, int] = {**end.meters, Meter.COMPUTE_MS: int((now - started_at).total_seconds() * 1000)}
+    if not end.usage_known:
+        # What the provider has said is known; the rest, up to the bound, is not.
+        said = meters.get(Meter.TOKENS_IN, 0) + meters.get(Meter.TOKENS_OUT, 0)
+        meters[Meter.TOKENS_UNCERTAIN] = max(0, planned.bound_tokens - said)
+    if not run.calls:
         # One request per run, whatever it takes: it belongs to the run's first call.
         meters[Meter.REQUESTS] = 1
-    return Call(
-        attempt=run.attempt,
-        call=FIRST_CALL,
+    call = Call(
+        number=planned.number,
         provider=planned.provider,
         model=planned.model,
         simulated=planned.simulated,
-        status=status,
+        status=end.status,
         meters=meters,
-        cost_nano_usd=None,
+        cost_nano_usd=end.cost_nano_usd,
+        price_version=end.price_version,
+        error_code=end.error.code if end.error else None,
+        period=planned.period,
         started_at=started_at,
         ended_at=now,
     )
+    *before, current = run.attempts
+    attempts = (*before, replace(current, calls=(*current.calls, call)))
+    return call, replace(run, attempts=attempts, open_call=None, call_started_at=None, seq=run.seq + 1)
 
 
-def _end_run(run: Run, call: Call, status: Status, *, now: datetime) -> Run:
-    return replace(
-        run,
-        status=status,
-        seq=run.seq + 1,
-        due_at=None,
-        call_started_at=None,
-        attempts=(*run.attempts, Attempt(run.attempt, call.status, (call,))),
-        ended_at=now,
-    )
+def _leave(run: Run, outcome: Outcome) -> Run:
+    """The run whose current attempt is over."""
+    *before, current = run.attempts
+    return replace(run, attempts=(*before, replace(current, outcome=outcome)))
+
+
+def _finish(run: Run, status: Status, outcome: Outcome | None, *, now: datetime) -> Run:
+    left = _leave(run, outcome) if outcome else run
+    return replace(left, status=status, due_at=None, ended_at=now)
 
 
 def _queued(run: Run, *, now: datetime) -> Event[RunEvent]:
@@ -153,11 +269,11 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _usage(run: Run, call: Call) -> Event[RunEvent]:
-    name = f"{run.run_id}:{call.attempt}:{call.call}"
+    name = f"{run.run_id}:{run.attempt}:{call.number}"
     data = UsageRecorded(
         run_id=run.run_id,
-        attempt=call.attempt,
-        call=call.call,
+        attempt=run.attempt,
+        call=call.number,
         request_id=run.request_id,
         agent_id=run.agent_id,
         version=run.version,
@@ -166,7 +282,8 @@ def _usage(run: Run, call: Call) -> Event[RunEvent]:
         model=call.model,
         meters=dict(call.meters),
         cost_nano_usd=call.cost_nano_usd,
+        price_version=call.price_version,
         simulated=call.simulated,
-        period=call.started_at.strftime("%Y-%m"),
+        period=call.period,
     )
     return happened(data, event_id=name, tenant_id=run.tenant_id, subject=name, seq=1, at=call.ended_at)

@@ -1,10 +1,13 @@
 """The run and its parts.
 
-    queued ──► running ──► completed | failed
-      ▲           │
-      └── reaper ─┘
+    queued ──► running ──► completed | failed | cancelled
+      ▲  ▲        │
+      │  └ reaper ┤
+      │           ▼
+      └──── requires_action
 
-A final state never changes. Each attempt is one lease of the run by a worker; its number is the fencing token.
+A final state never changes. Each attempt is one lease of the run by a worker; its number is the fencing token. Within
+an attempt, calls follow each other: the first try, retries, fallbacks, the repair of a structured output.
 """
 
 from collections.abc import Mapping
@@ -13,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from services.runs.domain.request import Message, ToolCall
 from shared.meters import Meter, Meters, total
 from shared.stored import Stored
 
@@ -22,13 +26,16 @@ class Status(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    REQUIRES_ACTION = "requires_action"
+    """The client has to execute tools; nothing is leased or reserved meanwhile."""
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def final(self) -> bool:
         """Whether it never changes any more."""
-        return self in {Status.COMPLETED, Status.FAILED}
+        return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
 class Outcome(StrEnum):
@@ -37,50 +44,63 @@ class Outcome(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    REQUIRES_ACTION = "requires_action"
     LOST = "lost"
-    """Its worker is gone; nobody knows what the call has used."""
+    """Its worker is gone."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedCall:
-    """A call as it will be sent."""
+class OpenCall:
+    """A call that is written down, and may have been sent."""
 
+    number: int
+    """Within the run's attempt, from 1."""
     provider: str
     model: str
     simulated: bool
     bound_tokens: int
-    """More than it can use: the UTF-8 bytes of everything that is sent, plus the output cap."""
+    """More than it can use: all that is sent, and the output cap."""
     max_output_tokens: int
+    period: str
+    """The month that it is counted in, `2026-11`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a provider, counted by itself."""
+    """One request to a provider, ended and counted by itself."""
 
-    attempt: int
-    call: int
+    number: int
     provider: str
     model: str
     simulated: bool
     status: Outcome
     meters: Meters
     cost_nano_usd: int | None
+    price_version: str | None
+    error_code: str | None
+    period: str
+    """The month that it is counted in."""
     started_at: datetime
     ended_at: datetime
+
+    @property
+    def usage_certain(self) -> bool:
+        """Whether the provider's own count of it is known."""
+        return not self.meters.get(Meter.TOKENS_UNCERTAIN)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One lease of the run, ended."""
+    """One lease of the run by a worker."""
 
-    attempt: int
     outcome: Outcome
-    calls: tuple[Call, ...]
+    calls: tuple[Call, ...] = ()
 
     @property
     def usage_certain(self) -> bool:
         """Whether the provider's own counts are known for every call."""
-        return all(call.status is not Outcome.LOST for call in self.calls)
+        return all(call.usage_certain for call in self.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +125,30 @@ class Run:
     """Where the version's config lies."""
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
-    first_call: PlannedCall
+    max_output_tokens: int | None
+    """As the run's request asked for; None: the config's, or the default."""
     request_id: str
     """Of the POST that made it; it stands in every usage event of the run."""
     created_at: datetime
     due_at: datetime | None
     """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final."""
     seq: int = 1
-    attempt: int = 0
-    """The fencing token: of the attempt that has the run, or had it last."""
-    call_started_at: datetime | None = None
-    """Of the open call, which is written before the call is sent."""
     attempts: tuple[Attempt, ...] = ()
+    open_call: OpenCall | None = None
+    """In a queued run the first call, planned with the run; in a running one the call that may have been sent."""
+    call_started_at: datetime | None = None
+    cancel_requested: bool = False
+    turns: tuple[Message, ...] = ()
+    """What was said after the inputs: the model's calls of tools and their outputs."""
     output: Mapping[str, Any] | None = None
     error: RunError | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def attempt(self) -> int:
+        """The fencing token: the number of the attempt that has the run, or had it last."""
+        return len(self.attempts)
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -139,10 +167,26 @@ class Run:
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) > 0 else None
 
+    @property
+    def simulated(self) -> bool:
+        """Whether any part of it was answered by the built-in provider."""
+        return any(call.simulated for call in self.calls) or bool(self.open_call and self.open_call.simulated)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """What the client has to execute."""
+        return self.turns[-1].tool_calls if self.status is Status.REQUIRES_ACTION else ()
+
 
 @dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """What a provider has answered and counted."""
+class CallEnd:
+    """How a call ended, as its worker saw it."""
 
-    message: str
+    status: Outcome
     meters: Meters = field(default_factory=dict[Meter, int])
+    """What the provider has counted."""
+    usage_known: bool = True
+    """False: it may have used up to its bound."""
+    cost_nano_usd: int | None = None
+    price_version: str | None = None
+    error: RunError | None = None

@@ -1,10 +1,11 @@
 """A model behind any provider: it streams text and ends with what it has counted."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from services.runs.domain.request import ModelRequest
+from services.runs.domain.request import ModelRequest, ToolCall
 from shared.meters import Meters
 
 
@@ -16,17 +17,41 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What the provider has counted so far; the terminal event replaces it."""
+
+    meters: Meters
+
+
+class Stop(StrEnum):
+    """Why the model stopped."""
+
+    ANSWERED = "answered"
+    LENGTH = "length"
+    """It reached the output cap."""
+    TOOL_CALLS = "tool_calls"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The terminal event: the answer is whole, and this is what it took."""
 
     meters: Meters
+    tool_calls: tuple[ToolCall, ...] = ()
+    stop: Stop = Stop.ANSWERED
+
+
+Part = Text | Counted | Ended
 
 
 class Model(Protocol):
     """One provider."""
 
-    def stream(self, request: ModelRequest) -> Iterator[Text | Ended]:
+    def stream(self, request: ModelRequest) -> Generator[Part]:
         """Send the request; the last thing that comes is `Ended`.
+
+        Closing the generator ends the request at the provider.
 
         Raises:
             ProviderFailed: the provider refused, broke off or is not configured.

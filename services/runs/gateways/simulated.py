@@ -1,21 +1,30 @@
 """The built-in provider: deterministic, free, and honest about being simulated.
 
-Directives in the last user message: `[[tokens 500]]` sets the answer's length, `[[delay 200]]` waits so many
-milliseconds before each chunk, at most 10 s.
+Directives in the last user message, so that anything can be tried without a key:
+
+    [[tokens 500]]       the answer's length
+    [[delay 200]]        milliseconds before each chunk, at most 10 s
+    [[tool NAME {json}]] a call of that tool, unless its output is there already
+    [[error 429]]        an answer with that status instead
+    [[cut]]              a stream that breaks off after its first chunk
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 
-from services.runs.domain.request import ModelRequest
-from services.runs.gateways.model import Ended, Text
+from services.runs.domain.request import Message, ModelRequest, ToolCall
+from services.runs.errors import StreamTruncated
+from services.runs.gateways.failures import of_status
+from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
 from shared.meters import Meter
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_CHUNK = 16
 _LONGEST_DELAY_MS = 10_000
-_DIRECTIVE = re.compile(r"\[\[(tokens|delay) (\d{1,6})\]\]")
+_NUMBER = re.compile(r"\[\[(tokens|delay|error) (\d{1,6})\]\]")
+_TOOL = re.compile(r"\[\[tool ([a-zA-Z0-9_-]{1,64}) (\{.*?\})\]\]")
+_CUT = "[[cut]]"
 _FILLER = ("and", "so", "it", "goes", "on", "word", "by", "word")
 
 
@@ -25,23 +34,59 @@ class SimulatedModel:
     def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
 
-    def stream(self, request: ModelRequest) -> Iterator[Text | Ended]:
-        """See `Model.stream`; a token is a word here."""
+    def stream(self, request: ModelRequest) -> Generator[Part]:
+        """See `Model.stream`; a token is a word here.
+
+        Raises:
+            ProviderFailed: the message asks for it.
+        """
         asked = next((message.content for message in reversed(request.messages) if message.role == "user"), "")
-        directives = {name: int(value) for name, value in _DIRECTIVE.findall(asked)}
-        words = _answer(_DIRECTIVE.sub("", asked).strip(), tokens=directives.get("tokens"))[: request.max_output_tokens]
+        numbers = {name: int(value) for name, value in _NUMBER.findall(asked)}
+        if "error" in numbers:
+            raise of_status(numbers["error"], "The message asks for this error.")
+        counted = {Meter.TOKENS_IN: -(-_bytes_of(request.messages) // _BYTES_PER_TOKEN)}
+        yield Counted(counted)
+        calls = _tool_calls(asked, request.messages)
+        if calls:
+            written = sum(len(call.arguments.split()) for call in calls)
+            yield Ended({**counted, Meter.TOKENS_OUT: written}, calls, Stop.TOOL_CALLS)
+            return
+        words = _answer(asked, tokens=numbers.get("tokens"))
+        said = words[: request.max_output_tokens]
+        yield from self._chunks(said, delay_ms=numbers.get("delay", 0), cut=_CUT in asked)
+        stop = Stop.LENGTH if len(said) < len(words) else Stop.ANSWERED
+        yield Ended({**counted, Meter.TOKENS_OUT: len(said)}, stop=stop)
+
+    def _chunks(self, words: Sequence[str], *, delay_ms: int, cut: bool) -> Iterator[Text]:
         for start in range(0, len(words), _TOKENS_PER_CHUNK):
-            if "delay" in directives:
-                self._sleep(min(directives["delay"], _LONGEST_DELAY_MS) / 1000)
+            if cut and start:
+                break
+            if delay_ms:
+                self._sleep(min(delay_ms, _LONGEST_DELAY_MS) / 1000)
             chunk = " ".join(words[start : start + _TOKENS_PER_CHUNK])
             yield Text(chunk if start == 0 else f" {chunk}")
-        sent = sum(len(message.content.encode()) for message in request.messages)
-        yield Ended({Meter.TOKENS_IN: -(-sent // _BYTES_PER_TOKEN), Meter.TOKENS_OUT: len(words)})
+        if cut:
+            raise StreamTruncated
 
 
 def _answer(asked: str, *, tokens: int | None) -> list[str]:
-    words = f"This is a simulated answer. You said: {asked}".split()
+    heard = _TOOL.sub("", _NUMBER.sub("", asked)).replace(_CUT, "").strip()
+    words = f"This is a simulated answer. You said: {heard}".split()
     if tokens is None:
         return words
     filler = (_FILLER[place % len(_FILLER)] for place in range(max(0, tokens - len(words))))
     return [*words, *filler][:tokens]
+
+
+def _tool_calls(asked: str, messages: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """The calls that the message asks for and that have no output yet."""
+    answered = {message.tool_call_id for message in messages if message.role == "tool"}
+    calls = (
+        ToolCall(f"call_{place}", name, arguments)
+        for place, (name, arguments) in enumerate(_TOOL.findall(asked), start=1)
+    )
+    return tuple(call for call in calls if call.id not in answered)
+
+
+def _bytes_of(messages: Sequence[Message]) -> int:
+    return sum(len(message.content.encode()) for message in messages)

@@ -3,9 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from services.runs.domain.run import Attempt, Call, Outcome, PlannedCall, Run, RunError, Status
+from services.runs.domain.run import Run, RunError, Status
 from services.runs.table import SLICE
-from shared.meters import Meter
+from services.runs.table.parts import (
+    attempt_from_item,
+    attempt_to_item,
+    open_call_from_item,
+    open_call_to_item,
+    turns_from_payload,
+    turns_to_payload,
+)
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.payloads import Payload, Payloads
 from shared.stored import Stored
@@ -30,15 +37,16 @@ def due_place(due_at: datetime, run_id: str) -> str:
 
 
 def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
-    """The run as it is stored."""
+    """The run as it is stored; what it does not have is left out."""
 
-    def pack(name: str, payload: Payload) -> dict[str, Value]:
+    def pack(name: str, payload: Payload | None) -> dict[str, Value] | None:
+        if payload is None:
+            return None
         return payloads.pack(run.tenant_id, f"runs/{run.run_id}/{name}.json", payload)
 
     item: dict[str, Value] = {
         **run_key(run.tenant_id, run.run_id).attributes,
-        "list_pk": list_key(run.tenant_id),
-        "list_sk": run.run_id,
+        **_places(run),
         "run_id": run.run_id,
         "tenant_id": run.tenant_id,
         "status": run.status,
@@ -48,27 +56,30 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "config": {"key": run.config.key, "sha256": run.config.sha256},
         "inputs": pack("inputs", run.inputs),
         "metadata": pack("metadata", run.metadata),
-        "output": pack("output", run.output) if run.output is not None else None,
-        "first_call": {
-            "provider": run.first_call.provider,
-            "model": run.first_call.model,
-            "simulated": run.first_call.simulated,
-            "bound_tokens": run.first_call.bound_tokens,
-            "max_output_tokens": run.first_call.max_output_tokens,
-        },
+        "turns": pack(f"turns-{len(run.turns)}", turns_to_payload(run.turns) if run.turns else None),
+        "output": pack("output", run.output),
+        "max_output_tokens": run.max_output_tokens,
         "request_id": run.request_id,
         "seq": run.seq,
         "attempt": run.attempt,
-        "attempts": [_attempt_to_item(attempt) for attempt in run.attempts],
-        "error": {"code": run.error.code, "message": run.error.message} if run.error else None,
+        "attempts": [attempt_to_item(attempt) for attempt in run.attempts],
+        "open_call": open_call_to_item(run.open_call) if run.open_call else None,
         "call_started_at": _text(run.call_started_at),
+        "cancel_requested": run.cancel_requested or None,
+        "error": {"code": run.error.code, "message": run.error.message} if run.error else None,
         "created_at": to_text(run.created_at),
         "started_at": _text(run.started_at),
         "ended_at": _text(run.ended_at),
     }
-    if run.due_at:
-        item |= {"due_pk": DUE, "due_sk": due_place(run.due_at, run.run_id), "due_at": to_text(run.due_at)}
     return {name: value for name, value in item.items() if value is not None}
+
+
+def _places(run: Run) -> dict[str, Value]:
+    """Where the run stands in the indexes."""
+    places: dict[str, Value] = {"list_pk": list_key(run.tenant_id), "list_sk": run.run_id}
+    if run.due_at:
+        places |= {"due_pk": DUE, "due_sk": due_place(run.due_at, run.run_id), "due_at": to_text(run.due_at)}
+    return places
 
 
 def run_from_item(item: Item, payloads: Payloads) -> Run:
@@ -76,11 +87,10 @@ def run_from_item(item: Item, payloads: Payloads) -> Run:
     reader = Reader(item)
     tenant_id = reader.text("tenant_id")
 
-    def unpack(name: str) -> dict[str, Any]:
-        return payloads.unpack(tenant_id, reader.map(name))
+    def unpack(name: str) -> dict[str, Any] | None:
+        return payloads.unpack(tenant_id, reader.map(name)) if name in item else None
 
-    config, call = reader.map("config"), reader.map("first_call")
-    error = reader.map("error") if item.get("error") else None
+    config, error = reader.map("config"), reader.map("error") if "error" in item else None
     return Run(
         run_id=reader.text("run_id"),
         tenant_id=tenant_id,
@@ -89,66 +99,22 @@ def run_from_item(item: Item, payloads: Payloads) -> Run:
         version=reader.integer("version"),
         project_id=reader.optional_text("project_id"),
         config=Stored(config.text("key"), config.text("sha256")),
-        inputs=unpack("inputs"),
-        metadata=unpack("metadata"),
-        output=unpack("output") if item.get("output") else None,
-        first_call=PlannedCall(
-            provider=call.text("provider"),
-            model=call.text("model"),
-            simulated=call.flag("simulated"),
-            bound_tokens=call.integer("bound_tokens"),
-            max_output_tokens=call.integer("max_output_tokens"),
-        ),
+        inputs=unpack("inputs") or {},
+        metadata=unpack("metadata") or {},
+        turns=turns_from_payload(unpack("turns")),
+        output=unpack("output"),
+        max_output_tokens=reader.optional_integer("max_output_tokens"),
         request_id=reader.text("request_id"),
         seq=reader.integer("seq"),
-        attempt=reader.integer("attempt"),
-        attempts=tuple(_attempt_from_item(attempt) for attempt in reader.maps("attempts")),
-        error=RunError(error.text("code"), error.text("message")) if error else None,
+        attempts=tuple(attempt_from_item(attempt) for attempt in reader.maps("attempts")),
+        open_call=open_call_from_item(reader.map("open_call")) if "open_call" in item else None,
         call_started_at=_time(reader, "call_started_at"),
+        cancel_requested=reader.flag("cancel_requested"),
+        error=RunError(error.text("code"), error.text("message")) if error else None,
         created_at=from_text(reader.text("created_at")),
         due_at=_time(reader, "due_at"),
         started_at=_time(reader, "started_at"),
         ended_at=_time(reader, "ended_at"),
-    )
-
-
-def _attempt_to_item(attempt: Attempt) -> dict[str, Value]:
-    calls = [_call_to_item(call) for call in attempt.calls]
-    return {"attempt": attempt.attempt, "outcome": attempt.outcome, "calls": calls}
-
-
-def _attempt_from_item(reader: Reader) -> Attempt:
-    calls = tuple(_call_from_item(call) for call in reader.maps("calls"))
-    return Attempt(reader.integer("attempt"), Outcome(reader.text("outcome")), calls)
-
-
-def _call_to_item(call: Call) -> dict[str, Value]:
-    return {
-        "attempt": call.attempt,
-        "call": call.call,
-        "provider": call.provider,
-        "model": call.model,
-        "simulated": call.simulated,
-        "status": call.status,
-        "meters": {meter.value: amount for meter, amount in call.meters.items()},
-        "cost_nano_usd": call.cost_nano_usd,
-        "started_at": to_text(call.started_at),
-        "ended_at": to_text(call.ended_at),
-    }
-
-
-def _call_from_item(reader: Reader) -> Call:
-    return Call(
-        attempt=reader.integer("attempt"),
-        call=reader.integer("call"),
-        provider=reader.text("provider"),
-        model=reader.text("model"),
-        simulated=reader.flag("simulated"),
-        status=Outcome(reader.text("status")),
-        meters={Meter(name): amount for name, amount in reader.integers("meters").items()},
-        cost_nano_usd=reader.optional_integer("cost_nano_usd"),
-        started_at=from_text(reader.text("started_at")),
-        ended_at=from_text(reader.text("ended_at")),
     )
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.runs.domain.lifecycle import LEASE
-from services.runs.domain.run import Run, Status
-from services.runs.errors import LeaseLost, RunNotFound
+from services.runs.domain.run import Attempt, Outcome, Run, Status
+from services.runs.errors import CancelRequested, LeaseLost, RunNotFound
 from services.runs.table import SLICE
 from services.runs.table.items import DUE, due_place, list_key, run_from_item, run_key, run_to_item
+from services.runs.table.parts import attempt_to_item, open_call_to_item
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
@@ -16,7 +17,7 @@ from shared.storage.idempotency import Once
 from shared.storage.items import Item, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
+from shared.storage.transaction import ABSENT, Expression, Transaction
 from shared.times import to_text
 
 _SCANNED_AT_MOST = 1_000
@@ -96,34 +97,75 @@ class RunTable:
             The run under its new fencing token, or None when there is nothing to take.
         """
         change = Expression(
-            "SET #status = :running, #attempt = #attempt + :one, #seq = #seq + :one, #call_started_at = :now, "
-            "#started_at = if_not_exists(#started_at, :now), #due_at = :due_at, #due_sk = :due_sk",
+            "SET #status = :running, #attempt = #attempt + :one, #attempts = list_append(#attempts, :begun), "
+            "#seq = #seq + :one, #call_started_at = :now, #started_at = if_not_exists(#started_at, :now), "
+            "#due_at = :due_at, #due_sk = :due_sk",
             {
                 "running": Status.RUNNING,
                 "one": 1,
+                "begun": [attempt_to_item(Attempt(Outcome.RUNNING))],
                 "now": to_text(now),
-                "due_at": to_text(now + LEASE),
-                "due_sk": due_place(now + LEASE, run_id),
+                **_due(now + LEASE, run_id),
             },
         )
         queued = Expression("#status = :queued", {"queued": Status.QUEUED})
         item = self._store.update(run_key(tenant_id, run_id), change, when=queued)
         return run_from_item(item, self._payloads) if item else None
 
-    def extend(self, run: Run, *, now: datetime) -> None:
-        """Keep the lease for longer.
+    def extend(self, run: Run, *, now: datetime) -> bool:
+        """Keep the lease for longer; says whether the client has cancelled meanwhile.
 
         Raises:
             LeaseLost: another attempt has the run.
         """
+        change = Expression("SET #due_at = :due_at, #due_sk = :due_sk", _due(now + LEASE, run.run_id))
+        item = self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run))
+        if item is None:
+            raise LeaseLost
+        return bool(item.get("cancel_requested"))
+
+    def begin_call(self, run: Run, *, now: datetime) -> None:
+        """Write down the call that is about to be sent, unless the client has cancelled.
+
+        Raises:
+            LeaseLost: another attempt has the run.
+            CancelRequested: the call must not be sent.
+        """
+        if run.open_call is None:
+            msg = "there is no call to begin"
+            raise ValueError(msg)
         change = Expression(
-            "SET #due_at = :due_at, #due_sk = :due_sk",
-            {"due_at": to_text(now + LEASE), "due_sk": due_place(now + LEASE, run.run_id)},
+            "SET #open_call = :call, #call_started_at = :now, #seq = :seq, #due_at = :due_at, #due_sk = :due_sk",
+            {
+                "call": open_call_to_item(run.open_call),
+                "now": to_text(now),
+                "seq": run.seq,
+                **_due(now + LEASE, run.run_id),
+            },
         )
+        key = run_key(run.tenant_id, run.run_id)
+        if self._store.update(key, change, when=_fence(run, unless_cancelled=True)) is None:
+            raise _refusal(run, self._store.get(key))
+
+    def request_cancel(self, run: Run) -> None:
+        """Ask the worker that has the run to stop.
+
+        Raises:
+            LeaseLost: it has moved on.
+        """
+        change = Expression("SET #cancel_requested = :yes, #seq = #seq + :one", {"yes": True, "one": 1})
         if self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run)) is None:
             raise LeaseLost
 
-    def save(self, before: Run, after: Run, events: list[Event[RunEvent]], *, only_if_still_due: bool = False) -> None:
+    def save(
+        self,
+        before: Run,
+        after: Run,
+        events: list[Event[RunEvent]],
+        *,
+        only_if_still_due: bool = False,
+        unless_cancelled: bool = False,
+    ) -> None:
         """Write what became of a run, if it is still in the state that this was decided in.
 
         Args:
@@ -131,13 +173,16 @@ class RunTable:
             after: as it is to be.
             events: that say so.
             only_if_still_due: for the reaper, which must not take a run whose lease was extended meanwhile.
+            unless_cancelled: for a worker that would go on.
 
         Raises:
             LeaseLost: it is not.
+            CancelRequested: it is, but the client has cancelled.
         """
         transaction = Transaction(before.tenant_id)
-        fence = _fence(before, and_due=only_if_still_due)
-        transaction.put(run_to_item(after, self._payloads), when=fence, otherwise=refuse_with(LeaseLost()))
+        fence = _fence(before, and_due=only_if_still_due, unless_cancelled=unless_cancelled)
+        item = run_to_item(after, self._payloads)
+        transaction.put(item, when=fence, otherwise=lambda there: _refusal(before, there))
         transaction.emit(*events)
         self._store.commit(transaction)
 
@@ -173,10 +218,23 @@ class RunTable:
                 return
 
 
-def _fence(run: Run, *, and_due: bool = False) -> Expression:
+def _due(due_at: datetime, run_id: str) -> dict[str, Value]:
+    return {"due_at": to_text(due_at), "due_sk": due_place(due_at, run_id)}
+
+
+def _fence(run: Run, *, and_due: bool = False, unless_cancelled: bool = False) -> Expression:
     """Nobody else has taken or ended the run since."""
     values: dict[str, Value] = {"status_before": run.status, "attempt_before": run.attempt}
-    text = "#status = :status_before AND #attempt = :attempt_before"
-    if not and_due or run.due_at is None:
-        return Expression(text, values)
-    return Expression(f"{text} AND #due_at = :due_before", {**values, "due_before": to_text(run.due_at)})
+    terms = ["#status = :status_before", "#attempt = :attempt_before"]
+    if and_due and run.due_at:
+        terms.append("#due_at = :due_before")
+        values["due_before"] = to_text(run.due_at)
+    if unless_cancelled:
+        terms.append("attribute_not_exists(#cancel_requested)")
+    return Expression(" AND ".join(terms), values)
+
+
+def _refusal(run: Run, there: Item | None) -> Exception:
+    """Why a fenced write was refused."""
+    held = there is not None and (there["status"], there["attempt"]) == (run.status, run.attempt)
+    return CancelRequested() if held and there and there.get("cancel_requested") else LeaseLost()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.runs import wiring
+from services.runs import consumer, wiring
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
@@ -44,7 +44,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         wiring.tenant_runs,
         wiring.slice_runs,
         wiring.configs,
-        wiring.models,
+        consumer._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
         wiring.simulates_without_key,
     )

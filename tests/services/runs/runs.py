@@ -6,7 +6,7 @@ from typing import Any
 
 from services.runs.domain import lifecycle
 from services.runs.domain.lifecycle import Change
-from services.runs.domain.run import ModelAnswer, PlannedCall, Run, Status
+from services.runs.domain.run import Attempt, CallEnd, OpenCall, Outcome, Run, Status
 from shared.meters import Meter
 from shared.stored import Stored
 
@@ -14,8 +14,18 @@ NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 TENANT = "demo-org"
 RUN_ID = "run_01M82VGJKEZJ1F4SK5FD3YPW7Y"
 AGENT_ID = "agt_01M82VGHY7E1632V616JPWX2SA"
-CALL = PlannedCall(provider="simulated", model="gpt-4", simulated=True, bound_tokens=150, max_output_tokens=100)
-ANSWER = ModelAnswer("Hello", {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 1})
+CALL = OpenCall(
+    number=1,
+    provider="simulated",
+    model="gpt-4",
+    simulated=True,
+    bound_tokens=150,
+    max_output_tokens=100,
+    period="2026-11",
+)
+USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 1}
+END = CallEnd(Outcome.COMPLETED, USED)
+OUTPUT = {"message": "Hello"}
 
 
 def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN401 — any field of a run
@@ -29,18 +39,20 @@ def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN40
         "first_call": CALL,
         "inputs": {"message": "Hi"},
         "metadata": {},
+        "max_output_tokens": None,
         "request_id": "request",
         "now": NOW,
     }
     return lifecycle.submit(TENANT, waited=waited, **asked | changes)
 
 
-def taken(run: Run) -> Run:
-    """The run when a worker has leased it for its next attempt."""
+def taken(run: Run, *, call: OpenCall | None = CALL) -> Run:
+    """The run when a worker has leased it for its next attempt and written down its call."""
     return replace(
         run,
         status=Status.RUNNING,
-        attempt=run.attempt + 1,
+        attempts=(*run.attempts, Attempt(Outcome.RUNNING)),
+        open_call=call,
         seq=run.seq + 1,
         started_at=run.started_at or NOW,
         call_started_at=NOW,
@@ -48,6 +60,6 @@ def taken(run: Run) -> Run:
     )
 
 
-def running(*, attempt: int = 1) -> Run:
-    """A run in this attempt, its call open."""
-    return replace(taken(submitted()[0]), attempt=attempt)
+def running() -> Run:
+    """A run in its first attempt, its call open."""
+    return taken(submitted()[0])

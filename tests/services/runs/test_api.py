@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
-from services.runs import operations
+from services.runs import consumer
 from services.runs.api import app, waits
-from services.runs.gateways.models import ProviderModels
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import utc_now
 from tests.gateway import claims, request
-from tests.services.runs.conftest import World
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 
 RUNS = "/v1/tenants/{tenant_id}/runs"
@@ -47,8 +45,22 @@ def _list(**query: str) -> Reply:
     return Reply(app(request("GET", RUNS, path_parameters={"tenant_id": TENANT}, claims=claims(), query=asked)))
 
 
-def _execute(world: World, run_id: str) -> None:
-    operations.execute_run(world.runs, world.documents, ProviderModels(), TENANT, run_id, clock=utc_now)
+def _execute(run_id: str) -> None:
+    consumer.worker({"tenant_id": TENANT, "run_id": run_id})
+
+
+def _change(method: str, resource: str, run_id: str, body: object) -> Reply:
+    path = {"tenant_id": TENANT, "run_id": run_id}
+    return Reply(app(request(method, resource, path_parameters=path, claims=claims(role=Role.DEVELOPER), body=body)))
+
+
+def _cancel(run_id: str, body: object = {"status": "cancelled"}) -> Reply:
+    return _change("PATCH", RUN, run_id, body)
+
+
+def _hand_in(run_id: str, **outputs: str) -> Reply:
+    given = [{"tool_call_id": call_id, "output": output} for call_id, output in outputs.items()]
+    return _change("POST", f"{RUN}/tool-outputs", run_id, {"tool_outputs": given})
 
 
 @pytest.mark.usefixtures("world")
@@ -93,13 +105,13 @@ class TestCreateRun:
     def test_refuses_another_tenants_path_whether_that_exists_or_not(self) -> None:
         assert _post(tenant_id="demo-org2").body["error"] == "Forbidden"
 
-    def test_carries_out_a_request_with_a_key_once(self, world: World) -> None:
+    def test_carries_out_a_request_with_a_key_once(self) -> None:
         first = _post(Idempotency_Key="abc")
         run_id = first.body["run"]["run_id"]
         again = _post(Idempotency_Key="abc")
         assert (again.status, again.headers["Idempotent-Replayed"]) == (202, "true")
         assert again.body["run"]["run_id"] == run_id
-        _execute(world, run_id)
+        _execute(run_id)
         final = _post(Idempotency_Key="abc")
         assert (final.status, final.body["run"]["status"]) == (201, "completed")
 
@@ -111,9 +123,9 @@ class TestCreateRun:
 
 @pytest.mark.usefixtures("world")
 class TestGetRun:
-    def test_shows_the_answer_the_usage_and_every_call(self, world: World) -> None:
+    def test_shows_the_answer_the_usage_and_every_call(self) -> None:
         run_id = _post().body["run"]["run_id"]
-        _execute(world, run_id)
+        _execute(run_id)
         run = _get(run_id).body["run"]
         assert run["output"] == {"message": "This is a simulated answer. You said: Hello"}
         assert run["simulated"] is True
@@ -128,6 +140,46 @@ class TestGetRun:
 
     def test_refuses_another_tenants_path(self) -> None:
         assert _get(new_id("run", NOW), tenant_id="enterprise-test").status == 403
+
+
+@pytest.mark.usefixtures("world")
+class TestCancelRun:
+    def test_cancels_a_queued_run_at_once(self) -> None:
+        run_id = _post().body["run"]["run_id"]
+        reply = _cancel(run_id)
+        assert (reply.status, reply.body["run"]["status"]) == (200, "cancelled")
+        _execute(run_id)
+        assert _get(run_id).body["run"]["status"] == "cancelled"
+
+    def test_refuses_a_run_that_has_ended(self) -> None:
+        run_id = _post().body["run"]["run_id"]
+        _execute(run_id)
+        reply = _cancel(run_id)
+        assert (reply.status, reply.body["error"]) == (409, "Conflict")
+
+    @pytest.mark.parametrize("body", [{"status": "completed"}, {}, {"status": "cancelled", "reason": "x"}])
+    def test_changes_nothing_else(self, body: dict[str, str]) -> None:
+        assert _cancel(_post().body["run"]["run_id"], body).status == 422
+
+
+@pytest.mark.usefixtures("world")
+class TestToolOutputs:
+    def test_let_the_run_go_on_and_are_answered_the_same_again(self) -> None:
+        asked = {**BODY, "inputs": {"message": '[[tool weather {"city": "Wien"}]]'}}
+        run_id = _post(asked).body["run"]["run_id"]
+        _execute(run_id)
+        waiting = _get(run_id).body["run"]
+        assert waiting["status"] == "requires_action"
+        [call] = waiting["required_action"]["tool_calls"]
+        assert call == {"id": "call_1", "name": "weather", "arguments": '{"city": "Wien"}'}
+        assert _hand_in(run_id, call_9="rain").status == 422
+        reply = _hand_in(run_id, call_1="rain")
+        assert (reply.status, reply.body["run"]["status"]) == (202, "queued")
+        assert _hand_in(run_id, call_1="rain").status == 202
+        _execute(run_id)
+        again = _hand_in(run_id, call_1="rain")
+        assert (again.status, again.body["run"]["status"]) == (200, "completed")
+        assert _hand_in(run_id, call_1="snow").status == 409
 
 
 @pytest.mark.usefixtures("world")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.runs import consumer, operations
+from services.runs import consumer
 from services.runs.domain.run import Status
+from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import agents
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentVersionPublished
 from shared.events.envelope import Event, EventData, happened
@@ -71,7 +72,7 @@ class TestConsumer:
 
 
 def _submit(world: World, tenant_id: str = TENANT) -> str:
-    asked = operations.NewRun(
+    asked = NewRun(
         run_id=new_id("run", NOW),
         agent_id=AGENT_ID,
         version=None,
@@ -81,7 +82,7 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
         request_id="request",
         waited=False,
     )
-    return operations.submit_run(
+    return submit_run(
         world.store, world.runs, world.documents, tenant_id, asked, simulate_without_key=True, now=NOW
     ).run_id
 

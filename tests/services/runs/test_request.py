@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runs.domain.request import Message, compose, plan, provider_of
+from services.runs.domain.request import Message, compose, falling_back, provider_of
 
 
 class TestCompose:
@@ -29,22 +29,29 @@ class TestCompose:
         assert compose(config, {"message": "Hi"}, max_output_tokens=asked).max_output_tokens == cap
 
 
-class TestPlan:
-    @given(text=st.text(min_size=1, max_size=200), cap=st.integers(min_value=1, max_value=10_000))
-    def test_bounds_a_call_by_every_byte_that_is_sent_and_the_cap(self, text: str, cap: int) -> None:
-        request = compose({"model": "gpt-4", "system_prompt": text}, {"message": text}, max_output_tokens=cap)
-        planned = plan({"model": "gpt-4"}, request, simulate=True)
-        assert planned.bound_tokens >= 2 * len(text.encode()) + cap
+class TestBound:
+    @given(text=st.text(min_size=1, max_size=200))
+    def test_is_more_than_every_byte_that_is_sent(self, text: str) -> None:
+        config = {
+            "model": "gpt-4",
+            "system_prompt": text,
+            "tools": [{"name": "t", "description": text, "parameters": {"title": text}}],
+            "response_schema": {"title": text},
+        }
+        request = compose(config, {"message": text}, turns=[Message("tool", text)], max_output_tokens=1)
+        assert request.input_bound_tokens >= 6 * len(text.encode())
 
-    def test_says_simulated_when_there_is_no_key_and_that_is_allowed(self) -> None:
-        request = compose({"model": "gpt-4"}, {"message": "Hi"}, max_output_tokens=None)
-        planned = plan({"model": "gpt-4"}, request, simulate=True)
-        assert (planned.provider, planned.model, planned.simulated) == ("simulated", "gpt-4", True)
 
-    def test_keeps_the_provider_when_simulating_is_not_allowed(self) -> None:
-        request = compose({"model": "gpt-4"}, {"message": "Hi"}, max_output_tokens=None)
-        planned = plan({"model": "gpt-4"}, request, simulate=False)
-        assert (planned.provider, planned.simulated) == ("openai", False)
+class TestFallingBack:
+    def test_asks_another_model_at_its_own_provider(self) -> None:
+        config = {"model": "llama", "base_url": "https://llm.example", "api": "chat"}
+        request = falling_back(compose(config, {"message": "Hi"}, max_output_tokens=None), "claude-opus-4-5")
+        assert (request.provider, request.model, request.base_url, request.api) == (
+            "anthropic",
+            "claude-opus-4-5",
+            None,
+            None,
+        )
 
 
 class TestProviderOf:
@@ -55,6 +62,7 @@ class TestProviderOf:
             ({"model": "claude-opus-4-5"}, "anthropic"),
             ({"model": "amazon.nova-pro-v1:0"}, "bedrock"),
             ({"model": "gpt-4", "provider": "anthropic"}, "anthropic"),
+            ({"model": "llama-3", "base_url": "https://llm.example"}, "openai"),
         ],
     )
     def test_is_named_or_told_by_the_model(self, config: dict[str, str], provider: str) -> None:

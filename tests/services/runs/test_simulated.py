@@ -1,7 +1,10 @@
 """The built-in provider."""
 
-from services.runs.domain.request import Message, ModelRequest
-from services.runs.gateways.model import Ended, Text
+import pytest
+
+from services.runs.domain.request import Message, ModelRequest, ToolCall
+from services.runs.errors import ProviderFailed
+from services.runs.gateways.model import Counted, Ended, Stop, Text
 from services.runs.gateways.simulated import SimulatedModel
 from shared.meters import Meter
 
@@ -9,7 +12,7 @@ from shared.meters import Meter
 def _answer(asked: str, *, cap: int = 4_096, slept: list[float] | None = None) -> tuple[str, Ended]:
     waits = slept if slept is not None else []
     model = SimulatedModel(sleep=waits.append)
-    *texts, ended = model.stream(ModelRequest("gpt-4", (Message("user", asked),), cap))
+    *texts, ended = model.stream(ModelRequest("simulated", "gpt-4", (Message("user", asked),), cap))
     assert isinstance(ended, Ended)
     return "".join(text.text for text in texts if isinstance(text, Text)), ended
 
@@ -41,3 +44,39 @@ class TestSimulatedModel:
 
     def test_never_counts_more_input_than_there_are_bytes(self) -> None:
         assert _answer("ü" * 10)[1].meters[Meter.TOKENS_IN] == 5
+
+    def test_says_first_what_it_has_counted_of_the_input(self) -> None:
+        parts = SimulatedModel().stream(ModelRequest("simulated", "gpt-4", (Message("user", "12345678"),), 10))
+        assert next(parts) == Counted({Meter.TOKENS_IN: 2})
+
+    def test_stops_at_the_cap_and_says_so(self) -> None:
+        assert _answer("[[tokens 500]]", cap=20)[1].stop is Stop.LENGTH
+
+    @pytest.mark.parametrize(
+        ("status", "code", "retry"),
+        [(429, "ProviderRateLimited", True), (500, "ProviderUnavailable", True), (400, "ProviderRejected", False)],
+    )
+    def test_fails_as_it_is_told(self, status: int, code: str, retry: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
+        with pytest.raises(ProviderFailed) as raised:
+            _answer(f"[[error {status}]]")
+        assert (raised.value.code, raised.value.retry, raised.value.usage_known) == (code, retry, True)
+
+    def test_breaks_off_as_it_is_told(self) -> None:
+        parts = SimulatedModel().stream(ModelRequest("simulated", "m", (Message("user", "[[cut]] [[tokens 40]]"),), 99))
+        seen = [next(parts), next(parts)]
+        assert isinstance(seen[1], Text)
+        with pytest.raises(ProviderFailed) as raised:
+            next(parts)
+        assert (raised.value.code, raised.value.usage_known) == ("StreamTruncated", False)
+
+    def test_calls_tools_in_parallel_until_they_are_answered(self) -> None:
+        asked = Message("user", '[[tool weather {"city": "Wien"}]] [[tool time {}]]')
+        calls = (ToolCall("call_1", "weather", '{"city": "Wien"}'), ToolCall("call_2", "time", "{}"))
+        *_, ended = SimulatedModel().stream(ModelRequest("simulated", "m", (asked,), 99))
+        assert isinstance(ended, Ended)
+        assert (ended.stop, ended.tool_calls) == (Stop.TOOL_CALLS, calls)
+        outputs = tuple(Message("tool", "ok", tool_call_id=call.id) for call in calls)
+        turn = Message("assistant", "", tool_calls=calls)
+        *_, ended = SimulatedModel().stream(ModelRequest("simulated", "m", (asked, turn, *outputs), 99))
+        assert isinstance(ended, Ended)
+        assert ended.stop is Stop.ANSWERED

@@ -13,7 +13,7 @@ from services.runs.table.runs import RunFilter
 from shared.ids import new_id
 from shared.storage.idempotency import AlreadyDone, Once
 from tests.services.runs.conftest import World
-from tests.services.runs.runs import ANSWER, NOW, RUN_ID, TENANT, submitted
+from tests.services.runs.runs import END, NOW, OUTPUT, RUN_ID, TENANT, submitted
 
 
 def _stored(world: World, **changes: Any) -> Run:  # noqa: ANN401 — any field of a run
@@ -79,13 +79,13 @@ class TestSave:
         world.runs.save(first, *lifecycle.give_back(first, now=NOW))
         world.runs.take(TENANT, RUN_ID, now=NOW)
         with pytest.raises(LeaseLost):
-            world.runs.save(first, *lifecycle.finish(first, ANSWER, now=NOW))
+            world.runs.save(first, *lifecycle.complete(first, END, OUTPUT, now=NOW))
 
     def test_never_changes_a_final_state(self, world: World) -> None:
         _stored(world)
         run = world.runs.take(TENANT, RUN_ID, now=NOW)
         assert run is not None
-        world.runs.save(run, *lifecycle.finish(run, ANSWER, now=NOW))
+        world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
         with pytest.raises(LeaseLost):
             world.runs.save(run, *lifecycle.give_back(run, now=NOW))
         assert world.runs.get(TENANT, RUN_ID).status is Status.COMPLETED
@@ -97,7 +97,7 @@ class TestSave:
         world.runs.extend(run, now=NOW + timedelta(seconds=20))
         with pytest.raises(LeaseLost):
             world.runs.save(run, *lifecycle.give_back(run, now=NOW), only_if_still_due=True)
-        world.runs.save(run, *lifecycle.finish(run, ANSWER, now=NOW))
+        world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
 
 
 class TestExtend:
@@ -125,7 +125,7 @@ class TestDue:
         _stored(world)
         run = world.runs.take(TENANT, RUN_ID, now=NOW)
         assert run is not None
-        world.runs.save(run, *lifecycle.finish(run, ANSWER, now=NOW))
+        world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
         assert list(world.runs.due(now=NOW + timedelta(days=1))) == []
 
 

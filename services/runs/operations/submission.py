@@ -1,28 +1,24 @@
-"""What the runs service can do: load, decide, save."""
+"""Submitting runs: the version is pinned, the first call is planned, the run is stored and queued in one write."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.runs.domain import lifecycle
 from services.runs.domain.agent import AgentCopy, VersionCopy, may_be_coming
-from services.runs.domain.request import ModelRequest, compose, plan
-from services.runs.domain.run import ModelAnswer, Run, RunError
-from services.runs.errors import AgentNotFound, LeaseLost, ProviderFailed, StreamTruncated, VersionNotFound
-from services.runs.gateways.model import Ended, Model
+from services.runs.domain.request import compose
+from services.runs.domain.run import Run
+from services.runs.errors import AgentNotFound, VersionNotFound
+from services.runs.operations.planning import answering, plan_call
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.copies.patience import read_until_there
 from shared.errors import DependencyUnavailable
 from shared.ids import NEWS_TAKES, is_fresh
-from shared.observability import logger
 from shared.storage.idempotency import Once
 from shared.storage.store import Store
 from shared.stored import Stored
-
-HEARTBEAT = timedelta(seconds=5)
-"""How often a worker extends its lease while the answer streams."""
 
 
 class Configs(Protocol):
@@ -30,18 +26,6 @@ class Configs(Protocol):
 
     def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:
         """The config that lies there."""
-        ...
-
-
-class Models(Protocol):
-    """The providers."""
-
-    def of(self, provider: str) -> Model:
-        """The provider of this name.
-
-        Raises:
-            ProviderFailed: it is not configured.
-        """
         ...
 
 
@@ -80,6 +64,7 @@ def submit_run(
     agent, version = pin_version(store, tenant_id, asked.agent_id, asked.version, now=now)
     config = configs.read(tenant_id, version.config)
     request = compose(config, asked.inputs, max_output_tokens=asked.max_output_tokens)
+    request = answering(request, simulate_without_key=simulate_without_key)
     run, events = lifecycle.submit(
         tenant_id,
         run_id=asked.run_id,
@@ -87,9 +72,10 @@ def submit_run(
         version=version.version,
         project_id=agent.project_id,
         config=version.config,
-        first_call=plan(config, request, simulate=simulate_without_key),
+        first_call=plan_call(request, number=1, now=now),
         inputs=asked.inputs,
         metadata=asked.metadata,
+        max_output_tokens=asked.max_output_tokens,
         request_id=asked.request_id,
         waited=asked.waited,
         now=now,
@@ -139,70 +125,3 @@ def _await_version(
         if is_fresh(agent.agent_id, now=now) or now - agent.heard_at < NEWS_TAKES:
             raise
         return None
-
-
-def execute_run(
-    runs: RunTable,
-    configs: Configs,
-    models: Models,
-    tenant_id: str,
-    run_id: str,
-    *,
-    clock: Callable[[], datetime],
-) -> None:
-    """Take a queued run and bring it to its end; does nothing for one that is leased or final.
-
-    Args:
-        runs: the table.
-        configs: of agent versions.
-        models: the providers.
-        tenant_id: whose run.
-        run_id: which.
-        clock: read again and again, since an execution takes its time.
-    """
-    run = runs.take(tenant_id, run_id, now=clock())
-    if run is None:
-        return
-    config = configs.read(tenant_id, run.config)
-    request = compose(config, run.inputs, max_output_tokens=run.first_call.max_output_tokens)
-    try:
-        answer = _call_model(runs, models.of(run.first_call.provider), run, request, clock=clock)
-        after, events = lifecycle.finish(run, answer, now=clock())
-    except ProviderFailed as error:
-        after, events = lifecycle.fail(run, RunError(error.code, str(error)), now=clock())
-    except LeaseLost:
-        logger.warning("lease lost while the model answered", run_id=run_id, attempt=run.attempt)
-        return
-    try:
-        runs.save(run, after, events)
-    except LeaseLost:
-        logger.warning("lease lost before the end was written", run_id=run_id, attempt=run.attempt)
-
-
-def _call_model(
-    runs: RunTable, model: Model, run: Run, request: ModelRequest, *, clock: Callable[[], datetime]
-) -> ModelAnswer:
-    """Send the call and read its stream to the terminal event, keeping the lease meanwhile."""
-    pieces: list[str] = []
-    extended_at = clock()
-    for part in model.stream(request):
-        if isinstance(part, Ended):
-            return ModelAnswer("".join(pieces), part.meters)
-        pieces.append(part.text)
-        if clock() - extended_at >= HEARTBEAT:
-            extended_at = clock()
-            runs.extend(run, now=extended_at)
-    raise StreamTruncated
-
-
-def reap(runs: RunTable, *, now: datetime) -> int:
-    """Give every run that is due back to the queue, or end it; says how many."""
-    reaped = 0
-    for run in runs.due(now=now):
-        after, events = lifecycle.give_back(run, now=now)
-        try:
-            runs.save(run, after, events, only_if_still_due=True)
-        except LeaseLost:
-            continue  # It moved on in this moment, which is what the reaper wants.
-        reaped += 1
-    return reaped

@@ -1,0 +1,1 @@
+"""What the runs service can do: load, decide, save."""

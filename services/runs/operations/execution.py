@@ -1,0 +1,234 @@
+"""Executing runs: a worker's way from the lease to the end, call by call.
+
+Each call is written down before it is sent and ends in a fenced write with its usage, so that whatever happens in
+between, either the worker or the reaper says what it took.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from services.runs.domain import lifecycle
+from services.runs.domain.request import ModelRequest, compose, falling_back
+from services.runs.domain.retry import TOTAL, Failure, Jitter, after_failure
+from services.runs.domain.run import CallEnd, OpenCall, Outcome, Run, RunError
+from services.runs.domain.structure import DoesNotFit, repair, structured
+from services.runs.errors import CancelRequested, LeaseLost, ProviderFailed, StreamTruncated
+from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
+from services.runs.operations.lease import Lease
+from services.runs.operations.planning import answering, plan_call
+from services.runs.operations.submission import Configs
+from services.runs.table.runs import RunTable
+from shared.meters import Meter, Meters
+from shared.observability import logger
+
+
+class Models(Protocol):
+    """The providers."""
+
+    def of(self, request: ModelRequest) -> Model:
+        """The model that answers this request.
+
+        Raises:
+            ProviderFailed: it is not configured.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has streamed of an answer."""
+
+    pieces: list[str] = field(default_factory=list[str])
+    counted: Meters = field(default_factory=dict[Meter, int])
+    ended: Ended | None = None
+    failure: ProviderFailed | None = None
+    cancelled: bool = False
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Executes runs with these things."""
+
+    runs: RunTable
+    configs: Configs
+    models: Models
+    simulate_without_key: bool
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    jitter: Jitter
+
+    def execute(self, tenant_id: str, run_id: str) -> None:
+        """Take a queued run and bring it to its end; does nothing for one that is leased or final."""
+        run = self.runs.take(tenant_id, run_id, now=self.clock())
+        if run is None:
+            return
+        config = self.configs.read(tenant_id, run.config)
+        request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
+        models = (request.model, *config.get("fallbacks", ()))
+        try:
+            Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
+        except LeaseLost:
+            logger.warning("another attempt has the run", run_id=run_id, attempt=run.attempt)
+
+
+class Attempt:
+    """One attempt of a worker at a run."""
+
+    def __init__(
+        self, worker: Worker, run: Run, request: ModelRequest, models: Sequence[str], *, gives_up_at: datetime
+    ) -> None:
+        self._worker = worker
+        self._run = run
+        self._asked = request
+        self._models = models
+        self._gives_up_at = gives_up_at
+        self._failures: list[Failure] = []
+        self._repaired = False
+
+    def work(self) -> None:
+        """Call after call, until the run has ended or waits for tools.
+
+        Raises:
+            LeaseLost: another attempt has the run.
+        """
+        request: ModelRequest | None = self._asked
+        while request:
+            try:
+                call = self._begin(request)
+            except CancelRequested:
+                self._save(lifecycle.stop(self._run, None, now=self._worker.clock()))
+                return
+            sent = replace(request, provider=call.provider, max_output_tokens=call.max_output_tokens)
+            request = self._after(request, self._read(sent))
+
+    def _begin(self, request: ModelRequest) -> OpenCall:
+        """Write the call down; the first one was planned with the run, and written when the run was taken."""
+        if self._run.open_call:
+            return self._run.open_call
+        now = self._worker.clock()
+        answered = answering(request, simulate_without_key=self._worker.simulate_without_key)
+        call = plan_call(answered, number=len(self._run.attempts[-1].calls) + 1, now=now)
+        begun = lifecycle.begin_call(self._run, call, now=now)
+        self._worker.runs.begin_call(begun, now=now)
+        self._run = begun
+        return call
+
+    def _read(self, request: ModelRequest) -> Reading:
+        """Send the call and read its stream to the terminal event, keeping the lease meanwhile."""
+        reading = Reading()
+        try:
+            model = self._worker.models.of(request)
+            lease = Lease(self._worker.runs, self._run, clock=self._worker.clock)
+            with lease, closing(model.stream(request)) as parts:
+                for part in parts:
+                    _note(reading, part)
+                    lease.beat()
+        except ProviderFailed as failure:
+            reading.failure = failure
+        except CancelRequested:
+            reading.cancelled = reading.ended is None
+        if reading.ended is None and not reading.cancelled and reading.failure is None:
+            reading.failure = StreamTruncated()
+        return reading
+
+    def _after(self, request: ModelRequest, reading: Reading) -> ModelRequest | None:
+        """Write the call's end; gives the next request, or None when the attempt is over."""
+        now = self._worker.clock()
+        if reading.cancelled:
+            self._save(lifecycle.stop(self._run, self._end(Outcome.CANCELLED, reading, usage_known=False), now=now))
+            return None
+        if reading.failure:
+            return self._after_failure(request, reading, reading.failure)
+        if reading.ended and reading.ended.stop is Stop.TOOL_CALLS:
+            return self._wait_for_tools(reading, reading.ended)
+        if reading.ended and reading.ended.stop is Stop.REFUSED:
+            return self._fail(reading, RunError("ModelRefused", reading.text or "The model refused to answer."))
+        if request.response_schema is not None:
+            return self._check_structure(request, reading, request.response_schema)
+        return self._complete(reading, {"message": reading.text})
+
+    def _after_failure(self, request: ModelRequest, reading: Reading, failure: ProviderFailed) -> ModelRequest | None:
+        self._failures.append(Failure(request.model, failure.code, failure.retry, failure.retry_after_s))
+        again = after_failure(self._failures, self._models, jitter=self._worker.jitter)
+        error = RunError(failure.code, str(failure))
+        if again is None or (self._gives_up_at - self._worker.clock()).total_seconds() <= again.pause_s:
+            return self._fail(reading, error, usage_known=failure.usage_known)
+        end = self._end(Outcome.FAILED, reading, usage_known=failure.usage_known, error=error)
+        if not self._go_on(end):
+            return None
+        self._worker.sleep(again.pause_s)
+        if again.model == request.model:
+            return request
+        return falling_back(self._asked, again.model)
+
+    def _wait_for_tools(self, reading: Reading, ended: Ended) -> None:
+        turns = sum(bool(turn.tool_calls) for turn in self._run.turns)
+        if turns >= lifecycle.MAX_TOOL_TURNS:
+            self._fail(reading, RunError("TooManyToolTurns", "The model asked for tools more than 20 times."))
+            return
+        end = self._end(Outcome.COMPLETED, reading)
+        change = lifecycle.require_tools(self._run, end, reading.text, ended.tool_calls, now=self._worker.clock())
+        self._save_unless_cancelled(change, end)
+
+    def _check_structure(
+        self, request: ModelRequest, reading: Reading, schema: Mapping[str, Any]
+    ) -> ModelRequest | None:
+        try:
+            data = structured(reading.text, schema)
+        except DoesNotFit as error:
+            if self._repaired:
+                return self._fail(reading, RunError("OutputInvalid", "The answer does not fit the response schema."))
+            self._repaired = True
+            return repair(request, reading.text, error) if self._go_on(self._end(Outcome.COMPLETED, reading)) else None
+        return self._complete(reading, {"message": reading.text, "data": data})
+
+    def _complete(self, reading: Reading, output: Mapping[str, Any]) -> None:
+        end = self._end(Outcome.COMPLETED, reading)
+        self._save(lifecycle.complete(self._run, end, output, now=self._worker.clock()))
+
+    def _fail(self, reading: Reading, error: RunError, *, usage_known: bool = True) -> None:
+        end = self._end(Outcome.FAILED, reading, usage_known=usage_known, error=error)
+        self._save(lifecycle.fail(self._run, end, error, now=self._worker.clock()))
+
+    def _go_on(self, end: CallEnd) -> bool:
+        """Write that the call has ended and the attempt goes on; False when the client has cancelled."""
+        return self._save_unless_cancelled(lifecycle.end_call(self._run, end, now=self._worker.clock()), end)
+
+    def _save_unless_cancelled(self, change: lifecycle.Change, end: CallEnd) -> bool:
+        after, events = change
+        try:
+            self._worker.runs.save(self._run, after, events, unless_cancelled=True)
+        except CancelRequested:
+            self._save(lifecycle.stop(self._run, end, now=self._worker.clock()))
+            return False
+        self._run = after
+        return True
+
+    def _save(self, change: lifecycle.Change) -> None:
+        after, events = change
+        self._worker.runs.save(self._run, after, events)
+        self._run = after
+
+    def _end(
+        self, status: Outcome, reading: Reading, *, usage_known: bool = True, error: RunError | None = None
+    ) -> CallEnd:
+        meters = dict(reading.ended.meters if reading.ended else reading.counted)
+        return CallEnd(status, meters, usage_known or bool(reading.ended), error=error)
+
+
+def _note(reading: Reading, part: Text | Counted | Ended) -> None:
+    match part:
+        case Text(text):
+            reading.pieces.append(text)
+        case Counted(meters):
+            reading.counted = meters
+        case Ended():
+            reading.ended = part

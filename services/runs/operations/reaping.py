@@ -1,0 +1,20 @@
+"""Finding what is overdue: runs that nobody has leased in time, lost leases, tool outputs that never came."""
+
+from datetime import datetime
+
+from services.runs.domain import lifecycle
+from services.runs.errors import LeaseLost
+from services.runs.table.runs import RunTable
+
+
+def reap(runs: RunTable, *, now: datetime) -> int:
+    """Give every run that is due back to the queue, or end it; says how many."""
+    reaped = 0
+    for run in runs.due(now=now):
+        after, events = lifecycle.give_back(run, now=now)
+        try:
+            runs.save(run, after, events, only_if_still_due=True)
+        except LeaseLost:
+            continue  # It moved on in this moment, which is what the reaper wants.
+        reaped += 1
+    return reaped

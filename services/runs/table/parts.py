@@ -1,0 +1,100 @@
+"""Attempts, calls and turns as parts of a run's item, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from services.runs.domain.request import Message, ToolCall
+from services.runs.domain.run import Attempt, Call, OpenCall, Outcome
+from shared.meters import Meter
+from shared.storage.items import Reader, Value
+from shared.times import from_text, to_text
+
+
+def attempt_to_item(attempt: Attempt) -> dict[str, Value]:
+    """One attempt."""
+    return {"outcome": attempt.outcome, "calls": [_call_to_item(call) for call in attempt.calls]}
+
+
+def attempt_from_item(reader: Reader) -> Attempt:
+    """The attempt in this part."""
+    return Attempt(Outcome(reader.text("outcome")), tuple(_call_from_item(call) for call in reader.maps("calls")))
+
+
+def open_call_to_item(call: OpenCall) -> dict[str, Value]:
+    """A call that has not ended."""
+    return {
+        "number": call.number,
+        "provider": call.provider,
+        "model": call.model,
+        "simulated": call.simulated,
+        "bound_tokens": call.bound_tokens,
+        "max_output_tokens": call.max_output_tokens,
+        "period": call.period,
+    }
+
+
+def open_call_from_item(reader: Reader) -> OpenCall:
+    """The call in this part."""
+    return OpenCall(
+        number=reader.integer("number"),
+        provider=reader.text("provider"),
+        model=reader.text("model"),
+        simulated=reader.flag("simulated"),
+        bound_tokens=reader.integer("bound_tokens"),
+        max_output_tokens=reader.integer("max_output_tokens"),
+        period=reader.text("period"),
+    )
+
+
+def turns_to_payload(turns: Sequence[Message]) -> dict[str, Any]:
+    """What was said after the inputs."""
+    return {"turns": [asdict(turn) for turn in turns]}
+
+
+def turns_from_payload(payload: Mapping[str, Any] | None) -> tuple[Message, ...]:
+    """The turns in this payload."""
+    return tuple(
+        Message(
+            role=turn["role"],
+            content=turn["content"],
+            tool_calls=tuple(ToolCall(**call) for call in turn["tool_calls"]),
+            tool_call_id=turn["tool_call_id"],
+        )
+        for turn in (payload or {}).get("turns", ())
+    )
+
+
+def _call_to_item(call: Call) -> dict[str, Value]:
+    item: dict[str, Value] = {
+        "number": call.number,
+        "provider": call.provider,
+        "model": call.model,
+        "simulated": call.simulated,
+        "status": call.status,
+        "meters": {meter.value: amount for meter, amount in call.meters.items()},
+        "cost_nano_usd": call.cost_nano_usd,
+        "price_version": call.price_version,
+        "error_code": call.error_code,
+        "period": call.period,
+        "started_at": to_text(call.started_at),
+        "ended_at": to_text(call.ended_at),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _call_from_item(reader: Reader) -> Call:
+    return Call(
+        number=reader.integer("number"),
+        provider=reader.text("provider"),
+        model=reader.text("model"),
+        simulated=reader.flag("simulated"),
+        status=Outcome(reader.text("status")),
+        meters={Meter(name): amount for name, amount in reader.integers("meters").items()},
+        cost_nano_usd=reader.optional_integer("cost_nano_usd"),
+        price_version=reader.optional_text("price_version"),
+        error_code=reader.optional_text("error_code"),
+        period=reader.text("period"),
+        started_at=from_text(reader.text("started_at")),
+        ended_at=from_text(reader.text("ended_at")),
+    )

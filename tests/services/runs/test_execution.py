@@ -1,0 +1,238 @@
+"""A worker's way from the lease to the end."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from services.runs.domain.agent import VersionCopy
+from services.runs.domain.request import ToolCall
+from services.runs.domain.run import Outcome, Status
+from services.runs.errors import ProviderFailed, ProviderNotConfigured
+from services.runs.gateways.model import Counted, Ended, Stop, Text
+from services.runs.operations.reaping import reap
+from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
+from services.runs.table import agents
+from shared.meters import Meter
+from tests.services.runs.conftest import CONFIG, World
+from tests.services.runs.runs import AGENT_ID, TENANT
+from tests.services.runs.work import LATER, ScriptedModel, execute, outbox, submit
+
+USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
+ANSWER = (Text("Hel"), Text("lo"), Ended(USED))
+BUSY = ProviderFailed("ProviderUnavailable", "Not now.", retry=True)
+CUT = ProviderFailed("StreamTruncated", "Cut.", retry=True, usage_known=False)
+WRONG = ProviderFailed("ProviderRejected", "No.")
+
+
+def _version(world: World, **config: object) -> int:
+    """A second version of the agent, with more in its config."""
+    stored = world.documents.write(TENANT, f"agents/{AGENT_ID}/versions/2.json", {**CONFIG, **config})
+    agents.keep_version(world.store, TENANT, VersionCopy(AGENT_ID, 2, stored))
+    return 2
+
+
+class TestOneCall:
+    def test_brings_a_run_to_its_answer(self, world: World) -> None:
+        done = execute(world, submit(world))
+        assert done.output == {"message": "This is a simulated answer. You said: Hello"}
+        assert done.usage[Meter.TOKENS_OUT] == 8
+
+    def test_says_what_was_used_and_that_it_ended_in_one_write(self, world: World) -> None:
+        run = submit(world, waited=True)
+        execute(world, run)
+        assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:1:completed"]
+
+    def test_does_nothing_for_a_run_that_is_leased_or_final(self, world: World) -> None:
+        done = execute(world, submit(world))
+        assert execute(world, done) == done
+
+    def test_sends_no_more_than_the_cap_that_was_planned(self, world: World) -> None:
+        models = ScriptedModel([ANSWER])
+        execute(world, submit(world), models)
+        assert models.requests[0].max_output_tokens == 4_096
+
+    def test_counts_what_a_refusal_took(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[Text("I cannot."), Ended(USED, stop=Stop.REFUSED)]]))
+        assert done.error is not None
+        assert (done.status, done.error.code, done.error.message) == (Status.FAILED, "ModelRefused", "I cannot.")
+        assert done.usage[Meter.TOKENS_OUT] == 2
+
+    def test_fails_a_run_whose_provider_has_no_key(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[ProviderNotConfigured("openai")]]))
+        assert done.error is not None
+        assert done.error.code == "ProviderNotConfigured"
+        assert done.usage == {Meter.REQUESTS: 1, Meter.COMPUTE_MS: 0}
+
+
+class TestRetries:
+    def test_calls_again_and_counts_every_call_by_itself(self, world: World) -> None:
+        slept: list[float] = []
+        run = submit(world, waited=True)
+        done = execute(world, run, ScriptedModel([[BUSY], [BUSY], ANSWER]), slept=slept)
+        assert [call.status for call in done.calls] == [Outcome.FAILED, Outcome.FAILED, Outcome.COMPLETED]
+        assert slept == [0.5, 1.0]
+        ids = [f"{run.run_id}:1:{call}" for call in ("1", "2", "3", "completed")]
+        assert outbox(world) == ids
+        assert done.usage[Meter.TOKENS_OUT] == 2
+
+    def test_gives_up_after_three_and_says_why(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[BUSY]] * 3))
+        assert done.error is not None
+        assert (done.status, done.error.code, len(done.calls)) == (Status.FAILED, "ProviderUnavailable", 3)
+
+    def test_does_not_try_again_what_the_provider_rejects(self, world: World) -> None:
+        assert len(execute(world, submit(world), ScriptedModel([[WRONG]])).calls) == 1
+
+    def test_voids_the_text_of_a_call_that_broke_off_but_counts_it(self, world: World) -> None:
+        cut = [Counted({Meter.TOKENS_IN: 7}), Text("Half"), CUT]
+        done = execute(world, submit(world), ScriptedModel([cut, ANSWER]))
+        assert done.output == {"message": "Hello"}
+        bound = done.calls[0].meters[Meter.TOKENS_UNCERTAIN]
+        assert done.usage == {**done.usage, Meter.TOKENS_IN: 14, Meter.TOKENS_UNCERTAIN: bound}
+        assert done.attempts[0].usage_certain is False
+
+    def test_takes_a_stream_without_its_end_for_one_that_broke_off(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[Text("Hel")]] * 3))
+        assert done.error is not None
+        assert (done.error.code, done.output) == ("StreamTruncated", None)
+
+    def test_stops_when_the_attempt_has_taken_its_time(self, world: World) -> None:
+        ticks = (LATER + timedelta(minutes=5 * tick) for tick in range(100))
+        done = execute(world, submit(world), ScriptedModel([[BUSY]] * 3), clock=ticks)
+        assert len(done.calls) < 3
+        assert done.status is Status.FAILED
+
+
+class TestFallbacks:
+    def test_are_asked_when_a_model_is_unavailable(self, world: World) -> None:
+        version = _version(world, fallbacks=["claude-opus-4-5"])
+        models = ScriptedModel([[BUSY], [BUSY], [BUSY], ANSWER])
+        done = execute(world, submit(world, version=version), models)
+        assert [call.model for call in done.calls] == ["gpt-4"] * 3 + ["claude-opus-4-5"]
+        assert done.status is Status.COMPLETED
+
+
+class TestStructuredOutput:
+    SCHEMA: ClassVar = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+    def test_is_data_when_it_fits(self, world: World) -> None:
+        version = _version(world, response_schema=self.SCHEMA)
+        done = execute(world, submit(world, version=version), ScriptedModel([[Text('{"n": 4}'), Ended(USED)]]))
+        assert done.output == {"message": '{"n": 4}', "data": {"n": 4}}
+
+    def test_is_repaired_once_and_both_calls_are_counted(self, world: World) -> None:
+        version = _version(world, response_schema=self.SCHEMA)
+        models = ScriptedModel([[Text("four"), Ended(USED)], [Text('{"n": 4}'), Ended(USED)]])
+        done = execute(world, submit(world, version=version), models)
+        assert done.output == {"message": '{"n": 4}', "data": {"n": 4}}
+        assert (len(done.calls), done.usage[Meter.TOKENS_OUT]) == (2, 4)
+        assert models.requests[1].messages[-2].content == "four"
+
+    def test_fails_the_run_when_it_does_not_fit_twice(self, world: World) -> None:
+        version = _version(world, response_schema=self.SCHEMA)
+        done = execute(world, submit(world, version=version), ScriptedModel([[Text("four"), Ended(USED)]] * 2))
+        assert done.error is not None
+        assert (done.error.code, len(done.calls)) == ("OutputInvalid", 2)
+
+
+class TestCancel:
+    def test_stops_the_spending_at_the_next_chunk(self, world: World) -> None:
+        run = submit(world)
+
+        def cancel() -> None:
+            assert cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None).cancel_requested
+
+        script = [Counted({Meter.TOKENS_IN: 7}), Text("a"), cancel, Text("b"), Text("c"), Ended(USED)]
+        models = ScriptedModel([script])
+        ticks = (LATER + timedelta(seconds=tick) for tick in range(100))
+        done = execute(world, run, models, clock=ticks)
+        assert (done.status, models.closed) == (Status.CANCELLED, 1)
+        assert done.usage[Meter.TOKENS_IN] == 7
+        assert done.usage[Meter.TOKENS_UNCERTAIN] > 0
+        assert done.output is None
+
+    def test_sends_no_further_call(self, world: World) -> None:
+        run = submit(world)
+
+        def cancel() -> None:
+            cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None)
+
+        models = ScriptedModel([[cancel, BUSY], ANSWER])
+        done = execute(world, run, models)
+        assert (done.status, len(models.requests)) == (Status.CANCELLED, 1)
+        assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:1:cancelled", f"{run.run_id}:queued:1"]
+
+    def test_of_a_queued_run_leaves_nothing_to_take(self, world: World) -> None:
+        run = submit(world)
+        assert cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None).status is Status.CANCELLED
+        assert execute(world, run).status is Status.CANCELLED
+
+
+class TestLease:
+    def test_is_kept_while_the_answer_streams(self, world: World) -> None:
+        ticks = (LATER + timedelta(seconds=3 * tick) for tick in range(200))
+        done = execute(world, submit(world), ScriptedModel([[*[Text("x")] * 20, Ended(USED)]]), clock=ticks)
+        assert (done.status, done.attempt) == (Status.COMPLETED, 1)
+
+    def test_that_another_attempt_has_lets_this_one_write_nothing(self, world: World) -> None:
+        run = submit(world)
+
+        def lose() -> None:
+            assert reap(world.runs, now=LATER + timedelta(seconds=40)) == 1
+
+        after = execute(world, run, ScriptedModel([[lose, *ANSWER]]))
+        assert (after.status, after.output) == (Status.QUEUED, None)
+        assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:queued:1", f"{run.run_id}:queued:3"]
+
+
+class TestTools:
+    MESSAGE = '[[tool weather {"city": "Wien"}]] [[tool time {}]] Well?'
+
+    def test_make_the_run_wait_and_go_on(self, world: World) -> None:
+        waiting = execute(world, submit(world, message=self.MESSAGE))
+        assert waiting.status is Status.REQUIRES_ACTION
+        assert [call.name for call in waiting.tool_calls] == ["weather", "time"]
+        outputs = {"call_1": "rain", "call_2": "noon"}
+        queued = hand_in_tool_outputs(world.runs, TENANT, waiting.run_id, outputs, now=LATER)
+        done = execute(world, queued)
+        assert (done.status, done.attempt) == (Status.COMPLETED, 2)
+        assert [attempt.outcome for attempt in done.attempts] == [Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
+        assert done.usage[Meter.REQUESTS] == 1
+
+    def test_are_asked_for_twenty_times_at_most(self, world: World) -> None:
+        run, now = submit(world), LATER
+        call = ToolCall("call_1", "again", "{}")
+        models = ScriptedModel([[Ended(USED, (call,), Stop.TOOL_CALLS)]] * 21)
+        for _ in range(20):
+            run = execute(world, run, models)
+            run = hand_in_tool_outputs(world.runs, TENANT, run.run_id, {"call_1": "no"}, now=now)
+        done = execute(world, run, models)
+        assert done.error is not None
+        assert done.error.code == "TooManyToolTurns"
+
+
+class TestReap:
+    def test_gives_a_lost_run_back_to_the_queue(self, world: World) -> None:
+        run = submit(world)
+        world.runs.take(TENANT, run.run_id, now=LATER)
+        assert reap(world.runs, now=LATER + timedelta(seconds=29)) == 0
+        assert reap(world.runs, now=LATER + timedelta(seconds=31)) == 1
+        done = execute(world, run)
+        assert [attempt.outcome for attempt in done.attempts] == [Outcome.LOST, Outcome.COMPLETED]
+
+    def test_queues_a_waited_run_whose_worker_never_came(self, world: World) -> None:
+        run = submit(world, waited=True)
+        assert reap(world.runs, now=LATER + timedelta(seconds=31)) == 1
+        assert outbox(world) == [f"{run.run_id}:queued:2"]
+
+    def test_ends_a_run_after_three_attempts(self, world: World) -> None:
+        run, now = submit(world), LATER
+        for _ in range(3):
+            world.runs.take(TENANT, run.run_id, now=now)
+            now += timedelta(seconds=31)
+            reap(world.runs, now=now)
+        done = world.runs.get(TENANT, run.run_id)
+        assert (done.status, len(done.attempts)) == (Status.FAILED, 3)
+        assert run.open_call is not None
+        # Only the first attempt had written down a call before its worker was lost.
+        assert done.usage[Meter.TOKENS_UNCERTAIN] == run.open_call.bound_tokens
+        assert done.usage[Meter.REQUESTS] == 1

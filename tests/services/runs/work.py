@@ -1,0 +1,111 @@
+"""What a worker works with in tests: models that do as they are told, and no real time."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.runs.domain.request import ModelRequest
+from services.runs.domain.run import Run
+from services.runs.errors import ProviderFailed
+from services.runs.gateways.model import Model, Part
+from services.runs.gateways.simulated import SimulatedModel
+from services.runs.operations.execution import Worker
+from services.runs.operations.submission import NewRun, submit_run
+from services.runs.table import SLICE
+from shared.ids import new_id
+from shared.storage.transaction import Expression
+from tests.services.runs.conftest import World
+from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+
+LATER = NOW + timedelta(hours=1)
+"""When the agent is not fresh any more."""
+Happening = Part | ProviderFailed | Callable[[], object]
+
+
+@dataclass
+class ScriptedModel:
+    """Answers each call with the next script; what can be called happens in the middle of it."""
+
+    scripts: Sequence[Sequence[Happening]]
+    requests: list[ModelRequest] = field(default_factory=list[ModelRequest])
+    closed: int = 0
+
+    def of(self, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
+        """This is the only model."""
+        return self
+
+    def stream(self, request: ModelRequest) -> Generator[Part]:
+        """See `Model.stream`."""
+        script = self.scripts[len(self.requests)]
+        self.requests.append(request)
+        try:
+            for happening in script:
+                if isinstance(happening, ProviderFailed):
+                    raise happening
+                if callable(happening):
+                    happening()
+                else:
+                    yield happening
+        finally:
+            self.closed += 1
+
+
+class Simulating:
+    """The built-in provider for every request."""
+
+    def of(self, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
+        """The built-in provider."""
+        return SimulatedModel(sleep=lambda _: None)
+
+
+def submit(
+    world: World,
+    *,
+    waited: bool = False,
+    version: int | None = None,
+    agent_id: str = AGENT_ID,
+    message: str = "Hello",
+    simulate_without_key: bool = True,
+) -> Run:
+    """A run a moment after its POST."""
+    asked = NewRun(
+        run_id=new_id("run", LATER),
+        agent_id=agent_id,
+        version=version,
+        inputs={"message": message},
+        metadata={},
+        max_output_tokens=None,
+        request_id="request",
+        waited=waited,
+    )
+    return submit_run(
+        world.store, world.runs, world.documents, TENANT, asked, simulate_without_key=simulate_without_key, now=LATER
+    )
+
+
+def execute(
+    world: World,
+    run: Run,
+    models: ScriptedModel | Simulating | None = None,
+    *,
+    clock: Iterator[datetime] | None = None,
+    slept: list[float] | None = None,
+) -> Run:
+    """Let a worker have the run; gives the run as it is afterwards."""
+    pauses = slept if slept is not None else []
+    Worker(
+        runs=world.runs,
+        configs=world.documents,
+        models=models or Simulating(),
+        simulate_without_key=True,
+        clock=(lambda: next(clock)) if clock else (lambda: LATER),
+        sleep=pauses.append,
+        jitter=lambda _low, high: high,
+    ).execute(TENANT, run.run_id)
+    return world.runs.get(TENANT, run.run_id)
+
+
+def outbox(world: World) -> list[str]:
+    """The ids of the events that wait."""
+    items = world.store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(TENANT, "OUTBOX")}))
+    return [str(item["SK"]).removeprefix("OUTBOX#") for item in items]
