@@ -33,7 +33,7 @@ def deploy(target: Target) -> int:
 @for_target
 def synth(target: Target, *, account: str) -> int:
     """Write the templates of all stacks, with all of the CDK's own checks."""
-    return run_cdk(target, "synth", "--quiet", account=account)
+    return run_cdk(target, "synth", "--quiet", "--strict", account=account)
 
 
 @click.command()

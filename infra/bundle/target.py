@@ -19,8 +19,8 @@ STATE = ROOT / ".ainexus"
 class Target:
     """Which wheels fit, and which bytecode."""
 
-    platform: str | None = "aarch64-manylinux2014"
-    """As uv names it; None: this machine."""
+    platform: str | None = "aarch64-manylinux_2_28"
+    """As uv names it; None: this machine. The runtime's Amazon Linux 2023 has glibc 2.34."""
     python: str | None = "3.13"
     """None: the version of the local engine, in whose interpreter the functions run."""
 
