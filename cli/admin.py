@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from cli.errors import Refused
+from cli.errors import Refused, reason_of
 from cli.target import Target
 
 
@@ -24,10 +24,5 @@ def ask(target: Target, command: str, **given: object) -> dict[str, Any]:
         msg = f"The tenants service failed at {command}: {said.get('errorMessage')}. See `ainexus logs tenants`."
         raise Refused(msg)
     if "error" in said:
-        raise Refused(_reason(said))
+        raise Refused(reason_of(said))
     return said
-
-
-def _reason(said: dict[str, Any]) -> str:
-    details = "; ".join(f"{detail['field']}: {detail['message']}" for detail in said.get("details", []))
-    return f"{said['error']}: {said.get('message', '')}{f' ({details})' if details else ''}"

@@ -6,8 +6,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
+
+from cli.errors import reason_of
 
 _PATIENCE_S = 60
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1"})
@@ -31,6 +33,13 @@ class Answer:
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def reason(self) -> str:
+        """Why it is no success, in one line."""
+        body = self.body
+        said = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        return reason_of(said) if "error" in said else f"{self.status} {body}"
 
 
 class Send(Protocol):

@@ -40,7 +40,10 @@ def show_(target: Target, *, queue: str) -> None:
 @click.option("--all", "all_queues", is_flag=True, help="Those of all queues.")
 @for_target
 def redrive_(target: Target, *, queue: str | None, message_ids: tuple[str, ...], all_queues: bool) -> None:
-    """Send dead letters to their consumer again; each is deleted only after it was sent."""
+    """Send dead letters to their consumer again.
+
+    Each is deleted only after it was sent.
+    """
     rows: list[dict[str, str]] = []
     for one in _chosen(target, queue, all_queues=all_queues):
         for moved in _redriven(target, one, only=frozenset(message_ids) or None, skip=all_queues):

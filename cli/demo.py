@@ -31,7 +31,10 @@ What to try next
 @click.command()
 @for_target
 def demo(target: Target) -> int:
-    """Bring the mesh up, seed it, and walk through it; the exit code is 0 only when every step is as it should be."""
+    """Bring the mesh up, seed it, and walk through it.
+
+    The exit code is 0 only when every step is as it should be.
+    """
     target.refuse_unless_local("demo")
     screen = Screen(as_json=target.as_json)
     target.mesh.up()

@@ -32,7 +32,10 @@ def deploy(target: Target) -> int:
 @click.option("--account", default=ACCOUNT, show_default=True, help="The account that the templates name.")
 @for_target
 def synth(target: Target, *, account: str) -> int:
-    """Write the templates of all stacks, with all of the CDK's own checks."""
+    """Write the templates of all stacks.
+
+    All of the CDK's own checks are made, and a warning is an error.
+    """
     return run_cdk(target, "synth", "--quiet", "--strict", account=account)
 
 

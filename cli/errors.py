@@ -1,5 +1,8 @@
 """The usual troubles, each said in one clear line."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -28,6 +31,12 @@ _EXPIRED = frozenset(
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _NO_LOGIN = (NoCredentialsError, PartialCredentialsError, SSOTokenLoadError, UnauthorizedSSOTokenError)
 _UNREACHABLE = (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError)
+
+
+def reason_of(said: Mapping[str, Any]) -> str:
+    """One line of the error shape that the API and the functions have in common."""
+    details = "; ".join(f"{detail['field']}: {detail['message']}" for detail in said.get("details", []))
+    return f"{said['error']}: {said.get('message', '')}{f' ({details})' if details else ''}"
 
 
 def explain(error: Exception) -> str | None:

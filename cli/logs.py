@@ -30,7 +30,10 @@ Line = dict[str, Any]
 @click.option("--follow", is_flag=True, help="Go on with what comes.")
 @for_target
 def logs(target: Target, *, service: str, since: str, follow: bool) -> None:
-    """Print the log lines of all functions of a SERVICE; `core` is the health function and the publisher."""
+    """Print what the functions of a SERVICE say.
+
+    The service `core` has the health function and the publisher.
+    """
     groups = [target.names.logs(name) for name in functions_of_service(target, service)]
     begin_ms = int(time.time() * 1000) - seconds_of(since) * 1000
     for line in lines_of(target.clients.logs, groups, begin_ms=begin_ms, follow=follow):

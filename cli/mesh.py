@@ -43,7 +43,10 @@ def reset(target: Target, *, yes: bool) -> None:
 @click.command()
 @for_target
 def status(target: Target) -> int:
-    """How the mesh is; the exit code is 0 only when all of it is up."""
+    """How the mesh is.
+
+    The exit code is 0 only when all of it is up.
+    """
     engine = target.mesh.engine.status() if target.is_local else None
     if engine and engine.state is not State.RUNNING:
         show(target, {"engine": engine.state, "port": engine.port}, [f"engine   {engine.state}"])

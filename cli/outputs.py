@@ -22,18 +22,19 @@ _TYPESCRIPT = """export const awsConfig = {{
 @for_target
 def outputs(target: Target, *, form: str, name: str | None) -> None:
     """All outputs of the stacks, or the one that is named."""
+    target.as_json = target.as_json or form == "json"
     found = target.outputs
     if name:
-        click.echo(one_of(found, name))
+        value = one_of(found, name)
+        show(target, value, [value])
     elif form == "ts":
         click.echo(typescript(found, region=target.clients.region))
     else:
-        target.as_json = target.as_json or form == "json"
         show(target, found, [f"{key:22} {value}" for key, value in found.items()])
 
 
 def one_of(outputs: dict[str, str], name: str) -> str:
-    """One output.
+    """The value of one output.
 
     Raises:
         Refused: there is none of this name.

@@ -27,7 +27,10 @@ def runs() -> None:
 @click.option("--tenant", help="Id of the tenant; the default is the user's own.")
 @for_target
 def tail(target: Target, *, run_id: str, email: str, tenant: str | None) -> int:
-    """Follow a run to its end; the exit code is 0 only when it completed."""
+    """Follow a run to its end.
+
+    The exit code is 0 only when it completed.
+    """
     signed_in = sign_in(target, email)
     url = f"{target.outputs['ApiEndpoint']}/v1/tenants/{tenant or _tenant_of(signed_in)}/runs/{run_id}"
     run: dict[str, Any] = {}
@@ -47,8 +50,7 @@ def states_of(url: str, token: str, *, send: Send, pause: Callable[[], None]) ->
     while status not in FINAL:
         answer = send(Request("GET", url, token=token))
         if answer.status != 200:
-            msg = f"The run cannot be read: {answer.status} {answer.body}"
-            raise Refused(msg)
+            raise Refused(answer.reason)
         run: dict[str, Any] = answer.body["run"]
         if run["status"] != status:
             status = run["status"]

@@ -27,7 +27,10 @@ def secrets() -> None:
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
 @for_target
 def set_(target: Target, *, kind: str) -> None:
-    """Put a key in: typed at a prompt, or from standard input, one line for each field."""
+    """Put a key in.
+
+    It is typed at a prompt, or comes from standard input, one line for each field.
+    """
     secret, fields = KINDS[kind]
     name = target.names.secret(secret)
     given = read_fields(fields, sys.stdin)

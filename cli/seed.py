@@ -18,7 +18,10 @@ PLATFORM_ADMIN = "platform@ainexus.local"
 @click.option("--platform-admin", help="Address of a platform admin to make as well.")
 @for_target
 def seed(target: Target, *, temporary_password: str | None, platform_admin: str | None) -> None:
-    """Make the default tenants and users, and say which were there."""
+    """Make the default tenants and users.
+
+    Those that are there already stay as they are.
+    """
     password = temporary_password or password_for(target)
     seeded = sow(target, temporary_password=password, platform_admin=platform_admin)
     show(target, seeded, lines_of(seeded))

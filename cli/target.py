@@ -83,7 +83,7 @@ class Target:
     def refuse_unless_local(self, command: str) -> None:
         """Stop a command that is only for this machine."""
         if not self.is_local:
-            msg = f"`{command}` is for the mesh of this machine alone. Try `ainexus deploy --env {self.environment}`."
+            msg = f"`{command}` is for the mesh of this machine alone, and takes no --env but {LOCAL}."
             raise Refused(msg)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.api import Request, curl_of, send
+from cli.api import Answer, Request, curl_of, send
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -51,6 +51,15 @@ class TestSend:
     def test_gives_back_an_error_as_an_answer(self, url: str) -> None:
         answer = send(Request("GET", url))
         assert (answer.status, answer.body) == (404, {"error": "NotFound"})
+
+
+class TestAnswer:
+    def test_says_why_it_is_no_success(self) -> None:
+        body = {"error": "ValidationFailed", "message": "Not valid.", "details": [{"field": "name", "message": "none"}]}
+        assert Answer(422, body).reason == "ValidationFailed: Not valid. (name: none)"
+
+    def test_says_what_it_can_of_an_answer_that_is_not_ours(self) -> None:
+        assert Answer(502, "Bad Gateway").reason == "502 Bad Gateway"
 
 
 class TestCurlOf:

@@ -29,6 +29,11 @@ class TestCommands:
     def test_says_what_it_does(self, name: str) -> None:
         assert _ALL[name].help
 
+    @pytest.mark.parametrize("name", _ALL)
+    def test_is_listed_by_a_whole_sentence(self, name: str) -> None:
+        on_80_columns = 60
+        assert not _ALL[name].get_short_help_str(on_80_columns).endswith("...")
+
     def test_takes_no_key_as_an_argument(self) -> None:
         assert [
             parameter.name for parameter in _ALL["secrets set"].params if isinstance(parameter, click.Argument)

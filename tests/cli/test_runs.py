@@ -21,8 +21,9 @@ class TestStatesOf:
         assert len(pauses) == 2
 
     def test_says_why_a_run_cannot_be_read(self) -> None:
-        with pytest.raises(Refused, match="404"):
-            list(states_of("http://run", "t", send=lambda _: Answer(404, {}), pause=lambda: None))
+        answer = Answer(404, {"error": "NotFound", "message": "There is no such run."})
+        with pytest.raises(Refused, match=r"^NotFound: There is no such run\.$"):
+            list(states_of("http://run", "t", send=lambda _: answer, pause=lambda: None))
 
 
 class TestLinesOf:

@@ -10,13 +10,17 @@ from typing import Any
 from aws_cdk import App
 
 from infra.app import build
+from infra.bundle.target import ROOT
 from infra.profile import Profile
 from shared.declaration import Service
 from tests.infra.sample_services import SAMPLES
 
 Json = dict[str, Any]
 
-ACCOUNT = "111111111111"
+CONTEXT: Json = {**json.loads((ROOT / "cdk.json").read_text())["context"], "bundle": "source"}
+"""What the CDK command line gives to the application, but for bundles with the source alone."""
+
+ACCOUNT = CONTEXT["account"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,8 @@ class Templates:
 
 
 def synthesized(profile: Profile, *, folder: Path, services: Sequence[Service] = SAMPLES) -> Templates:
-    """The templates of these services; their bundles hold the source alone."""
-    context = {"account": ACCOUNT, "region": "us-east-2", "bundle": "source"}
-    app = App(outdir=str(folder), context=context, analytics_reporting=False)
+    """The templates of these services."""
+    app = App(outdir=str(folder), context=CONTEXT, analytics_reporting=False)
     build(app, profile, services, openapi=b"{}")
     app.synth()
     found = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in folder.glob("*.template.json")}

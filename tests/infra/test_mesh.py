@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections import Counter
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from infra.bundle.target import ROOT
 from infra.profile import LOCAL
 from infra.services import SERVICES
 from tests.infra.privilege import problems
-from tests.infra.templates import ACCOUNT, Templates, synthesized, text_of
+from tests.infra.templates import CONTEXT, Json, Templates, synthesized, text_of
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +28,17 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Templates:
 def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The production mesh, synthesized as the command line does it and with CDK's validation."""
     folder = tmp_path_factory.mktemp("validated")
-    context = {"environment": "prod", "account": ACCOUNT, "region": "us-east-2", "bundle": "source"}
-    asked = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(context)}
+    asked = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(CONTEXT | {"environment": "prod"})}
     environment = {name: value for name, value in os.environ.items() if name != "CDK_VALIDATION"}
     subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment | asked, check=True)
     return folder
+
+
+class TestFlags:
+    def test_are_those_that_the_cdk_recommends(self) -> None:
+        flags = {name: value for name, value in CONTEXT.items() if name.startswith("@")}
+        # The engine does not know Fn::GetStackOutput, by which the recommended weak references are made.
+        assert flags == recommended_flags() | {"@aws-cdk/core:defaultCrossStackReferences": "strong"}
 
 
 class TestServices:
@@ -65,3 +73,12 @@ class TestValidation:
         command = [Path(sys.executable).with_name("cfn-lint"), *templates]
         said = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 — our own templates
         assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def recommended_flags() -> Json:
+    """The feature flags as a new project would get them from this version of the CDK."""
+    packages = Path(str(files("aws_cdk") / "_jsii"))
+    with tarfile.open(next(packages.glob("*.tgz"))) as package:
+        found = package.extractfile("package/recommended-feature-flags.json")
+        assert found is not None
+        return json.load(found)
