@@ -7,7 +7,7 @@ from typing import Literal
 from shared.events.envelope import Event, happened
 from shared.events.tenants import LimitsState, ProjectCreated, ProjectDeleted, TenantCreated, UserInvited
 from shared.plans import LIMITS, Limits, Plan
-from shared.tenancy.context import TenantAccess
+from shared.tenancy.context import Allowance, TenantAccess
 from shared.tenancy.permissions import Role
 
 Status = Literal["active", "suspended", "suspended_by_billing"]
@@ -41,7 +41,13 @@ class Tenant:
     @property
     def access(self) -> TenantAccess:
         """What decides about a change in this tenant."""
-        return TenantAccess(self.tenant_id, self.seq, self.status, self.plan, self.limits.enabled_features)
+        allowance = Allowance(
+            requests_per_month=self.limits.max_requests_per_month,
+            tokens_per_month=self.limits.max_tokens_per_month,
+            storage_gb=self.limits.max_storage_gb,
+            overage=False,
+        )
+        return TenantAccess(self.tenant_id, self.seq, self.status, self.plan, self.limits.enabled_features, allowance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""The copy of a tenant's status, plan and features that every service but tenants keeps in its own slice."""
+"""The copy of a tenant's status, plan and limits that every service but tenants keeps in its own slice."""
 
 from shared.copies.patience import read_until_there
 from shared.declaration import Slice
 from shared.events.envelope import Event
-from shared.events.tenants import TenantCreated
+from shared.events.tenants import TenantState
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
-from shared.tenancy.context import TenantAccess
+from shared.tenancy.context import Allowance, TenantAccess
 
 
 def access_key(owned: Slice, tenant_id: str) -> Key:
@@ -24,6 +24,12 @@ def access_from_item(tenant_id: str, item: Item) -> TenantAccess:
         status=reader.text("status"),
         plan=reader.text("plan"),
         enabled_features=reader.texts("enabled_features"),
+        allowance=Allowance(
+            requests_per_month=reader.integer("max_requests_per_month"),
+            tokens_per_month=reader.integer("max_tokens_per_month"),
+            storage_gb=reader.integer("max_storage_gb"),
+            overage=reader.flag("overage"),
+        ),
     )
 
 
@@ -42,17 +48,22 @@ class TenantAccessCopies:
         key = access_key(self._store.owned, tenant_id)
         return access_from_item(tenant_id, read_until_there(lambda: self._store.get(key)))
 
-    def keep(self, event: Event[TenantCreated]) -> None:
+    def keep(self, event: Event[TenantState]) -> None:
         """Write what the event says, unless something newer is there."""
+        said = event.data
         write_if_newer(
             self._store,
             event.tenant_id,
             {
                 **access_key(self._store.owned, event.tenant_id).attributes,
                 "seq": event.seq,
-                "status": event.data.status,
-                "plan": event.data.plan,
-                "enabled_features": event.data.limits.enabled_features,
+                "status": said.status,
+                "plan": said.plan,
+                "enabled_features": said.limits.enabled_features,
+                "max_requests_per_month": said.limits.max_requests_per_month,
+                "max_tokens_per_month": said.limits.max_tokens_per_month,
+                "max_storage_gb": said.limits.max_storage_gb,
+                "overage": said.overage == "allow",
             },
         )
 

@@ -26,14 +26,20 @@ class LimitsState(BaseModel):
     enabled_features: tuple[str, ...]
 
 
-class TenantCreated(TenantEvent):
-    """A tenant exists; the full state that other services keep a copy of."""
-
-    TYPE: ClassVar[str] = "tenant.created.v1"
+class TenantState(TenantEvent):
+    """The full state of a tenant that other services keep a copy of."""
 
     plan: str
     status: Literal["active", "suspended", "suspended_by_billing"]
     limits: LimitsState
+    overage: Literal["block", "allow"] = "block"
+    """Whether runs go on above the monthly limits."""
+
+
+class TenantCreated(TenantState):
+    """A tenant exists."""
+
+    TYPE: ClassVar[str] = "tenant.created.v1"
 
 
 class UserInvited(TenantEvent):

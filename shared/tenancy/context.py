@@ -22,6 +22,18 @@ class TenantContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a tenant may use; -1 is unlimited."""
+
+    requests_per_month: int
+    tokens_per_month: int
+    """Input and output together."""
+    storage_gb: int
+    overage: bool
+    """Whether runs go on above the monthly limits."""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantAccess:
     """What a service knows of a tenant to decide what is allowed: a copy of the tenants service's state."""
 
@@ -30,6 +42,7 @@ class TenantAccess:
     status: str
     plan: str
     enabled_features: tuple[str, ...]
+    allowance: Allowance
 
 
 def bind(claims: Claims, *, path_tenant: str | None, least: Role, request_id: str) -> TenantContext:

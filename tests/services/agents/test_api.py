@@ -13,12 +13,14 @@ import pytest
 from services.agents import table, wiring
 from services.agents.api import app
 from services.agents.service import SERVICE
-from shared.copies.tenant_access import access_key, write_if_newer
+from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id, pattern
+from shared.plans import Plan
 from shared.storage.clients import own_client
 from shared.tenancy.permissions import Role
 from tests import gateway
 from tests.tables import BUCKET, REGION, tables
+from tests.tenants import Status, tenant_created
 
 TENANT = "demo-org"
 AGENTS = "/v1/tenants/{tenant_id}/agents"
@@ -105,10 +107,14 @@ def _mesh() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]  # pyte
         yield
 
 
-def know_tenant(*, seq: int, status: str = "active", features: tuple[str, ...] = ("agents",)) -> None:
-    store = wiring.slice_store()
-    copy = {"seq": seq, "status": status, "plan": "free", "enabled_features": features}
-    write_if_newer(store, TENANT, {**access_key(store.owned, TENANT).attributes, **copy})
+def know_tenant(
+    *,
+    seq: int,
+    status: Status = "active",
+    features: tuple[str, ...] = ("agents",),
+) -> None:
+    said = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
+    TenantAccessCopies(wiring.slice_store()).keep(said)
 
 
 @pytest.fixture
@@ -398,7 +404,7 @@ class TestWhoMay:
         assert developer.call("POST", AGENTS, NEW).status == 403
 
     @pytest.mark.parametrize(("status", "expected"), [("suspended", 403), ("suspended_by_billing", 402)])
-    def test_a_suspended_tenant_reads_only(self, developer: Client, status: str, expected: int) -> None:
+    def test_a_suspended_tenant_reads_only(self, developer: Client, status: Status, expected: int) -> None:
         know_tenant(seq=2, status=status)
         assert developer.call("POST", AGENTS, NEW).status == expected
         assert developer.call("GET", AGENTS).status == 200

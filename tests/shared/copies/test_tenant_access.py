@@ -1,35 +1,26 @@
 """Copies are as new as the newest event, in whatever order the events arrive."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
 
 from shared.copies.tenant_access import TenantAccessCopies, access_key, write_if_newer
 from shared.declaration import Slice, Table
-from shared.events.envelope import Event, happened
-from shared.events.tenants import LimitsState, TenantCreated
-from shared.plans import LIMITS, Plan
+from shared.plans import Plan
 from shared.storage.items import Key
 from shared.storage.store import Store
-from shared.tenancy.context import TenantAccess
+from shared.tenancy.context import Allowance, TenantAccess
 from tests import tables
+from tests.tenants import tenant_created
 
 SLICE = Slice("RUNS", Table.ENTITIES)
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", name="store")
 def make_store() -> Iterator[Store]:
     with tables.store(SLICE) as store:
         yield store
-
-
-def created(tenant_id: str, *, seq: int = 1, plan: Plan = Plan.PRO) -> Event[TenantCreated]:
-    limits = LimitsState.model_validate(LIMITS[plan].to_item())
-    data = TenantCreated(plan=plan, status="active", limits=limits)
-    return happened(data, event_id=f"{tenant_id}:{seq}", tenant_id=tenant_id, subject=tenant_id, seq=seq, at=NOW)
 
 
 class TestWriteIfNewer:
@@ -52,18 +43,19 @@ class TestWriteIfNewer:
 class TestTenantAccessCopies:
     def test_keeps_what_decides_about_a_change(self, store: Store) -> None:
         copies = TenantAccessCopies(store)
-        copies.keep(created("kept", plan=Plan.FREE))
-        assert copies.read("kept") == TenantAccess("kept", 1, "active", "free", ("agents",))
+        copies.keep(tenant_created("kept", plan=Plan.FREE))
+        allowance = Allowance(1_000, 100_000, 1, overage=False)
+        assert copies.read("kept") == TenantAccess("kept", 1, "active", "free", ("agents",), allowance)
 
     def test_an_older_event_changes_nothing(self, store: Store) -> None:
         copies = TenantAccessCopies(store)
-        copies.keep(created("late", seq=2, plan=Plan.ENTERPRISE))
-        copies.keep(created("late", seq=1, plan=Plan.FREE))
+        copies.keep(tenant_created("late", seq=2, plan=Plan.ENTERPRISE))
+        copies.keep(tenant_created("late", seq=1, plan=Plan.FREE))
         assert copies.read("late").plan == "enterprise"
 
     def test_each_tenant_has_its_own(self, store: Store) -> None:
         copies = TenantAccessCopies(store)
-        copies.keep(created("one", plan=Plan.FREE))
-        copies.keep(created("two"))
+        copies.keep(tenant_created("one", plan=Plan.FREE))
+        copies.keep(tenant_created("two"))
         assert (copies.read("one").plan, copies.read("two").plan) == ("free", "pro")
         assert access_key(SLICE, "one") != access_key(SLICE, "two")

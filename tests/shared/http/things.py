@@ -16,7 +16,7 @@ from shared.http.etag import check_if_match
 from shared.http.pagination import PageQuery, page_after, place_of
 from shared.storage.store import Store
 from shared.storage.transaction import Transaction
-from shared.tenancy.context import TenantAccess, TenantContext
+from shared.tenancy.context import Allowance, TenantAccess, TenantContext
 from shared.tenancy.permissions import Feature, Role
 
 SLICE = Slice("THINGS", Table.ENTITIES)
@@ -90,7 +90,9 @@ class Service:
 
     def access(self, tenant_id: str) -> TenantAccess:
         """What is known of the tenant."""
-        return TenantAccess(tenant_id, 1, self.status, "pro", self.features)
+        return TenantAccess(
+            tenant_id, 1, self.status, "pro", self.features, Allowance(1_000, 100_000, 1, overage=False)
+        )
 
     def kept(self) -> Store:
         """Where the idempotency records lie."""

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import Forbidden, PaymentRequired
 from shared.tenancy.claims import Claims
-from shared.tenancy.context import TenantAccess, TenantContext, bind, check_may_change
+from shared.tenancy.context import Allowance, TenantAccess, TenantContext, bind, check_may_change
 from shared.tenancy.permissions import Feature, Role
 
 DEVELOPER = Claims("8f1c", Role.DEVELOPER, "acme", ("agents",))
@@ -50,7 +50,7 @@ class TestCheckMayChange:
     CALLER = bound(DEVELOPER, "acme")
 
     def access(self, status: str = "active", features: tuple[str, ...] = ("all",)) -> TenantAccess:
-        return TenantAccess("acme", 1, status, "pro", features)
+        return TenantAccess("acme", 1, status, "pro", features, Allowance(1_000, 100_000, 1, overage=False))
 
     def test_lets_an_active_tenant_with_the_feature_pass(self) -> None:
         check_may_change(self.CALLER, self.access(), Feature.AGENTS)

@@ -1,0 +1,27 @@
+"""Tenants as other services hear of them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from shared.events.envelope import Event, happened
+from shared.events.tenants import LimitsState, TenantCreated
+from shared.plans import LIMITS, Plan
+
+Status = Literal["active", "suspended", "suspended_by_billing"]
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def tenant_created(
+    tenant_id: str,
+    *,
+    seq: int = 1,
+    plan: Plan = Plan.PRO,
+    status: Status = "active",
+    overage: Literal["block", "allow"] = "block",
+    **limits: Any,  # noqa: ANN401 — any field of Limits
+) -> Event[TenantCreated]:
+    """That there is this tenant; `limits` are set over the plan's."""
+    state = LimitsState.model_validate(replace(LIMITS[plan], **limits).to_item())
+    said = TenantCreated(plan=plan, status=status, limits=state, overage=overage)
+    return happened(said, event_id=f"{tenant_id}:{seq}", tenant_id=tenant_id, subject=tenant_id, seq=seq, at=NOW)
