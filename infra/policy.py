@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.names import Names
-from shared.declaration import Function, Objects, Service, Slice, Table
+from shared.declaration import Function, Objects, Service, Slice, Table, TenantSecrets
 
 Statement = dict[str, Any]
 
@@ -22,6 +22,13 @@ _ITEMS = (
 )
 _QUEUE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 _STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
+_TENANT_SECRETS = {
+    TenantSecrets.READ: ("secretsmanager:GetSecretValue",),
+    TenantSecrets.WRITE: (
+        *("secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"),
+        "secretsmanager:RestoreSecret",
+    ),
+}
 _USERS = ("AdminCreateUser", "AdminGetUser", "ListUsers")
 
 
@@ -138,6 +145,19 @@ def read_secrets(names: Names, secrets: Sequence[str]) -> Statement:
     """Reading secrets; Secrets Manager puts six characters behind their names."""
     found = [names.arn("secretsmanager", f"secret:{names.secret(secret)}-??????") for secret in secrets]
     return allow(["secretsmanager:GetSecretValue"], found)
+
+
+def secrets_of_tenant(names: Names, granted: TenantSecrets) -> Statement:
+    """The secrets of the tenant that the session is tagged with."""
+    found = names.arn("secretsmanager", f"secret:{names.secret(f'tenants/{_TENANT}/*')}")
+    return allow(_TENANT_SECRETS[granted], found, Null={TENANT_TAG: "false"})
+
+
+def call_models(names: Names) -> Statement:
+    """Calling the models of Bedrock, in whatever region a profile leads to; all answers are streamed."""
+    models = "arn:aws:bedrock:*::foundation-model/*"
+    profiles = names.arn("bedrock", "inference-profile/*")
+    return allow(["bedrock:InvokeModelWithResponseStream"], [models, profiles])
 
 
 def users(pool_arn: str) -> Statement:

@@ -80,6 +80,15 @@ class Objects:
     write: bool = False
 
 
+class TenantSecrets(StrEnum):
+    """A grant on the secrets of the tenant that is acted for, `ainexus-<env>/tenants/<tenant>/…`."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+    """Make, change and delete them; not read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """One Lambda function, what wakes it and what it may touch."""
@@ -96,7 +105,11 @@ class Function:
     invokes: tuple[str, ...] = ()
     """Names of functions of the same service that it may invoke; their full names arrive as `<NAME>_FUNCTION_NAME`."""
     secrets: tuple[str, ...] = ()
-    """Secrets it may read, for example `openai/key`."""
+    """Secrets of the platform that it may read, for example `openai/key`."""
+    tenant_secrets: TenantSecrets = TenantSecrets.NONE
+    """Only for functions that act for one tenant at a time."""
+    calls_models: bool = False
+    """It may call the models of Bedrock."""
     reads_due: bool = False
     """It may query the slice's keys in the `due` index."""
     manages_users: bool = False

@@ -26,6 +26,22 @@ def continue_trace(trace_id: str) -> None:
     logger.thread_safe_append_keys(trace_id=trace_id)
 
 
+def count(metric: str, value: int = 1, **dimensions: str) -> None:
+    """Add to a metric of the mesh, by a log line in the embedded metric format of CloudWatch.
+
+    Args:
+        metric: its name, for example `UnpricedCalls`.
+        value: how many.
+        dimensions: of few values each; every combination of values is a metric of its own.
+    """
+    # Only what has something to count pays for its import.
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    namespace = f"ainexus-{os.environ['ENVIRONMENT']}"
+    with single_metric(metric, MetricUnit.Count, value, namespace=namespace, default_dimensions=dimensions):
+        pass
+
+
 def trace_of_invocation() -> str:
     """The root id that the Lambda runtime gives for this invocation, or nothing outside of it."""
     header = os.environ.get("_X_AMZN_TRACE_ID", "")

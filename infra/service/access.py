@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra import policy
 from infra.mesh import Mesh
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import Access, Function, Service, TenantSecrets
 
 
 def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: str) -> list[policy.Statement]:
@@ -21,6 +21,8 @@ def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: s
         granted.append(policy.invoke(names, service, function))
     if function.secrets:
         granted.append(policy.read_secrets(names, function.secrets))
+    if function.calls_models:
+        granted.append(policy.call_models(names))
     if function.manages_users:
         granted.append(policy.users(pool_arn))
     return granted
@@ -28,8 +30,11 @@ def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: s
 
 def of_tenant(mesh: Mesh, service: Service) -> list[policy.Statement]:
     """What the service's data role may do, for the one tenant that its session is tagged with."""
-    objects = policy.objects_of_tenant(mesh.names, _tenant_objects(service))
-    return [policy.data_of_tenant(mesh.names, service.slice), *objects]
+    functions = acts_for_tenants(service)
+    objects = policy.objects_of_tenant(mesh.names, [granted for function in functions for granted in function.objects])
+    granted = sorted({function.tenant_secrets for function in functions} - {TenantSecrets.NONE})
+    secrets = [policy.secrets_of_tenant(mesh.names, one) for one in granted]
+    return [policy.data_of_tenant(mesh.names, service.slice), *objects, *secrets]
 
 
 def acts_for_tenants(service: Service) -> list[Function]:
@@ -44,7 +49,3 @@ def _data(mesh: Mesh, service: Service, function: Function) -> Sequence[policy.S
         others = [other.slice for other in mesh.services if other.name != service.name]
         return policy.data_of_all_tenants(mesh.names, service.slice, others)
     return []
-
-
-def _tenant_objects(service: Service) -> list[Objects]:
-    return [granted for function in acts_for_tenants(service) for granted in function.objects]

@@ -253,7 +253,6 @@ def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()
         wiring.configs(),
         caller.tenant_id,
         asked,
-        simulate_without_key=wiring.simulates_without_key(),
         now=call.now,
         once=call.once,
     )

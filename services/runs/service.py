@@ -1,8 +1,9 @@
 """What the runs service is made of."""
 
-from services.runs import api, consumer
+from services.runs import api
+from services.runs.consumer import events, worker
 from services.runs.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import Access, Function, Objects, Service, TenantSecrets
 from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, UsageRecorded
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
@@ -22,16 +23,19 @@ SERVICE = Service(
         ),
         Function(
             "worker",
-            "services.runs.consumer.worker",
+            "services.runs.consumer.worker.handler",
             access=Access.TENANT,
-            subscriptions=consumer.queue.types,
+            subscriptions=worker.queue.types,
             objects=_OBJECTS,
+            secrets=("openai/key", "anthropic/key"),
+            tenant_secrets=TenantSecrets.READ,
+            calls_models=True,
             timeout_s=900,
         ),
-        Function("consumer", "services.runs.consumer.events", subscriptions=consumer.events.types),
+        Function("consumer", "services.runs.consumer.events.handler", subscriptions=events.handler.types),
         Function(
             "reaper",
-            "services.runs.consumer.reaper",
+            "services.runs.consumer.reaper.handler",
             reads_due=True,
             every_minutes=1,
             objects=(Objects("runs", write=True),),

@@ -47,12 +47,6 @@ def configs() -> CachedConfigs:
 
 
 @cache
-def simulates_without_key() -> bool:
-    """Whether a provider that has no key answers through the built-in one."""
-    return os.environ["PROVIDERS_WITHOUT_KEY"] == "simulate"
-
-
-@cache
 def workers() -> Workers:
     """This service's worker function."""
 

@@ -8,8 +8,8 @@ from infra.services import SERVICES as DECLARED
 from shared.declaration import Service
 from tests.architecture.source import ROOT, SERVICES, modules
 
-FILES = {"__init__.py", "README.md", "service.py", "api.py", "consumer.py", "errors.py", "wiring.py"}
-FILE_OR_FOLDER = {"operations", "domain", "table"}
+FILES = {"__init__.py", "README.md", "service.py", "api.py", "errors.py", "wiring.py"}
+FILE_OR_FOLDER = {"consumer", "operations", "domain", "table"}
 OPTIONAL_FOLDERS = {"gateways"}
 CATCH_ALL_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
@@ -41,8 +41,8 @@ class TestDeclaration:
         assert text == f'"""{service.purpose}"""\n'
 
     def test_handlers_are_its_own(self, service: Service) -> None:
-        modules_of_handlers = {function.handler.rpartition(".")[0] for function in service.functions}
-        assert modules_of_handlers == {f"services.{service.name}.api", f"services.{service.name}.consumer"}
+        modules_of_handlers = {tuple(function.handler.split(".")[:3]) for function in service.functions}
+        assert modules_of_handlers == {("services", service.name, "api"), ("services", service.name, "consumer")}
 
     def test_slice_has_a_name_of_its_own(self, service: Service) -> None:
         assert [other.slice.name for other in DECLARED].count(service.slice.name) == 1

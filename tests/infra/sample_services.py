@@ -1,6 +1,6 @@
 """Services of the mesh's shape, small and with everything that a declaration can say."""
 
-from shared.declaration import Access, Function, Objects, Route, Service, Slice, Table
+from shared.declaration import Access, Function, Objects, Route, Service, Slice, Table, TenantSecrets
 from shared.tenancy.permissions import Feature, Role
 
 HTTP = "infra.core.api.handler"
@@ -44,6 +44,7 @@ AGENTS = Service(
                 Route("POST", f"{_TENANT}/agents", Role.DEVELOPER, Feature.AGENTS),
             ),
             objects=(Objects("agents", write=True),),
+            tenant_secrets=TenantSecrets.WRITE,
         ),
     ),
 )
@@ -73,6 +74,8 @@ RUNS = Service(
             subscriptions=("run.queued.v1",),
             objects=(Objects("runs", write=True),),
             secrets=("openai/key",),
+            tenant_secrets=TenantSecrets.READ,
+            calls_models=True,
             timeout_s=60,
         ),
         Function(name="reaper", handler=OTHER, every_minutes=1, reads_due=True, objects=(Objects("runs"),)),

@@ -14,8 +14,11 @@ _TABLES = f"arn:aws:dynamodb:us-east-2:{ACCOUNT}:table/ainexus-local"
 ENTITIES, TENANTS, USAGE = f"{_TABLES}-entities", f"{_TABLES}-tenants", f"{_TABLES}-usage"
 OBJECTS = f"arn:aws:s3:::ainexus-local-artifacts-{ACCOUNT}"
 RUNS = "TENANT#acme#RUNS"
+SECRETS = f"arn:aws:secretsmanager:us-east-2:{ACCOUNT}:secret:ainexus-local"
+MODELS = "arn:aws:bedrock:us-west-2::foundation-model"
 
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
+READ_SECRET, CALL_MODEL = "secretsmanager:GetSecretValue", "bedrock:InvokeModelWithResponseStream"
 
 OF_RUNS = (
     allowed("own key", GET, ENTITIES, (RUNS,)),
@@ -52,6 +55,29 @@ OF_RUNS = (
     refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),
     refused("object without tag", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json", tag=None),
     refused("object of no tenant", "s3:GetObject", f"{OBJECTS}/tenants//runs/run_1/out.json", tag=None),
+    allowed("own secret", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
+    refused("another tenant's secret", READ_SECRET, f"{SECRETS}/tenants/other/openai/key-AbCdEf"),
+    refused("twin's secret", READ_SECRET, f"{SECRETS}/tenants/acme2/openai/key-AbCdEf"),
+    refused("secret without tag", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None),
+    refused("secret of no tenant", READ_SECRET, f"{SECRETS}/tenants//openai/key-AbCdEf", tag=None),
+    refused("the platform's secret as a tenant", READ_SECRET, f"{SECRETS}/openai/key-AbCdEf"),
+    refused("secret to write", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
+)
+
+OF_AGENTS = (
+    allowed("own secret's change", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
+    allowed("own secret's first value", "secretsmanager:CreateSecret", f"{SECRETS}/tenants/acme/openai/key-??????"),
+    refused("own secret to read", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
+    refused("twin's secret", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme2/openai/key-AbCdEf"),
+    refused("the platform's secret", "secretsmanager:PutSecretValue", f"{SECRETS}/openai/key-AbCdEf"),
+)
+
+OF_WORKER = (
+    allowed("the platform's key", READ_SECRET, f"{SECRETS}/openai/key-AbCdEf", tag=None),
+    refused("another secret of the platform", READ_SECRET, f"{SECRETS}/stripe/secret-AbCdEf", tag=None),
+    refused("a tenant's key in its own role", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None),
+    allowed("a model of another region", CALL_MODEL, f"{MODELS}/amazon.nova-lite-v1:0", tag=None),
+    refused("changing models", "bedrock:CreateModelCustomizationJob", f"{MODELS}/amazon.nova-lite-v1:0", tag=None),
 )
 
 OF_TENANTS = (
@@ -93,6 +119,8 @@ OF_PUBLISHER = (
 
 ROLES = {
     "runs-data": OF_RUNS,
+    "runs-worker": OF_WORKER,
+    "agents-data": OF_AGENTS,
     "tenants-data": OF_TENANTS,
     "runs-reaper": OF_REAPER,
     "tenants-consumer": OF_TENANTS_CONSUMER,
@@ -125,6 +153,9 @@ MUTATIONS: dict[str, Change] = {
     "objects of all tenants": lambda them: _change_objects(them, "${aws:PrincipalTag/tenant_id}", "*"),
     "objects of twins": lambda them: _change_objects(them, "_id}/", "_id}*/"),
     "objects of all folders": lambda them: _change_objects(them, "/runs/*", "/*"),
+    "secrets of all tenants": lambda them: _change_secrets(them, "${aws:PrincipalTag/tenant_id}", "*"),
+    "secrets of twins": lambda them: _change_secrets(them, "_id}/", "_id}*/"),
+    "secrets to write": lambda them: _secrets(them)["Action"].append("secretsmanager:PutSecretValue"),
     "objects to write everywhere": lambda them: _objects(them)[0]["Action"].append("s3:PutObject"),
 }
 
@@ -213,6 +244,15 @@ def _change_keys(statement: Json, old: str, new: str) -> None:
 def _change_objects(statements: Sequence[Json], old: str, new: str) -> None:
     for statement in _objects(statements):
         statement["Resource"] = [resource.replace(old, new) for resource in statement["Resource"]]
+
+
+def _change_secrets(statements: Sequence[Json], old: str, new: str) -> None:
+    statement = _secrets(statements)
+    statement["Resource"] = statement["Resource"].replace(old, new)
+
+
+def _secrets(statements: Sequence[Json]) -> Json:
+    return next(one for one in statements if one["Action"][0].startswith("secretsmanager:"))
 
 
 def _objects(statements: Sequence[Json]) -> list[Json]:

@@ -179,6 +179,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a call costs by its provider's list price."""
+
+    nano_usd: int | None = None
+    """None: it is not known."""
+    price_version: str | None = None
+    """Of the price table; None: no table was asked."""
+
+    @property
+    def is_missing(self) -> bool:
+        """The table should have the model's price, and does not."""
+        return self.nano_usd is None and self.price_version is not None
+
+
+NOTHING_USED = Cost(nano_usd=0)
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnd:
     """How a call ended, as its worker saw it."""
 
@@ -187,6 +205,5 @@ class CallEnd:
     """What the provider has counted."""
     usage_known: bool = True
     """False: it may have used up to its bound."""
-    cost_nano_usd: int | None = None
-    price_version: str | None = None
+    cost: Cost = Cost()
     error: RunError | None = None

@@ -13,22 +13,26 @@ from typing import Any, Protocol
 from services.runs.domain import lifecycle
 from services.runs.domain.request import ModelRequest, compose, falling_back
 from services.runs.domain.retry import TOTAL, Failure, Jitter, after_failure
-from services.runs.domain.run import CallEnd, OpenCall, Outcome, Run, RunError
+from services.runs.domain.run import NOTHING_USED, CallEnd, Cost, OpenCall, Outcome, Run, RunError
 from services.runs.domain.structure import DoesNotFit, repair, structured
 from services.runs.errors import CancelRequested, LeaseLost, ProviderFailed, StreamTruncated
 from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
 from services.runs.operations.lease import Lease
-from services.runs.operations.planning import answering, plan_call
+from services.runs.operations.planning import plan_call
 from services.runs.operations.submission import Configs
 from services.runs.table.runs import RunTable
 from shared.meters import Meter, Meters
-from shared.observability import logger
+from shared.observability import count, logger
 
 
 class Models(Protocol):
     """The providers."""
 
-    def of(self, request: ModelRequest) -> Model:
+    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:
+        """The request as it will be answered: by the built-in provider where there is no key and that is allowed."""
+        ...
+
+    def of(self, tenant_id: str, request: ModelRequest) -> Model:
         """The model that answers this request.
 
         Raises:
@@ -37,10 +41,16 @@ class Models(Protocol):
         ...
 
 
+Price = Callable[[ModelRequest, Meters, datetime], Cost]
+"""What a call costs that used so much at that time."""
+
+
 @dataclass(slots=True)
 class Reading:
     """What has streamed of an answer."""
 
+    request: ModelRequest
+    """As it was sent."""
     pieces: list[str] = field(default_factory=list[str])
     counted: Meters = field(default_factory=dict[Meter, int])
     ended: Ended | None = None
@@ -60,7 +70,7 @@ class Worker:
     runs: RunTable
     configs: Configs
     models: Models
-    simulate_without_key: bool
+    price: Price
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
     jitter: Jitter
@@ -111,11 +121,14 @@ class Attempt:
 
     def _begin(self, request: ModelRequest) -> OpenCall:
         """Write the call down; the first one was planned with the run, and written when the run was taken."""
-        if self._run.open_call:
-            return self._run.open_call
-        now = self._worker.clock()
-        answered = answering(request, simulate_without_key=self._worker.simulate_without_key)
-        call = plan_call(answered, number=len(self._run.attempts[-1].calls) + 1, now=now)
+        now, planned = self._worker.clock(), self._run.open_call
+        request = self._worker.models.answering(self._run.tenant_id, request)
+        if planned and planned.provider == request.provider:
+            return planned
+        if planned:
+            call = replace(planned, provider=request.provider, simulated=request.provider == "simulated")
+        else:
+            call = plan_call(request, number=len(self._run.attempts[-1].calls) + 1, now=now)
         begun = lifecycle.begin_call(self._run, call, now=now)
         self._worker.runs.begin_call(begun, now=now)
         self._run = begun
@@ -123,9 +136,9 @@ class Attempt:
 
     def _read(self, request: ModelRequest) -> Reading:
         """Send the call and read its stream to the terminal event, keeping the lease meanwhile."""
-        reading = Reading()
+        reading = Reading(request)
         try:
-            model = self._worker.models.of(request)
+            model = self._worker.models.of(self._run.tenant_id, request)
             lease = Lease(self._worker.runs, self._run, clock=self._worker.clock)
             with lease, closing(model.stream(request)) as parts:
                 for part in parts:
@@ -221,7 +234,17 @@ class Attempt:
         self, status: Outcome, reading: Reading, *, usage_known: bool = True, error: RunError | None = None
     ) -> CallEnd:
         meters = dict(reading.ended.meters if reading.ended else reading.counted)
-        return CallEnd(status, meters, usage_known or bool(reading.ended), error=error)
+        cost = self._cost(reading.request, meters)
+        return CallEnd(status, meters, usage_known or bool(reading.ended), cost, error)
+
+    def _cost(self, request: ModelRequest, meters: Meters) -> Cost:
+        if not any(meters.values()):
+            return NOTHING_USED
+        cost = self._worker.price(request, meters, self._worker.clock())
+        if cost.is_missing:
+            logger.warning("a model without a price", provider=request.provider, model=request.model)
+            count("UnpricedCalls", provider=request.provider)
+        return cost
 
 
 def _note(reading: Reading, part: Text | Counted | Ended) -> None:

@@ -1,15 +1,9 @@
 """From a request to the call that is written down before it is sent."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.runs.domain.request import ModelRequest
 from services.runs.domain.run import OpenCall
-
-
-def answering(request: ModelRequest, *, simulate_without_key: bool) -> ModelRequest:
-    """The request as it will be answered: by the built-in provider where there is no key and that is allowed."""
-    return replace(request, provider="simulated") if simulate_without_key else request
 
 
 def plan_call(request: ModelRequest, *, number: int, now: datetime) -> OpenCall:

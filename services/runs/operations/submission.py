@@ -10,7 +10,7 @@ from services.runs.domain.agent import AgentCopy, VersionCopy, may_be_coming
 from services.runs.domain.request import compose
 from services.runs.domain.run import Run
 from services.runs.errors import AgentNotFound, VersionNotFound
-from services.runs.operations.planning import answering, plan_call
+from services.runs.operations.planning import plan_call
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.copies.patience import read_until_there
@@ -51,7 +51,6 @@ def submit_run(
     tenant_id: str,
     asked: NewRun,
     *,
-    simulate_without_key: bool,
     now: datetime,
     once: Once | None = None,
 ) -> Run:
@@ -64,7 +63,6 @@ def submit_run(
     agent, version = pin_version(store, tenant_id, asked.agent_id, asked.version, now=now)
     config = configs.read(tenant_id, version.config)
     request = compose(config, asked.inputs, max_output_tokens=asked.max_output_tokens)
-    request = answering(request, simulate_without_key=simulate_without_key)
     run, events = lifecycle.submit(
         tenant_id,
         run_id=asked.run_id,

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.runs import consumer, wiring
+from services.runs import wiring
+from services.runs.consumer import worker
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
-from shared.events.envelope import happened
-from shared.events.tenants import LimitsState, TenantCreated
-from shared.plans import LIMITS, Plan
 from shared.storage.clients import own_client
 from shared.storage.objects import Documents
 from shared.storage.store import Store
 from shared.stored import Stored
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 from tests.tables import BUCKET, REGION, tables
+from tests.tenants import tenant_created
 
 CONFIG = {"model": "gpt-4", "system_prompt": "Be kind."}
 
@@ -36,7 +35,9 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     """A tenant and an agent with one version, as their events have told of them."""
+    monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("PROVIDERS_WITHOUT_KEY", "simulate")
+    monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
     monkeypatch.setenv("WORKER_FUNCTION_NAME", "ainexus-test-runs-worker")
     caches = (
         wiring.tenant_store,
@@ -44,9 +45,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         wiring.tenant_runs,
         wiring.slice_runs,
         wiring.configs,
-        consumer._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
+        worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
-        wiring.simulates_without_key,
     )
     with tables(caches):
         s3 = own_client("s3")
@@ -61,10 +61,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
 
 def know_tenant(store: Store, tenant_id: str = TENANT) -> None:
     """Let the service have heard of a tenant."""
-    data = TenantCreated(plan=Plan.PRO, status="active", limits=LimitsState.model_validate(LIMITS[Plan.PRO].to_item()))
-    TenantAccessCopies(store).keep(
-        happened(data, event_id="created", tenant_id=tenant_id, subject=tenant_id, seq=1, at=NOW)
-    )
+    TenantAccessCopies(store).keep(tenant_created(tenant_id))
 
 
 def know_agent(store: Store, config: Stored, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:

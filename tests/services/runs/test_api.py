@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.runs import consumer
 from services.runs.api import app, waits
+from services.runs.consumer import worker
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import utc_now
@@ -46,7 +46,7 @@ def _list(**query: str) -> Reply:
 
 
 def _execute(run_id: str) -> None:
-    consumer.worker({"tenant_id": TENANT, "run_id": run_id})
+    worker.handler({"tenant_id": TENANT, "run_id": run_id})
 
 
 def _change(method: str, resource: str, run_id: str, body: object) -> Reply:

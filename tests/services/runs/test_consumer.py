@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.runs import consumer
+from services.runs.consumer import events, reaper, worker
 from services.runs.domain.run import Status
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import agents
@@ -41,20 +41,20 @@ class TestAgentEvents:
         for place, order in enumerate(permutations(said)):
             tenant_id = f"tenant-{place}"
             moved = [event.model_copy(update={"tenant_id": tenant_id}) for event in order]
-            assert consumer.events(batch(*moved)) == {"batchItemFailures": []}
+            assert events.handler(batch(*moved)) == {"batchItemFailures": []}
             known = agents.find_agent(world.store, tenant_id, AGENT)
             assert known is not None
             assert known.deleted
 
     def test_ignore_a_field_that_is_not_known_here(self, world: World) -> None:
-        consumer.events(batch(_said(AgentCreated(**_state(1, 1))), extra={"colour": "red"}))
+        events.handler(batch(_said(AgentCreated(**_state(1, 1))), extra={"colour": "red"}))
         assert agents.find_agent(world.store, TENANT, AGENT) is not None
 
     def test_let_a_version_be_run(self, world: World) -> None:
         said = AgentVersionPublished(
             agent_id=AGENT, version=7, config_key=world.config.key, config_sha256=world.config.sha256
         )
-        consumer.events(batch(_said(said)))
+        events.handler(batch(_said(said)))
         known = agents.find_version(world.store, TENANT, AGENT, 7)
         assert known is not None
         assert known.config == world.config
@@ -65,7 +65,7 @@ class TestConsumer:
     def test_lets_one_bad_message_come_again_and_handles_the_others(self, world: World) -> None:
         messages = batch(_said(AgentCreated(**_state(1, 1))), _said(AgentDeleted(agent_id=AGENT_ID), seq=9))
         messages["Records"][0]["body"] = "{"
-        assert consumer.events(messages) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+        assert events.handler(messages) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
         known = agents.find_agent(world.store, TENANT, AGENT_ID)
         assert known is not None
         assert known.deleted
@@ -82,9 +82,7 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
         request_id="request",
         waited=False,
     )
-    return submit_run(
-        world.store, world.runs, world.documents, tenant_id, asked, simulate_without_key=True, now=NOW
-    ).run_id
+    return submit_run(world.store, world.runs, world.documents, tenant_id, asked, now=NOW).run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
@@ -102,9 +100,9 @@ class TestWorker:
             AgentCreated(agent_id=AGENT_ID, live_version=1, latest_version=1),
             AgentVersionPublished(agent_id=AGENT_ID, version=1, config_key=config.key, config_sha256=config.sha256),
         ):
-            consumer.events(batch(_said(event, tenant_id=other)))
+            events.handler(batch(_said(event, tenant_id=other)))
         runs = [(tenant_id, _submit(world, tenant_id)) for tenant_id in (TENANT, other) for _ in range(2)]
-        answer = consumer.worker(batch(*(_queued(run_id, tenant_id) for tenant_id, run_id in runs)))
+        answer = worker.handler(batch(*(_queued(run_id, tenant_id) for tenant_id, run_id in runs)))
         assert answer == {"batchItemFailures": []}
         for tenant_id, run_id in runs:
             run = world.runs.get(tenant_id, run_id)
@@ -112,14 +110,14 @@ class TestWorker:
 
     def test_acknowledges_a_run_that_is_done(self, world: World) -> None:
         run_id = _submit(world)
-        consumer.worker(batch(_queued(run_id)))
+        worker.handler(batch(_queued(run_id)))
         done = world.runs.get(TENANT, run_id)
-        assert consumer.worker(batch(_queued(run_id))) == {"batchItemFailures": []}
+        assert worker.handler(batch(_queued(run_id))) == {"batchItemFailures": []}
         assert world.runs.get(TENANT, run_id) == done
 
     def test_executes_the_run_that_it_is_invoked_with(self, world: World) -> None:
         run_id = _submit(world)
-        consumer.worker({"tenant_id": TENANT, "run_id": run_id})
+        worker.handler({"tenant_id": TENANT, "run_id": run_id})
         assert world.runs.get(TENANT, run_id).status is Status.COMPLETED
 
 
@@ -127,5 +125,5 @@ class TestReaper:
     def test_gives_back_what_is_due(self, world: World) -> None:
         run_id = _submit(world)
         world.runs.take(TENANT, run_id, now=NOW)
-        consumer.reaper({})
+        reaper.handler({})
         assert world.runs.get(TENANT, run_id).status is Status.QUEUED

@@ -1,11 +1,14 @@
 """A worker's way from the lease to the end."""
 
+import json
 from datetime import timedelta
 from typing import ClassVar
 
+import pytest
+
 from services.runs.domain.agent import VersionCopy
 from services.runs.domain.request import ToolCall
-from services.runs.domain.run import Outcome, Status
+from services.runs.domain.run import Cost, Outcome, Status
 from services.runs.errors import ProviderFailed, ProviderNotConfigured
 from services.runs.gateways.model import Counted, Ended, Stop, Text
 from services.runs.operations.reaping import reap
@@ -55,6 +58,26 @@ class TestOneCall:
         assert done.error is not None
         assert (done.status, done.error.code, done.error.message) == (Status.FAILED, "ModelRefused", "I cannot.")
         assert done.usage[Meter.TOKENS_OUT] == 2
+
+    def test_writes_down_that_the_built_in_provider_answers_instead(self, world: World) -> None:
+        run = submit(world)
+        done = execute(world, run)
+        assert run.open_call is not None
+        assert (run.open_call.provider, run.simulated) == ("openai", False)
+        assert [(call.number, call.provider, call.model) for call in done.calls] == [(1, "simulated", "gpt-4")]
+        assert done.simulated
+
+    def test_prices_what_was_used(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[BUSY], ANSWER]))
+        assert [call.cost_nano_usd for call in done.calls] == [0, 1_000]
+        assert (done.cost_nano_usd, done.calls[1].price_version) == (1_000, "list 1")
+
+    def test_says_aloud_that_a_model_has_no_price(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        done = execute(world, submit(world), ScriptedModel([ANSWER]), cost=Cost(None, "list 1"))
+        assert done.cost_nano_usd is None
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        metric = next(line for line in told if "_aws" in line)
+        assert (metric["UnpricedCalls"], metric["provider"]) == ([1.0], "openai")
 
     def test_fails_a_run_whose_provider_has_no_key(self, world: World) -> None:
         done = execute(world, submit(world), ScriptedModel([[ProviderNotConfigured("openai")]]))

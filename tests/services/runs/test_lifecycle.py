@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.runs.domain import lifecycle
 from services.runs.domain.request import ToolCall
-from services.runs.domain.run import Attempt, CallEnd, Outcome, Run, RunError, Status
+from services.runs.domain.run import Attempt, CallEnd, Cost, Outcome, Run, RunError, Status
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
 from shared.events.envelope import Event
 from shared.events.runs import RunCancelled, RunCompleted, RunEvent, RunFailed, RunQueued, UsageRecorded
@@ -239,5 +239,5 @@ class TestUsage:
 
     @pytest.mark.parametrize(("cost", "expected"), [(None, None), (1_500, 1_500)])
     def test_has_no_cost_where_a_price_is_not_known(self, cost: int | None, expected: int | None) -> None:
-        done, _ = lifecycle.complete(running(), replace(END, cost_nano_usd=cost), OUTPUT, now=LATER)
+        done, _ = lifecycle.complete(running(), replace(END, cost=Cost(cost)), OUTPUT, now=LATER)
         assert done.cost_nano_usd == expected

@@ -28,11 +28,10 @@ class TestSubmitRun:
         assert call.bound_tokens >= len("Be kind.Hello") + 4_096
         assert call.max_output_tokens == 4_096
 
-    @pytest.mark.parametrize(("simulate", "answering"), [(True, "simulated"), (False, "openai")])
-    def test_plans_the_provider_that_will_answer(self, world: World, simulate: bool, answering: str) -> None:  # noqa: FBT001 — a parameter of pytest's
-        call = submit(world, simulate_without_key=simulate).open_call
+    def test_plans_the_provider_that_the_model_has(self, world: World) -> None:
+        call = submit(world).open_call
         assert call is not None
-        assert (call.provider, call.model, call.simulated) == (answering, "gpt-4", simulate)
+        assert (call.provider, call.model, call.simulated) == ("openai", "gpt-4", False)
 
 
 class TestPinVersion:

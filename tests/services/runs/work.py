@@ -1,11 +1,11 @@
 """What a worker works with in tests: models that do as they are told, and no real time."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Run
+from services.runs.domain.run import Cost, Run
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
@@ -19,6 +19,8 @@ from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 
 LATER = NOW + timedelta(hours=1)
 """When the agent is not fresh any more."""
+COST = Cost(1_000, "list 1")
+"""Of every call, unless a test says otherwise."""
 Happening = Part | ProviderFailed | Callable[[], object]
 
 
@@ -30,7 +32,11 @@ class ScriptedModel:
     requests: list[ModelRequest] = field(default_factory=list[ModelRequest])
     closed: int = 0
 
-    def of(self, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
+    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """By the provider that was asked for."""
+        return request
+
+    def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
         """This is the only model."""
         return self
 
@@ -53,7 +59,11 @@ class ScriptedModel:
 class Simulating:
     """The built-in provider for every request."""
 
-    def of(self, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
+    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """By the built-in provider."""
+        return replace(request, provider="simulated")
+
+    def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
         """The built-in provider."""
         return SimulatedModel(sleep=lambda _: None)
 
@@ -65,7 +75,6 @@ def submit(
     version: int | None = None,
     agent_id: str = AGENT_ID,
     message: str = "Hello",
-    simulate_without_key: bool = True,
 ) -> Run:
     """A run a moment after its POST."""
     asked = NewRun(
@@ -78,9 +87,7 @@ def submit(
         request_id="request",
         waited=waited,
     )
-    return submit_run(
-        world.store, world.runs, world.documents, TENANT, asked, simulate_without_key=simulate_without_key, now=LATER
-    )
+    return submit_run(world.store, world.runs, world.documents, TENANT, asked, now=LATER)
 
 
 def execute(
@@ -89,6 +96,7 @@ def execute(
     models: ScriptedModel | Simulating | None = None,
     *,
     clock: Iterator[datetime] | None = None,
+    cost: Cost = COST,
     slept: list[float] | None = None,
 ) -> Run:
     """Let a worker have the run; gives the run as it is afterwards."""
@@ -97,7 +105,7 @@ def execute(
         runs=world.runs,
         configs=world.documents,
         models=models or Simulating(),
-        simulate_without_key=True,
+        price=lambda request, meters, at: cost,  # noqa: ARG005 — every call costs the same
         clock=(lambda: next(clock)) if clock else (lambda: LATER),
         sleep=pauses.append,
         jitter=lambda _low, high: high,

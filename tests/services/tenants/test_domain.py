@@ -29,7 +29,11 @@ class TestCreateTenant:
     def test_says_its_full_state_and_not_its_name(self) -> None:
         _, created = domain.create_tenant("acme", name="Acme Ltd", plan=Plan.PRO, limits=None, now=NOW)
         assert (created.id, created.subject, created.seq) == ("acme:created", "acme", 1)
-        assert created.data.model_dump(exclude={"limits"}) == {"plan": "pro", "status": "active"}
+        assert created.data.model_dump(exclude={"limits"}) == {
+            "plan": "pro",
+            "status": "active",
+            "overage": "block",
+        }
         assert "Acme Ltd" not in created.model_dump_json()
 
     def test_access_is_what_decides_about_a_change(self) -> None:

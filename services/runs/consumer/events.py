@@ -1,0 +1,66 @@
+"""The events of other services, of which this one keeps copies."""
+
+from services.runs import wiring
+from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.table import agents
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.events.agents import (
+    AgentAliasMoved,
+    AgentCreated,
+    AgentDeleted,
+    AgentState,
+    AgentUpdated,
+    AgentVersionPublished,
+)
+from shared.events.envelope import Event
+from shared.events.tenants import TenantCreated
+from shared.messaging.consumer import EventConsumer
+from shared.storage.inbox import Delivery
+from shared.stored import Stored
+
+handler = EventConsumer("runs.consumer")
+
+
+@handler.on(TenantCreated)
+def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+    """The tenant's status, plan and features are known here."""
+    TenantAccessCopies(wiring.slice_store()).keep(event)
+
+
+@handler.on(AgentCreated, AgentUpdated, AgentAliasMoved)
+def keep_agent(event: Event[AgentState], delivery: Delivery) -> None:
+    """The agent's live version and project are known here."""
+    said = event.data
+    copy = AgentCopy(
+        agent_id=said.agent_id,
+        seq=event.seq,
+        project_id=said.project_id,
+        live_version=said.live_version,
+        latest_version=said.latest_version,
+        deleted=False,
+        heard_at=delivery.received_at,
+    )
+    agents.keep_agent(wiring.slice_store(), event.tenant_id, copy)
+
+
+@handler.on(AgentDeleted)
+def bury_agent(event: Event[AgentDeleted], delivery: Delivery) -> None:
+    """The agent cannot be run any more; the tombstone outlives events that come late."""
+    tombstone = AgentCopy(
+        agent_id=event.data.agent_id,
+        seq=event.seq,
+        project_id=None,
+        live_version=0,
+        latest_version=0,
+        deleted=True,
+        heard_at=delivery.received_at,
+    )
+    agents.keep_agent(wiring.slice_store(), event.tenant_id, tombstone)
+
+
+@handler.on(AgentVersionPublished)
+def keep_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
+    """Runs can be pinned to this version."""
+    said = event.data
+    copy = VersionCopy(said.agent_id, said.version, Stored(said.config_key, said.config_sha256))
+    agents.keep_version(wiring.slice_store(), event.tenant_id, copy)

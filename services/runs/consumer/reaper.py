@@ -1,0 +1,13 @@
+"""The reaper: every minute, runs that nobody has leased in time, and those whose lease ran out."""
+
+from typing import Any
+
+from services.runs import wiring
+from services.runs.operations.reaping import reap
+from shared.observability import logger
+from shared.times import utc_now
+
+
+def handler(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Give back or end what is overdue."""
+    logger.info("reaped", runs=reap(wiring.slice_runs(), now=utc_now()))

@@ -1,0 +1,144 @@
+"""Where a tenant's `base_url` may lead: to public addresses over https, and nowhere into our own network.
+
+A name is resolved once and the connection is made to the address that was checked, so that no second answer of its
+DNS can lead elsewhere.
+"""
+
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from services.runs.errors import ProviderFailed
+
+OFFICIAL_HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[a-z0-9._~%/-]*)?",
+    re.IGNORECASE,
+)
+"""All that a base URL needs. What parsers disagree about (user names, backslashes, other alphabets) is not in it."""
+_PORTS = {"https": 443, "http": 80}
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host, as the system knows them; also of one that is written as a number.
+
+    Raises:
+        OSError: there are none.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        msg = "not a host name"
+        raise OSError(msg) from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class AddressRefused(ProviderFailed):
+    """The config's `base_url` leads where it must not."""
+
+    def __init__(self) -> None:
+        super().__init__("ProviderRejected", "The base_url must be a public https address.")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The rule.
+
+    Args:
+        allow_private: for a machine of one's own: http, and servers in the same network.
+        resolve: gives the addresses of a host and port.
+    """
+
+    allow_private: bool = False
+    resolve: Resolve = resolve
+
+    def check(self, base_url: str) -> None:
+        """Refuse at once what the text alone shows; the host's addresses are checked when it is connected to.
+
+        Raises:
+            AddressRefused: it is no URL, not https, or a private address.
+        """
+        found = _URL.fullmatch(base_url)
+        if not found or int(found["port"] or 0) > 65_535:
+            raise AddressRefused
+        if self.allow_private:
+            return
+        if found["scheme"].lower() != "https" or _is_private_text(found["host"]):
+            raise AddressRefused
+
+    def of(self, host: str, port: int) -> Sequence[str]:
+        """The addresses to connect to.
+
+        Raises:
+            AddressRefused: one of them is not public.
+            OSError: there are none.
+        """
+        found = self.resolve(host, port)
+        if not self.allow_private and not all(is_public(address) for address in found):
+            raise AddressRefused
+        return found
+
+
+Server = tuple[str, str, int]
+"""Scheme, host and port: what a key may be sent to."""
+
+
+def server_of(provider: str, base_url: str | None) -> Server | None:
+    """The server behind this address, the provider's own where there is none; None for what is no URL."""
+    if base_url is None:
+        return _official(provider)
+    found = _URL.fullmatch(base_url)
+    if found is None:
+        return None
+    scheme = found["scheme"].lower()
+    return scheme, found["host"].lower(), int(found["port"] or _PORTS[scheme])
+
+
+def is_official(provider: str, base_url: str | None) -> bool:
+    """Whether this is the provider itself, and so may be given the platform's key."""
+    return base_url is None or server_of(provider, base_url) == _official(provider)
+
+
+def _official(provider: str) -> Server | None:
+    host = OFFICIAL_HOSTS.get(provider)
+    return ("https", host, 443) if host else None
+
+
+def is_public(address: str) -> bool:
+    """Whether this is an address of the internet at large, whatever it is wrapped in."""
+    try:
+        return _is_public(ip_address(address))
+    except ValueError:
+        return False
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    inner = _inner(address)
+    if inner is not None:
+        return _is_public(inner)
+    return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+
+
+def _is_private_text(host: str) -> bool:
+    name = host.lower().strip("[]").rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not _is_public(ip_address(name))
+    except ValueError:
+        return False

@@ -1,0 +1,134 @@
+"""The way out to providers over HTTP: checked addresses, no redirects, no proxies, and an end in time."""
+
+import time
+from collections.abc import Iterable
+from ssl import SSLContext
+from typing import Any
+
+import httpcore2
+import httpx2
+
+from services.runs.gateways.addresses import Addresses
+
+_CONNECT_S = 5.0
+_MOST_CONNECTIONS = 100
+_KEPT_CONNECTIONS, _KEPT_FOR_S = 20, 60.0
+
+_SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
+
+
+class Deadline(float):
+    """A timeout in seconds that also knows the moment at which it is over, so that it holds for many reads."""
+
+    __slots__ = ("at",)
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        """A deadline so many seconds from now."""
+        deadline = cls(seconds)
+        deadline.at = time.monotonic() + seconds
+        return deadline
+
+
+def timeouts(seconds: float) -> httpx2.Timeout:
+    """Of a call that may take so long in all, however its answer is cut into pieces."""
+    whole = Deadline.after(seconds)
+    brief = min(_CONNECT_S, seconds)
+    return httpx2.Timeout(connect=brief, pool=brief, read=whole, write=whole)
+
+
+def http_client(transport: httpx2.BaseTransport) -> httpx2.Client:
+    """A client with cookies of its own over connections that are shared."""
+    return httpx2.Client(transport=transport, follow_redirects=False, trust_env=False)
+
+
+class Transport(httpx2.HTTPTransport):
+    """Connections that are made to checked addresses only."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        context = httpx2.create_ssl_context()
+        super().__init__(verify=context)
+        # httpx2 has no argument for the network below the pool.
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=context,
+            max_connections=_MOST_CONNECTIONS,
+            max_keepalive_connections=_KEPT_CONNECTIONS,
+            keepalive_expiry=_KEPT_FOR_S,
+            network_backend=_Network(addresses),
+        )
+
+
+class _Network(httpcore2.NetworkBackend):
+    """Resolves a host, checks what it gets, and connects to exactly that."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        self._inner = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: _SocketOptions | None = None,
+    ) -> httpcore2.NetworkStream:
+        """A connection to the first address that answers."""
+        whole = Deadline.after(_CONNECT_S if timeout is None else timeout)
+        failure: httpcore2.NetworkError | httpcore2.TimeoutException | None = None
+        for address in self._resolved(host, port):
+            try:
+                stream = self._inner.connect_tcp(address, port, _left(whole), local_address, socket_options)
+            except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
+                failure = error
+            else:
+                return _Stream(stream)
+        raise failure or httpcore2.ConnectError
+
+    def _resolved(self, host: str, port: int) -> Iterable[str]:
+        try:
+            return self._addresses.of(host, port)
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+
+
+class _Stream(httpcore2.NetworkStream):
+    """A connection whose reads and writes end at the call's deadline."""
+
+    def __init__(self, inner: httpcore2.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 — whatever the inner one knows
+        return self._inner.get_extra_info(info)
+
+
+def _left(timeout: float | None) -> float | None:
+    """What is left of a deadline.
+
+    Raises:
+        httpcore2.ReadTimeout: nothing.
+    """
+    if not isinstance(timeout, Deadline):
+        return timeout
+    left = timeout.at - time.monotonic()
+    if left <= 0:
+        raise httpcore2.ReadTimeout
+    return left
