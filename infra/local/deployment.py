@@ -44,7 +44,7 @@ class Deployment:
         Raises:
             DeploymentFailed: a stack could not be brought up.
         """
-        if not force and self._is_current():
+        if not force and self.is_current():
             self.progress.note("the stacks are as they should be")
             return False
         self._refuse_broken()
@@ -70,8 +70,11 @@ class Deployment:
         """All outputs of the stacks."""
         return outputs_of(stacks_of(self.clients.cloudformation, LOCAL), engine=endpoint(self.port))
 
-    def _is_current(self) -> bool:
-        """What was noted can be ahead of what is there, when the engine was ended by force."""
+    def is_current(self) -> bool:
+        """Whether what is there was made from these sources.
+
+        What was noted can be ahead of what is there, when the engine was ended by force.
+        """
         noted = _Deployed.read(self.home.deployed)
         there = {stack.name for stack in stacks_of(self.clients.cloudformation, LOCAL) if stack.is_complete}
         return noted is not None and noted.fingerprint == self.fingerprint and set(noted.stacks) <= there

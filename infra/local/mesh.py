@@ -55,6 +55,10 @@ class LocalMesh:
             self.engine.snapshot()
             return outputs
 
+    def is_current(self) -> bool:
+        """Whether what is deployed was made from the sources as they are now."""
+        return self._deployment().is_current()
+
     def down(self) -> bool:
         """Stop the engine with its state saved; False when it did not run."""
         with only_one(self.home):

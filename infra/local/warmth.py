@@ -25,6 +25,8 @@ _NOTHING = json.dumps(
     }
 )
 """An empty batch, and a request for what does not exist: every function can answer it, and none does anything."""
+_SHOWN = 300
+"""Characters of what a function says when it fails."""
 
 
 def functions_of(client: "LambdaClient", environment: str) -> list[str]:
@@ -42,5 +44,12 @@ def warm(client: "LambdaClient", environment: str) -> int:
     """
     names = functions_of(client, environment)
     for name in names:
-        client.invoke(FunctionName=name, Payload=_NOTHING)
+        start(client, name)
     return len(names)
+
+
+def start(client: "LambdaClient", name: str) -> str | None:
+    """Invoke a function with nothing to do; gives back why it failed, if it did."""
+    answer = client.invoke(FunctionName=name, Payload=_NOTHING)
+    said = answer["Payload"].read().decode(errors="replace")
+    return said[:_SHOWN] if "FunctionError" in answer else None

@@ -16,6 +16,7 @@ EDGES = {
     ("shared/messaging/consumer.py", "EventConsumer._handle_one"),
     ("shared/messaging/consumer.py", "EventConsumer._handle_batch"),
     ("cli/app.py", "main"),
+    ("cli/doctor.py", "_findings"),
 }
 """Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
 
