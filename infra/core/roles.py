@@ -9,8 +9,8 @@ from shared.tenancy.permissions import Role
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _HEAD = """# Roles and routes
 
-Written by `make docs` from the routes of the code. `yes` may call, the others get 403. Each role acts in its own tenant alone, but
-for `platform_admin`. A feature is needed to change, never to read. A suspended tenant may read.
+Written by `make docs` from the routes of the code. `yes` may call, the others get 403. Each role acts in its own
+tenant alone, but for `platform_admin`. A feature is needed to change, never to read. A suspended tenant may read.
 """
 
 
