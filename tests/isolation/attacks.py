@@ -45,6 +45,11 @@ class Attack:
     """Whether an earlier answer may be repeated."""
 
     @property
+    def kind(self) -> str:
+        """The family without what is special."""
+        return self.family.partition(" (")[0]
+
+    @property
     def name(self) -> str:
         """What is tried, in one line."""
         request = self.request

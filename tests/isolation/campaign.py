@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -62,15 +62,35 @@ def ten_minutes_ago() -> AbstractContextManager[object]:
     return time_machine.travel(utc_now() - timedelta(minutes=10))
 
 
-def attack_all(report: Report, *, victim: Estate, attacker: Estate) -> None:
-    """Every attack on every operation."""
-    for operation in victim.operations:
-        for attack in attacks(operation, victim=victim, attacker=attacker):
-            report.tried[re.sub(r" \(.*", "", attack.family)] += 1
+def attack_all(
+    report: Report, *, victim: Estate, attacker: Estate, most: int | None = None, without: Container[str] = ()
+) -> None:
+    """Every attack on every operation.
+
+    Args:
+        report: what becomes of them is added to it.
+        victim: whose data is to be reached.
+        attacker: who tries.
+        most: how many of each family on each operation, others of them on each; None: all.
+        without: families that are left out.
+    """
+    for place, operation in enumerate(victim.operations):
+        made = attacks(operation, victim=victim, attacker=attacker)
+        tried = [attack for attack in made if attack.kind not in without]
+        for attack in tried if most is None else _some(tried, most, start=place):
+            report.tried[attack.kind] += 1
             report.attacked.add(operation.name)
             problem = _problem(attack, victim)
             if problem:
                 report.breaches.append(f"{attack.name}: {problem}")
+
+
+def _some(found: Sequence[Attack], most: int, *, start: int) -> Iterator[Attack]:
+    """A few of each family, beginning with another one each time."""
+    for kind in {attack.kind: None for attack in found}:
+        family = [attack for attack in found if attack.kind == kind]
+        step = max(1, len(family) // most)
+        yield from [family[(start + number * step) % len(family)] for number in range(min(most, len(family)))]
 
 
 def _problem(attack: Attack, victim: Estate) -> str | None:
