@@ -19,6 +19,8 @@ ROLES = tuple(role for role in Role if role is not Role.PLATFORM_ADMIN)
 NOBODY = "no-such-tenant"
 OPERATOR = Caller(None, Role.PLATFORM_ADMIN)
 LONG = "x" * 2_000
+NEIGHBOUR = "key of a neighbour"
+"""The one family that may make something of the victim: another of its users does so."""
 
 
 class Twin(StrEnum):
@@ -229,7 +231,7 @@ def _keys(operation: Operation, victim: Estate, attacker: Estate) -> Iterator[At
         mine = own.given(**used.headers).by(replace(caller, number=number))
         yield Attack("key", mine, operation.statuses, twin=Twin.KEY, replays=False)
     neighbour = replace(victim.owner(operation), number=1)
-    yield Attack("key", used.by(neighbour), operation.statuses, twin=Twin.KEY, replays=False)
+    yield Attack(NEIGHBOUR, used.by(neighbour), operation.statuses, twin=Twin.KEY, replays=False)
     yield replace(_refused("key", used.by(caller), 403), twin=Twin.KEY)
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -63,7 +63,12 @@ def ten_minutes_ago() -> AbstractContextManager[object]:
 
 
 def attack_all(
-    report: Report, *, victim: Estate, attacker: Estate, most: int | None = None, without: Container[str] = ()
+    report: Report,
+    *,
+    victim: Estate,
+    attacker: Estate,
+    most: int | None = None,
+    chosen: Callable[[Attack], bool] = lambda _: True,
 ) -> None:
     """Every attack on every operation.
 
@@ -72,11 +77,10 @@ def attack_all(
         victim: whose data is to be reached.
         attacker: who tries.
         most: how many of each family on each operation, others of them on each; None: all.
-        without: families that are left out.
+        chosen: says which of them are made.
     """
     for place, operation in enumerate(victim.operations):
-        made = attacks(operation, victim=victim, attacker=attacker)
-        tried = [attack for attack in made if attack.kind not in without]
+        tried = [attack for attack in attacks(operation, victim=victim, attacker=attacker) if chosen(attack)]
         for attack in tried if most is None else _some(tried, most, start=place):
             report.tried[attack.kind] += 1
             report.attacked.add(operation.name)

@@ -10,7 +10,7 @@ import pytest
 from infra.core.document import openapi
 from infra.services import SERVICES
 from tests.architecture.source import ROOT
-from tests.isolation.attacks import attacks
+from tests.isolation.attacks import NEIGHBOUR, attacks
 from tests.isolation.campaign import TENANTS, Report, attack_all, estates, succeed_all, ten_minutes_ago, twins_of, whole
 from tests.isolation.estate import Estate
 from tests.isolation.guards import GUARDS, Guard, got_through
@@ -39,8 +39,9 @@ def fight() -> Generator[Fought]:
             both = estates(way, OPERATIONS, *TENANTS, canary="7f3a")
         for victim, attacker in (both, reversed(both)):
             before = way.items_of(victim.tenant_id)
-            attack_all(report, victim=victim, attacker=attacker)
+            attack_all(report, victim=victim, attacker=attacker, chosen=lambda attack: attack.family != NEIGHBOUR)
             changed += [victim.tenant_id] if way.items_of(victim.tenant_id) != before else []
+            attack_all(report, victim=victim, attacker=attacker, chosen=lambda attack: attack.family == NEIGHBOUR)
         for owner in both:
             succeed_all(report, owner)
         yield Fought(both, report, changed)
