@@ -7,7 +7,7 @@ BIN = .venv/bin
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test check lint format types contracts snapshots lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test check lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ contracts: setup ## Who may import whom
 
 snapshots: setup ## Write the snapshots of the event contracts
 	@$(BIN)/python -m tests.contracts.write
+
+docs: setup ## Write docs/api: the OpenAPI document and the matrix of roles and routes
+	@$(BIN)/python -m infra.documents
 
 lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) pyproject.toml -o locks/functions.txt

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from infra.core.functions import API
 from shared.declaration import Function, Service
@@ -14,12 +15,18 @@ PATH = "infra/core/openapi.json"
 
 
 def openapi_json(services: Sequence[Service]) -> bytes:
+    """The document as core's function has it."""
+    return json.dumps(openapi(services), sort_keys=True).encode()
+
+
+def openapi(services: Sequence[Service]) -> dict[str, Any]:
     """The document of core and of all functions that have routes."""
     functions = [API, *(function for service in services for function in service.functions if function.routes)]
-    return json.dumps(document(app for function in functions for app in _apps(function)), sort_keys=True).encode()
+    return document(app for function in functions for app in applications(function))
 
 
-def _apps(function: Function) -> list[HttpApp]:
+def applications(function: Function) -> list[HttpApp]:
+    """The application of a function that has routes."""
     module, _, name = function.handler.rpartition(".")
     handler = getattr(import_module(module), name)
     return [handler] if isinstance(handler, HttpApp) else []

@@ -32,6 +32,8 @@ from shared.times import utc_now
 
 EXPOSED_HEADERS = "ETag,Location,Retry-After,Idempotent-Replayed,Preference-Applied,X-Request-Id"
 
+_USUAL_STATUS = {"POST": 201, "DELETE": 204}
+
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Replay = Callable[[TenantContext, str], Response[Any]]
 """Renders the answer to a request that was carried out before, from the id of what it made."""
@@ -58,7 +60,7 @@ class HttpApp:
         self._store = store
         self.statuses: dict[tuple[str, str], tuple[int, ...]] = {}
         self._routes: dict[tuple[str, str], Route] = {}
-        self._query_names: dict[tuple[str, str], frozenset[str]] = {}
+        self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
 
     @property
@@ -73,7 +75,7 @@ class HttpApp:
         *,
         least: Role | None,
         feature: Feature | None = None,
-        statuses: tuple[int, ...] = (200,),
+        statuses: tuple[int, ...] | None = None,
         replay: Replay | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
@@ -83,15 +85,16 @@ class HttpApp:
             path: as the gateway writes it, with `{names}`.
             least: the least role that may call; None for routes without a token.
             feature: what the tenant must have for a change.
-            statuses: of the answers when all went well, for the OpenAPI document.
+            statuses: of the answers when all went well, for the OpenAPI document; by default the method's usual one.
             replay: for a POST that takes an Idempotency-Key.
         """
 
         def register(handler: Handler) -> Handler:
             key = (method, path)
             self._routes[key] = Route(method, path, least, feature)
-            self.statuses[key] = statuses
-            self._query_names[key] = _query_names(handler)
+            self.statuses[key] = statuses or (_USUAL_STATUS.get(method, 200),)
+            if query := _query_model(handler):
+                self.queries[key] = query
             if replay:
                 self._replays[key] = replay
             rule = path.replace("{", "<").replace("}", ">")
@@ -99,6 +102,10 @@ class HttpApp:
             return handler
 
         return register
+
+    def takes_idempotency_key(self, route: Route) -> bool:
+        """Whether the same request sent twice to this route can be done once."""
+        return (route.method, route.path) in self._replays
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
         """Answer one request of the gateway."""
@@ -139,7 +146,7 @@ class HttpApp:
             raise _no_such_route()
         if caller and route.method != "GET" and self._access:
             check_may_change(caller, self._access(caller.tenant_id), route.feature)
-        unknown = sorted(request.query_names - self._query_names[(route.method, route.path)])
+        unknown = sorted(request.query_names - _names(self.queries.get((route.method, route.path))))
         if unknown:
             msg = "The request is not valid."
             raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
@@ -209,13 +216,18 @@ def cors_headers(origin: str | None) -> dict[str, list[str]]:
     }
 
 
-def _query_names(handler: Callable[..., Any]) -> frozenset[str]:
-    """The names in the query model that a handler declares."""
+def _query_model(handler: Callable[..., Any]) -> type[BaseModel] | None:
+    """The query model that a handler declares."""
     for hint in get_type_hints(handler, include_extras=True).values():
         if get_origin(hint) is Annotated and any(isinstance(extra, Query) for extra in get_args(hint)[1:]):
-            model: type[BaseModel] = get_args(hint)[0]
-            return frozenset(field.alias or name for name, field in model.model_fields.items())
-    return frozenset()
+            return get_args(hint)[0]
+    return None
+
+
+def _names(query: type[BaseModel] | None) -> frozenset[str]:
+    """The parameters of a query model, as they are sent."""
+    fields = query.model_fields if query else {}
+    return frozenset(field.alias or name for name, field in fields.items())
 
 
 def _error(error: Exception, *, request_id: str) -> dict[str, Any]:

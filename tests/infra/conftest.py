@@ -10,6 +10,7 @@ from infra.tools import IAM_SIMULATE, install_node_tools, node_environment
 os.environ.update({**node_environment(), "CDK_VALIDATION": "false"})
 
 from infra.profile import DEV, LOCAL, PROD
+from infra.services import SERVICES
 from tests.infra.templates import Templates, synthesized
 
 
@@ -17,6 +18,12 @@ from tests.infra.templates import Templates, synthesized
 def local(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """The templates of this machine's mesh."""
     return synthesized(LOCAL, folder=tmp_path_factory.mktemp("local"))
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of this machine's mesh with the real services."""
+    return synthesized(LOCAL, folder=tmp_path_factory.mktemp("mesh"), services=SERVICES)
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 
 from infra.bundle.target import ROOT
-from infra.profile import LOCAL
 from infra.services import SERVICES
 from tests.infra.privilege import problems
-from tests.infra.templates import CONTEXT, Json, Templates, synthesized, text_of
-
-
-@pytest.fixture(scope="session")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """The templates of the real services."""
-    return synthesized(LOCAL, folder=tmp_path_factory.mktemp("mesh"), services=SERVICES)
+from tests.infra.templates import CONTEXT, Json, Templates, text_of
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,166 @@
+"""What each role may reach, decided from what the services declare and never from the policies."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from infra.names import Names
+from shared.declaration import Access, Function, Service, Slice, Table
+from tests.infra.templates import ACCOUNT
+
+NAMES = Names("local", ACCOUNT)
+TENANT, TWIN = "acme", "acme2"
+GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
+READ, WRITE = "s3:GetObject", "s3:PutObject"
+FOLDERS = ("agents", "runs", "datasets", "exports")
+DELETE, READ_SOME, WRITE_SOME = "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"
+_ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request to a table or to the bucket."""
+
+    action: str
+    table: Table | None = None
+    index: str = ""
+    keys: tuple[str, ...] = ()
+    """The partition keys that it touches; DynamoDB gives none for a scan."""
+    object_key: str = ""
+    tag: str | None = TENANT
+    """The session's `tenant_id`; None: it has none."""
+
+    @property
+    def resource(self) -> str:
+        """The ARN that it asks for."""
+        if self.table is None:
+            return f"arn:aws:s3:::{NAMES.bucket}/{self.object_key}"
+        return f"{NAMES.table_arn(self.table)}{f'/index/{self.index}' if self.index else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A role, with what it is for."""
+
+    role: str
+    service: Service | None = None
+    """None: core's own."""
+    function: Function | None = None
+    """None: the service's data role."""
+
+    @property
+    def is_data_role(self) -> bool:
+        """Whether it is assumed for one tenant."""
+        return self.service is not None and self.function is None
+
+
+def holders(services: Sequence[Service]) -> Iterator[Holder]:
+    """Every role that the services ask for, and core's two."""
+    yield from (Holder(NAMES.api), Holder(NAMES.publisher))
+    for service in services:
+        yield from (Holder(NAMES.function(service, one), service, one) for one in service.functions)
+        if any(function.access is Access.TENANT for function in service.functions):
+            yield Holder(NAMES.data_role(service), service)
+
+
+def may(holder: Holder, probe: Probe, services: Sequence[Service]) -> bool:
+    """Whether this role is meant to be able to do this."""
+    if holder.service is None:
+        return holder.role == NAMES.publisher and _is_outbox_work(probe, services)
+    if probe.table is None:
+        return _may_touch_object(holder, holder.service, probe)
+    if holder.function and probe.index == "due":
+        prefix = f"DUE#{holder.service.slice.name}#"
+        asks = probe.action == QUERY and probe.table is holder.service.slice.table and bool(probe.keys)
+        return holder.function.reads_due and asks and all(key.startswith(prefix) for key in probe.keys)
+    if holder.function and holder.function.access is not Access.SLICE:
+        return False
+    if probe.table is not holder.service.slice.table or probe.index not in {"", "list"} or probe.action not in _ITEMS:
+        return False
+    return bool(probe.keys) and all(_may_touch(holder, holder.service, key, probe, services) for key in probe.keys)
+
+
+def _may_touch(holder: Holder, service: Service, key: str, probe: Probe, services: Sequence[Service]) -> bool:
+    first, *rest = key.split("#")
+    if first != "TENANT" or not rest:
+        return False
+    tenant, *below = rest
+    if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
+        return False
+    if not service.slice.holds_tenant or (holder.is_data_role and below):
+        return below[:1] == [service.slice.name]
+    others = {other.slice.name for other in services if other.slice.table is service.slice.table} - {service.slice.name}
+    return below[:1] == [] or below[0] not in others
+
+
+def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
+    root, tenant, folder, *_ = probe.object_key.split("/")
+    functions = [holder.function] if holder.function else service.functions
+    wanted = Access.TENANT if holder.is_data_role else Access.SLICE
+    granted = [one for function in functions if function.access is wanted for one in function.objects]
+    if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
+        return False
+    allowed = {READ: granted, WRITE: [one for one in granted if one.write]}.get(probe.action, [])
+    return root == "tenants" and folder in {one.folder for one in allowed}
+
+
+def _is_outbox_work(probe: Probe, services: Sequence[Service]) -> bool:
+    slices = [service.slice for service in services if service.slice.table is probe.table]
+    if not probe.keys:
+        return False
+    if probe.index:
+        due = {owned.due_key("OUTBOX") for owned in slices}
+        return probe.index == "due" and probe.action == QUERY and set(probe.keys) <= due
+    names = {owned.name for owned in slices}
+    if probe.action not in {GET, DELETE, WRITE_SOME}:
+        return False
+    parts = [key.split("#") for key in probe.keys]
+    return all(len(one) == 4 and one[0] == "TENANT" and one[2] in names and one[3] == "OUTBOX" for one in parts)
+
+
+def probes(services: Sequence[Service]) -> list[Probe]:
+    """Requests at and around every slice and every folder."""
+    return [*(probe for service in services for probe in probes_around(service.slice)), *_object_probes()]
+
+
+def probes_around(owned: Slice) -> Iterator[Probe]:
+    """Requests at a slice and at what is near it."""
+    table, name = owned.table, owned.name
+    own, below, outbox = (f"TENANT#{TENANT}#{part}" for part in (name, f"{name}#x", f"{name}#OUTBOX"))
+    twins = (f"TENANT#{TWIN}#{name}", f"TENANT#{TWIN}#{name}#x")
+    near = (f"TENANT#{TENANT}#{name}2", f"TENANT#{TENANT}#{name}2#x", f"TENANT#{TENANT}", f"TENANT#{TWIN}")
+    odd = (f"TENANT##{name}", f"TENANT2#{TENANT}#{name}#OUTBOX", "STRIPE#evt_1", f"DUE#{name}#LEASE")
+    for key in (own, below, outbox, *twins, *near, *odd):
+        yield from (Probe(GET, table, keys=(key,), tag=tag) for tag in (TENANT, None))
+    for key in (own, below, outbox, *twins):
+        yield from (Probe(action, table, keys=(key,), tag=None) for action in (PUT, DELETE))
+        yield Probe(PUT, table, keys=(key,))
+    for together in ((own, twins[0]), (own, near[0]), (own, odd[2]), (outbox, own)):
+        yield from (Probe(action, table, keys=together, tag=None) for action in (READ_SOME, WRITE_SOME))
+        yield Probe(READ_SOME, table, keys=together)
+    yield from (Probe(QUERY, table, "list", keys=(key,)) for key in (own, twins[0]))
+    yield from (Probe(GET, table, "keys", keys=(key,), tag=None) for key in (own, outbox))
+    yield from (Probe(QUERY, table, index) for index in ("", "list", "due"))
+    yield from (Probe(action, table, tag=None) for action in (GET, QUERY))
+    yield from _due_probes(owned)
+    yield from (Probe(f"dynamodb:{name}", table, keys=(own,)) for name in ("Scan", "PartiQLSelect", "DeleteTable"))
+    yield from (Probe("dynamodb:Scan", table, keys=keys, tag=None) for keys in ((), (outbox,)))
+    for other in Table:
+        if other is not table:
+            yield from (Probe(GET, other, keys=(key,), tag=tag) for key in (own, outbox) for tag in (TENANT, None))
+
+
+def _due_probes(owned: Slice) -> Iterator[Probe]:
+    table, lease, outbox = owned.table, owned.due_key("LEASE"), owned.due_key("OUTBOX")
+    twin, own = f"DUE#{owned.name}2#LEASE", owned.key(TENANT)
+    for keys in ((lease,), (outbox,), (own,), (twin,), (outbox, twin), ()):
+        yield from (Probe(QUERY, table, "due", keys=keys, tag=tag) for tag in (TENANT, None))
+    yield from (Probe(action, table, "due", keys=(key,), tag=None) for action in (GET, PUT) for key in (lease, outbox))
+    yield from (Probe(QUERY, table, index, keys=(key,), tag=None) for index in ("", "keys") for key in (lease, outbox))
+
+
+def _object_probes() -> Iterator[Probe]:
+    for folder in FOLDERS:
+        for tenant in (TENANT, TWIN, ""):
+            key = f"tenants/{tenant}/{folder}/x/y.json"
+            yield from (Probe(action, object_key=key) for action in (READ, WRITE, "s3:DeleteObject"))
+        yield Probe(READ, object_key=f"tenants/{TENANT}/{folder}/x/y.json", tag=None)

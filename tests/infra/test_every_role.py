@@ -1,0 +1,163 @@
+"""Every role of the real services opens what its declaration asks for and nothing else; every loosening is caught."""
+
+import copy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from infra.services import SERVICES
+from tests.infra.access import GET, NAMES, TWIN, Probe, holders, may, probes, probes_around
+from tests.infra.privilege import problems
+from tests.infra.simulation import simulate, simulation
+from tests.infra.templates import Json, Templates
+
+pytestmark = pytest.mark.usefixtures("simulator")
+
+HOLDERS = list(holders(SERVICES))
+_TAG = "${aws:PrincipalTag/tenant_id}"
+
+
+def asked(probe: Probe, statements: Sequence[Json]) -> Json:
+    """A probe as the simulator takes it."""
+    keys = {"dynamodb:LeadingKeys": list(probe.keys)} if probe.keys else {}
+    tags = {"aws:PrincipalTag/tenant_id": probe.tag} if probe.tag else {}
+    return simulation(probe.action, probe.resource, statements=_readable(statements), context={**keys, **tags})
+
+
+def _readable(statements: Sequence[Json]) -> list[Json]:
+    """Without those on things that have no name before they are made."""
+    return [one for one in statements if isinstance(one["Resource"], str | list)]
+
+
+@pytest.fixture(name="roles", scope="module")
+def find_roles(mesh: Templates) -> dict[str, list[Json]]:
+    """The statements of every role of the mesh."""
+    named = [role["RoleName"] for role in mesh.resources("AWS::IAM::Role") if "RoleName" in role]
+    return {name: mesh.statements(name) for name in named}
+
+
+class TestRoles:
+    def test_are_those_that_the_declarations_ask_for(self, roles: dict[str, list[Json]]) -> None:
+        assert {holder.role for holder in HOLDERS} == {*roles}
+
+    def test_open_what_they_must_and_nothing_else(
+        self, roles: dict[str, list[Json]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cases = [(holder, probe) for holder in HOLDERS for probe in probes(SERVICES)]
+        answers = simulate([asked(probe, roles[holder.role]) for holder, probe in cases])
+        wrong = [
+            (holder.role, probe, answer)
+            for (holder, probe), answer in zip(cases, answers, strict=True)
+            if answer is not may(holder, probe, SERVICES)
+        ]
+        with capsys.disabled():
+            sys.stdout.write(f"\npolicies: {len(cases)} requests of {len(HOLDERS)} roles, {sum(answers)} allowed\n")
+        assert wrong == []
+
+
+Mutation = Callable[[Json], object]
+
+MUTATIONS: dict[str, Mutation] = {
+    "no condition": lambda one: one.pop("Condition"),
+    "no guards": lambda one: one["Condition"].pop("Null"),
+    "no guard of the keys": lambda one: one["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
+    "no keys in the condition": lambda one: one["Condition"].pop("ForAllValues:StringLike"),
+    "any of the keys instead of all": lambda one: one["Condition"].update(
+        {"ForAnyValue:StringLike": one["Condition"].pop("ForAllValues:StringLike")}
+    ),
+    "no delimiter": lambda one: _change_keys(one, "#*", "*"),
+    "no delimiter after the tenant": lambda one: _change_keys(one, f"{_TAG}#", f"{_TAG}*#"),
+    "all tenants": lambda one: _change_keys(one, _TAG, "*"),
+    "every key": lambda one: _change_keys(one, None, "*"),
+    "every slice": lambda one: _change_keys(one, None, "TENANT#*"),
+    "every action": lambda one: one.update(Action=["dynamodb:*"]),
+    "every index": lambda one: one.update(
+        Resource=[*_listed(one["Resource"]), f"{_listed(one['Resource'])[0].partition('/index/')[0]}/index/*"]
+    ),
+    "every table": lambda one: one.update(Resource=f"{NAMES.arn('dynamodb', 'table/ainexus-local-')}*"),
+}
+OF_OBJECTS: dict[str, Mutation] = {
+    "objects of all tenants": lambda one: _change_objects(one, _TAG, "*"),
+    "objects of twins": lambda one: _change_objects(one, "_id}/", "_id}*/"),
+    "objects of all folders": lambda one: one.update(
+        Resource=[f"{text.rsplit('/', 2)[0]}/*" for text in one["Resource"]]
+    ),
+    "objects to be written, too": lambda one: one.update(Action=["s3:GetObject", "s3:PutObject"]),
+    "objects to be deleted, too": lambda one: one["Action"].append("s3:DeleteObject"),
+}
+
+
+class TestMutations:
+    def test_are_all_caught(self, roles: dict[str, list[Json]], capsys: pytest.CaptureFixture[str]) -> None:
+        mutants = [(holder, *found) for holder in HOLDERS for found in _mutants(roles[holder.role])]
+        cases = [
+            (number, probe, asked(probe, statements), may(holder, probe, SERVICES))
+            for number, (holder, name, spoilt, statements) in enumerate(mutants)
+            for probe in _near(name, spoilt)
+        ]
+        answers = simulate([simulated for _, _, simulated, _ in cases])
+        caught = {case[0] for case, answer in zip(cases, answers, strict=True) if answer is not case[3]}
+        missed = [(mutant[0].role, mutant[1]) for number, mutant in enumerate(mutants) if number not in caught]
+        with capsys.disabled():
+            sys.stdout.write(f"\nmutations of policies: {len(caught)} of {len(mutants)} caught\n")
+        assert missed == []
+        assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OF_OBJECTS, "no denial"}
+
+    def test_a_statement_on_a_slice_without_condition_is_caught(self, roles: dict[str, list[Json]]) -> None:
+        twin = [Probe(GET, one.slice.table, keys=(f"TENANT#{TWIN}#{one.slice.name}2",), tag=None) for one in SERVICES]
+        opened = [{"Effect": "Allow", "Action": [GET], "Resource": [probe.resource]} for probe in twin]
+        assert all(problems(statement) for statement in opened)
+        cases = [(holder, *one) for holder in HOLDERS for one in zip(twin, opened, strict=True)]
+        answers = simulate([asked(probe, [*roles[holder.role], added]) for holder, probe, added in cases])
+        opened_by = {holder.role for (holder, _, _), answer in zip(cases, answers, strict=True) if answer}
+        assert opened_by == {holder.role for holder in HOLDERS}
+        wanted = [may(holder, probe, SERVICES) for holder, probe, _ in cases]
+        assert [answer for answer, meant in zip(answers, wanted, strict=True) if not meant] == [True] * wanted.count(
+            False
+        )
+
+
+def _near(mutation: str, spoilt: Json) -> list[Probe]:
+    """The probes that could see it: those around the slices that the statement speaks of."""
+    if mutation in OF_OBJECTS:
+        return [probe for probe in probes(SERVICES) if probe.table is None]
+    slices = [one.slice for one in SERVICES if f"#{one.slice.name}" in str(spoilt["Condition"])]
+    owned = slices or [one.slice for one in SERVICES if one.slice.holds_tenant]
+    return list(probes_around(owned[0]))
+
+
+def _mutants(statements: Sequence[Json]) -> Iterator[tuple[str, Json, list[Json]]]:
+    """Every way to spoil one of these statements, if it changes anything; with that statement as it was."""
+    for place, statement in enumerate(statements):
+        if statement["Effect"] == "Deny":
+            yield "no denial", statement, [*statements[:place], *statements[place + 1 :]]
+            continue
+        on_keys = "dynamodb:LeadingKeys" in str(statement.get("Condition"))
+        on_objects = any(action.startswith("s3:") for action in statement["Action"])
+        for name, mutation in {**(MUTATIONS if on_keys else {}), **(OF_OBJECTS if on_objects else {})}.items():
+            changed = copy.deepcopy(list(statements))
+            mutation(changed[place])
+            if changed != statements and not _is_tautology(name, changed[place], statements):
+                yield name, statement, changed
+
+
+def _is_tautology(name: str, changed: Json, statements: Sequence[Json]) -> bool:
+    """Whether the change opens nothing that another statement of the role does not open."""
+    return name == "objects to be written, too" and any(
+        "s3:PutObject" in one["Action"] and set(changed["Resource"]) <= set(one["Resource"]) for one in statements
+    )
+
+
+def _change_keys(statement: Json, old: str | None, new: str) -> None:
+    keys = statement["Condition"]["ForAllValues:StringLike"]
+    patterns: list[str] = keys["dynamodb:LeadingKeys"]
+    keys["dynamodb:LeadingKeys"] = [new] if old is None else [pattern.replace(old, new) for pattern in patterns]
+
+
+def _change_objects(statement: Json, old: str, new: str) -> None:
+    statement["Resource"] = [resource.replace(old, new) for resource in statement["Resource"]]
+
+
+def _listed(resource: str | list[str]) -> list[str]:
+    return resource if isinstance(resource, list) else [resource]

@@ -1,0 +1,98 @@
+"""Attacks of two tenants on each other through the gateway of a deployed mesh, and on its user pool."""
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cli.seed import new_password
+from services.tenants import operations, table
+from shared.ids import new_id
+from shared.plans import Plan
+from shared.storage.store import Store
+from tests.isolation.campaign import Report, attack_all, estates, succeed_all
+from tests.isolation.estate import Estate
+from tests.isolation.operation import operations_of
+from tests.isolation.outside import Outside
+from tests.mesh import Mesh
+
+pytestmark = pytest.mark.mesh
+
+MOST = 3
+"""Attacks of each family on each operation; all of them are made inside, in `tests/isolation`."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Two tenants of one mesh, each with something of everything."""
+
+    way: Outside
+    victim: Estate
+    attacker: Estate
+
+
+@pytest.fixture(name="field", scope="module")
+def make_field(mesh: Mesh) -> Field:
+    """Two tenants, one of which begins like the other."""
+    store = Store(mesh.clients.dynamodb, table=mesh.outputs["TenantsTableName"], owned=table.SLICE)
+    tenant_id = f"acme-{new_id('t', datetime.now(UTC))[-8:].lower()}"
+    both = (tenant_id, f"{tenant_id}2")
+    for one in both:
+        operations.create_tenant(store, one, name=one, plan=Plan.ENTERPRISE, now=datetime.now(UTC))
+    way = Outside(mesh)
+    document = mesh.call("GET", "/v1/openapi.json", user=None).body
+    victim, attacker = estates(way, operations_of(document), *both, canary="9c4b")
+    return Field(way, victim, attacker)
+
+
+class TestApi:
+    def test_blocks_all_attacks_and_serves_their_twins(self, field: Field, capsys: pytest.CaptureFixture[str]) -> None:
+        report = Report()
+        # A reference to what was made a moment ago is waited for, 5 s each; inside, it is old.
+        attack_all(
+            report,
+            victim=field.victim,
+            attacker=field.attacker,
+            most=MOST,
+            chosen=lambda attack: attack.family != "reference",
+        )
+        succeed_all(report, field.victim)
+        with capsys.disabled():
+            sys.stdout.write(f"\nthrough the gateway: {report}\n")
+        assert (report.breaches, report.failures) == ([], [])
+        assert report.attacked == {operation.name for operation in field.victim.operations if operation.least}
+
+
+class TestPool:
+    def test_gives_no_token_to_who_signs_up_by_themselves(self, mesh: Mesh, field: Field) -> None:
+        cognito, client_id = mesh.clients.cognito, mesh.outputs["UserPoolClientId"]
+        pool = cognito.describe_user_pool(UserPoolId=mesh.outputs["UserPoolId"])["UserPool"]
+        assert pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is True
+        email, password = f"intruder@{field.attacker.tenant_id}.example", new_password()
+        wanted = {"email": email, "custom:tenant_id": field.victim.tenant_id, "custom:role": "tenant_admin"}
+        # The engine lets anybody sign up, but nobody in who was not confirmed by an operator; AWS refuses the first.
+        with suppress(cognito.exceptions.NotAuthorizedException):
+            attributes: list[Any] = [{"Name": name, "Value": value} for name, value in wanted.items()]
+            cognito.sign_up(ClientId=client_id, Username=email, Password=password, UserAttributes=attributes)
+        with pytest.raises((cognito.exceptions.UserNotConfirmedException, cognito.exceptions.NotAuthorizedException)):
+            cognito.initiate_auth(
+                ClientId=client_id,
+                AuthFlow="USER_PASSWORD_AUTH",
+                AuthParameters={"USERNAME": email, "PASSWORD": password},
+            )
+
+    def test_lets_nobody_write_what_a_token_says_of_them(self, mesh: Mesh) -> None:
+        pool_id, client_id = mesh.outputs["UserPoolId"], mesh.outputs["UserPoolClientId"]
+        # The engine does not hold UpdateUserAttributes to these two; AWS does.
+        client = mesh.clients.cognito.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)[
+            "UserPoolClient"
+        ]
+        writable = client.get("WriteAttributes", [])
+        assert writable, "a client without a list may write everything"
+        assert [name for name in writable if name.startswith("custom:")] == []
+        pool = mesh.clients.cognito.describe_user_pool(UserPoolId=pool_id)["UserPool"]
+        [tenant] = [one for one in pool.get("SchemaAttributes", []) if one.get("Name") == "custom:tenant_id"]
+        assert tenant.get("Mutable") is False

@@ -1,0 +1,101 @@
+"""Whatever the OpenAPI document allows to be asked, and more, is answered as it says, and never with a 5xx of ours."""
+
+import copy
+from typing import Any, cast
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import checks as rules
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
+
+from infra.core.document import openapi
+from infra.services import SERVICES
+from tests.journeys.steps import Steps
+from tests.mesh import ADMIN, PLATFORM_ADMIN, Mesh
+
+pytestmark = pytest.mark.mesh
+
+EXAMPLES = 10
+"""For each operation and each of the two modes: what the document allows, and what it does not."""
+HELD = (
+    *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
+    *("response_headers_conformance", "response_schema_conformance"),
+)
+DOCUMENT = openapi(SERVICES)
+HEALTHY = DOCUMENT["paths"]["/v1/health"]["get"]["responses"]["200"]
+REQUIRED = {"required": True, "schema": {"type": "string"}}
+COLOUR = {"type": "object", "required": ["colour"]}
+SCHEMA: Any = schemathesis.openapi.from_dict(DOCUMENT)
+ASKED = [
+    pytest.param(method, path, mode, id=f"{method} {path} {mode.value}")
+    for path, methods in DOCUMENT["paths"].items()
+    for method, said in methods.items()
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    # What takes nothing cannot be asked wrongly.
+    if mode is GenerationMode.POSITIVE or said["parameters"] or "requestBody" in said
+]
+
+
+@pytest.fixture(name="known", scope="module")
+def find_known(mesh: Mesh) -> dict[str, str]:
+    """Something that is there for each name in a path."""
+    steps = Steps(mesh)
+    agent_id = steps.agent()
+    project_id = steps.create_project("Known").body["project"]["project_id"]
+    run_id = steps.submit(agent_id, "Hello")["run_id"]
+    return {"tenant_id": "demo-org", "agent_id": agent_id, "project_id": project_id, "run_id": run_id, "version": "1"}
+
+
+def test_is_the_one_that_is_served(mesh: Mesh) -> None:
+    assert mesh.call("GET", "/v1/openapi.json", user=None).body == DOCUMENT
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), ASKED)
+def test_is_kept(mesh: Mesh, known: dict[str, str], method: str, path: str, mode: GenerationMode) -> None:
+    operation = SCHEMA[path][method.upper()]
+    token = mesh.token(PLATFORM_ADMIN if path.startswith("/v1/admin") else ADMIN)
+
+    @seed(5)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+    @given(case=operation.as_strategy(mode), finds=st.booleans())
+    def check(case: Any, finds: bool) -> None:  # noqa: ANN401, FBT001 — schemathesis makes it; hypothesis calls it
+        names = known if finds else {"tenant_id": known["tenant_id"]}
+        case.path_parameters.update({name: value for name, value in names.items() if name in case.path_parameters})
+        _call(mesh, case, token=token)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param({"responses": {"201": {"description": "Another status."}}}, id="status"),
+        pytest.param({"responses": {"200": HEALTHY | {"content": {"text/plain": {}}}}}, id="content type"),
+        pytest.param(
+            {"responses": {"200": HEALTHY | {"content": {"application/json": {"schema": COLOUR}}}}}, id="schema"
+        ),
+        pytest.param({"responses": {"200": HEALTHY | {"headers": {"X-Colour": REQUIRED}}}}, id="header"),
+    ],
+)
+def test_that_says_something_else_is_seen(mesh: Mesh, spoilt: dict[str, Any]) -> None:
+    wrong = copy.deepcopy(DOCUMENT)
+    wrong["paths"]["/v1/health"]["get"] |= spoilt
+    operation = cast("Any", schemathesis.openapi.from_dict(wrong))["/v1/health"]["GET"]
+    with pytest.raises(FailureGroup):
+        _call(mesh, operation.Case())
+
+
+def _call(mesh: Mesh, case: Any, *, token: str | None = None) -> None:  # noqa: ANN401 — schemathesis makes it
+    """Send what was made, and hold the answer to the document."""
+    rules.load_all_checks()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    case.call_and_validate(base_url=mesh.api, headers=headers, checks=cast("Any", rules.CHECKS).get_by_names(HELD))
