@@ -22,7 +22,10 @@ _ITEMS = (
 )
 _QUEUE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 _STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
-_USERS = ("AdminCreateUser", "AdminGetUser", "ListUsers")
+_USERS = (
+    *("AdminCreateUser", "AdminGetUser", "ListUsers", "AdminUpdateUserAttributes"),
+    *("AdminDisableUser", "AdminUserGlobalSignOut", "AdminDeleteUser"),
+)
 
 
 def allow(actions: Sequence[str], resources: str | Sequence[str], **condition: Any) -> Statement:  # noqa: ANN401 — conditions are JSON
@@ -141,7 +144,7 @@ def read_secrets(names: Names, secrets: Sequence[str]) -> Statement:
 
 
 def users(pool_arn: str) -> Statement:
-    """Creating and listing users."""
+    """Creating, finding, changing and removing users."""
     return allow([f"cognito-idp:{action}" for action in _USERS], pool_arn)
 
 

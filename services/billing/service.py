@@ -3,6 +3,7 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from shared.declaration import Access, Function, Service
+from shared.events.billing import SubscriptionChanged, UsageSynced
 
 SERVICE = Service(
     name="billing",
@@ -12,4 +13,5 @@ SERVICE = Service(
         Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
     ),
+    emits=(SubscriptionChanged.TYPE, UsageSynced.TYPE),
 )

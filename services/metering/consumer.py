@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from services.metering import operations, wiring
+from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
 from shared.events.runs import UsageRecorded
-from shared.events.tenants import TenantCreated
+from shared.events.tenants import TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.storage.inbox import Delivery
 
@@ -18,7 +19,7 @@ def count_usage(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exceptio
     return operations.count_usage(wiring.slice_store(), events)
 
 
-@consumer.on(TenantCreated)
-def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+@consumer.on(*TENANT_STATES)
+def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """The copy of the tenant is as new as the event; `seq` makes a second delivery harmless."""
     wiring.copies().keep(event)

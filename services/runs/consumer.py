@@ -11,7 +11,7 @@ from services.runs.gateways.models import ProviderModels
 from services.runs.operations.execution import Worker
 from services.runs.operations.reaping import reap
 from services.runs.table import agents
-from shared.copies.tenant_access import TenantAccessCopies
+from shared.copies.tenant_access import TENANT_STATES, TenantAccessCopies
 from shared.events.agents import (
     AgentAliasMoved,
     AgentCreated,
@@ -22,7 +22,7 @@ from shared.events.agents import (
 )
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
-from shared.events.tenants import TenantCreated
+from shared.events.tenants import TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
 from shared.storage.credentials import acting_for
@@ -72,8 +72,8 @@ def reaper(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 â
     logger.info("reaped", runs=reap(wiring.slice_runs(), now=utc_now()))
 
 
-@events.on(TenantCreated)
-def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+@events.on(*TENANT_STATES)
+def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """The tenant's status, plan and features are known here."""
     TenantAccessCopies(wiring.slice_store()).keep(event)
 

@@ -3,7 +3,7 @@
 from services.runs import api, consumer
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, UsageRecorded
+from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, TenantRunsStopped, UsageRecorded
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
 
@@ -37,5 +37,12 @@ SERVICE = Service(
             objects=(Objects("runs", write=True),),
         ),
     ),
-    emits=(RunQueued.TYPE, RunCompleted.TYPE, RunFailed.TYPE, RunCancelled.TYPE, UsageRecorded.TYPE),
+    emits=(
+        RunQueued.TYPE,
+        RunCompleted.TYPE,
+        RunFailed.TYPE,
+        RunCancelled.TYPE,
+        UsageRecorded.TYPE,
+        TenantRunsStopped.TYPE,
+    ),
 )

@@ -3,11 +3,29 @@
 from shared.copies.patience import read_until_there
 from shared.declaration import Slice
 from shared.events.envelope import Event
-from shared.events.tenants import TenantState
+from shared.events.tenants import (
+    TenantCreated,
+    TenantDeletionRequested,
+    TenantPlanChanged,
+    TenantReactivated,
+    TenantState,
+    TenantSuspended,
+    TenantUpdated,
+)
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
 from shared.tenancy.context import Allowance, TenantAccess
+
+TENANT_CHANGES: tuple[type[TenantState], ...] = (
+    TenantUpdated,
+    TenantPlanChanged,
+    TenantSuspended,
+    TenantReactivated,
+    TenantDeletionRequested,
+)
+TENANT_STATES = (TenantCreated, *TENANT_CHANGES)
+"""The events that the copy is kept from."""
 
 
 def access_key(owned: Slice, tenant_id: str) -> Key:

@@ -115,6 +115,10 @@ class Reader:
         """A list of texts; missing is empty."""
         return tuple(str(entry) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
 
+    def optional_texts(self, name: str) -> tuple[str, ...] | None:
+        """A list of texts that may be missing, which is not the same as empty."""
+        return None if self._item.get(name) is None else self.texts(name)
+
     def map(self, name: str) -> "Reader":
         """A map that is always there."""
         return Reader(cast("Item", self._item[name]))
