@@ -8,7 +8,7 @@ from services.tenants import wiring
 from services.tenants.domain.limits import LimitsPatch, merge_limits
 from services.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange
-from services.tenants.operations import seeding, tenants, users
+from services.tenants.operations import adoption, seeding, tenants, users
 from services.tenants.table import tenants as tenants_table
 from shared.events.billing import SubscriptionChanged
 from shared.events.envelope import Event
@@ -73,6 +73,12 @@ class _OfTenant(BaseModel):
     tenant_id: str
 
 
+class _Adoption(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_ids: list[str]
+
+
 class _NewTenant(_OfTenant):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     plan: Plan
@@ -125,6 +131,13 @@ def seed(asked: _Seed) -> dict[str, Any]:
             for user, created in seeded.users.items()
         ],
     }
+
+
+@admin.on("adopt", _Adoption)
+def adopt(asked: _Adoption) -> dict[str, Any]:
+    """Announce tenants and users that were made with AWS tools."""
+    adopted = adoption.adopt(wiring.slice_store(), wiring.identity(), asked.tenant_ids, now=utc_now())
+    return {"tenants": adopted.tenants, "users": adopted.users, "left": adopted.left}
 
 
 @admin.on("list_tenants", _Nothing)

@@ -38,6 +38,7 @@ WITHOUT_TENANT = {
             "count_admin",
             "discount_admin",
             "require_tenant",
+            "count_from_nothing",
         )
     },
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",

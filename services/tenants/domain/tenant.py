@@ -158,9 +158,8 @@ def create_tenant(tenant_id: str, *, name: str, plan: Plan, own_limits: OwnLimit
 
 
 def announce(tenant: Tenant, *, now: datetime) -> Change:
-    """A tenant that was made with AWS tools, as the others are to hear of it."""
-    known = replace(tenant, seq=1, updated_at=now)
-    return known, [_said(TenantCreated, known, f"{tenant.tenant_id}:created")]
+    """A tenant that was made with AWS tools, as the others are to hear of it; of one that they know nothing is said."""
+    return (tenant, []) if tenant.seq else _next(tenant, replace(tenant, updated_at=now), now=now)
 
 
 def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> Change:
@@ -244,10 +243,15 @@ def _check_stays(tenant: Tenant) -> None:
 
 
 def _next(before: Tenant, after: Tenant, *, now: datetime) -> Change:
-    """The next version with all that there is to say of it; nothing when it is as it was."""
+    """The next version with all that there is to say of it; nothing when it is as it was.
+
+    Whatever happens first to a tenant that was made with AWS tools, the others have not heard of it before.
+    """
     if after == before:
         return before, []
     after = replace(after, seq=before.seq + 1, updated_at=now)
+    if not before.seq:
+        return after, [_said(TenantCreated, after, f"{after.tenant_id}:created")]
     kinds: list[tuple[type[TenantState], str]] = []
     if (before.status, before.suspension) != (after.status, after.suspension):
         active = after.status == "active"

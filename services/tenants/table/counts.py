@@ -68,3 +68,13 @@ def discount_admin(transaction: Transaction) -> None:
 def require_tenant(transaction: Transaction) -> None:
     """Let the change happen only in a tenant that is not deleted."""
     transaction.check(config_key(transaction.tenant_id), when=_THERE, otherwise=_GONE)
+
+
+def count_from_nothing(transaction: Transaction) -> None:
+    """Whatever number somebody has written by hand, the users that are known are none yet."""
+    transaction.update(
+        config_key(transaction.tenant_id),
+        Expression("SET #current_usage.#users = :none, #tenant_admins = :none", {"none": 0}),
+        when=_THERE,
+        otherwise=_GONE,
+    )

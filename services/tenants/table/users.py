@@ -9,6 +9,7 @@ from services.tenants.table import SLICE
 from services.tenants.table.counts import (
     count_admin,
     count_adopted_user,
+    count_from_nothing,
     discount_admin,
     give_place_back,
     require_tenant,
@@ -124,6 +125,13 @@ def adopt_user(store: Store, tenant_id: str, user: User, invited: Event[TenantEv
     transaction.put(_user_to_item(tenant_id, user), when=ABSENT, otherwise=refuse_with(UserExists()))
     count_adopted_user(transaction, is_admin=user.is_active_admin)
     transaction.emit(invited)
+    store.commit(transaction)
+
+
+def forget_count(store: Store, tenant_id: str) -> None:
+    """Begin to count the users of a tenant that was made with AWS tools."""
+    transaction = Transaction(tenant_id)
+    count_from_nothing(transaction)
     store.commit(transaction)
 
 
