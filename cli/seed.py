@@ -41,7 +41,7 @@ def _unannounced(target: Target) -> Iterator[str]:
         FilterExpression="SK = :config AND attribute_not_exists(seq)",
         ExpressionAttributeValues={":config": {"S": "CONFIG"}},
     )
-    return (item["PK"]["S"].removeprefix("TENANT#") for page in pages for item in page["Items"])
+    return (str(item["PK"].get("S")).removeprefix("TENANT#") for page in pages for item in page["Items"])
 
 
 def lines_of_adoption(adopted: dict[str, Any]) -> list[str]:

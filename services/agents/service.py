@@ -4,6 +4,7 @@ from services.agents import api, consumer
 from services.agents.table import SLICE
 from shared.declaration import Access, Function, Objects, Service
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="agents",
@@ -20,6 +21,7 @@ SERVICE = Service(
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
     ),
     emits=(
+        *SAID_BY_ALL,
         AgentCreated.TYPE,
         AgentUpdated.TYPE,
         AgentVersionPublished.TYPE,

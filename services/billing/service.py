@@ -4,6 +4,7 @@ from services.billing import api, consumer
 from services.billing.table import SLICE
 from shared.declaration import Access, Function, Service
 from shared.events.billing import SubscriptionChanged, UsageSynced
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="billing",
@@ -13,5 +14,5 @@ SERVICE = Service(
         Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
     ),
-    emits=(SubscriptionChanged.TYPE, UsageSynced.TYPE),
+    emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, UsageSynced.TYPE),
 )

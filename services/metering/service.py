@@ -4,6 +4,7 @@ from services.metering import api, consumer
 from services.metering.table import SLICE
 from shared.declaration import Access, Function, Service
 from shared.events.metering import UsageSummarised, UsageTenantClosed
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="metering",
@@ -13,5 +14,5 @@ SERVICE = Service(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
     ),
-    emits=(UsageSummarised.TYPE, UsageTenantClosed.TYPE),
+    emits=(*SAID_BY_ALL, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
 )

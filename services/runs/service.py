@@ -4,6 +4,7 @@ from services.runs import api, consumer
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service
 from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, TenantRunsStopped, UsageRecorded
+from shared.events.tenants import SAID_BY_ALL
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
 
@@ -38,6 +39,7 @@ SERVICE = Service(
         ),
     ),
     emits=(
+        *SAID_BY_ALL,
         RunQueued.TYPE,
         RunCompleted.TYPE,
         RunFailed.TYPE,

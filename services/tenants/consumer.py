@@ -9,15 +9,25 @@ from services.tenants.domain.limits import LimitsPatch, merge_limits
 from services.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange
 from services.tenants.operations import adoption, seeding, tenants, users
+from services.tenants.table import audit
 from services.tenants.table import tenants as tenants_table
 from shared.events.billing import SubscriptionChanged
 from shared.events.envelope import Event
 from shared.events.metering import UsageSummarised
-from shared.events.tenants import TenantPlanChanged, UserDisabled, UserEvent, UserInvited, UserRemoved, UserRoleChanged
+from shared.events.tenants import (
+    ChangeRecorded,
+    TenantPlanChanged,
+    UserDisabled,
+    UserEvent,
+    UserInvited,
+    UserRemoved,
+    UserRoleChanged,
+)
 from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
 from shared.plans import Plan
+from shared.storage.audit import Change, recorded
 from shared.storage.inbox import Delivery
 from shared.tenancy.permissions import Feature, Role
 from shared.times import to_text, utc_now
@@ -41,7 +51,15 @@ def follow_plan(event: Event[TenantPlanChanged], _: Delivery) -> None:
 @consumer.on(SubscriptionChanged)
 def follow_subscription(event: Event[SubscriptionChanged], _: Delivery) -> None:
     """The plan, the grace and the suspension are those that billing has decided on."""
-    tenants.follow_subscription(wiring.slice_store(), event)
+    change = Change(event.id, "service:billing", "", event.type, "", "", event.occurred_at)
+    with recorded(change):
+        tenants.follow_subscription(wiring.slice_store(), event)
+
+
+@consumer.on(ChangeRecorded)
+def write_audit(event: Event[ChangeRecorded], _: Delivery) -> None:
+    """The change stands in the tenant's audit."""
+    audit.add_entry(wiring.slice_store(), event.tenant_id, event)
 
 
 @consumer.on(UsageSummarised)

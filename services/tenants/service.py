@@ -4,10 +4,10 @@ from services.tenants import api, consumer
 from services.tenants.table import SLICE
 from shared.declaration import Access, Function, Service
 from shared.events.tenants import (
+    SAID_BY_ALL,
     ProjectCreated,
     ProjectDeleted,
     TenantCreated,
-    TenantDataRemoved,
     TenantDeleted,
     TenantDeletionRequested,
     TenantPlanChanged,
@@ -56,12 +56,12 @@ SERVICE = Service(
         TenantReactivated.TYPE,
         TenantDeletionRequested.TYPE,
         TenantDeleted.TYPE,
-        TenantDataRemoved.TYPE,
         UserInvited.TYPE,
         UserRoleChanged.TYPE,
         UserDisabled.TYPE,
         UserRemoved.TYPE,
         ProjectCreated.TYPE,
         ProjectDeleted.TYPE,
+        *SAID_BY_ALL,
     ),
 )

@@ -14,6 +14,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         tenants.TenantDeletionRequested,
         tenants.TenantDeleted,
         tenants.TenantDataRemoved,
+        tenants.ChangeRecorded,
         tenants.UserInvited,
         tenants.UserRoleChanged,
         tenants.UserDisabled,

@@ -90,6 +90,42 @@ class TenantDataRemoved(TenantEvent):
     """Objects in the bucket, with all their versions."""
 
 
+class SaidFact(BaseModel):
+    """An event that a change has said."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str
+    subject: str
+    seq: int
+
+
+class ChangeRecorded(TenantEvent):
+    """Somebody has changed something of the tenant's; every service says it, in the transaction of the change.
+
+    The subject is the request.
+    """
+
+    TYPE: ClassVar[str] = "change.recorded.v1"
+
+    principal: str
+    """`user:<id>`, `service:<name>`, or `operator`."""
+    role: str
+    action: str
+    """`PUT /v1/tenants/{tenant_id}/agents/{agent_id}`, or the command, or the event."""
+    target: str
+    """The path that was asked for."""
+    network: str
+    """From where: the first half of the caller's internet number, which names no person."""
+    result: Literal["done"] = "done"
+    """What was refused has changed nothing."""
+    facts: tuple[SaidFact, ...] = ()
+
+
+SAID_BY_ALL = (TenantDataRemoved.TYPE, ChangeRecorded.TYPE)
+"""Events that every service emits."""
+
+
 class UserEvent(TenantEvent):
     """An event of one user, who is named by id alone."""
 

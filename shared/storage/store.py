@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
+from shared.storage.audit import current_change
 from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
 from shared.storage.outbox import outbox_item
 from shared.storage.transaction import Action, Expression, Transaction, arguments_of
@@ -173,7 +174,9 @@ class Store:
         return []
 
     def _outbox(self, transaction: Transaction) -> Iterator[Action]:
-        for event in transaction.events:
+        change = None if transaction.is_step else current_change()
+        record = [change.record(transaction.tenant_id, transaction.events)] if change else []
+        for event in (*transaction.events, *record):
             outbox = Transaction(transaction.tenant_id)
             outbox.put(outbox_item(self.owned, event))
             yield outbox.actions[0]

@@ -6,6 +6,7 @@ TENANT#<t>#TENANTS    PROJECT#<prj_…>          a project
 TENANT#<t>#TENANTS    USER#<sub>               a user; in the `list` index under …#TENANTS#USERS, by time
 TENANT#<t>#TENANTS    INVITATION#<address>     a place that is taken for a user whom the pool does not have yet; in the
                                                `due` index under DUE#TENANTS#INVITATION, by when it is looked at
+TENANT#<t>#TENANTS#AUDIT  ENTRY#<time>#<event>  a change, written once and never again
 
 The counts in CONFIG (users, projects, active tenant_admins) are changed in the transaction that changes what they
 count, and only there: everything else about a tenant is written by name and never touches them.

@@ -75,7 +75,7 @@ def take_place_for(store: Store, tenant_id: str, invitation: Invitation) -> None
     Raises:
         UserLimitReached: the plan allows no more.
     """
-    transaction = Transaction(tenant_id)
+    transaction = Transaction(tenant_id, is_step=True)
     transaction.put(_invitation_to_item(tenant_id, invitation), when=ABSENT, otherwise=refuse_with(_PlaceTaken()))
     take_place(transaction, "users", limit="max_users", otherwise=refuse_with(UserLimitReached()))
     try:
@@ -86,7 +86,7 @@ def take_place_for(store: Store, tenant_id: str, invitation: Invitation) -> None
 
 def give_place_of(store: Store, tenant_id: str, email: str) -> None:
     """Take an invitation back; one that was carried out, or taken back, meanwhile stays as it is."""
-    transaction = Transaction(tenant_id)
+    transaction = Transaction(tenant_id, is_step=True)
     transaction.delete(_invitation_key(tenant_id, email), when=PRESENT, otherwise=refuse_with(_PlaceTaken()))
     give_place_back(transaction, "users")
     try:
@@ -130,7 +130,7 @@ def adopt_user(store: Store, tenant_id: str, user: User, invited: Event[TenantEv
 
 def forget_count(store: Store, tenant_id: str) -> None:
     """Begin to count the users of a tenant that was made with AWS tools."""
-    transaction = Transaction(tenant_id)
+    transaction = Transaction(tenant_id, is_step=True)
     count_from_nothing(transaction)
     store.commit(transaction)
 
@@ -158,7 +158,7 @@ def save_user(store: Store, tenant_id: str, before: User, after: User, said: Eve
 
 def drop_user(store: Store, tenant_id: str, user: User) -> None:
     """Forget a user whom the pool has let go, and give the place back; once."""
-    transaction = Transaction(tenant_id)
+    transaction = Transaction(tenant_id, is_step=True)
     transaction.delete(_user_key(tenant_id, user.user_id), when=PRESENT, otherwise=refuse_with(_PlaceTaken()))
     give_place_back(transaction, "users")
     try:
