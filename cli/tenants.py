@@ -72,6 +72,31 @@ def reactivate(target: Target, *, tenant_id: str) -> None:
     _show(target, ask(target, "reactivate_tenant", tenant_id=tenant_id))
 
 
+@tenants.command("delete")
+@click.argument("tenant_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@for_target
+def delete(target: Target, *, tenant_id: str, yes: bool) -> None:
+    """Remove a tenant and all that it has, for ever."""
+    if not yes:
+        click.confirm(f"Remove {tenant_id} and all that it has, for ever?", abort=True, err=True)
+    answer = ask(target, "delete_tenant", tenant_id=tenant_id)
+    show(target, answer, [f"{tenant_id} is going. `ainexus tenants certificate {tenant_id}` says when it is gone."])
+
+
+@tenants.command("certificate")
+@click.argument("tenant_id")
+@for_target
+def certificate(target: Target, *, tenant_id: str) -> None:
+    """What was removed of a deleted tenant."""
+    answer = ask(target, "certificate", tenant_id=tenant_id)
+    found = answer["certificate"]
+    rows = [{"service": service, **numbers} for service, numbers in found["removed"].items()]
+    state = "gone" if found["complete"] else "going"
+    head = f"{tenant_id} is {state}; asked for by {found['requested_by']} at {found['requested_at']}."
+    show(target, answer, [head, *table(rows, ("service", "items", "objects"), empty="Nothing was removed yet.")])
+
+
 def limits_of(given: tuple[str, ...]) -> dict[str, Any]:
     """The limits in `NAME=VALUE`: a number, features with commas between them, or nothing to take a limit away.
 

@@ -78,6 +78,8 @@ class Objects:
     folder: str
     """The folder below the tenant's, for example `agents`."""
     write: bool = False
+    remove: bool = False
+    """It may find and delete the objects, with all their versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from shared.copies.tenant_access import TENANT_STATES, TenantAccessCopies
 from shared.events.envelope import Event
 from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantState
 from shared.messaging.consumer import EventConsumer
+from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 
-consumer = EventConsumer("agents.consumer")
+consumer = EventConsumer("agents.consumer", is_deleted=wiring.is_deleted)
+remover = remover_of("agents", store=wiring.slice_store, traces=table.TRACES, buckets=wiring.buckets)
 
 
 @consumer.on(*TENANT_STATES)

@@ -19,6 +19,13 @@ SERVICE = Service(
             objects=(Objects("agents", write=True),),
         ),
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function(
+            "remover",
+            "services.agents.consumer.remover",
+            subscriptions=consumer.remover.types,
+            objects=(Objects("agents", remove=True),),
+            timeout_s=900,
+        ),
     ),
     emits=(
         *SAID_BY_ALL,

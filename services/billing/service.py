@@ -13,6 +13,7 @@ SERVICE = Service(
     functions=(
         Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("remover", "services.billing.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
     ),
     emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, UsageSynced.TYPE),
 )

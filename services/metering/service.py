@@ -13,6 +13,7 @@ SERVICE = Service(
     functions=(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("remover", "services.metering.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
     ),
     emits=(*SAID_BY_ALL, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
 )

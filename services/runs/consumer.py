@@ -10,8 +10,9 @@ from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.gateways.models import ProviderModels
 from services.runs.operations.execution import Worker
 from services.runs.operations.reaping import reap
-from services.runs.table import agents
-from shared.copies.tenant_access import TENANT_STATES, TenantAccessCopies
+from services.runs.operations.stopping import begin_stop, finish_stops
+from services.runs.table import TRACES, agents
+from shared.copies.tenant_access import TENANT_CHANGES, TenantAccessCopies
 from shared.events.agents import (
     AgentAliasMoved,
     AgentCreated,
@@ -22,16 +23,18 @@ from shared.events.agents import (
 )
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
-from shared.events.tenants import TenantState
+from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
+from shared.removal import remover as remover_of
 from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
 from shared.stored import Stored
 from shared.times import utc_now
 
 queue = EventConsumer("runs.worker", concurrently=True)
-events = EventConsumer("runs.consumer")
+events = EventConsumer("runs.consumer", is_deleted=wiring.is_deleted)
+remover = remover_of("runs", store=wiring.slice_store, traces=TRACES, buckets=wiring.buckets)
 
 
 def worker(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
@@ -69,13 +72,21 @@ def _worker() -> Worker:
 
 def reaper(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
     """Every minute: runs that nobody has leased in time, and those whose lease ran out."""
-    logger.info("reaped", runs=reap(wiring.slice_runs(), now=utc_now()))
+    runs, now = wiring.slice_runs(), utc_now()
+    logger.info("reaped", runs=reap(runs, now=now), stopped=finish_stops(wiring.slice_store(), runs, now=now))
 
 
-@events.on(*TENANT_STATES)
+@events.on(TenantCreated, *TENANT_CHANGES)
 def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """The tenant's status, plan and features are known here."""
     TenantAccessCopies(wiring.slice_store()).keep(event)
+
+
+@events.on(TenantDeletionRequested)
+def stop_runs(event: Event[TenantDeletionRequested], delivery: Delivery) -> None:
+    """No run begins any more; the reaper cancels what is under way and says when all have ended."""
+    TenantAccessCopies(wiring.slice_store()).keep(event)
+    begin_stop(wiring.slice_store(), event.tenant_id, seq=event.seq, now=delivery.received_at)
 
 
 @events.on(AgentCreated, AgentUpdated, AgentAliasMoved)

@@ -31,6 +31,13 @@ SERVICE = Service(
         ),
         Function("consumer", "services.runs.consumer.events", subscriptions=consumer.events.types),
         Function(
+            "remover",
+            "services.runs.consumer.remover",
+            subscriptions=consumer.remover.types,
+            objects=(Objects("runs", remove=True),),
+            timeout_s=900,
+        ),
+        Function(
             "reaper",
             "services.runs.consumer.reaper",
             reads_due=True,

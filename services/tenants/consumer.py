@@ -1,5 +1,6 @@
 """All that is not HTTP: what other services say, what users' rows say to the pool, the sweep, operators' commands."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,14 +9,15 @@ from services.tenants import wiring
 from services.tenants.domain.limits import LimitsPatch, merge_limits
 from services.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange
-from services.tenants.operations import adoption, seeding, tenants, users
-from services.tenants.table import audit
+from services.tenants.operations import adoption, deletion, seeding, tenants, users
+from services.tenants.table import TRACES, audit, certificates, config_key
 from services.tenants.table import tenants as tenants_table
-from shared.events.billing import SubscriptionChanged
+from shared.events.billing import SubscriptionChanged, UsageSynced
 from shared.events.envelope import Event
 from shared.events.metering import UsageSummarised
 from shared.events.tenants import (
     ChangeRecorded,
+    TenantDataRemoved,
     TenantPlanChanged,
     UserDisabled,
     UserEvent,
@@ -27,6 +29,7 @@ from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
 from shared.plans import Plan
+from shared.removal import remover as remover_of
 from shared.storage.audit import Change, recorded
 from shared.storage.inbox import Delivery
 from shared.tenancy.permissions import Feature, Role
@@ -34,6 +37,13 @@ from shared.times import to_text, utc_now
 
 consumer = EventConsumer("tenants.consumer")
 admin = Commands()
+remover = remover_of(
+    "tenants",
+    store=wiring.slice_store,
+    traces=TRACES,
+    tombstone=lambda _, tenant_id: config_key(tenant_id),
+    before=lambda tenant_id: deletion.remove_users(wiring.identity(), tenant_id),
+)
 
 
 @consumer.on(UserInvited, UserRoleChanged, UserDisabled, UserRemoved)
@@ -51,9 +61,23 @@ def follow_plan(event: Event[TenantPlanChanged], _: Delivery) -> None:
 @consumer.on(SubscriptionChanged)
 def follow_subscription(event: Event[SubscriptionChanged], _: Delivery) -> None:
     """The plan, the grace and the suspension are those that billing has decided on."""
+    if tenants_table.is_buried(wiring.slice_store(), event.tenant_id):
+        return
     change = Change(event.id, "service:billing", "", event.type, "", "", event.occurred_at)
     with recorded(change):
         tenants.follow_subscription(wiring.slice_store(), event)
+
+
+@consumer.on(UsageSynced)
+def finish_deletion(event: Event[UsageSynced], _: Delivery) -> None:
+    """The tenant is gone; every service removes what it has of it."""
+    deletion.finish_deletion(wiring.slice_store(), event)
+
+
+@consumer.on(TenantDataRemoved)
+def certify(event: Event[TenantDataRemoved], _: Delivery) -> None:
+    """The certificate says what the service has removed."""
+    deletion.certify(wiring.slice_store(), event)
 
 
 @consumer.on(ChangeRecorded)
@@ -198,6 +222,29 @@ def suspend_tenant(asked: _Suspension) -> dict[str, Any]:
 def reactivate_tenant(asked: _OfTenant) -> dict[str, Any]:
     """An operator's suspension is over."""
     return {"tenant": _shown(tenants.reactivate_tenant(wiring.slice_store(), asked.tenant_id, now=utc_now()))}
+
+
+@admin.on("delete_tenant", _OfTenant)
+def delete_tenant(asked: _OfTenant) -> dict[str, Any]:
+    """The beginning of its end."""
+    tenant = deletion.request_deletion(wiring.slice_store(), asked.tenant_id, by="operator", now=utc_now())
+    return {"tenant": _shown(tenant)}
+
+
+@admin.on("certificate", _OfTenant)
+def certificate(asked: _OfTenant) -> dict[str, Any]:
+    """What was removed of a deleted tenant."""
+    found = certificates.get_certificate(wiring.slice_store(), asked.tenant_id)
+    return {
+        "certificate": {
+            "tenant_id": found.tenant_id,
+            "requested_by": found.requested_by,
+            "requested_at": to_text(found.requested_at),
+            "deleted_at": to_text(found.deleted_at),
+            "complete": found.is_complete,
+            "removed": {service: asdict(removed) for service, removed in sorted(found.removed.items())},
+        }
+    }
 
 
 @admin.on("list_users", _OfTenant)

@@ -45,6 +45,13 @@ SERVICE = Service(
             manages_users=True,
             timeout_s=300,
         ),
+        Function(
+            "remover",
+            "services.tenants.consumer.remover",
+            subscriptions=consumer.remover.types,
+            manages_users=True,
+            timeout_s=900,
+        ),
         Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
         Function("admin", "services.tenants.consumer.admin", reads_due=True, manages_users=True),
     ),

@@ -22,10 +22,12 @@ TENANT_CHANGES: tuple[type[TenantState], ...] = (
     TenantPlanChanged,
     TenantSuspended,
     TenantReactivated,
-    TenantDeletionRequested,
 )
-TENANT_STATES = (TenantCreated, *TENANT_CHANGES)
+TENANT_STATES = (TenantCreated, *TENANT_CHANGES, TenantDeletionRequested)
 """The events that the copy is kept from."""
+
+DELETED = "deleted"
+"""The status of a tombstone: it outlives whatever comes late."""
 
 
 def access_key(owned: Slice, tenant_id: str) -> Key:
@@ -84,6 +86,11 @@ class TenantAccessCopies:
                 "overage": said.overage == "allow",
             },
         )
+
+    def is_deleted(self, tenant_id: str) -> bool:
+        """Whether the tenant is gone; of one that was never heard of it is not known."""
+        item = self._store.get(access_key(self._store.owned, tenant_id))
+        return item is not None and item["status"] == DELETED
 
 
 class _Older(Exception):

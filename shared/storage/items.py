@@ -89,6 +89,11 @@ class Reader:
     def __init__(self, item: Item) -> None:
         self._item = item
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all attributes."""
+        return tuple(self._item)
+
     def text(self, name: str) -> str:
         """A text that is always there."""
         return str(self._item[name])

@@ -20,6 +20,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.025, 1.0, 5.0
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _READ_AT_ONCE = 100
+_DELETED_AT_ONCE = 25
 
 
 class DynamoDB(Protocol):
@@ -39,6 +40,9 @@ class DynamoDB(Protocol):
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
         """TransactWriteItems."""
+
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """BatchWriteItem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,18 @@ class Store:
                 raise
             return refused
         return []
+
+    def remove(self, keys: Sequence[Key]) -> None:
+        """Delete items of a tenant that is gone, without conditions and without events."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            waits = self._waits()
+            wanted = [{"DeleteRequest": {"Key": key.wire}} for key in keys[start : start + _DELETED_AT_ONCE]]
+            while wanted:
+                request = {self._table: wanted}
+                answer = self._patiently(lambda request=request: self._client.batch_write_item(RequestItems=request))
+                wanted = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if wanted:
+                    self._wait(waits)
 
     def _outbox(self, transaction: Transaction) -> Iterator[Action]:
         change = None if transaction.is_step else current_change()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
@@ -19,9 +19,10 @@ from services.tenants.api.shapes import (
 from services.tenants.domain import tenant as domain
 from services.tenants.domain.limits import LimitsPatch, merge_limits
 from services.tenants.domain.tenant import TenantChange
+from services.tenants.operations import deletion
 from services.tenants.operations import tenants as operations
 from services.tenants.table import tenants as table
-from shared.http.answers import created, ok
+from shared.http.answers import created, no_content, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
@@ -35,7 +36,7 @@ app = HttpApp(store=wiring.slice_store)
 _TENANTS = "/v1/admin/tenants"
 _TENANT = f"{_TENANTS}/{{tenant_id}}"
 
-PlanName = Annotated[Plan, Field(strict=False)]
+PlanName = Literal["free", "pro", "enterprise"]
 
 
 class NewTenant(BaseModel):
@@ -55,7 +56,7 @@ class AdminTenantPatch(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name = ""
-    plan: PlanName = Plan.FREE
+    plan: PlanName = "free"
     limits: LimitsPatch = LimitsPatch()
     overage: Overage = "block"
 
@@ -65,7 +66,7 @@ class AdminTenantPatch(BaseModel):
         sent = self.model_fields_set
         return TenantChange(
             name=self.name or None,
-            plan=self.plan if "plan" in sent else None,
+            plan=Plan(self.plan) if "plan" in sent else None,
             limits=self.limits.sent,
             overage=self.overage if "overage" in sent else None,
         )
@@ -104,7 +105,7 @@ def create_tenant(call: CurrentCall, body: Annotated[NewTenant, Body()]) -> Resp
         wiring.slice_store(),
         body.tenant_id,
         name=body.name,
-        plan=body.plan,
+        plan=Plan(body.plan),
         own_limits=merge_limits({}, body.limits.sent),
         now=call.now,
         # The record lies with the tenant that is made, since the caller belongs to none.
@@ -128,6 +129,14 @@ def change_any_tenant(
     store = wiring.slice_store()
     tenant = operations.change_tenant(store, caller.tenant_id, body.change, now=call.now, if_match=call.if_match)
     return _shown(tenant, now=call.now)
+
+
+@app.route("DELETE", _TENANT, least=Role.PLATFORM_ADMIN, statuses=(204,))
+def delete_tenant(caller: Caller, call: CurrentCall) -> Response[None]:
+    """Begin a tenant's end: what is under way in it ends, then everything of it is removed."""
+    store = wiring.slice_store()
+    deletion.request_deletion(store, caller.tenant_id, by=caller.principal, now=call.now, if_match=call.if_match)
+    return no_content()
 
 
 @app.route("POST", f"{_TENANT}/suspend", least=Role.PLATFORM_ADMIN)

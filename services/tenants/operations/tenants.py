@@ -52,23 +52,27 @@ def change_tenant(
     store: Store, tenant_id: str, change: TenantChange, *, now: datetime, if_match: str | None = None
 ) -> Tenant:
     """Merge a change into a tenant."""
-    return _decide(store, tenant_id, lambda there: domain.change_tenant(there, change, now=now), if_match=if_match)
+    return decide_on_tenant(
+        store, tenant_id, lambda there: domain.change_tenant(there, change, now=now), if_match=if_match
+    )
 
 
 def suspend_tenant(store: Store, tenant_id: str, *, reason: str, abuse: bool, now: datetime) -> Tenant:
     """Let nothing be changed in a tenant; reading goes on."""
-    return _decide(store, tenant_id, lambda there: domain.suspend_tenant(there, reason=reason, abuse=abuse, now=now))
+    return decide_on_tenant(
+        store, tenant_id, lambda there: domain.suspend_tenant(there, reason=reason, abuse=abuse, now=now)
+    )
 
 
 def reactivate_tenant(store: Store, tenant_id: str, *, now: datetime) -> Tenant:
     """Lift an operator's suspension."""
-    return _decide(store, tenant_id, lambda there: domain.reactivate_tenant(there, now=now))
+    return decide_on_tenant(store, tenant_id, lambda there: domain.reactivate_tenant(there, now=now))
 
 
 def follow_subscription(store: Store, event: Event[SubscriptionChanged]) -> None:
     """Take over what billing has decided: plan, grace and suspension."""
     said, seq, at = event.data, event.seq, event.occurred_at
-    _decide(store, event.tenant_id, lambda there: domain.follow_subscription(there, said, seq=seq, now=at))
+    decide_on_tenant(store, event.tenant_id, lambda there: domain.follow_subscription(there, said, seq=seq, now=at))
 
 
 def keep_usage(store: Store, event: Event[UsageSummarised]) -> None:
@@ -114,10 +118,10 @@ def change_own_tenant(
         wanted = None if settings is None else merged_settings(there.settings, settings)
         return domain.change_tenant(there, replace(change, settings=wanted), now=now)
 
-    return _decide(store, tenant_id, decide, if_match=if_match)
+    return decide_on_tenant(store, tenant_id, decide, if_match=if_match)
 
 
-def _decide(
+def decide_on_tenant(
     store: Store, tenant_id: str, decide: Callable[[Tenant], domain.Change], *, if_match: str | None = None
 ) -> Tenant:
     """Load, decide, save; and again when somebody else was faster."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from services.tenants.domain.certificate import Certificate
 from services.tenants.domain.tenant import Tenant
 from services.tenants.errors import TenantChangedMeanwhile, TenantExists, TenantNotFound
 from services.tenants.table import SLICE, config_key
+from services.tenants.table.certificates import certificate_to_item
 from services.tenants.table.items import TENANTS, is_tombstone, tenant_from_item, tenant_to_item, tombstone
 from shared.events.envelope import Event
 from shared.events.tenants import TenantDeleted, TenantState
@@ -94,8 +96,10 @@ def save_tenant(store: Store, tenant: Tenant, events: Sequence[Event[TenantState
     store.commit(transaction)
 
 
-def bury_tenant(store: Store, tenant: Tenant, deleted: Event[TenantDeleted], *, now: datetime) -> None:
-    """Leave of a tenant only its id, which is never given again, and say that it is gone.
+def bury_tenant(
+    store: Store, tenant: Tenant, deleted: Event[TenantDeleted], certificate: Certificate, *, now: datetime
+) -> None:
+    """Leave of a tenant only its id, which is never given again, and the certificate; and say that it is gone.
 
     Raises:
         TenantChangedMeanwhile: it is gone already.
@@ -106,8 +110,15 @@ def bury_tenant(store: Store, tenant: Tenant, deleted: Event[TenantDeleted], *, 
         when=_version(tenant.seq),
         otherwise=refuse_with(TenantChangedMeanwhile()),
     )
+    transaction.put(certificate_to_item(tenant.tenant_id, certificate))
     transaction.emit(deleted)
     store.commit(transaction)
+
+
+def is_buried(store: Store, tenant_id: str) -> bool:
+    """Whether the tenant is gone."""
+    item = store.get(config_key(tenant_id))
+    return item is not None and is_tombstone(item)
 
 
 def keep_usage(

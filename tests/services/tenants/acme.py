@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.tenants.domain.project import Project
-from services.tenants.operations import projects
+from services.tenants.operations import deletion, projects
 from services.tenants.operations.projects import ProjectChange
 from services.tenants.table import SLICE
 from services.tenants.table.projects import list_projects
@@ -13,6 +13,7 @@ from services.tenants.table.tenants import get_tenant
 from shared.storage.idempotency import Once
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
+from tests.services.tenants.heard import usage_synced
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -49,3 +50,9 @@ def said(store: Store, tenant_id: str = "acme") -> list[dict[str, Any]]:
     """The events in the outbox of the tenant."""
     items = store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(tenant_id, "OUTBOX")}))
     return [json.loads(str(item["event"])) for item in items]
+
+
+def bury(store: Store) -> None:
+    """Let the tenant be gone."""
+    deletion.request_deletion(store, "acme", by="user:1", now=LATER)
+    deletion.finish_deletion(store, usage_synced("acme"))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.events.billing import SubscriptionChanged
+from shared.events.billing import SubscriptionChanged, UsageSynced
 from shared.events.envelope import Event, happened
 from shared.events.metering import UsageSummarised
 from shared.plans import Plan
@@ -36,3 +36,8 @@ def usage_summarised(
     said = UsageSummarised(month=month, requests=requests, tokens=tokens, storage_bytes=storage_bytes)
     event_id = f"{tenant_id}:{month}:{seq}"
     return happened(said, event_id=event_id, tenant_id=tenant_id, subject=month, seq=seq, at=AT)
+
+
+def usage_synced(tenant_id: str) -> Event[UsageSynced]:
+    """The last usage of a tenant that is being deleted is synced."""
+    return happened(UsageSynced(), event_id=f"{tenant_id}:synced", tenant_id=tenant_id, subject=tenant_id, seq=2, at=AT)

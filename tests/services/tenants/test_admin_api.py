@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.tenants.domain.tenant import delete_tenant
 from services.tenants.operations import tenants as operations
-from services.tenants.table.tenants import bury_tenant, get_tenant
 from shared.plans import LIMITS, Plan
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
-from tests.services.tenants.acme import LATER
+from tests.services.tenants.acme import LATER, bury
 from tests.services.tenants.answers import Answered, call
 from tests.services.tenants.heard import subscription_changed, usage_summarised
 
@@ -66,8 +64,7 @@ class TestCreateTenant:
 
     def test_an_id_is_given_once(self, store: Store) -> None:
         assert ask("POST", TENANTS, {**NEW, "tenant_id": "acme"}).error == (409, "Conflict")
-        acme = get_tenant(store, "acme")
-        bury_tenant(store, acme, delete_tenant(acme, now=LATER), now=LATER)
+        bury(store)
         assert ask("POST", TENANTS, {**NEW, "tenant_id": "acme"}).error == (409, "Conflict")
 
     @pytest.mark.parametrize(

@@ -6,16 +6,14 @@ import pytest
 
 from services.tenants import wiring
 from services.tenants.consumer import consumer
-from services.tenants.domain.tenant import delete_tenant
 from services.tenants.table.audit import page_of_entries
-from services.tenants.table.tenants import bury_tenant, get_tenant
 from shared.events.envelope import Event, parse
 from shared.events.tenants import ChangeRecorded
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from tests.gateway import REQUEST_ID
 from tests.messages import batch
-from tests.services.tenants.acme import LATER, said
+from tests.services.tenants.acme import LATER, bury, said
 from tests.services.tenants.answers import call
 from tests.services.tenants.heard import subscription_changed
 from tests.services.tenants.pool import make_pool
@@ -109,7 +107,6 @@ class TestAudit:
 
     def test_of_a_tenant_that_is_gone_nothing_is_kept(self, store: Store) -> None:
         call("POST", PROJECTS, body={"name": "One"})
-        acme = get_tenant(store, "acme")
-        bury_tenant(store, acme, delete_tenant(acme, now=LATER), now=LATER)
+        bury(store)
         hear(store)
         assert page_of_entries(store, "acme", limit=10, after=None) == ([], None)

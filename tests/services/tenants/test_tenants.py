@@ -2,18 +2,18 @@
 
 import pytest
 
-from services.tenants.domain.tenant import TenantChange, delete_tenant
+from services.tenants.domain.tenant import TenantChange
 from services.tenants.errors import TenantChangedMeanwhile, TenantExists, TenantNotFound
 from services.tenants.operations import projects, tenants
 from services.tenants.operations.tenants import merged_settings
 from services.tenants.table import config_key
-from services.tenants.table.tenants import bury_tenant, get_tenant, list_tenants, page_of_tenants
+from services.tenants.table.tenants import get_tenant, list_tenants, page_of_tenants
 from shared.errors import InvalidRequest, PreconditionFailed
 from shared.plans import LIMITS, Plan
 from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
-from tests.services.tenants.acme import LATER, NOW, create, said
+from tests.services.tenants.acme import LATER, NOW, bury, create, said
 from tests.services.tenants.heard import subscription_changed, usage_summarised
 from tests.services.tenants.interleaved import interleaved
 
@@ -29,8 +29,7 @@ class TestCreateTenant:
             tenants.create_tenant(store, tenant_id, name="x", plan=Plan.FREE, now=NOW)
 
     def test_an_id_is_never_given_again(self, store: Store) -> None:
-        acme = get_tenant(store, "acme")
-        bury_tenant(store, acme, delete_tenant(acme, now=LATER), now=LATER)
+        bury(store)
         with pytest.raises(TenantNotFound):
             get_tenant(store, "acme")
         with pytest.raises(TenantExists):
@@ -159,7 +158,6 @@ class TestPages:
 
 
 def test_a_deleted_tenant_takes_no_project(store: Store) -> None:
-    acme = get_tenant(store, "acme")
-    bury_tenant(store, acme, delete_tenant(acme, now=LATER), now=LATER)
+    bury(store)
     with pytest.raises(Exception, match="no more projects"):
         projects.create_project(store, "acme", project_id="prj_9", name="x", description=None, now=LATER)
