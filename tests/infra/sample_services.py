@@ -45,6 +45,12 @@ AGENTS = Service(
             ),
             objects=(Objects("agents", write=True),),
         ),
+        Function(
+            name="remover",
+            handler=OTHER,
+            subscriptions=("tenant.deleted.v1",),
+            objects=(Objects("agents", remove=True),),
+        ),
     ),
 )
 

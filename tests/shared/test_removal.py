@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from types_boto3_dynamodb import DynamoDBClient
 from types_boto3_s3 import S3Client
@@ -17,6 +16,7 @@ from shared.events.envelope import Event, happened
 from shared.events.tenants import TenantDeleted
 from shared.messaging.consumer import EventConsumer
 from shared.removal import Bucket, remover
+from shared.storage.clients import own_client
 from shared.storage.idempotency import Once
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key
@@ -40,7 +40,7 @@ def make_database() -> Iterator[DynamoDBClient]:
 
 @pytest.fixture(name="s3")
 def make_bucket(database: DynamoDBClient) -> S3Client:  # noqa: ARG001 — it begins the mock
-    client: S3Client = boto3.client("s3", region_name=REGION)
+    client: S3Client = own_client("s3")
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     return client
