@@ -81,7 +81,7 @@ def check_may_change(caller: TenantContext, access: TenantAccess, feature: Featu
         msg = "The tenant is suspended until its invoices are paid."
         raise PaymentRequired(msg)
     if access.status != "active":
-        msg = "The tenant is suspended."
+        msg = "The tenant is suspended." if access.status == "suspended" else "The tenant is being deleted."
         raise Forbidden(msg)
     if feature and feature not in effective_features(caller.features, access.enabled_features):
         msg = f"This needs the feature {feature.value}."
