@@ -1,6 +1,7 @@
 """`seed`: the default tenants and users."""
 
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -16,15 +17,39 @@ PLATFORM_ADMIN = "platform@ainexus.local"
 @click.command()
 @click.option("--temporary-password", help="For the users that are made; elsewhere than locally it is asked for.")
 @click.option("--platform-admin", help="Address of a platform admin to make as well.")
+@click.option("--adopt", is_flag=True, help="Instead, announce what was made with AWS tools alone.")
 @for_target
-def seed(target: Target, *, temporary_password: str | None, platform_admin: str | None) -> None:
+def seed(target: Target, *, temporary_password: str | None, platform_admin: str | None, adopt: bool) -> None:
     """Make the default tenants and users.
 
-    Those that are there already stay as they are.
+    Those that are there already stay as they are. With --adopt, tenants and users that were made with AWS tools get
+    the events that they have none of yet, so that every service knows them.
     """
+    if adopt:
+        adopted = ask(target, "adopt", tenant_ids=list(_unannounced(target)))
+        show(target, adopted, lines_of_adoption(adopted))
+        return
     password = temporary_password or password_for(target)
     seeded = sow(target, temporary_password=password, platform_admin=platform_admin)
     show(target, seeded, lines_of(seeded))
+
+
+def _unannounced(target: Target) -> Iterator[str]:
+    """The ids of tenants that were made with AWS tools, as an operator finds them."""
+    pages = target.clients.dynamodb.get_paginator("scan").paginate(
+        TableName=target.outputs["TenantsTableName"],
+        FilterExpression="SK = :config AND attribute_not_exists(seq)",
+        ExpressionAttributeValues={":config": {"S": "CONFIG"}},
+    )
+    return (str(item["PK"].get("S")).removeprefix("TENANT#") for page in pages for item in page["Items"])
+
+
+def lines_of_adoption(adopted: dict[str, Any]) -> list[str]:
+    """What was announced, and what could not be."""
+    lines = [f"tenant {tenant_id:24} announced" for tenant_id in adopted["tenants"]]
+    lines += [f"user   {email:24} announced" for email in adopted["users"]]
+    lines += [f"left   {name:24} {why}" for name, why in adopted["left"].items()]
+    return lines or ["Everything is known already."]
 
 
 def sow(target: Target, *, temporary_password: str, platform_admin: str | None = None) -> dict[str, Any]:

@@ -29,7 +29,10 @@ _TENANT_SECRETS = {
         "secretsmanager:RestoreSecret",
     ),
 }
-_USERS = ("AdminCreateUser", "AdminGetUser", "ListUsers")
+_USERS = (
+    *("AdminCreateUser", "AdminGetUser", "ListUsers", "AdminUpdateUserAttributes"),
+    *("AdminDisableUser", "AdminUserGlobalSignOut", "AdminDeleteUser"),
+)
 
 
 def allow(actions: Sequence[str], resources: str | Sequence[str], **condition: Any) -> Statement:  # noqa: ANN401 — conditions are JSON
@@ -161,7 +164,7 @@ def call_models(names: Names) -> Statement:
 
 
 def users(pool_arn: str) -> Statement:
-    """Creating and listing users."""
+    """Creating, finding, changing and removing users."""
     return allow([f"cognito-idp:{action}" for action in _USERS], pool_arn)
 
 
@@ -208,10 +211,27 @@ def _deny(resources: list[str], patterns: list[str]) -> Statement:
 
 
 def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
-    actions = {"s3:GetObject": [*granted], "s3:PutObject": [one for one in granted if one.write]}
+    read, written, removed = (
+        [one for one in granted if not one.remove],
+        [one for one in granted if one.write],
+        [one for one in granted if one.remove],
+    )
+    actions = {
+        ("s3:GetObject",): read,
+        ("s3:PutObject",): written,
+        ("s3:DeleteObject", "s3:DeleteObjectVersion"): removed,
+    }
     prefix = f"arn:aws:s3:::{names.bucket}/tenants/{tenant}"
-    return [
-        allow([action], sorted({f"{prefix}/{one.folder}/*" for one in folders}), **condition)
-        for action, folders in actions.items()
+    found = [
+        allow(some, sorted({f"{prefix}/{one.folder}/*" for one in folders}), **condition)
+        for some, folders in actions.items()
         if folders
     ]
+    return [*found, _list_objects(names, removed, tenant=tenant)] if removed else found
+
+
+def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str) -> Statement:
+    """Finding objects: the bucket is asked, so the prefix that is asked for holds the line."""
+    prefixes = sorted({f"tenants/{tenant}/{one.folder}/" for one in granted})
+    bucket = f"arn:aws:s3:::{names.bucket}"
+    return allow(["s3:ListBucketVersions"], bucket, StringLike={"s3:prefix": prefixes}, Null={"s3:prefix": "false"})

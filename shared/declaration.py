@@ -78,6 +78,8 @@ class Objects:
     folder: str
     """The folder below the tenant's, for example `agents`."""
     write: bool = False
+    remove: bool = False
+    """It may find and delete the objects, with all their versions."""
 
 
 class TenantSecrets(StrEnum):
@@ -113,7 +115,7 @@ class Function:
     reads_due: bool = False
     """It may query the slice's keys in the `due` index."""
     manages_users: bool = False
-    """It may create and list users in the user pool."""
+    """It may create, find, change and remove users in the user pool."""
     timeout_s: int = 29
     memory_mb: int = 512
     batch_size: int = 10

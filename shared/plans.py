@@ -60,3 +60,6 @@ LIMITS: dict[Plan, Limits] = {
         enabled_features=(ALL_FEATURES,),
     ),
 }
+
+METERED = frozenset({Plan.PRO, Plan.ENTERPRISE})
+"""The plans on which usage has a price, so that it may go on above the limits."""

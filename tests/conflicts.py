@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-api
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,10 @@ class ConflictingDynamoDB:
         """Reads never conflict."""
         return self._client.query(**arguments)
 
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Not a part of any change that is tested here."""
+        return self._client.batch_write_item(**arguments)
+
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """Carry it out, or cancel it because of the items that somebody else is writing."""
         places = [_place(operation) for entry in arguments["TransactItems"] for operation in entry.values()]
@@ -74,6 +78,24 @@ class ConflictingDynamoDB:
                 time.sleep(self._hold_s)
                 with self._lock:
                     self._under_way.difference_update(places)
+
+
+class OneAtATime:
+    """A client whose operations wait for each other: moto's tables are not made for several threads."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 — botocore makes clients from data
+        self._client = client
+        self._lock = threading.Lock()
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        """The operation, alone."""
+        call = getattr(self._client, operation)
+
+        def alone(**arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+            with self._lock:
+                return call(**arguments)
+
+        return alone
 
 
 def _place(operation: Wire) -> Place:

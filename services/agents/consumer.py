@@ -1,17 +1,19 @@
 """All that is not HTTP: what the tenants service says."""
 
 from services.agents import operations, table, wiring
-from shared.copies.tenant_access import TenantAccessCopies
+from shared.copies.tenant_access import TENANT_STATES, TenantAccessCopies
 from shared.events.envelope import Event
-from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantCreated
+from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantState
 from shared.messaging.consumer import EventConsumer
+from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 
-consumer = EventConsumer("agents.consumer")
+consumer = EventConsumer("agents.consumer", is_deleted=wiring.is_deleted)
+remover = remover_of("agents", store=wiring.slice_store, traces=table.TRACES, buckets=wiring.buckets)
 
 
-@consumer.on(TenantCreated)
-def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+@consumer.on(*TENANT_STATES)
+def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """What the tenant may do is known from now on."""
     TenantAccessCopies(wiring.slice_store()).keep(event)
 

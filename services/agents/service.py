@@ -4,6 +4,7 @@ from services.agents import api, consumer
 from services.agents.table import SLICE
 from shared.declaration import Access, Function, Objects, Service
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="agents",
@@ -18,8 +19,16 @@ SERVICE = Service(
             objects=(Objects("agents", write=True),),
         ),
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function(
+            "remover",
+            "services.agents.consumer.remover",
+            subscriptions=consumer.remover.types,
+            objects=(Objects("agents", remove=True),),
+            timeout_s=900,
+        ),
     ),
     emits=(
+        *SAID_BY_ALL,
         AgentCreated.TYPE,
         AgentUpdated.TYPE,
         AgentVersionPublished.TYPE,

@@ -23,11 +23,13 @@ from shared.storage.idempotency import Once
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.listing import newest_first
 from shared.storage.store import Store
+from shared.storage.traces import Traces
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.stored import Stored
 from shared.times import from_text, to_text
 
 SLICE = Slice("AGENTS", Table.ENTITIES)
+TRACES = Traces(lists=("VERSIONS",))
 _NUMBERS = range(1, 10_000_000)
 """Versions that a sort key has digits for."""
 
@@ -211,6 +213,9 @@ def _agent_from_item(item: Item) -> Agent:
 
 def _version_to_item(tenant_id: str, agent_id: str, version: Version) -> dict[str, Value]:
     return {
+        # Versions outlive their agent, so this list alone names them all.
+        "list_pk": SLICE.key(tenant_id, "VERSIONS"),
+        "list_sk": f"{agent_id}#{version.version}",
         **_version_key(tenant_id, agent_id, version.version).attributes,
         "version": version.version,
         "config_key": version.config.key,

@@ -5,6 +5,7 @@ from functools import cache
 
 from services.agents import table
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Documents
 from shared.storage.store import Store
@@ -27,6 +28,16 @@ def slice_store() -> Store:
 def documents() -> Documents:
     """The configs of the tenant that is acted for."""
     return Documents(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def buckets() -> tuple[Bucket, ...]:
+    """Where the objects of agents lie, for their removal."""
+    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "agents"),)
+
+
+def is_deleted(tenant_id: str) -> bool:
+    """Whether the tenant is gone."""
+    return TenantAccessCopies(slice_store()).is_deleted(tenant_id)
 
 
 def access(tenant_id: str) -> TenantAccess:

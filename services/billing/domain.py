@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.events.envelope import Event
+from shared.events.billing import UsageSynced
+from shared.events.envelope import Event, happened
+from shared.events.metering import UsageTenantClosed
 from shared.events.tenants import TenantCreated
 from shared.plans import Plan
 
@@ -36,4 +38,16 @@ def customer_of(event: Event[TenantCreated]) -> Customer:
         billing=BillingMode.MANUAL,
         created_at=event.occurred_at,
         seq=1,
+    )
+
+
+def finish_sync(event: Event[UsageTenantClosed]) -> Event[UsageSynced]:
+    """What is to be said when nothing of a tenant's usage is left to be synced."""
+    return happened(
+        UsageSynced(),
+        event_id=f"{event.tenant_id}:synced",
+        tenant_id=event.tenant_id,
+        subject=event.tenant_id,
+        seq=event.seq,
+        at=event.occurred_at,
     )

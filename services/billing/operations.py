@@ -5,6 +5,7 @@ from services.billing.domain import Customer
 from services.billing.errors import CustomerExists
 from shared.copies.patience import read_until_there
 from shared.events.envelope import Event
+from shared.events.metering import UsageTenantClosed
 from shared.events.tenants import TenantCreated
 from shared.storage.store import Store
 
@@ -24,3 +25,8 @@ def get_customer(store: Store, tenant_id: str) -> Customer:
         DependencyUnavailable: nothing has been heard of the tenant yet.
     """
     return read_until_there(lambda: table.find_customer(store, tenant_id))
+
+
+def finish_sync(store: Store, event: Event[UsageTenantClosed]) -> None:
+    """Say that the last usage of a tenant that is being deleted is where it must be."""
+    table.say(store, event.tenant_id, domain.finish_sync(event))

@@ -3,6 +3,8 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from shared.declaration import Access, Function, Service
+from shared.events.billing import SubscriptionChanged, UsageSynced
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="billing",
@@ -11,5 +13,7 @@ SERVICE = Service(
     functions=(
         Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("remover", "services.billing.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
     ),
+    emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, UsageSynced.TYPE),
 )

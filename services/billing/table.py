@@ -7,13 +7,17 @@ TENANT#<t>#BILLING    COPY#TENANT    what is known of the tenant
 from services.billing.domain import BillingMode, Customer
 from services.billing.errors import CustomerExists
 from shared.declaration import Slice, Table
+from shared.events.envelope import Event, EventData
 from shared.plans import Plan
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
+from shared.storage.traces import Traces
 from shared.storage.transaction import ABSENT, Transaction, refuse_with
 from shared.times import from_text, to_text
 
 SLICE = Slice("BILLING", Table.TENANTS)
+TRACES = Traces(keeps=("",))
+"""The books keep all that stands in the slice's own partition; it names nobody but the tenant's id."""
 
 
 def find_customer(store: Store, tenant_id: str) -> Customer | None:
@@ -30,6 +34,13 @@ def add_customer(store: Store, tenant_id: str, customer: Customer) -> None:
     """
     transaction = Transaction(tenant_id)
     transaction.put(_customer_to_item(customer), when=ABSENT, otherwise=refuse_with(CustomerExists()))
+    store.commit(transaction)
+
+
+def say(store: Store, tenant_id: str, event: Event[EventData]) -> None:
+    """Say something that follows from nothing but what was heard; said again, it is the same event."""
+    transaction = Transaction(tenant_id)
+    transaction.emit(event)
     store.commit(transaction)
 
 

@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from services.metering.errors import BadRange
-from shared.events.envelope import Event
-from shared.events.runs import UsageRecorded
+from shared.events.envelope import Event, happened
+from shared.events.metering import UsageTenantClosed
+from shared.events.runs import TenantRunsStopped, UsageRecorded
 from shared.meters import Meter, Meters, total
 from shared.times import to_text
 
@@ -289,3 +290,15 @@ def rows_of(counted: Iterable[tuple[Counter, Amounts]], *, period: Period, group
     found = [Row(start, group, amounts) for (start, group), amounts in sums.items() if amounts.events]
     by_group = sorted(found, key=lambda row: (row.group is None, row.group or ""))
     return sorted(by_group, key=lambda row: row.start, reverse=True)
+
+
+def close_tenant(event: Event[TenantRunsStopped]) -> Event[UsageTenantClosed]:
+    """What is to be said when a tenant has no hour left that is open."""
+    return happened(
+        UsageTenantClosed(),
+        event_id=f"{event.tenant_id}:tenant_closed",
+        tenant_id=event.tenant_id,
+        subject=event.tenant_id,
+        seq=event.seq,
+        at=event.occurred_at,
+    )

@@ -7,7 +7,7 @@ from services.metering.domain import Counter, Days, Entry, GroupBy, Period, Row
 from services.metering.errors import HourClosed
 from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
-from shared.events.runs import UsageRecorded
+from shared.events.runs import TenantRunsStopped, UsageRecorded
 from shared.observability import logger
 from shared.storage.store import Store
 
@@ -56,3 +56,8 @@ def usage_of(store: Store, tenant_id: str, days: Days, *, period: Period, group_
     """The tenant's usage in these days by period and group, the newest first."""
     counted = table.read_counters(store, tenant_id, days, by_dimensions=group_by is not None)
     return domain.rows_of(counted, period=period, group_by=group_by)
+
+
+def close_tenant(store: Store, event: Event[TenantRunsStopped]) -> None:
+    """Say that all hours of a tenant that is being deleted are closed."""
+    table.say(store, event.tenant_id, domain.close_tenant(event))

@@ -3,6 +3,8 @@
 from services.metering import api, consumer
 from services.metering.table import SLICE
 from shared.declaration import Access, Function, Service
+from shared.events.metering import UsageSummarised, UsageTenantClosed
+from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
     name="metering",
@@ -11,5 +13,7 @@ SERVICE = Service(
     functions=(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("remover", "services.metering.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
     ),
+    emits=(*SAID_BY_ALL, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
 )

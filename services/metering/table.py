@@ -14,19 +14,24 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from services.metering.domain import Amounts, Counter, Days, Dimensions, Entry, raised_by
 from shared.declaration import Slice, Table
+from shared.events.envelope import Event, EventData
 from shared.meters import Meter
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
+from shared.storage.traces import Traces
 from shared.storage.transaction import ABSENT, MAX_ACTIONS, Expression, Transaction
 from shared.times import epoch, from_text, to_text
 
 SLICE = Slice("USAGE", Table.USAGE)
 KEPT = timedelta(days=90)
 """How long the ledger is in the table, from when the usage happened."""
+
+_FIRST_MONTH = date(2026, 1, 1)
+"""Before it there was nothing to count."""
 
 ENTRIES_AT_ONCE = MAX_ACTIONS // 3 - 3
 """An entry takes at most three actions of a transaction: itself, its hour's total and its row; some are left free."""
@@ -120,6 +125,23 @@ def read_counters(
             )
             for item in store.query_all(condition):
                 yield _counter_from_item(item, shard=shard)
+
+
+def say(store: Store, tenant_id: str, event: Event[EventData]) -> None:
+    """Say something that follows from nothing but what was heard; said again, it is the same event."""
+    transaction = Transaction(tenant_id)
+    transaction.emit(event)
+    store.commit(transaction)
+
+
+def _months_of(tenant_id: str, now: datetime) -> Iterator[str]:
+    """The partitions of all months until the next one, in which a clock may be already."""
+    for part in Days(_FIRST_MONTH, (now + timedelta(days=31)).date()).by_month():
+        for shard in range(part.shards):
+            yield SLICE.key(tenant_id, "MONTH", f"{part.start:%Y-%m}", str(shard))
+
+
+TRACES = Traces(lists=("LEDGER", "CONFLICTS"), partitions=_months_of)
 
 
 def _entry_key(tenant_id: str, event_id: str) -> Key:

@@ -28,6 +28,11 @@ def copies() -> TenantAccessCopies:
     return TenantAccessCopies(slice_store())
 
 
+def is_deleted(tenant_id: str) -> bool:
+    """Whether the tenant is gone."""
+    return copies().is_deleted(tenant_id)
+
+
 def access(tenant_id: str) -> TenantAccess:
     """What this service knows of the tenant that is acted for."""
     return TenantAccessCopies(tenant_store()).read(tenant_id)

@@ -233,6 +233,7 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
     feature=Feature.AGENTS,
     statuses=(201, 202),
     replay=_show_submitted,
+    audited=False,
 )
 def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()]) -> Response[RunAnswer]:
     """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
@@ -301,7 +302,14 @@ def cancel_run(
     return _under_way(caller, run)
 
 
-@app.route("POST", f"{_RUN}/tool-outputs", least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
+@app.route(
+    "POST",
+    f"{_RUN}/tool-outputs",
+    least=Role.DEVELOPER,
+    feature=Feature.AGENTS,
+    statuses=(200, 202),
+    audited=False,
+)
 def hand_in_tool_outputs(
     caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
 ) -> Response[RunAnswer]:

@@ -1,10 +1,11 @@
 """What the runs service is made of."""
 
 from services.runs import api
-from services.runs.consumer import events, worker
+from services.runs.consumer import events, remover, worker
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, TenantSecrets
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, UsageRecorded
+from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, TenantRunsStopped, UsageRecorded
+from shared.events.tenants import SAID_BY_ALL
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
 
@@ -34,6 +35,13 @@ SERVICE = Service(
         ),
         Function("consumer", "services.runs.consumer.events.handler", subscriptions=events.handler.types),
         Function(
+            "remover",
+            "services.runs.consumer.remover.handler",
+            subscriptions=remover.handler.types,
+            objects=(Objects("runs", remove=True),),
+            timeout_s=900,
+        ),
+        Function(
             "reaper",
             "services.runs.consumer.reaper.handler",
             reads_due=True,
@@ -41,5 +49,13 @@ SERVICE = Service(
             objects=(Objects("runs", write=True),),
         ),
     ),
-    emits=(RunQueued.TYPE, RunCompleted.TYPE, RunFailed.TYPE, RunCancelled.TYPE, UsageRecorded.TYPE),
+    emits=(
+        *SAID_BY_ALL,
+        RunQueued.TYPE,
+        RunCompleted.TYPE,
+        RunFailed.TYPE,
+        RunCancelled.TYPE,
+        UsageRecorded.TYPE,
+        TenantRunsStopped.TYPE,
+    ),
 )

@@ -9,6 +9,7 @@ from services.runs.gateways.workers import LambdaWorkers, Workers
 from services.runs.table import SLICE
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Documents
 from shared.storage.payloads import Payloads
@@ -54,6 +55,16 @@ def workers() -> Workers:
         return own_client("lambda", read_timeout_s=wait_s, attempts=1)
 
     return LambdaWorkers(client, function=os.environ["WORKER_FUNCTION_NAME"])
+
+
+def buckets() -> tuple[Bucket, ...]:
+    """Where the objects of runs lie, for their removal."""
+    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "runs"),)
+
+
+def is_deleted(tenant_id: str) -> bool:
+    """Whether the tenant is gone."""
+    return TenantAccessCopies(slice_store()).is_deleted(tenant_id)
 
 
 def access(tenant_id: str) -> TenantAccess:

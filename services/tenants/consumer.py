@@ -1,14 +1,101 @@
-"""All that is not HTTP: the operators' commands."""
+"""All that is not HTTP: what other services say, what users' rows say to the pool, the sweep, operators' commands."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.tenants import operations, table, wiring
+from services.tenants import wiring
+from services.tenants.domain.limits import LimitsPatch, merge_limits
+from services.tenants.domain.tenant import Tenant, TenantChange
+from services.tenants.domain.user import Invitation, User, UserChange
+from services.tenants.operations import adoption, deletion, seeding, tenants, users
+from services.tenants.table import TRACES, audit, certificates, config_key
+from services.tenants.table import tenants as tenants_table
+from shared.events.billing import SubscriptionChanged, UsageSynced
+from shared.events.envelope import Event
+from shared.events.metering import UsageSummarised
+from shared.events.tenants import (
+    ChangeRecorded,
+    TenantDataRemoved,
+    TenantPlanChanged,
+    UserDisabled,
+    UserEvent,
+    UserInvited,
+    UserRemoved,
+    UserRoleChanged,
+)
 from shared.messaging.commands import Commands
+from shared.messaging.consumer import EventConsumer
+from shared.observability import logger
+from shared.plans import Plan
+from shared.removal import remover as remover_of
+from shared.storage.audit import Change, recorded
+from shared.storage.inbox import Delivery
+from shared.tenancy.permissions import Feature, Role
 from shared.times import to_text, utc_now
 
+consumer = EventConsumer("tenants.consumer")
 admin = Commands()
+remover = remover_of(
+    "tenants",
+    store=wiring.slice_store,
+    traces=TRACES,
+    tombstone=lambda _, tenant_id: config_key(tenant_id),
+    before=lambda tenant_id: deletion.remove_users(wiring.identity(), tenant_id),
+)
+
+
+@consumer.on(UserInvited, UserRoleChanged, UserDisabled, UserRemoved)
+def follow_user(event: Event[UserEvent], _: Delivery) -> None:
+    """The pool has what the user's row says now, whichever event came first."""
+    users.follow_user(wiring.slice_store(), wiring.identity(), event.tenant_id, event.data.user_id)
+
+
+@consumer.on(TenantPlanChanged)
+def follow_plan(event: Event[TenantPlanChanged], _: Delivery) -> None:
+    """The tokens of all users will name the plan."""
+    users.follow_plan(wiring.slice_store(), wiring.identity(), event.tenant_id)
+
+
+@consumer.on(SubscriptionChanged)
+def follow_subscription(event: Event[SubscriptionChanged], _: Delivery) -> None:
+    """The plan, the grace and the suspension are those that billing has decided on."""
+    if tenants_table.is_buried(wiring.slice_store(), event.tenant_id):
+        return
+    change = Change(event.id, "service:billing", "", event.type, "", "", event.occurred_at)
+    with recorded(change):
+        tenants.follow_subscription(wiring.slice_store(), event)
+
+
+@consumer.on(UsageSynced)
+def finish_deletion(event: Event[UsageSynced], _: Delivery) -> None:
+    """The tenant is gone; every service removes what it has of it."""
+    deletion.finish_deletion(wiring.slice_store(), event)
+
+
+@consumer.on(TenantDataRemoved)
+def certify(event: Event[TenantDataRemoved], _: Delivery) -> None:
+    """The certificate says what the service has removed."""
+    deletion.certify(wiring.slice_store(), event)
+
+
+@consumer.on(ChangeRecorded)
+def write_audit(event: Event[ChangeRecorded], _: Delivery) -> None:
+    """The change stands in the tenant's audit."""
+    audit.add_entry(wiring.slice_store(), event.tenant_id, event)
+
+
+@consumer.on(UsageSummarised)
+def show_usage(event: Event[UsageSummarised], _: Delivery) -> None:
+    """The tenant shows how much of its limits is used."""
+    tenants.keep_usage(wiring.slice_store(), event)
+
+
+def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Every few minutes: invitations that a crash has left open."""
+    finished = users.finish_invitations(wiring.slice_store(), wiring.identity(), now=utc_now())
+    logger.info("swept", invitations=finished)
 
 
 class _Nothing(BaseModel):
@@ -28,10 +115,51 @@ class _OfTenant(BaseModel):
     tenant_id: str
 
 
+class _Adoption(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_ids: list[str]
+
+
+class _NewTenant(_OfTenant):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    plan: Plan
+    limits: LimitsPatch = LimitsPatch()
+
+
+class _TenantChange(_OfTenant):
+    name: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    plan: Plan | None = None
+    limits: LimitsPatch = LimitsPatch()
+    overage: Literal["block", "allow"] | None = None
+
+
+class _Suspension(_OfTenant):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    abuse: bool = False
+
+
+class _OfUser(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    email: Annotated[str, Field(max_length=128)]
+
+
+class _NewUser(_OfUser):
+    role: Role
+    tenant_id: str | None = None
+    features: list[Feature] | None = None
+    temporary_password: str | None = None
+
+
+class _NewRole(_OfUser):
+    role: Role
+
+
 @admin.on("seed", _Seed)
 def seed(asked: _Seed) -> dict[str, Any]:
     """Make the default tenants and users, unless they are there."""
-    seeded = operations.seed(
+    seeded = seeding.seed(
         wiring.slice_store(),
         wiring.identity(),
         platform_admin=asked.platform_admin,
@@ -47,34 +175,134 @@ def seed(asked: _Seed) -> dict[str, Any]:
     }
 
 
+@admin.on("adopt", _Adoption)
+def adopt(asked: _Adoption) -> dict[str, Any]:
+    """Announce tenants and users that were made with AWS tools."""
+    adopted = adoption.adopt(wiring.slice_store(), wiring.identity(), asked.tenant_ids, now=utc_now())
+    return {"tenants": adopted.tenants, "users": adopted.users, "left": adopted.left}
+
+
 @admin.on("list_tenants", _Nothing)
 def list_tenants(_: _Nothing) -> dict[str, Any]:
     """All tenants."""
+    return {"tenants": [_shown(tenant) for tenant in tenants_table.list_tenants(wiring.slice_store())]}
+
+
+@admin.on("create_tenant", _NewTenant)
+def create_tenant(asked: _NewTenant) -> dict[str, Any]:
+    """A new tenant."""
+    tenant = tenants.create_tenant(
+        wiring.slice_store(),
+        asked.tenant_id,
+        name=asked.name,
+        plan=asked.plan,
+        own_limits=merge_limits({}, asked.limits.sent),
+        now=utc_now(),
+    )
+    return {"tenant": _shown(tenant)}
+
+
+@admin.on("update_tenant", _TenantChange)
+def update_tenant(asked: _TenantChange) -> dict[str, Any]:
+    """Another name, plan, limits of its own, or overage."""
+    change = TenantChange(asked.name, asked.plan, asked.limits.sent, asked.overage)
+    return {"tenant": _shown(tenants.change_tenant(wiring.slice_store(), asked.tenant_id, change, now=utc_now()))}
+
+
+@admin.on("suspend_tenant", _Suspension)
+def suspend_tenant(asked: _Suspension) -> dict[str, Any]:
+    """Nothing may be changed in it from now on."""
+    tenant = tenants.suspend_tenant(
+        wiring.slice_store(), asked.tenant_id, reason=asked.reason, abuse=asked.abuse, now=utc_now()
+    )
+    return {"tenant": _shown(tenant)}
+
+
+@admin.on("reactivate_tenant", _OfTenant)
+def reactivate_tenant(asked: _OfTenant) -> dict[str, Any]:
+    """An operator's suspension is over."""
+    return {"tenant": _shown(tenants.reactivate_tenant(wiring.slice_store(), asked.tenant_id, now=utc_now()))}
+
+
+@admin.on("delete_tenant", _OfTenant)
+def delete_tenant(asked: _OfTenant) -> dict[str, Any]:
+    """The beginning of its end."""
+    tenant = deletion.request_deletion(wiring.slice_store(), asked.tenant_id, by="operator", now=utc_now())
+    return {"tenant": _shown(tenant)}
+
+
+@admin.on("certificate", _OfTenant)
+def certificate(asked: _OfTenant) -> dict[str, Any]:
+    """What was removed of a deleted tenant."""
+    found = certificates.get_certificate(wiring.slice_store(), asked.tenant_id)
     return {
-        "tenants": [
-            {
-                "tenant_id": tenant.tenant_id,
-                "name": tenant.name,
-                "plan": tenant.plan,
-                "status": tenant.status,
-                "created_at": to_text(tenant.created_at),
-            }
-            for tenant in table.list_tenants(wiring.slice_store())
-        ]
+        "certificate": {
+            "tenant_id": found.tenant_id,
+            "requested_by": found.requested_by,
+            "requested_at": to_text(found.requested_at),
+            "deleted_at": to_text(found.deleted_at),
+            "complete": found.is_complete,
+            "removed": {service: asdict(removed) for service, removed in sorted(found.removed.items())},
+        }
     }
 
 
 @admin.on("list_users", _OfTenant)
 def list_users(asked: _OfTenant) -> dict[str, Any]:
     """The users of one tenant."""
+    return {"users": [_shown_user(user) for user in users.list_users(wiring.slice_store(), asked.tenant_id)]}
+
+
+@admin.on("create_user", _NewUser)
+def create_user(asked: _NewUser) -> dict[str, Any]:
+    """Let someone sign in; without a tenant it is a platform admin."""
+    created = users.create_user(
+        wiring.slice_store(),
+        wiring.identity(),
+        asked.tenant_id,
+        Invitation(asked.email.strip().lower(), asked.role, _names(asked.features), utc_now()),
+        temporary_password=asked.temporary_password,
+    )
+    return {"user": {"email": asked.email, "tenant_id": asked.tenant_id, "role": asked.role, "created": created}}
+
+
+@admin.on("set_role", _NewRole)
+def set_role(asked: _NewRole) -> dict[str, Any]:
+    """Another role for a user of a tenant."""
+    tenant_id, user_id = users.find_by_address(wiring.identity(), asked.email)
+    change = UserChange(role=users.tenant_role(asked.role))
+    user = users.change_user(wiring.slice_store(), tenant_id, user_id, change, now=utc_now())
+    return {"user": _shown_user(user)}
+
+
+@admin.on("disable_user", _OfUser)
+def disable_user(asked: _OfUser) -> dict[str, Any]:
+    """No sign-in and no refresh any more; of a platform admin too."""
+    users.disable_by_address(wiring.slice_store(), wiring.identity(), asked.email, now=utc_now())
+    return {"user": {"email": asked.email, "status": "disabled"}}
+
+
+def _names(features: list[Feature] | None) -> tuple[str, ...] | None:
+    return None if features is None else tuple(feature.value for feature in features)
+
+
+def _shown(tenant: Tenant) -> dict[str, Any]:
     return {
-        "users": [
-            {
-                "user_id": user.user_id,
-                "email": user.email,
-                "role": user.role,
-                "created_at": to_text(user.created_at),
-            }
-            for user in operations.list_users(wiring.slice_store(), asked.tenant_id)
-        ]
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "plan": tenant.plan,
+        "status": tenant.status,
+        "overage": tenant.overage,
+        "limits": tenant.limits.to_item(),
+        "created_at": to_text(tenant.created_at),
+    }
+
+
+def _shown_user(user: User) -> dict[str, Any]:
+    return {
+        "user_id": user.user_id,
+        "email": user.email,
+        "role": user.role,
+        "status": user.status,
+        "created_at": to_text(user.created_at),
     }

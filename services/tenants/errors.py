@@ -1,6 +1,6 @@
 """What can go wrong with tenants, users and projects."""
 
-from shared.errors import Conflict, DependencyUnavailable, LimitReached, NotFound
+from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, LimitReached, NotFound
 
 
 class TenantNotFound(NotFound):
@@ -14,7 +14,35 @@ class TenantExists(Conflict):
     """The slug is taken, now or by a tenant that was."""
 
     def __init__(self) -> None:
-        super().__init__("There is a tenant with this id.")
+        super().__init__("There is a tenant with this id, or there was one.")
+
+
+class TenantChangedMeanwhile(Conflict):
+    """Somebody else was faster, several times."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant was changed at the same time; read it again.")
+
+
+class TenantNotSuspended(Conflict):
+    """There is no operator's suspension to lift."""
+
+    def __init__(self) -> None:
+        super().__init__("No operator has suspended this tenant.")
+
+
+class TenantBeingDeleted(Conflict):
+    """The tenant goes, and cannot be changed any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant is being deleted.")
+
+
+class OverageNeedsMeteredPlan(Conflict):
+    """Nothing above the limits can be charged on this plan."""
+
+    def __init__(self) -> None:
+        super().__init__("The plan has no prices for usage, so its limits cannot be passed.")
 
 
 class ProjectNotFound(NotFound):
@@ -31,6 +59,27 @@ class ProjectLimitReached(LimitReached):
         super().__init__("The plan allows no more projects.")
 
 
+class UserNotFound(NotFound):
+    """There is no such user in this tenant."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such user.")
+
+
+class UserExists(Conflict):
+    """The address is a user of this tenant, or is just being removed."""
+
+    def __init__(self) -> None:
+        super().__init__("There is a user with this address.")
+
+
+class UserNotActive(Conflict):
+    """The user cannot sign in, so nothing about it can be changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The user is disabled.")
+
+
 class UserLimitReached(LimitReached):
     """The tenant has as many users as its plan allows."""
 
@@ -38,11 +87,25 @@ class UserLimitReached(LimitReached):
         super().__init__("The plan allows no more users.")
 
 
+class LastTenantAdmin(Conflict):
+    """Nobody could administer the tenant any more."""
+
+    def __init__(self) -> None:
+        super().__init__("This is the tenant's last tenant_admin; make another one first.")
+
+
 class UserOfAnotherTenant(Conflict):
     """The address belongs to a user of another tenant."""
 
     def __init__(self) -> None:
         super().__init__("This address cannot be used.")
+
+
+class AddressNotValid(InvalidRequest):
+    """The user pool takes the address for none."""
+
+    def __init__(self) -> None:
+        super().__init__("This is no address that somebody can sign in with.")
 
 
 class IdentityUnavailable(DependencyUnavailable):

@@ -3,8 +3,10 @@
 import os
 from functools import cache
 
-from services.tenants import table
-from services.tenants.gateways.identity import CognitoIdentity, Identity
+from services.tenants.gateways.cognito import CognitoIdentity
+from services.tenants.gateways.identity import Identity
+from services.tenants.table import SLICE
+from services.tenants.table.tenants import get_tenant
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
@@ -13,13 +15,13 @@ from shared.tenancy.context import TenantAccess
 @cache
 def tenant_store() -> Store:
     """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
 def slice_store() -> Store:
     """The slice of every tenant, for operators' commands."""
-    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
@@ -30,4 +32,4 @@ def identity() -> Identity:
 
 def access(tenant_id: str) -> TenantAccess:
     """This service owns the tenants, so it needs no copy."""
-    return table.get_tenant(tenant_store(), tenant_id).access
+    return get_tenant(tenant_store(), tenant_id).access

@@ -3,11 +3,31 @@
 from shared.copies.patience import read_until_there
 from shared.declaration import Slice
 from shared.events.envelope import Event
-from shared.events.tenants import TenantState
+from shared.events.tenants import (
+    TenantCreated,
+    TenantDeletionRequested,
+    TenantPlanChanged,
+    TenantReactivated,
+    TenantState,
+    TenantSuspended,
+    TenantUpdated,
+)
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
 from shared.tenancy.context import Allowance, TenantAccess
+
+TENANT_CHANGES: tuple[type[TenantState], ...] = (
+    TenantUpdated,
+    TenantPlanChanged,
+    TenantSuspended,
+    TenantReactivated,
+)
+TENANT_STATES = (TenantCreated, *TENANT_CHANGES, TenantDeletionRequested)
+"""The events that the copy is kept from."""
+
+DELETED = "deleted"
+"""The status of a tombstone: it outlives whatever comes late."""
 
 
 def access_key(owned: Slice, tenant_id: str) -> Key:
@@ -66,6 +86,11 @@ class TenantAccessCopies:
                 "overage": said.overage == "allow",
             },
         )
+
+    def is_deleted(self, tenant_id: str) -> bool:
+        """Whether the tenant is gone; of one that was never heard of it is not known."""
+        item = self._store.get(access_key(self._store.owned, tenant_id))
+        return item is not None and item["status"] == DELETED
 
 
 class _Older(Exception):

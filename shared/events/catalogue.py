@@ -1,13 +1,24 @@
 """All event contracts, by their type."""
 
-from shared.events import agents, runs, tenants
+from shared.events import agents, billing, metering, runs, tenants
 from shared.events.envelope import EventData
 
 CATALOGUE: dict[str, type[EventData]] = {
     kind.TYPE: kind
     for kind in (
         tenants.TenantCreated,
+        tenants.TenantUpdated,
+        tenants.TenantPlanChanged,
+        tenants.TenantSuspended,
+        tenants.TenantReactivated,
+        tenants.TenantDeletionRequested,
+        tenants.TenantDeleted,
+        tenants.TenantDataRemoved,
+        tenants.ChangeRecorded,
         tenants.UserInvited,
+        tenants.UserRoleChanged,
+        tenants.UserDisabled,
+        tenants.UserRemoved,
         tenants.ProjectCreated,
         tenants.ProjectDeleted,
         agents.AgentCreated,
@@ -20,5 +31,10 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunFailed,
         runs.RunCancelled,
         runs.UsageRecorded,
+        runs.TenantRunsStopped,
+        metering.UsageSummarised,
+        metering.UsageTenantClosed,
+        billing.SubscriptionChanged,
+        billing.UsageSynced,
     )
 }

@@ -7,10 +7,20 @@ from shared.events.envelope import EventData
 from shared.meters import Meter
 
 
-class RunEvent(EventData):
+class RunsEvent(EventData):
     """The owner of these events."""
 
     OWNER: ClassVar[str] = "runs"
+
+
+class TenantRunsStopped(RunsEvent):
+    """No run of a tenant that is being deleted is under way any more, and none will be."""
+
+    TYPE: ClassVar[str] = "tenant.runs_stopped.v1"
+
+
+class RunEvent(RunsEvent):
+    """An event of one run."""
 
     run_id: str
 

@@ -22,6 +22,7 @@ from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
 from shared.observability import continue_trace, logger, trace_of_invocation
+from shared.storage.audit import Change, network_of, recorded
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
@@ -62,6 +63,7 @@ class HttpApp:
         self._routes: dict[tuple[str, str], Route] = {}
         self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
+        self._audited: set[tuple[str, str]] = set()
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -77,6 +79,7 @@ class HttpApp:
         feature: Feature | None = None,
         statuses: tuple[int, ...] | None = None,
         replay: Replay | None = None,
+        audited: bool = True,
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
@@ -87,6 +90,7 @@ class HttpApp:
             feature: what the tenant must have for a change.
             statuses: of the answers when all went well, for the OpenAPI document; by default the method's usual one.
             replay: for a POST that takes an Idempotency-Key.
+            audited: whether a change stands in the tenant's audit; not for what is itself a record, and comes often.
         """
 
         def register(handler: Handler) -> Handler:
@@ -97,6 +101,8 @@ class HttpApp:
                 self.queries[key] = query
             if replay:
                 self._replays[key] = replay
+            if audited and method != "GET":
+                self._audited.add(key)
             rule = path.replace("{", "<").replace("}", ">")
             self.resolver.route(rule, method, summary=inspect.getdoc(handler))(handler)
             return handler
@@ -134,7 +140,8 @@ class HttpApp:
             )
             token = current.set(replace(call, once=self._once(request, call)))
             try:
-                return self._resolve(event, context, replay=self._replays.get((route.method, route.path)))
+                with recorded(self._change(request, call)):
+                    return self._resolve(event, context, replay=self._replays.get((route.method, route.path)))
             finally:
                 current.reset(token)
 
@@ -151,6 +158,20 @@ class HttpApp:
             msg = "The request is not valid."
             raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
         request.check_json()
+
+    def _change(self, request: Request, call: Call) -> Change | None:
+        """What is to be recorded of the request, if it comes to change something."""
+        if call.caller is None or (request.method, request.resource) not in self._audited:
+            return None
+        return Change(
+            request_id=call.request_id,
+            principal=call.caller.principal,
+            role=call.caller.role,
+            action=f"{request.method} {request.resource}",
+            target=call.path,
+            network=network_of(request.address),
+            at=call.now,
+        )
 
     def _once(self, request: Request, call: Call) -> Once | None:
         key = request.headers.get("idempotency-key")

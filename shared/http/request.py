@@ -31,6 +31,8 @@ class Request:
     claims: Mapping[str, Any] | None
     """Of the authorizer; None when the route asks for no token."""
     body: str
+    address: str
+    """The caller's internet number."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "Request":
@@ -47,6 +49,7 @@ class Request:
             path_tenant=_texts(event, "pathParameters").get("tenant_id"),
             claims=authorizer.get("claims"),
             body=str(event.get("body") or ""),
+            address=str(_texts(context, "identity").get("sourceIp", "")),
         )
 
     @property

@@ -1,5 +1,6 @@
 """Direct invocations: what an operator, or another function of the same service, asks a function to do."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from shared.errors import AinexusError
 from shared.http.errors import error_answer, from_validation
 from shared.observability import logger
+from shared.storage.audit import Change, recorded
+from shared.times import utc_now
 
 InputT = TypeVar("InputT", bound=BaseModel)
 Answer = dict[str, Any]
@@ -35,11 +38,12 @@ class Commands:
 
         return register
 
-    def __call__(self, event: dict[str, Any], context: object = None) -> Answer:  # noqa: ARG002 — Lambda passes it
+    def __call__(self, event: dict[str, Any], context: object = None) -> Answer:
         """Carry out one command; an error of ours is an answer in the one error shape."""
         name = str(event.get("command"))
         try:
-            answer = self._carry_out(name, event)
+            with recorded(_change(name, context)):
+                answer = self._carry_out(name, event)
         except AinexusError as error:
             return error_answer(error, request_id="")[1]
         finally:
@@ -56,3 +60,9 @@ class Commands:
         except ValidationError as error:
             raise from_validation([dict(entry) for entry in error.errors()]) from error
         return handler(asked)
+
+
+def _change(name: str, context: object) -> Change:
+    """Who has invoked the function is known to CloudTrail, by the same request."""
+    request_id = str(getattr(context, "aws_request_id", None) or uuid.uuid4())
+    return Change(request_id, "operator", "", f"command {name}", "", "", utc_now())

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from shared.errors import AinexusError
 from shared.events.envelope import Event, EventData, parse
 from shared.observability import continue_trace, logger
 from shared.storage.inbox import AlreadyHandled, Delivery
@@ -40,11 +41,16 @@ class EventConsumer:
     Args:
         name: of the function, with its service's: `runs.worker`; the inbox marks carry it.
         concurrently: handle the messages of a batch at the same time, for handlers that mostly wait.
+        is_deleted: whether a tenant is gone; what is heard of it then is dropped. It is asked once for each tenant of
+            a batch.
     """
 
-    def __init__(self, name: str, *, concurrently: bool = False) -> None:
+    def __init__(
+        self, name: str, *, concurrently: bool = False, is_deleted: Callable[[str], bool] | None = None
+    ) -> None:
         self.name = name
         self._concurrently = concurrently
+        self._is_deleted = is_deleted
         self._kinds: dict[str, type[EventData]] = {}
         self._one: dict[str, One[Any]] = {}
         self._many: dict[str, Many[Any]] = {}
@@ -84,7 +90,7 @@ class EventConsumer:
                 messages.append(_Message(record["messageId"], self._parse(record)))
             except (ValueError, KeyError, TypeError, UnknownEvent) as error:
                 failed[record["messageId"]] = error
-        failed |= self._handle(messages)
+        failed |= self._handle_or_fail(messages)
         for message_id, error in failed.items():
             logger.warning("message failed", message_id=message_id, error=type(error).__name__, exc_info=error)
         logger.info("consumed", consumer=self.name, messages=len(batch["Records"]), failed=len(failed))
@@ -97,6 +103,17 @@ class EventConsumer:
         if kind is None:
             raise UnknownEvent(detail["type"])
         return parse(kind, detail)
+
+    def _handle_or_fail(self, messages: Sequence[_Message]) -> dict[str, Exception]:
+        """Handle what is of living tenants; where that cannot be known, nothing is."""
+        try:
+            gone = self._deleted({message.event.tenant_id for message in messages})
+        except AinexusError as error:
+            return {message.message_id: error for message in messages}
+        return self._handle([message for message in messages if message.event.tenant_id not in gone])
+
+    def _deleted(self, tenants: set[str]) -> set[str]:
+        return {tenant_id for tenant_id in tenants if self._is_deleted and self._is_deleted(tenant_id)}
 
     def _handle(self, messages: Sequence[_Message]) -> dict[str, Exception]:
         singles = [message for message in messages if message.event.type in self._one]

@@ -89,6 +89,11 @@ class Reader:
     def __init__(self, item: Item) -> None:
         self._item = item
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all attributes."""
+        return tuple(self._item)
+
     def text(self, name: str) -> str:
         """A text that is always there."""
         return str(self._item[name])
@@ -114,6 +119,10 @@ class Reader:
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; missing is empty."""
         return tuple(str(entry) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
+
+    def optional_texts(self, name: str) -> tuple[str, ...] | None:
+        """A list of texts that may be missing, which is not the same as empty."""
+        return None if self._item.get(name) is None else self.texts(name)
 
     def map(self, name: str) -> "Reader":
         """A map that is always there."""

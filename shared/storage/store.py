@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
+from shared.storage.audit import current_change
 from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
 from shared.storage.outbox import outbox_item
 from shared.storage.transaction import Action, Expression, Transaction, arguments_of
@@ -19,6 +20,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.025, 1.0, 5.0
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _READ_AT_ONCE = 100
+_DELETED_AT_ONCE = 25
 
 
 class DynamoDB(Protocol):
@@ -38,6 +40,9 @@ class DynamoDB(Protocol):
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
         """TransactWriteItems."""
+
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """BatchWriteItem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +177,22 @@ class Store:
             return refused
         return []
 
+    def remove(self, keys: Sequence[Key]) -> None:
+        """Delete items of a tenant that is gone, without conditions and without events."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            waits = self._waits()
+            wanted = [{"DeleteRequest": {"Key": key.wire}} for key in keys[start : start + _DELETED_AT_ONCE]]
+            while wanted:
+                request = {self._table: wanted}
+                answer = self._patiently(lambda request=request: self._client.batch_write_item(RequestItems=request))
+                wanted = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if wanted:
+                    self._wait(waits)
+
     def _outbox(self, transaction: Transaction) -> Iterator[Action]:
-        for event in transaction.events:
+        change = None if transaction.is_step else current_change()
+        record = [change.record(transaction.tenant_id, transaction.events)] if change else []
+        for event in (*transaction.events, *record):
             outbox = Transaction(transaction.tenant_id)
             outbox.put(outbox_item(self.owned, event))
             yield outbox.actions[0]

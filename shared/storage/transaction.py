@@ -65,10 +65,16 @@ _CHANGED = refuse_with(Conflict("It was changed at the same time; read it again 
 
 
 class Transaction:
-    """Collects the parts of one change of one tenant's slice; `Store.commit` carries it out."""
+    """Collects the parts of one change of one tenant's slice; `Store.commit` carries it out.
 
-    def __init__(self, tenant_id: str) -> None:
+    Args:
+        tenant_id: whose slice it is.
+        is_step: it only prepares a change, or takes the preparation back, so there is nothing to record of it yet.
+    """
+
+    def __init__(self, tenant_id: str, *, is_step: bool = False) -> None:
         self.tenant_id = tenant_id
+        self.is_step = is_step
         self.actions: list[Action] = []
         self.events: list[Event[EventData]] = []
 

@@ -13,6 +13,7 @@ class TenantContext:
     """Who acts, and in which tenant; nobody acts in more than one at a time."""
 
     tenant_id: str
+    """Empty where an operator looks at all tenants: no key and no credentials can be made of that."""
     principal: str
     """`user:<id>`."""
     role: Role
@@ -52,13 +53,14 @@ def bind(claims: Claims, *, path_tenant: str | None, least: Role, request_id: st
         Forbidden: the path is another tenant's, whether that exists or not, or the role is not enough.
     """
     tenant_id = path_tenant or claims.tenant_id
-    if tenant_id is None or not _is_open(claims, tenant_id):
+    of_all = path_tenant is None and least is Role.PLATFORM_ADMIN
+    if not of_all and (tenant_id is None or not _is_open(claims, tenant_id)):
         msg = "This path is not open to you."
         raise Forbidden(msg)
     if not claims.role.includes(least):
         msg = f"This needs the role {least.value}."
         raise Forbidden(msg)
-    return TenantContext(tenant_id, f"user:{claims.user_id}", claims.role, claims.features, request_id)
+    return TenantContext(tenant_id or "", f"user:{claims.user_id}", claims.role, claims.features, request_id)
 
 
 def _is_open(claims: Claims, tenant_id: str) -> bool:
@@ -79,7 +81,7 @@ def check_may_change(caller: TenantContext, access: TenantAccess, feature: Featu
         msg = "The tenant is suspended until its invoices are paid."
         raise PaymentRequired(msg)
     if access.status != "active":
-        msg = "The tenant is suspended."
+        msg = "The tenant is suspended." if access.status == "suspended" else "The tenant is being deleted."
         raise Forbidden(msg)
     if feature and feature not in effective_features(caller.features, access.enabled_features):
         msg = f"This needs the feature {feature.value}."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.runs.domain.run import Run
-from services.tenants.domain import Tenant
+from services.tenants.domain.tenant import Tenant
 from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
 
 LONGEST_FILE, LONGEST_FUNCTION = 500, 40
@@ -24,9 +24,25 @@ CARRY_THEIR_TENANT = (Run, Tenant)
 """Types that stand for `tenant_id` as an argument."""
 
 WITHOUT_TENANT = {
-    "services/tenants/table.py:list_tenants": "for operators: of all tenants, from the `due` index",
+    "services/tenants/table/tenants.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
+    "services/tenants/table/tenants.py:list_tenants": "for operators: of all tenants, from the `due` index",
+    "services/tenants/table/users.py:overdue_invitations": "for the sweep: of all tenants, from the `due` index",
+    "services/runs/table/stopping.py:stops": "for the reaper: of all tenants, from the `due` index",
     "services/runs/table/runs.py:RunTable.due": "for the reaper: of all tenants, from the `due` index",
-    "services/tenants/table.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
+    "services/tenants/table/items.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
+    "services/tenants/table/items.py:is_tombstone": "looks at an item that was read",
+    **{
+        f"services/tenants/table/counts.py:{counting}": "a part of a transaction, which carries its tenant"
+        for counting in (
+            "take_place",
+            "give_place_back",
+            "count_adopted_user",
+            "count_admin",
+            "discount_admin",
+            "require_tenant",
+            "count_from_nothing",
+        )
+    },
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
     **{

@@ -2,7 +2,7 @@
 
 import string
 
-from cli.seed import lines_of, new_password
+from cli.seed import lines_of, lines_of_adoption, new_password
 
 
 class TestNewPassword:
@@ -25,3 +25,16 @@ class TestLinesOf:
         tenant, user = lines_of(seeded)
         assert tenant.split() == ["tenant", "demo-org", "was", "there"]
         assert user.endswith("developer, made")
+
+
+class TestLinesOfAdoption:
+    def test_says_what_was_announced_and_what_was_left(self) -> None:
+        lines = lines_of_adoption({"tenants": ["made"], "users": ["a@made.com"], "left": {"x@none.com": "no tenant"}})
+        assert [line.split()[:2] for line in lines] == [
+            ["tenant", "made"],
+            ["user", "a@made.com"],
+            ["left", "x@none.com"],
+        ]
+
+    def test_says_so_when_there_was_nothing_to_do(self) -> None:
+        assert lines_of_adoption({"tenants": [], "users": [], "left": {}}) == ["Everything is known already."]

@@ -37,7 +37,19 @@ def _of_resources(statement: Json) -> Iterator[str]:
         if resource == "*" and not set(statement["Action"]) <= _WITHOUT_RESOURCES:
             yield f"{statement['Action']} on everything"
         if isinstance(resource, str) and resource.startswith("arn:aws:s3:::"):
-            yield from _of_objects(resource, statement.get("Condition", {}))
+            yield from _of_bucket(resource, statement)
+
+
+def _of_bucket(resource: str, statement: Json) -> Iterator[str]:
+    condition = statement.get("Condition", {})
+    if statement["Action"] != ["s3:ListBucketVersions"]:
+        yield from _of_objects(resource, condition)
+        return
+    prefixes = condition.get("StringLike", {}).get("s3:prefix", [])
+    if not prefixes or condition.get("Null", {}).get("s3:prefix") != "false":
+        yield f"{resource} is listed without a prefix"
+    for prefix in prefixes:
+        yield from _of_objects(f"{resource}/{prefix}*", condition)
 
 
 def _of_objects(resource: str, condition: Json) -> Iterator[str]:

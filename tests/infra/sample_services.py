@@ -46,6 +46,12 @@ AGENTS = Service(
             objects=(Objects("agents", write=True),),
             tenant_secrets=TenantSecrets.WRITE,
         ),
+        Function(
+            name="remover",
+            handler=OTHER,
+            subscriptions=("tenant.deleted.v1",),
+            objects=(Objects("agents", remove=True),),
+        ),
     ),
 )
 

@@ -117,7 +117,18 @@ OF_PUBLISHER = (
     refused("find other work", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",), tag=None),
 )
 
+OF_REMOVER = (
+    allowed("any tenant's rows", "dynamodb:BatchWriteItem", ENTITIES, ("TENANT#acme#AGENTS",), tag=None),
+    allowed("any tenant's object", "s3:DeleteObjectVersion", f"{OBJECTS}/tenants/acme/agents/agt_1/1.json", tag=None),
+    refused("another slice", "dynamodb:BatchWriteItem", ENTITIES, ("TENANT#acme#RUNS",), tag=None),
+    refused("another folder", "s3:DeleteObjectVersion", f"{OBJECTS}/tenants/acme/runs/run_1/1.json", tag=None),
+    refused("an object's content", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/1.json", tag=None),
+    refused("all objects' names", "s3:ListBucketVersions", OBJECTS, tag=None),
+    refused("due work", QUERY, f"{ENTITIES}/index/due", ("DUE#AGENTS#OUTBOX",), tag=None),
+)
+
 ROLES = {
+    "agents-remover": OF_REMOVER,
     "runs-data": OF_RUNS,
     "runs-worker": OF_WORKER,
     "agents-data": OF_AGENTS,
@@ -132,6 +143,21 @@ class TestRoles:
     @pytest.mark.parametrize("role", ROLES)
     def test_open_what_they_must_and_nothing_else(self, local: Templates, role: str) -> None:
         assert surprises(local.statements(f"ainexus-local-{role}"), ROLES[role]) == []
+
+
+class TestRemover:
+    @pytest.mark.parametrize(
+        ("prefix", "is_listed"),
+        [("tenants/acme/agents/", True), ("tenants/acme/runs/", False), ("tenants/acme/", False), ("", False)],
+    )
+    def test_lists_its_own_folder_alone(self, local: Templates, prefix: str, *, is_listed: bool) -> None:
+        asked = simulation(
+            "s3:ListBucketVersions",
+            OBJECTS,
+            statements=local.statements("ainexus-local-agents-remover"),
+            context={"s3:prefix": prefix},
+        )
+        assert simulate([asked]) == [is_listed]
 
 
 Change = Callable[[list[Json]], object]

@@ -17,7 +17,8 @@ from cli.api import Answer
 from infra.core.document import applications
 from infra.core.functions import API
 from infra.services import SERVICES
-from services.tenants import operations, wiring
+from services.tenants import wiring
+from services.tenants.operations.tenants import create_tenant
 from shared.declaration import Access, Function, Table
 from shared.http.app import HttpApp
 from shared.plans import Plan
@@ -114,9 +115,7 @@ def inside(*tenants: str) -> Generator[Inside]:
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         for tenant_id in tenants:
-            operations.create_tenant(
-                wiring.slice_store(), tenant_id, name=tenant_id, plan=Plan.ENTERPRISE, now=utc_now()
-            )
+            create_tenant(wiring.slice_store(), tenant_id, name=tenant_id, plan=Plan.ENTERPRISE, now=utc_now())
         made = Inside(client)
         made.settle()
         yield made

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cli.seed import new_password
-from services.tenants import operations, table
+from services.tenants import table
+from services.tenants.operations.tenants import create_tenant
 from shared.ids import new_id
 from shared.plans import Plan
 from shared.storage.store import Store
@@ -41,7 +42,7 @@ def make_field(mesh: Mesh) -> Field:
     tenant_id = f"acme-{new_id('t', datetime.now(UTC))[-8:].lower()}"
     both = (tenant_id, f"{tenant_id}2")
     for one in both:
-        operations.create_tenant(store, one, name=one, plan=Plan.ENTERPRISE, now=datetime.now(UTC))
+        create_tenant(store, one, name=one, plan=Plan.ENTERPRISE, now=datetime.now(UTC))
     way = Outside(mesh)
     document = mesh.call("GET", "/v1/openapi.json", user=None).body
     victim, attacker = estates(way, operations_of(document), *both, canary="9c4b")

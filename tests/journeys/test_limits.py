@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.tenants import operations, table
 from services.tenants.errors import ProjectLimitReached
+from services.tenants.operations import projects, tenants
+from services.tenants.table import SLICE
+from services.tenants.table.tenants import get_tenant
 from shared.ids import new_id
 from shared.plans import LIMITS, Plan
 from shared.storage.store import Store
@@ -36,13 +38,13 @@ class TestProjects:
         self, mesh: Mesh
     ) -> None:
         client = ConflictingDynamoDB(mesh.clients.dynamodb)
-        store = Store(client, table="ainexus-local-tenants", owned=table.SLICE)
+        store = Store(client, table="ainexus-local-tenants", owned=SLICE)
         tenant_id = f"limited-{new_id('t', datetime.now(UTC))[-10:].lower()}"
-        operations.create_tenant(store, tenant_id, name="Limited", plan=Plan.FREE, now=NOW)
+        tenants.create_tenant(store, tenant_id, name="Limited", plan=Plan.FREE, now=NOW)
 
         def create(number: int) -> bool:
             try:
-                operations.create_project(
+                projects.create_project(
                     store,
                     tenant_id,
                     project_id=new_id("prj", NOW),
@@ -58,7 +60,7 @@ class TestProjects:
             made = list(pool.map(create, range(64)))
         assert sum(made) == LIMITS[Plan.FREE].max_projects
         assert client.cancelled > 0
-        assert table.get_tenant(store, tenant_id).usage.projects == LIMITS[Plan.FREE].max_projects
+        assert get_tenant(store, tenant_id).usage.projects == LIMITS[Plan.FREE].max_projects
 
     def _remove_all(self, steps: Steps) -> None:
         while projects := steps.call("GET", "/projects?limit=100").body["projects"]:

@@ -2,8 +2,9 @@
 
 from services.runs import wiring
 from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.operations.stopping import begin_stop
 from services.runs.table import agents
-from shared.copies.tenant_access import TenantAccessCopies
+from shared.copies.tenant_access import TENANT_CHANGES, TenantAccessCopies
 from shared.events.agents import (
     AgentAliasMoved,
     AgentCreated,
@@ -13,18 +14,25 @@ from shared.events.agents import (
     AgentVersionPublished,
 )
 from shared.events.envelope import Event
-from shared.events.tenants import TenantCreated
+from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.storage.inbox import Delivery
 from shared.stored import Stored
 
-handler = EventConsumer("runs.consumer")
+handler = EventConsumer("runs.consumer", is_deleted=wiring.is_deleted)
 
 
-@handler.on(TenantCreated)
-def keep_tenant(event: Event[TenantCreated], _: Delivery) -> None:
+@handler.on(TenantCreated, *TENANT_CHANGES)
+def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """The tenant's status, plan and features are known here."""
     TenantAccessCopies(wiring.slice_store()).keep(event)
+
+
+@handler.on(TenantDeletionRequested)
+def stop_runs(event: Event[TenantDeletionRequested], delivery: Delivery) -> None:
+    """No run begins any more; the reaper cancels what is under way and says when all have ended."""
+    TenantAccessCopies(wiring.slice_store()).keep(event)
+    begin_stop(wiring.slice_store(), event.tenant_id, seq=event.seq, now=delivery.received_at)
 
 
 @handler.on(AgentCreated, AgentUpdated, AgentAliasMoved)

@@ -4,10 +4,12 @@ from typing import Any
 
 from services.runs import wiring
 from services.runs.operations.reaping import reap
+from services.runs.operations.stopping import finish_stops
 from shared.observability import logger
 from shared.times import utc_now
 
 
 def handler(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
     """Give back or end what is overdue."""
-    logger.info("reaped", runs=reap(wiring.slice_runs(), now=utc_now()))
+    runs, now = wiring.slice_runs(), utc_now()
+    logger.info("reaped", runs=reap(runs, now=now), stopped=finish_stops(wiring.slice_store(), runs, now=now))

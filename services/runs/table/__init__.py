@@ -6,8 +6,12 @@ TENANT#<t>#RUNS#RUN#<run_…>    RUN                     the run, with its attem
 TENANT#<t>#RUNS                COPY#TENANT             what is known of the tenant
 TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      what is known of an agent; a tombstone when it was deleted
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  what is known of a version of it
+TENANT#<t>#RUNS                STOPPING                a tenant that is being deleted; in the `due` index under
+                                                       DUE#RUNS#STOPPING, until its runs have ended
 """
 
 from shared.declaration import Slice, Table
+from shared.storage.traces import Traces
 
 SLICE = Slice("RUNS", Table.ENTITIES)
+TRACES = Traces(lists=("LIST",))

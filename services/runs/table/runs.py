@@ -195,6 +195,18 @@ class RunTable:
             if item and item.get("due_at") and str(item["due_at"]) <= to_text(now):
                 yield run_from_item(item, self._payloads)
 
+    def under_way(self, tenant_id: str) -> Iterator[str]:
+        """The ids of the tenant's runs that have not ended, as the reaper finds them."""
+        prefix = run_key(tenant_id, "").pk
+        resume_after: Item | None = None
+        while True:
+            page = self._store.query(Expression("#due_pk = :pk", {"pk": DUE}), index="due", resume_after=resume_after)
+            keys = [key_of(item).pk for item in page.items]
+            yield from (key.removeprefix(prefix) for key in keys if key.startswith(prefix))
+            resume_after = page.resume_after
+            if resume_after is None:
+                return
+
     def _newest_first(self, tenant_id: str, chosen: RunFilter, *, after: str | None) -> Iterator[Run]:
         end = first_at(chosen.end) if chosen.end else "~"
         before = min(after, f"run_{end}") if after else f"run_{end}"

@@ -1,12 +1,9 @@
 """The user pool: who can sign in, and what their tokens will say."""
 
-import json
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from services.tenants.errors import IdentityUnavailable, UserOfAnotherTenant
 from shared.tenancy.permissions import Role
 
 
@@ -29,11 +26,29 @@ class SignIn:
 
     user_id: str
     """The `sub` of the tokens."""
+    username: str
+    """What the pool knows them by."""
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUser:
+    """Someone as the pool has them, however they came there."""
+
+    user_id: str
+    username: str
+    email: str
+    tenant_id: str | None
+    role: str | None
+    features: tuple[str, ...] | None
+    enabled: bool
+
+
 class Identity(Protocol):
-    """What this service asks of the user pool."""
+    """What this service asks of the user pool. All of it may be asked again.
+
+    Every method raises `IdentityUnavailable` when the pool does not answer.
+    """
 
     def ensure(self, user: NewUser, *, temporary_password: str | None) -> SignIn:
         """Make the user unless it is there.
@@ -44,72 +59,26 @@ class Identity(Protocol):
 
         Raises:
             UserOfAnotherTenant: the address is taken.
-            IdentityUnavailable: the pool does not answer.
+            AddressNotValid: the pool takes it for none.
         """
         ...
 
+    def find(self, email: str) -> PoolUser | None:
+        """The user with this address, or None."""
+        ...
 
-class CognitoIdentity:
-    """The real user pool."""
+    def all(self) -> Iterator[PoolUser]:
+        """Everybody in the pool."""
+        ...
 
-    def __init__(self, client: Any, *, user_pool_id: str) -> None:  # noqa: ANN401 — botocore makes clients from data
-        self._client = client
-        self._pool = user_pool_id
+    def update(self, username: str, user: NewUser) -> None:
+        """Let the next token say this; of somebody who is not there nothing is said."""
+        ...
 
-    def ensure(self, user: NewUser, *, temporary_password: str | None) -> SignIn:
-        """See `Identity.ensure`."""
-        request: dict[str, Any] = {
-            "UserPoolId": self._pool,
-            "Username": user.email,
-            "UserAttributes": [{"Name": name, "Value": value} for name, value in _attributes(user).items()],
-            "MessageAction": "SUPPRESS",
-        }
-        if temporary_password is not None:
-            request["TemporaryPassword"] = temporary_password
-        try:
-            answer = self._client.admin_create_user(**request)
-        except self._client.exceptions.UsernameExistsException:
-            return self._existing(user)
-        except (BotoCoreError, ClientError) as error:
-            raise IdentityUnavailable from error
-        return SignIn(_texts(answer["User"]["Attributes"])["sub"], created=True)
+    def disable(self, username: str) -> None:
+        """No sign-in and no refresh from now on; the id tokens that are out end within 15 minutes."""
+        ...
 
-    def _existing(self, user: NewUser) -> SignIn:
-        try:
-            answer = self._client.admin_get_user(UserPoolId=self._pool, Username=user.email)
-        except (BotoCoreError, ClientError) as error:
-            raise IdentityUnavailable from error
-        there = _texts(answer["UserAttributes"])
-        if there.get("custom:tenant_id") != user.tenant_id:
-            raise UserOfAnotherTenant
-        return SignIn(there["sub"], created=False)
-
-
-@dataclass
-class FakeIdentity:
-    """A user pool in memory."""
-
-    users: dict[str, NewUser] = field(default_factory=dict[str, NewUser])
-
-    def ensure(self, user: NewUser, *, temporary_password: str | None) -> SignIn:  # noqa: ARG002 — nobody signs in here
-        """See `Identity.ensure`."""
-        there = self.users.get(user.email)
-        if there and there.tenant_id != user.tenant_id:
-            raise UserOfAnotherTenant
-        self.users.setdefault(user.email, user)
-        return SignIn(f"sub-of-{user.email}", created=there is None)
-
-
-def _attributes(user: NewUser) -> dict[str, str]:
-    attributes = {"email": user.email, "email_verified": "true", "custom:role": user.role.value}
-    if user.tenant_id is not None:
-        attributes["custom:tenant_id"] = user.tenant_id
-    if user.plan is not None:
-        attributes["custom:plan"] = user.plan
-    if user.features is not None:
-        attributes["custom:features"] = json.dumps(list(user.features))
-    return attributes
-
-
-def _texts(attributes: object) -> dict[str, str]:
-    return {entry["Name"]: entry["Value"] for entry in cast("list[dict[str, str]]", attributes)}
+    def remove(self, username: str) -> None:
+        """As `disable`, and nothing is left of the user."""
+        ...

@@ -74,6 +74,10 @@ class MemoryTable:
         """Not needed here."""
         raise NotImplementedError
 
+    def batch_write_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
+        """Not needed here."""
+        raise NotImplementedError
+
     def _reason(self, key: tuple[str, str], action: dict[str, Any]) -> dict[str, Any]:
         condition = action.get("ConditionExpression")
         there = self.items.get(key)

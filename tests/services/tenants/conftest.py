@@ -6,20 +6,21 @@ from collections.abc import Iterator
 import pytest
 from types_boto3_dynamodb import DynamoDBClient
 
-from services.tenants import operations, table, wiring
-from shared.plans import Limits, Plan
+from services.tenants import wiring
+from services.tenants.domain.limits import OwnLimits
+from services.tenants.operations import tenants
+from services.tenants.table import SLICE
+from shared.plans import Plan
 from shared.storage.store import Store
 from tests.services.tenants.acme import NOW
 from tests.tables import tables
 
-LIMITS = Limits(
-    max_users=2,
-    max_projects=2,
-    max_requests_per_month=10,
-    max_tokens_per_month=10,
-    max_storage_gb=1,
-    enabled_features=("agents",),
-)
+LIMITS: OwnLimits = {
+    "max_users": 2,
+    "max_projects": 2,
+    "max_requests_per_month": 10,
+    "max_tokens_per_month": 10,
+}
 
 
 @pytest.fixture(name="database")
@@ -31,6 +32,6 @@ def make_database() -> Iterator[DynamoDBClient]:
 @pytest.fixture(name="store")
 def make_store(database: DynamoDBClient) -> Store:
     """The slice, with the tenant `acme` that may have two projects and two users."""
-    store = Store(database, table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
-    operations.create_tenant(store, "acme", name="Acme", plan=Plan.FREE, limits=LIMITS, now=NOW)
+    store = Store(database, table=os.environ[SLICE.table.variable], owned=SLICE)
+    tenants.create_tenant(store, "acme", name="Acme", plan=Plan.FREE, own_limits=LIMITS, now=NOW)
     return store

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.tenants import operations
-from services.tenants.api import app
+from services.tenants.api.application import app
+from services.tenants.operations import tenants
 from shared.ids import pattern
 from shared.plans import Plan
-from shared.storage.items import Key
 from shared.storage.store import Store
-from shared.storage.transaction import Expression, Transaction
 from shared.tenancy.permissions import Role
 from tests.gateway import claims, request
 from tests.services.tenants.acme import NOW, create
+from tests.services.tenants.heard import subscription_changed
 
 MINE = "/v1/tenants"
 TENANT = "/v1/tenants/{tenant_id}"
@@ -67,9 +66,10 @@ def call(
 
 
 def suspend(store: Store, status: str) -> None:
-    transaction = Transaction("acme")
-    transaction.update(Key("TENANT#acme", "CONFIG"), Expression("SET #status = :status", {"status": status}))
-    store.commit(transaction)
+    if status == "suspended":
+        tenants.suspend_tenant(store, "acme", reason="Because", abuse=False, now=NOW)
+    else:
+        tenants.follow_subscription(store, subscription_changed("acme", suspended=True))
 
 
 class TestTenant:
@@ -81,6 +81,8 @@ class TestTenant:
             "name": "Acme",
             "plan": "free",
             "status": "active",
+            "suspended_by": None,
+            "grace_until": None,
             "limits": {
                 "max_users": 2,
                 "max_projects": 2,
@@ -96,18 +98,20 @@ class TestTenant:
                 "monthly_requests": 0,
                 "monthly_tokens": 0,
             },
+            "overage": "block",
+            "settings": {},
             "created_at": "2026-11-22T12:00:00.000Z",
             "updated_at": "2026-11-22T12:00:00.000Z",
         }
 
     def test_another_one_is_403_whether_it_exists_or_not(self, store: Store) -> None:
-        operations.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
+        tenants.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
         answers = [call("GET", TENANT, tenant_id=tenant_id) for tenant_id in ("other", "none")]
         assert [answer.status for answer in answers] == [403, 403]
         assert answers[0].body == answers[1].body
 
     def test_a_platform_admin_sees_every_one(self, store: Store) -> None:
-        operations.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
+        tenants.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
         answer = call("GET", TENANT, tenant_id="other", role=Role.PLATFORM_ADMIN, of_tenant=None)
         assert (answer.status, answer.body["tenant"]["name"]) == (200, "Other")
 
@@ -153,7 +157,7 @@ class TestListProjects:
     def test_a_token_of_another_tenant_is_400(self, store: Store) -> None:
         create(store, "1")
         create(store, "2")
-        operations.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
+        tenants.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
         token = call("GET", PROJECTS, query={"limit": "1"}).body["pagination"]["nextToken"]
         answer = call("GET", PROJECTS, tenant_id="other", of_tenant="other", query={"next_token": token})
         assert answer.status == 400
@@ -225,7 +229,7 @@ class TestGetProject:
 
     def test_one_of_another_tenant_is_404(self, store: Store) -> None:
         create(store, "1")
-        operations.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
+        tenants.create_tenant(store, "other", name="Other", plan=Plan.PRO, now=NOW)
         assert call("GET", PROJECT, project_id="prj_1", tenant_id="other", of_tenant="other").status == 404
 
 

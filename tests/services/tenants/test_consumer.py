@@ -1,8 +1,18 @@
-"""The operators' commands."""
+"""What is heard, the sweep, and the operators' commands."""
 
 import pytest
 
-from services.tenants.consumer import admin
+from services.tenants import wiring
+from services.tenants.consumer import admin, consumer, sweep
+from services.tenants.operations import users
+from services.tenants.table.tenants import get_tenant
+from shared.events.catalogue import CATALOGUE
+from shared.events.envelope import parse
+from shared.events.tenants import UserRemoved
+from shared.storage.store import Store
+from tests.messages import batch
+from tests.services.tenants.acme import LATER, said
+from tests.services.tenants.heard import subscription_changed, usage_summarised
 from tests.services.tenants.pool import make_pool
 
 EMAILS = ["admin@demo-org.com", "dev@demo-org.com"]
@@ -64,5 +74,80 @@ class TestLists:
         assert admin({"command": "list_tenants", "limit": 5})["error"] == "ValidationFailed"
 
 
+class TestTenants:
+    def test_are_made_changed_suspended_and_reactivated(self) -> None:
+        made = admin({"command": "create_tenant", "tenant_id": "new", "name": "New", "plan": "pro"})["tenant"]
+        assert (made["plan"], made["limits"]["max_users"]) == ("pro", 10)
+        change = {"plan": "enterprise", "limits": {"max_users": 7}, "overage": "allow"}
+        changed = admin({"command": "update_tenant", "tenant_id": "new", **change})["tenant"]
+        assert (changed["plan"], changed["limits"]["max_users"], changed["overage"]) == ("enterprise", 7, "allow")
+        again = admin({"command": "update_tenant", "tenant_id": "new", "limits": {"max_users": None}})["tenant"]
+        assert again["limits"]["max_users"] == 100
+        suspended = admin({"command": "suspend_tenant", "tenant_id": "new", "reason": "Spam", "abuse": True})
+        assert suspended["tenant"]["status"] == "suspended"
+        assert admin({"command": "reactivate_tenant", "tenant_id": "new"})["tenant"]["status"] == "active"
+        assert admin({"command": "reactivate_tenant", "tenant_id": "new"})["error"] == "Conflict"
+
+    @pytest.mark.parametrize("wrong", [{"tenant_id": "New"}, {"plan": "golden"}, {"limits": {"max_users": -2}}])
+    def test_what_is_not_valid_is_refused(self, wrong: dict[str, object]) -> None:
+        asked = {"command": "create_tenant", "tenant_id": "new", "name": "New", "plan": "pro"}
+        assert admin({**asked, **wrong})["error"] == "ValidationFailed"
+
+
+class TestUsers:
+    def test_are_made_given_another_role_and_disabled(self) -> None:
+        admin({"command": "seed"})
+        asked = {"command": "create_user", "tenant_id": "demo-org", "email": "New@demo-org.com", "role": "analyst"}
+        assert [admin(asked)["user"]["created"] for _ in range(2)] == [True, False]
+        changed = admin({"command": "set_role", "email": "new@demo-org.com", "role": "tenant_admin"})["user"]
+        assert changed["role"] == "tenant_admin"
+        assert admin({"command": "disable_user", "email": "new@demo-org.com"})["user"]["status"] == "disabled"
+
+    def test_nobody_is_promoted_to_platform_admin(self) -> None:
+        admin({"command": "seed"})
+        said = admin({"command": "set_role", "email": "dev@demo-org.com", "role": "platform_admin"})
+        assert said["error"] == "ValidationFailed"
+
+    def test_one_who_does_not_exist_is_said(self) -> None:
+        assert admin({"command": "set_role", "email": "no@demo-org.com", "role": "analyst"})["error"] == "NotFound"
+
+
+class TestEvents:
+    def test_the_pool_follows_role_plan_and_removal(self, store: Store) -> None:
+        pool = wiring.identity()
+        admin({"command": "create_user", "tenant_id": "acme", "email": "a@acme.com", "role": "tenant_admin"})
+        admin({"command": "create_user", "tenant_id": "acme", "email": "b@acme.com", "role": "analyst"})
+        admin({"command": "set_role", "email": "b@acme.com", "role": "developer"})
+        admin({"command": "update_tenant", "tenant_id": "acme", "plan": "pro"})
+        events = [parse(CATALOGUE[event["type"]], event) for event in said(store) if event["type"] in consumer.types]
+        for _ in range(2):
+            assert consumer(batch(*reversed(events))) == {"batchItemFailures": []}
+        there = pool.find("b@acme.com")
+        assert there
+        assert there.role == "developer"
+        users.remove_user(store, "acme", there.user_id, now=LATER)
+        [removed] = [parse(UserRemoved, event) for event in said(store) if event["type"] == UserRemoved.TYPE]
+        consumer(batch(removed))
+        assert pool.find("b@acme.com") is None
+
+    def test_billing_and_metering_are_heard(self, store: Store) -> None:
+        events = (subscription_changed("acme", suspended=True), usage_summarised("acme", requests=3))
+        assert consumer(batch(*events, extra={"unknown": 1})) == {"batchItemFailures": []}
+        acme = get_tenant(store, "acme")
+        assert (acme.status, acme.usage.monthly_requests) == ("suspended_by_billing", 3)
+
+    def test_one_that_fails_does_not_take_the_others_with_it(self, store: Store) -> None:
+        events = (subscription_changed("none"), usage_summarised("acme", requests=3))
+        assert consumer(batch(*events)) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+        assert get_tenant(store, "acme").usage.monthly_requests == 3
+
+
+def test_the_sweep_runs_with_nothing_to_do(store: Store) -> None:
+    sweep({})
+    assert get_tenant(store, "acme").usage.users == 0
+
+
 def test_these_are_all_commands() -> None:
-    assert admin.names == ("seed", "list_tenants", "list_users")
+    tenants = ("list_tenants", "create_tenant", "update_tenant", "suspend_tenant", "reactivate_tenant")
+    ends = ("delete_tenant", "certificate")
+    assert admin.names == ("seed", "adopt", *tenants, *ends, "list_users", "create_user", "set_role", "disable_user")

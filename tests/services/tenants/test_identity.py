@@ -8,7 +8,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from services.tenants.errors import IdentityUnavailable, UserOfAnotherTenant
-from services.tenants.gateways.identity import CognitoIdentity, FakeIdentity, Identity, NewUser
+from services.tenants.gateways.cognito import CognitoIdentity
+from services.tenants.gateways.identity import Identity, NewUser, PoolUser
+from services.tenants.gateways.memory import FakeIdentity
 from shared.tenancy.permissions import Role
 from tests.services.tenants.pool import make_pool
 from tests.tables import tables
@@ -51,6 +53,47 @@ class TestEnsure:
         admin = NewUser("root@platform.com", Role.PLATFORM_ADMIN, None)
         made = [identity.ensure(admin, temporary_password=None).created for _ in range(2)]
         assert made == [True, False]
+
+
+class TestAfterwards:
+    def ensured(self, identity: Identity) -> str:
+        return identity.ensure(DEVELOPER, temporary_password=PASSWORD).username
+
+    def test_a_user_is_found_by_address(self, identity: Identity) -> None:
+        made = identity.ensure(DEVELOPER, temporary_password=PASSWORD)
+        found = identity.find(DEVELOPER.email)
+        assert found == PoolUser(
+            made.user_id, made.username, DEVELOPER.email, "acme", "developer", ("agents", "experiments"), enabled=True
+        )
+        assert list(identity.all()) == [found]
+        assert identity.find("nobody@acme.com") is None
+
+    def test_the_next_token_says_another_role_plan_and_features(self, identity: Identity) -> None:
+        name = self.ensured(identity)
+        identity.update(name, NewUser(DEVELOPER.email, Role.ANALYST, "acme", "enterprise", ("linting",)))
+        found = identity.find(DEVELOPER.email)
+        assert found
+        assert (found.tenant_id, found.role, found.features) == ("acme", "analyst", ("linting",))
+        identity.update(name, NewUser(DEVELOPER.email, Role.ANALYST, "acme", "enterprise", None))
+        found = identity.find(DEVELOPER.email)
+        assert found
+        assert found.features is None
+
+    def test_one_who_is_disabled_is_there_and_shut_out(self, identity: Identity) -> None:
+        name = self.ensured(identity)
+        for _ in range(2):
+            identity.disable(name)
+        found = identity.find(DEVELOPER.email)
+        assert found
+        assert not found.enabled
+
+    def test_of_one_who_is_removed_nothing_is_left(self, identity: Identity) -> None:
+        name = self.ensured(identity)
+        for _ in range(2):
+            identity.remove(name)
+        assert list(identity.all()) == []
+        identity.disable(name)
+        identity.update(name, DEVELOPER)
 
 
 class TestCognitoIdentity:

@@ -44,7 +44,7 @@ class ScriptedDatabase:
             raise answer
         return answer
 
-    get_item = batch_get_item = query = update_item = transact_write_items = _answer
+    get_item = batch_get_item = query = update_item = transact_write_items = batch_write_item = _answer
 
 
 @dataclass

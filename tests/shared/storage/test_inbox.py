@@ -64,6 +64,6 @@ class TestDelivery:
 
     def test_the_mark_goes_after_35_days(self, store: Store) -> None:
         count(store, DELIVERY)
-        mark = store.get(Key(SLICE.key("acme", "INBOX", "run_1:1:1"), "metering.consumer"))
+        mark = store.get(DELIVERY.mark_key(SLICE, "acme"))
         assert mark is not None
         assert mark["ttl"] == epoch(NOW + timedelta(days=35))

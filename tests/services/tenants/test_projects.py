@@ -1,4 +1,4 @@
-"""What the tenants service can do."""
+"""Projects: created within the limit, changed, deleted."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from services.tenants import operations, table
-from services.tenants.errors import ProjectLimitReached, ProjectNotFound, TenantNotFound, UserLimitReached
-from services.tenants.gateways.identity import FakeIdentity, NewUser
-from services.tenants.operations import ProjectChange
+from services.tenants.errors import ProjectLimitReached, ProjectNotFound
+from services.tenants.operations import projects, tenants
+from services.tenants.operations.projects import ProjectChange
+from services.tenants.table.projects import get_project
+from services.tenants.table.tenants import get_tenant
 from shared.errors import PreconditionFailed
-from shared.plans import LIMITS, Plan
+from shared.plans import Plan
 from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
-from shared.tenancy.permissions import Role
 from tests.services.tenants.acme import NOW, change, counted_projects, create, delete, project_names, said
 from tests.services.tenants.interleaved import interleaved
 
@@ -46,10 +46,10 @@ class TestCreateProject:
         assert (counted_projects(store), project_names(store)) == (2, ["2", "1"])
 
     def test_an_unlimited_plan_has_no_limit(self, store: Store) -> None:
-        operations.create_tenant(store, "big", name="Big", plan=Plan.ENTERPRISE, now=NOW)
+        tenants.create_tenant(store, "big", name="Big", plan=Plan.ENTERPRISE, now=NOW)
         for number in range(4):
-            operations.create_project(store, "big", project_id=f"prj_{number}", name="x", description=None, now=NOW)
-        assert table.get_tenant(store, "big").usage.projects == 4
+            projects.create_project(store, "big", project_id=f"prj_{number}", name="x", description=None, now=NOW)
+        assert get_tenant(store, "big").usage.projects == 4
 
     def test_the_same_request_again_is_answered_and_not_counted(self, store: Store) -> None:
         create(store, "1", once=ONCE)
@@ -66,7 +66,7 @@ class TestCreateProject:
 
     def test_needs_a_tenant(self, store: Store) -> None:
         with pytest.raises(ProjectLimitReached):
-            operations.create_project(store, "none", project_id="prj_1", name="x", description=None, now=NOW)
+            projects.create_project(store, "none", project_id="prj_1", name="x", description=None, now=NOW)
         assert said(store, "none") == []
 
 
@@ -85,7 +85,7 @@ class TestChangeProject:
         create(store, "1")
         changed = change(store, "1", what)
         assert (changed.name, changed.description, changed.seq) == (name, description, 2)
-        assert table.get_project(store, "acme", "prj_1") == changed
+        assert get_project(store, "acme", "prj_1") == changed
 
     def test_the_version_that_was_read_passes(self, store: Store) -> None:
         create(store, "1")
@@ -199,81 +199,3 @@ def test_the_count_is_always_that_of_the_projects(store: Store) -> None:
     run_state_machine_as_test(
         Here, settings=settings(max_examples=10, stateful_step_count=10, deadline=None, suppress_health_check=checks)
     )
-
-
-class TestEnsureUser:
-    def ensure(self, store: Store, identity: FakeIdentity, email: str) -> bool:
-        user = NewUser(email, Role.DEVELOPER, "acme")
-        return operations.ensure_user(store, identity, user, temporary_password=None, now=NOW)
-
-    def test_lets_somebody_sign_in_and_counts(self, store: Store) -> None:
-        assert self.ensure(store, FakeIdentity(), "a@acme.com")
-        [user] = operations.list_users(store, "acme")
-        assert (user.user_id, user.email, user.role) == ("sub-of-a@acme.com", "a@acme.com", Role.DEVELOPER)
-        assert table.get_tenant(store, "acme").usage.users == 1
-        assert "sub-of-a@acme.com:invited" in [event["id"] for event in said(store)]
-
-    def test_a_second_time_changes_nothing(self, store: Store) -> None:
-        identity = FakeIdentity()
-        assert [self.ensure(store, identity, "a@acme.com") for _ in range(2)] == [True, False]
-        assert table.get_tenant(store, "acme").usage.users == 1
-
-    def test_finishes_what_was_begun(self, store: Store) -> None:
-        identity = FakeIdentity()
-        identity.ensure(NewUser("a@acme.com", Role.DEVELOPER, "acme"), temporary_password=None)
-        assert self.ensure(store, identity, "a@acme.com")
-        assert len(operations.list_users(store, "acme")) == 1
-
-    def test_stops_at_the_limit(self, store: Store) -> None:
-        identity = FakeIdentity()
-        self.ensure(store, identity, "a@acme.com")
-        self.ensure(store, identity, "b@acme.com")
-        with pytest.raises(UserLimitReached):
-            self.ensure(store, identity, "c@acme.com")
-        assert len(operations.list_users(store, "acme")) == 2
-
-    def test_a_platform_admin_belongs_to_no_tenant(self, store: Store) -> None:
-        user = NewUser("root@platform.com", Role.PLATFORM_ADMIN, None)
-        identity = FakeIdentity()
-        made = [operations.ensure_user(store, identity, user, temporary_password=None, now=NOW) for _ in range(2)]
-        assert made == [True, False]
-        assert operations.list_users(store, "acme") == []
-
-    def test_users_of_no_tenant_are_not_listed(self, store: Store) -> None:
-        with pytest.raises(TenantNotFound):
-            operations.list_users(store, "none")
-
-
-class TestSeed:
-    def seed(self, store: Store, identity: FakeIdentity) -> operations.Seeded:
-        return operations.seed(
-            store, identity, platform_admin="root@platform.com", temporary_password="Secret-1234", now=NOW
-        )
-
-    def test_makes_the_default_tenants_and_users(self, store: Store) -> None:
-        seeded = self.seed(store, FakeIdentity())
-        assert seeded.tenants == {"demo-org": True, "enterprise-test": True}
-        assert {user.email: made for user, made in seeded.users.items()} == {
-            "admin@demo-org.com": True,
-            "dev@demo-org.com": True,
-            "root@platform.com": True,
-        }
-        demo, enterprise = (table.get_tenant(store, name) for name in ("demo-org", "enterprise-test"))
-        assert (demo.name, demo.plan, demo.limits) == ("Demo Organization", Plan.PRO, LIMITS[Plan.PRO])
-        assert (enterprise.name, enterprise.limits.max_users) == ("Enterprise Test Organization", 100)
-
-    def test_a_second_time_makes_nothing(self, store: Store) -> None:
-        identity = FakeIdentity()
-        self.seed(store, identity)
-        events = said(store, "demo-org")
-        again = self.seed(store, identity)
-        assert not any(again.tenants.values())
-        assert not any(again.users.values())
-        assert said(store, "demo-org") == events
-        assert table.get_tenant(store, "demo-org").usage.users == 2
-
-    def test_the_developer_has_two_features(self, store: Store) -> None:
-        identity = FakeIdentity()
-        self.seed(store, identity)
-        assert identity.users["dev@demo-org.com"].features == ("agents", "experiments")
-        assert identity.users["admin@demo-org.com"].features is None

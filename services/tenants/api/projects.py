@@ -1,14 +1,18 @@
-"""HTTP in: tenants and projects."""
+"""Projects."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.tenants import domain, operations, table, wiring
+from services.tenants import wiring
+from services.tenants.api.application import TENANT, app
+from services.tenants.api.shapes import Name
+from services.tenants.domain import project as domain
+from services.tenants.operations import projects as operations
+from services.tenants.table import projects as table
 from shared.http.answers import Answer, ListAnswer, created, no_content, ok
-from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
 from shared.ids import new_id
@@ -16,64 +20,10 @@ from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Role
 from shared.times import Rfc3339
 
-app = HttpApp(access=wiring.access, store=wiring.tenant_store)
-
-_TENANT = "/v1/tenants/{tenant_id}"
-_PROJECTS = f"{_TENANT}/projects"
+_PROJECTS = f"{TENANT}/projects"
 _PROJECT = f"{_PROJECTS}/{{project_id}}"
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 Description = Annotated[str, Field(max_length=2_000)]
-
-
-class Limits(BaseModel):
-    """What the tenant may use; -1 is unlimited."""
-
-    max_users: int
-    max_projects: int
-    max_requests_per_month: int
-    max_tokens_per_month: int
-    max_storage_gb: int
-    enabled_features: list[str]
-
-
-class CurrentUsage(BaseModel):
-    """What the tenant uses now."""
-
-    users: int
-    projects: int
-    storage_gb: int
-    monthly_requests: int
-    monthly_tokens: int
-
-
-class Tenant(BaseModel):
-    """An organisation."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    tenant_id: str
-    name: str
-    plan: str
-    status: str
-    limits: Limits
-    current_usage: CurrentUsage
-    created_at: Rfc3339
-    updated_at: Rfc3339
-
-    @classmethod
-    def of(cls, tenant: domain.Tenant) -> Self:
-        """As it is shown."""
-        return cls(
-            tenant_id=tenant.tenant_id,
-            name=tenant.name,
-            plan=tenant.plan,
-            status="active" if tenant.status == "active" else "suspended",
-            limits=Limits.model_validate(tenant.limits, from_attributes=True),
-            current_usage=CurrentUsage.model_validate(tenant.usage, from_attributes=True),
-            created_at=tenant.created_at,
-            updated_at=tenant.updated_at,
-        )
 
 
 class Project(BaseModel):
@@ -106,18 +56,6 @@ class ProjectPatch(BaseModel):
     description: Description | None = None
 
 
-class TenantAnswer(Answer):
-    """One tenant."""
-
-    tenant: Tenant
-
-
-class TenantsAnswer(ListAnswer):
-    """The caller's tenants."""
-
-    tenants: list[Tenant]
-
-
 class ProjectAnswer(Answer):
     """One project."""
 
@@ -128,20 +66,6 @@ class ProjectsAnswer(ListAnswer):
     """A page of projects, newest first."""
 
     projects: list[Project]
-
-
-@app.route("GET", "/v1/tenants", least=Role.OBSERVER)
-def list_my_tenants(caller: Caller) -> Response[TenantsAnswer]:
-    """The tenant of the token."""
-    tenant = table.get_tenant(wiring.tenant_store(), caller.tenant_id)
-    return ok(TenantsAnswer(tenants=[Tenant.of(tenant)]))
-
-
-@app.route("GET", _TENANT, least=Role.OBSERVER)
-def get_tenant(caller: Caller) -> Response[TenantAnswer]:
-    """One tenant."""
-    tenant = table.get_tenant(wiring.tenant_store(), caller.tenant_id)
-    return ok(TenantAnswer(tenant=Tenant.of(tenant)), etag=tenant.seq)
 
 
 @app.route("GET", _PROJECTS, least=Role.OBSERVER)
@@ -217,6 +141,3 @@ def _created(caller: TenantContext, project: domain.Project) -> Response[Project
         location=_PROJECT.format(tenant_id=caller.tenant_id, project_id=project.project_id),
         etag=project.seq,
     )
-
-
-handler = app

@@ -1,0 +1,71 @@
+"""A tenant as its own people see it."""
+
+import json
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from services.tenants import wiring
+from services.tenants.api.application import TENANT, app
+from services.tenants.api.shapes import Name, Overage, Tenant, TenantAnswer, TenantsAnswer
+from services.tenants.domain import tenant as domain
+from services.tenants.domain.tenant import TenantChange
+from services.tenants.operations import tenants as operations
+from services.tenants.table import tenants as table
+from shared.http.answers import ok
+from shared.http.call import Caller, CurrentCall
+from shared.tenancy.permissions import Role
+
+_MAX_SETTINGS_BYTES = 16 * 1024
+
+
+def _not_too_large(settings: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(settings).encode()) > _MAX_SETTINGS_BYTES:
+        msg = "settings are at most 16 KB"
+        raise ValueError(msg)
+    return settings
+
+
+class TenantPatch(BaseModel):
+    """What a tenant's admin may change of it; what is absent stays (RFC 7396)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Name = ""
+    settings: Annotated[dict[str, Any], AfterValidator(_not_too_large)] = {}
+    overage: Overage = "block"
+
+
+@app.route("GET", "/v1/tenants", least=Role.OBSERVER)
+def list_my_tenants(caller: Caller, call: CurrentCall) -> Response[TenantsAnswer]:
+    """The tenant of the token."""
+    tenant = table.get_tenant(wiring.tenant_store(), caller.tenant_id)
+    return ok(TenantsAnswer(tenants=[Tenant.of(tenant, now=call.now)]))
+
+
+@app.route("GET", TENANT, least=Role.OBSERVER)
+def get_tenant(caller: Caller, call: CurrentCall) -> Response[TenantAnswer]:
+    """One tenant."""
+    return _shown(call, table.get_tenant(wiring.tenant_store(), caller.tenant_id))
+
+
+@app.route("PATCH", TENANT, least=Role.TENANT_ADMIN)
+@app.route("PUT", TENANT, least=Role.TENANT_ADMIN)
+def change_tenant(caller: Caller, call: CurrentCall, body: Annotated[TenantPatch, Body()]) -> Response[TenantAnswer]:
+    """Change the tenant's name, settings, or whether runs go on above the monthly limits."""
+    sent = body.model_fields_set
+    tenant = operations.change_own_tenant(
+        wiring.tenant_store(),
+        caller.tenant_id,
+        TenantChange(name=body.name or None, overage=body.overage if "overage" in sent else None),
+        body.settings if "settings" in sent else None,
+        now=call.now,
+        if_match=call.if_match,
+    )
+    return _shown(call, tenant)
+
+
+def _shown(call: CurrentCall, tenant: domain.Tenant) -> Response[TenantAnswer]:
+    return ok(TenantAnswer(tenant=Tenant.of(tenant, now=call.now)), etag=tenant.seq)

@@ -1,0 +1,1 @@
+"""Tenants, users and projects, and the rules they keep."""

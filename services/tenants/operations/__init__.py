@@ -1,0 +1,1 @@
+"""What the tenants service can do: load, decide, save."""
