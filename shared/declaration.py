@@ -114,6 +114,8 @@ class Function:
     """It may query the slice's keys in the `due` index."""
     manages_users: bool = False
     """It may create and list users in the user pool."""
+    at_most: int | None = None
+    """How many may run at once, where the environment holds concurrency back: for functions that mostly wait."""
     timeout_s: int = 29
     memory_mb: int = 512
     batch_size: int = 10

@@ -1,6 +1,6 @@
 """What the runs service is made of."""
 
-from services.runs import api
+from services.runs.api import runs, stream
 from services.runs.consumer import events, worker
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, TenantSecrets
@@ -15,11 +15,19 @@ SERVICE = Service(
     functions=(
         Function(
             "api",
-            "services.runs.api.handler",
+            "services.runs.api.runs.handler",
             access=Access.TENANT,
-            routes=api.app.routes,
+            routes=runs.handler.routes,
             objects=_OBJECTS,
             invokes=("worker",),
+        ),
+        Function(
+            "stream",
+            "services.runs.api.stream.handler",
+            access=Access.TENANT,
+            routes=stream.handler.routes,
+            objects=_OBJECTS,
+            at_most=200,
         ),
         Function(
             "worker",

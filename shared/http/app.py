@@ -32,6 +32,8 @@ from shared.times import utc_now
 
 EXPOSED_HEADERS = "ETag,Location,Retry-After,Idempotent-Replayed,Preference-Applied,X-Request-Id"
 
+JSON = "application/json"
+
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Replay = Callable[[TenantContext, str], Response[Any]]
 """Renders the answer to a request that was carried out before, from the id of what it made."""
@@ -57,6 +59,7 @@ class HttpApp:
         self._access = access
         self._store = store
         self.statuses: dict[tuple[str, str], tuple[int, ...]] = {}
+        self.media_types: dict[tuple[str, str], str] = {}
         self._routes: dict[tuple[str, str], Route] = {}
         self._query_names: dict[tuple[str, str], frozenset[str]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
@@ -74,6 +77,7 @@ class HttpApp:
         least: Role | None,
         feature: Feature | None = None,
         statuses: tuple[int, ...] = (200,),
+        media_type: str = JSON,
         replay: Replay | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
@@ -84,13 +88,14 @@ class HttpApp:
             least: the least role that may call; None for routes without a token.
             feature: what the tenant must have for a change.
             statuses: of the answers when all went well, for the OpenAPI document.
+            media_type: of their bodies, for the same; errors are JSON always.
             replay: for a POST that takes an Idempotency-Key.
         """
 
         def register(handler: Handler) -> Handler:
             key = (method, path)
             self._routes[key] = Route(method, path, least, feature)
-            self.statuses[key] = statuses
+            self.statuses[key], self.media_types[key] = statuses, media_type
             self._query_names[key] = _query_names(handler)
             if replay:
                 self._replays[key] = replay
@@ -227,7 +232,7 @@ def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
         "body": json.dumps(body),
         "isBase64Encoded": False,
         "multiValueHeaders": {
-            "Content-Type": ["application/json"],
+            "Content-Type": [JSON],
             **{name: [value] for name, value in headers.items()},
         },
     }
@@ -235,7 +240,7 @@ def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
 
 def _replayed(response: Response[Any]) -> dict[str, Any]:
     body = response.body.model_dump_json() if isinstance(response.body, BaseModel) else None
-    headers = {"Content-Type": "application/json", **response.headers, "Idempotent-Replayed": "true"}
+    headers = {"Content-Type": JSON, **response.headers, "Idempotent-Replayed": "true"}
     return {
         "statusCode": response.status_code,
         "body": body or "",

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from shared.http.app import HttpApp
+from shared.http.app import JSON, HttpApp
 from shared.http.errors import ErrorBody
 
 VERSION = "1.0.0"
+_NO_CONTENT = 204
 _ERRORS = {
     "400": "The request cannot be read.",
     "401": "There is no valid id token.",
@@ -71,7 +72,12 @@ def _operation(app: HttpApp, path: str, method: str, said: dict[str, Any]) -> di
         *said.get("parameters", ()),
     ]
     success = said["responses"].pop("200")
-    said["responses"] = {str(status): success for status in app.statuses[(route.method, path)]}
+    media_type = app.media_types[(route.method, path)]
+    if media_type != JSON:
+        success["content"] = {media_type: {"schema": {"type": "string"}}}
+    empty = {"description": success["description"]}
+    statuses = app.statuses[(route.method, path)]
+    said["responses"] = {str(status): empty if status == _NO_CONTENT else success for status in statuses}
     said["responses"] |= {status: _error_response(text) for status, text in _ERRORS.items()}
     said["security"] = [] if route.least is None else [{"idToken": []}]
     said["x-least-role"] = route.least.value if route.least else None

@@ -8,8 +8,8 @@ from infra.services import SERVICES as DECLARED
 from shared.declaration import Service
 from tests.architecture.source import ROOT, SERVICES, modules
 
-FILES = {"__init__.py", "README.md", "service.py", "api.py", "errors.py", "wiring.py"}
-FILE_OR_FOLDER = {"consumer", "operations", "domain", "table"}
+FILES = {"__init__.py", "README.md", "service.py", "errors.py", "wiring.py"}
+FILE_OR_FOLDER = {"api", "consumer", "operations", "domain", "table"}
 OPTIONAL_FOLDERS = {"gateways"}
 CATCH_ALL_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 

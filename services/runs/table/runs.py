@@ -10,6 +10,7 @@ from services.runs.errors import CancelRequested, LeaseLost, RunNotFound
 from services.runs.table import SLICE
 from services.runs.table.items import DUE, due_place, list_key, run_from_item, run_key, run_to_item
 from services.runs.table.parts import attempt_to_item, open_call_to_item
+from services.runs.table.texts import TextTable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
@@ -17,7 +18,7 @@ from shared.storage.idempotency import Once
 from shared.storage.items import Item, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, Expression, Transaction
+from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.times import to_text
 
 _SCANNED_AT_MOST = 1_000
@@ -50,9 +51,15 @@ class RunTable:
     def __init__(self, store: Store, payloads: Payloads) -> None:
         self._store = store
         self._payloads = payloads
+        self.texts = TextTable(store)
 
-    def get(self, tenant_id: str, run_id: str) -> Run:
+    def get(self, tenant_id: str, run_id: str, *, known: Run | None = None) -> Run:
         """One run.
+
+        Args:
+            tenant_id: whose it is.
+            run_id: its id.
+            known: the run as it was read before; given back while that is how it stands.
 
         Raises:
             RunNotFound: this tenant has none with this id.
@@ -60,7 +67,7 @@ class RunTable:
         item = self._store.get(run_key(tenant_id, run_id))
         if item is None:
             raise RunNotFound
-        return run_from_item(item, self._payloads)
+        return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
 
     def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
         """A page of runs, newest first, and the place to go on from.
@@ -147,15 +154,20 @@ class RunTable:
         if self._store.update(key, change, when=_fence(run, unless_cancelled=True)) is None:
             raise _refusal(run, self._store.get(key))
 
-    def request_cancel(self, run: Run) -> None:
+    def request_cancel(self, run: Run, *, now: datetime) -> None:
         """Ask the worker that has the run to stop.
 
         Raises:
             LeaseLost: it has moved on.
         """
+        transaction = Transaction(run.tenant_id)
         change = Expression("SET #cancel_requested = :yes, #seq = #seq + :one", {"yes": True, "one": 1})
-        if self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run)) is None:
-            raise LeaseLost
+        key, lost = run_key(run.tenant_id, run.run_id), refuse_with(LeaseLost())
+        transaction.update(key, change, when=_fence(run, and_call=True), otherwise=lost)
+        told = self.texts.cancellation(run, run.open_call, now=now) if run.open_call else None
+        if told:
+            transaction.put(told, when=ABSENT, otherwise=lost)
+        self._store.commit(transaction)
 
     def save(
         self,
@@ -222,13 +234,18 @@ def _due(due_at: datetime, run_id: str) -> dict[str, Value]:
     return {"due_at": to_text(due_at), "due_sk": due_place(due_at, run_id)}
 
 
-def _fence(run: Run, *, and_due: bool = False, unless_cancelled: bool = False) -> Expression:
+def _fence(run: Run, *, and_due: bool = False, and_call: bool = False, unless_cancelled: bool = False) -> Expression:
     """Nobody else has taken or ended the run since."""
     values: dict[str, Value] = {"status_before": run.status, "attempt_before": run.attempt}
     terms = ["#status = :status_before", "#attempt = :attempt_before"]
     if and_due and run.due_at:
         terms.append("#due_at = :due_before")
         values["due_before"] = to_text(run.due_at)
+    if and_call and run.open_call:
+        terms.append("#open_call.#number = :call_before")
+        values["call_before"] = run.open_call.number
+    elif and_call:
+        terms.append("attribute_not_exists(#open_call)")
     if unless_cancelled:
         terms.append("attribute_not_exists(#cancel_requested)")
     return Expression(" AND ".join(terms), values)

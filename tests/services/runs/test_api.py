@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.runs.api import app, waits
+from services.runs.api.runs import handler as app
+from services.runs.api.runs import waits
 from services.runs.consumer import worker
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
