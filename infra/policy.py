@@ -208,10 +208,19 @@ def _deny(resources: list[str], patterns: list[str]) -> Statement:
 
 
 def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
-    actions = {"s3:GetObject": [*granted], "s3:PutObject": [one for one in granted if one.write]}
-    prefix = f"arn:aws:s3:::{names.bucket}/tenants/{tenant}"
-    return [
-        allow([action], sorted({f"{prefix}/{one.folder}/*" for one in folders}), **condition)
+    deleted = [one for one in granted if one.delete]
+    actions = {
+        "s3:GetObject": [*granted],
+        "s3:PutObject": [one for one in granted if one.write],
+        "s3:DeleteObject": deleted,
+    }
+    bucket, prefix = f"arn:aws:s3:::{names.bucket}", f"tenants/{tenant}"
+    found = [
+        allow([action], sorted({f"{bucket}/{prefix}/{one.folder}/*" for one in folders}), **condition)
         for action, folders in actions.items()
         if folders
     ]
+    if deleted:
+        listed = sorted({f"{prefix}/{one.folder}/*" for one in deleted})
+        found.append(allow(["s3:ListBucket"], bucket, StringLike={"s3:prefix": listed}, **condition))
+    return found

@@ -78,6 +78,8 @@ class Objects:
     folder: str
     """The folder below the tenant's, for example `agents`."""
     write: bool = False
+    delete: bool = False
+    """Find and remove them."""
 
 
 class TenantSecrets(StrEnum):

@@ -4,9 +4,18 @@ from services.runs.api import runs, stream
 from services.runs.consumer import events, worker
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, TenantSecrets
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    UsageRecorded,
+)
 
-_OBJECTS = (Objects("agents"), Objects("runs", write=True))
+_OBJECTS = (Objects("agents"), Objects("runs", write=True, delete=True))
 
 SERVICE = Service(
     name="runs",
@@ -46,8 +55,17 @@ SERVICE = Service(
             "services.runs.consumer.reaper.handler",
             reads_due=True,
             every_minutes=1,
-            objects=(Objects("runs", write=True),),
+            objects=(Objects("runs", write=True, delete=True),),
         ),
     ),
-    emits=(RunQueued.TYPE, RunCompleted.TYPE, RunFailed.TYPE, RunCancelled.TYPE, UsageRecorded.TYPE),
+    emits=(
+        RunQueued.TYPE,
+        RunCompleted.TYPE,
+        RunFailed.TYPE,
+        RunCancelled.TYPE,
+        UsageRecorded.TYPE,
+        ArtifactStored.TYPE,
+        ArtifactDeleted.TYPE,
+        ArtifactDownloaded.TYPE,
+    ),
 )

@@ -20,5 +20,8 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunFailed,
         runs.RunCancelled,
         runs.UsageRecorded,
+        runs.ArtifactStored,
+        runs.ArtifactDeleted,
+        runs.ArtifactDownloaded,
     )
 }

@@ -21,7 +21,7 @@ from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLar
 from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
-from shared.observability import continue_trace, logger, trace_of_invocation
+from shared.observability import continue_trace, logger, trace_of_caller, trace_of_invocation
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
@@ -107,8 +107,8 @@ class HttpApp:
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
         """Answer one request of the gateway."""
-        continue_trace(trace_of_invocation())
         request = Request.read(event)
+        continue_trace(trace_of_caller(request.headers.get("traceparent")) or trace_of_invocation())
         try:
             answer = self._answer(event, context, request)
         except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
@@ -121,12 +121,13 @@ class HttpApp:
             raise _no_such_route()
         caller = _bind(request, route)
         with acting_for(caller.tenant_id) if caller else nullcontext():
-            self._check(request, route, caller)
+            access = self._check(request, route, caller)
             call = Call(
                 request_id=request.request_id,
                 now=utc_now(),
                 path=request.path,
                 caller=caller,
+                access=access,
                 if_match=request.headers.get("if-match"),
                 prefer=request.headers.get("prefer"),
             )
@@ -136,19 +137,21 @@ class HttpApp:
             finally:
                 current.reset(token)
 
-    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> None:
+    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> TenantAccess | None:
         if request.too_large:
             msg = "The body is over 1 MiB."
             raise TooLarge(msg)
         if request.has_odd_path:
             raise _no_such_route()
-        if caller and route.method != "GET" and self._access:
-            check_may_change(caller, self._access(caller.tenant_id), route.feature)
+        access = self._access(caller.tenant_id) if caller and route.method != "GET" and self._access else None
+        if caller and access:
+            check_may_change(caller, access, route.feature)
         unknown = sorted(request.query_names - self._query_names[(route.method, route.path)])
         if unknown:
             msg = "The request is not valid."
             raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
         request.check_json()
+        return access
 
     def _once(self, request: Request, call: Call) -> Once | None:
         key = request.headers.get("idempotency-key")

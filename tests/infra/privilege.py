@@ -37,7 +37,11 @@ def _of_resources(statement: Json) -> Iterator[str]:
         if resource == "*" and not set(statement["Action"]) <= _WITHOUT_RESOURCES:
             yield f"{statement['Action']} on everything"
         if isinstance(resource, str) and resource.startswith("arn:aws:s3:::"):
-            yield from _of_objects(resource, statement.get("Condition", {}))
+            condition = statement.get("Condition", {})
+            listed = _listed(condition.get("StringLike", {}).get("s3:prefix", []))
+            # Listing is of the bucket; what of it may be listed stands in a condition.
+            for objects in [f"{resource}/{prefix}" for prefix in listed] or [resource]:
+                yield from _of_objects(objects, condition)
 
 
 def _of_objects(resource: str, condition: Json) -> Iterator[str]:

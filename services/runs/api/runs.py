@@ -7,16 +7,22 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
 from services.runs import wiring
+from services.runs.api.history import LogsAnswer, TraceAnswer
 from services.runs.api.shapes import NewRun, Run, RunAnswer, RunPatch, RunsAnswer, RunsQuery, ToolOutputs
 from services.runs.domain import run as domain
+from services.runs.domain.history import entries
+from services.runs.domain.trace import spans, trace_id
 from services.runs.errors import BadRange, ToolOutputsMismatch
-from services.runs.operations import steering, submission
+from services.runs.operations import deletion, steering, submission
+from services.runs.operations.room import check_room
+from services.runs.operations.showing import shown
 from services.runs.table.runs import RunFilter
-from shared.http.answers import accepted, created, ok
+from shared.http.answers import accepted, created, no_content, ok
 from shared.http.app import HttpApp
-from shared.http.call import Caller, CurrentCall
+from shared.http.call import Caller, CurrentCall, KnownTenant, current
 from shared.http.pagination import page_after, place_of
 from shared.ids import new_id
+from shared.observability import current_trace_id
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
 
@@ -42,9 +48,30 @@ def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[
 
 @handler.route("GET", RUN, least=Role.OBSERVER)
 def get_run(caller: Caller, run_id: str) -> Response[RunAnswer]:
-    """One run."""
+    """One run; an output over 1 MiB is given as an address to download it from, good for five minutes."""
     run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    return ok(RunAnswer(run=Run.of(run)), etag=run.seq)
+    return ok(_answer(run), etag=run.seq)
+
+
+@handler.route("DELETE", RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(204,))
+def delete_run(caller: Caller, call: CurrentCall, run_id: str) -> Response[None]:
+    """Delete a run that has ended, with all that was stored for it; what it used stays counted."""
+    deletion.delete_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    return no_content()
+
+
+@handler.route("GET", f"{RUN}/logs", least=Role.OBSERVER)
+def get_logs(caller: Caller, run_id: str) -> Response[LogsAnswer]:
+    """What happened to a run, in order; never what was asked or answered."""
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    return ok(LogsAnswer.of(entries(run)))
+
+
+@handler.route("GET", f"{RUN}/traces", least=Role.OBSERVER)
+def get_traces(caller: Caller, run_id: str) -> Response[TraceAnswer]:
+    """The trace of a run: its waits, calls and tools as spans, with OpenTelemetry's names of attributes."""
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    return ok(TraceAnswer.of(trace_id(run), spans(run)))
 
 
 def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
@@ -59,8 +86,11 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
     statuses=(201, 202),
     replay=_show_submitted,
 )
-def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()]) -> Response[RunAnswer]:
+def create_run(
+    caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewRun, Body()]
+) -> Response[RunAnswer]:
     """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
+    check_room(wiring.tenant_store(), access)
     wait_s = waits(call.prefer)
     asked = submission.NewRun(
         run_id=new_id("run", call.now),
@@ -70,6 +100,7 @@ def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()
         metadata=body.metadata,
         max_output_tokens=body.max_output_tokens,
         request_id=caller.request_id,
+        trace_id=current_trace_id(),
         waited=wait_s is not None,
     )
     run = submission.submit_run(
@@ -114,7 +145,7 @@ def hand_in_tool_outputs(
 
 
 def _under_way(caller: TenantContext, run: domain.Run) -> Response[RunAnswer]:
-    answer = RunAnswer(run=Run.of(run))
+    answer = _answer(run)
     return ok(answer, etag=run.seq) if run.status.final else accepted(answer, location=_location(caller, run.run_id))
 
 
@@ -126,8 +157,12 @@ def waits(prefer: str | None) -> int | None:
 
 def _submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
     run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    location, answer = _location(caller, run_id), RunAnswer(run=Run.of(run))
+    location, answer = _location(caller, run_id), _answer(run)
     return created(answer, location=location, etag=run.seq) if run.status.final else accepted(answer, location=location)
+
+
+def _answer(run: domain.Run) -> RunAnswer:
+    return RunAnswer(run=Run.of(shown(wiring.tenant_runs(), run, now=current.get().now)))
 
 
 def _location(caller: TenantContext, run_id: str) -> str:

@@ -23,7 +23,7 @@ from services.runs.operations.submission import Configs
 from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
 from shared.meters import Meter, Meters
-from shared.observability import count, logger
+from shared.observability import continue_trace, count, logger
 
 
 class Models(Protocol):
@@ -81,6 +81,7 @@ class Worker:
         run = self.runs.take(tenant_id, run_id, now=self.clock())
         if run is None:
             return
+        continue_trace(run.trace_id)
         config = self.configs.read(tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))

@@ -2,25 +2,38 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.runs.domain.lifecycle import LEASE
 from services.runs.domain.run import Attempt, Outcome, Run, Status
 from services.runs.errors import CancelRequested, LeaseLost, RunNotFound
 from services.runs.table import SLICE
-from services.runs.table.items import DUE, due_place, list_key, run_from_item, run_key, run_to_item
+from services.runs.table.items import (
+    BURIED_DUE,
+    DUE,
+    buried_item,
+    buried_key,
+    due_place,
+    folder_of,
+    list_key,
+    run_from_item,
+    run_key,
+    run_to_item,
+)
 from services.runs.table.parts import attempt_to_item, open_call_to_item
 from services.runs.table.texts import TextTable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
 from shared.storage.idempotency import Once
-from shared.storage.items import Item, Value, key_of
+from shared.storage.items import Item, Reader, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.times import to_text
 
+_CLEARED_DUE = timedelta(minutes=1)
+"""When the reaper clears what a deletion that was cut off has left."""
 _SCANNED_AT_MOST = 1_000
 """Runs that one page looks at when its filter lets few of them pass."""
 
@@ -72,7 +85,8 @@ class RunTable:
     def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
         """A page of runs, newest first, and the place to go on from.
 
-        A filter that lets few runs pass can give a short page that is not the last one.
+        A filter that lets few runs pass can give a short page that is not the last one. What lies in the bucket stays
+        there: of large inputs and outputs a page says only how large they are.
         """
         found: list[Run] = []
         last_seen: str | None = None
@@ -110,7 +124,7 @@ class RunTable:
             {
                 "running": Status.RUNNING,
                 "one": 1,
-                "begun": [attempt_to_item(Attempt(Outcome.RUNNING))],
+                "begun": [attempt_to_item(Attempt(Outcome.RUNNING, leased_at=now))],
                 "now": to_text(now),
                 **_due(now + LEASE, run_id),
             },
@@ -198,6 +212,47 @@ class RunTable:
         transaction.emit(*events)
         self._store.commit(transaction)
 
+    def say(self, run: Run, *events: Event[RunEvent]) -> None:
+        """Say these events of a run that does not change."""
+        transaction = Transaction(run.tenant_id)
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def address_of_output(self, run: Run, *, lasts_s: int) -> str:
+        """Where the run's output, which lies in the bucket, can be downloaded for so long."""
+        item = self._store.get(run_key(run.tenant_id, run.run_id))
+        if item is None:
+            raise RunNotFound
+        return self._payloads.address(run.tenant_id, Reader(item).map("output"), lasts_s=lasts_s)
+
+    def bury(self, run: Run, events: list[Event[RunEvent]], *, now: datetime) -> None:
+        """Take a run out of sight in one write; what it leaves behind is `clear`ed, at once or by the reaper.
+
+        Raises:
+            RunNotFound: somebody else has.
+        """
+        transaction = Transaction(run.tenant_id)
+        key = run_key(run.tenant_id, run.run_id)
+        transaction.delete(key, when=_fence(run), otherwise=refuse_with(RunNotFound()))
+        transaction.put(buried_item(run, due_at=now + _CLEARED_DUE))
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def clear(self, tenant_id: str, run_id: str) -> None:
+        """Remove what a buried run has left: its texts, its objects, and in the end the note of it."""
+        self.texts.delete(tenant_id, run_id)
+        self._payloads.delete_below(tenant_id, folder_of(run_id))
+        transaction = Transaction(tenant_id)
+        transaction.delete(buried_key(tenant_id, run_id))
+        self._store.commit(transaction)
+
+    def buried(self, *, now: datetime, limit: int = 100) -> Iterator[tuple[str, str]]:
+        """The tenants and ids of buried runs that nobody has cleared in time, the most overdue first."""
+        until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": BURIED_DUE, "now": to_text(now)})
+        for entry in self._store.query(until, index="due", limit=limit).items:
+            if item := self._store.get(key_of(entry)):
+                yield str(item["tenant_id"]), str(item["run_id"])
+
     def due(self, *, now: datetime, limit: int = 100) -> Iterator[Run]:
         """Runs of all tenants that the reaper has to look at, the most overdue first."""
         until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": DUE, "now": to_text(now)})
@@ -224,7 +279,8 @@ class RunTable:
             # Both bounds of BETWEEN belong to it; the upper one was seen, or is the end of a half-open range.
             keys = [key_of(item) for item in page.items if item["list_sk"] != before]
             items = self._store.get_many(keys)
-            yield from (run_from_item(items[key], self._payloads) for key in keys if key in items)
+            found = (items[key] for key in keys if key in items)
+            yield from (run_from_item(item, self._payloads, whole=False) for item in found)
             resume_after = page.resume_after
             if resume_after is None:
                 return

@@ -45,13 +45,15 @@ class TextTable:
     def pieces(self, run: Run, place: Place) -> list[str]:
         """What is written from this place on, as far as one query reads."""
         until = _prefix(place) + "~"
-        page = self._store.query(_between(run, _key(run, place).sk, until))
+        page = self._store.query(_between(_run_key(run), _key(run, place).sk, until))
         return [str(item["text"]) for item in page.items if "text" in item]
 
     def cancellation(self, run: Run, call: OpenCall, *, now: datetime) -> Item | None:
         """The item that tells the worker of this call not to go on; None when it is there already."""
         start = Place(run.attempt, call.number)
-        page = self._store.query(_between(run, _prefix(start), _prefix(start) + "~"), newest_first=True, limit=1)
+        page = self._store.query(
+            _between(_run_key(run), _prefix(start), _prefix(start) + "~"), newest_first=True, limit=1
+        )
         last = Reader(page.items[0]) if page.items else None
         if last and last.flag("cancelled"):
             return None
@@ -62,11 +64,12 @@ class TextTable:
         item: dict[str, Value] = {**_key(run, end).attributes, "cancelled": True, "ttl": epoch(now + _KEPT)}
         return item
 
-    def delete(self, run: Run) -> int:
+    def delete(self, tenant_id: str, run_id: str) -> int:
         """Remove all that is there of a run; says how many pieces."""
-        keys = [key_of(item) for item in self._store.query_all(_between(run, _TEXT, _TEXT + "~"))]
+        condition = _between(run_key(tenant_id, run_id), _TEXT, _TEXT + "~")
+        keys = [key_of(item) for item in self._store.query_all(condition)]
         for start in range(0, len(keys), MAX_ACTIONS):
-            transaction = Transaction(run.tenant_id)
+            transaction = Transaction(tenant_id)
             for key in keys[start : start + MAX_ACTIONS]:
                 transaction.delete(key)
             self._store.commit(transaction)
@@ -80,10 +83,13 @@ def _prefix(place: Place) -> str:
     return f"{_TEXT}{place.attempt:03d}#{place.call:03d}#"
 
 
+def _run_key(run: Run) -> Key:
+    return run_key(run.tenant_id, run.run_id)
+
+
 def _key(run: Run, place: Place) -> Key:
-    return Key(run_key(run.tenant_id, run.run_id).pk, f"{_prefix(place)}{place.offset:08d}")
+    return Key(_run_key(run).pk, f"{_prefix(place)}{place.offset:08d}")
 
 
-def _between(run: Run, start: str, end: str) -> Expression:
-    pk = run_key(run.tenant_id, run.run_id).pk
-    return Expression("#PK = :pk AND #SK BETWEEN :start AND :end", {"pk": pk, "start": start, "end": end})
+def _between(run: Key, start: str, end: str) -> Expression:
+    return Expression("#PK = :pk AND #SK BETWEEN :start AND :end", {"pk": run.pk, "start": start, "end": end})

@@ -91,6 +91,6 @@ def test_all_that_is_there_of_a_run_can_be_removed(world: World, run: Run) -> No
     texts, place = world.runs.texts, START
     for _ in range(120):
         place = texts.append(run, place, "x", now=NOW)
-    assert texts.delete(run) == 120
+    assert texts.delete(TENANT, RUN_ID) == 120
     assert texts.pieces(run, START) == []
     assert world.runs.get(TENANT, RUN_ID)
