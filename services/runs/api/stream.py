@@ -51,11 +51,11 @@ def stream_run(
 def _cursor(token: str | None, *scope: str) -> Cursor:
     if not token:
         return Cursor()
-    place = unseal(token, *scope)
-    if place is None:
+    try:
+        return Cursor.from_text(unseal(token, *scope) or "")
+    except ValueError as error:
         msg = "This Last-Event-ID was not made for this run."
-        raise Malformed(msg)
-    return Cursor.from_text(place)
+        raise Malformed(msg) from error
 
 
 def _text(told: Sequence[Told], *scope: str) -> str:

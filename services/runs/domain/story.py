@@ -5,6 +5,7 @@ of its text is void. An answer that asks for tools stands, and the text after it
 told from the run as it is, so that a run which has ended is told in the same way as one that is under way.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -52,15 +53,22 @@ class Cursor:
 
     @classmethod
     def from_text(cls, text: str) -> "Cursor":
-        """The cursor that was handed out as this text."""
+        """The cursor that was handed out as this text.
+
+        Raises:
+            ValueError: none was.
+        """
         if text == _END:
             return cls(ended=True)
+        if not _CURSOR.fullmatch(text):
+            raise ValueError(text)
         answers, *place = (int(number) for number in text.split("."))
         found = Place(*place)
         return cls(answers, None if found == _NOWHERE else found)
 
 
 _END = "end"
+_CURSOR = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,8}")
 _NOWHERE = Place(0, 0)
 
 

@@ -14,6 +14,7 @@ from services.runs.errors import RunNotFound
 from services.runs.gateways.model import Ended, Text
 from services.runs.operations.following import follow
 from shared.http.openapi import document
+from shared.http.token import seal
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from tests.gateway import claims, request
@@ -108,6 +109,10 @@ class TestStreamRun:
     @pytest.mark.parametrize("rubbish", ["7", "é", "W10", "0.1.1.5", "x" * 5_000])
     def test_refuses_what_is_no_id_of_an_event(self, done: Run, rubbish: str) -> None:
         assert _ask(done.run_id, rubbish)["statusCode"] == 400
+
+    @pytest.mark.parametrize("place", ["", "0.1.1.-5", "0.1.1.123456789", "later"])
+    def test_refuses_a_place_that_it_never_gave(self, done: Run, place: str) -> None:
+        assert _ask(done.run_id, seal(place, TENANT, "stream", done.run_id))["statusCode"] == 400
 
     def test_refuses_the_id_of_another_runs_event(self, world: World, done: Run) -> None:
         (first, _, _), _ = _events(_ask(done.run_id))

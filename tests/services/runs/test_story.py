@@ -1,5 +1,6 @@
 """What a run tells those who follow it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -111,6 +112,13 @@ class TestCursor:
     )
     def test_comes_back_from_its_text(self, cursor: Cursor) -> None:
         assert Cursor.from_text(cursor.to_text()) == cursor
+
+    @pytest.mark.parametrize(
+        "text", ["", "1", "0.1.1", "0.1.1.-5", "0.1.1.999999999", "a.b.c.d", "0.1.1.5\n", "٣.1.1.1"]
+    )
+    def test_is_read_from_nothing_else(self, text: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(text)):
+            Cursor.from_text(text)
 
 
 @dataclass
