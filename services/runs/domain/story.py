@@ -61,7 +61,8 @@ class Cursor:
         if text == _END:
             return cls(ended=True)
         if not _CURSOR.fullmatch(text):
-            raise ValueError(text)
+            msg = f"this is no cursor: {text!r}"
+            raise ValueError(msg)
         answers, *place = (int(number) for number in text.split("."))
         found = Place(*place)
         return cls(answers, None if found == _NOWHERE else found)

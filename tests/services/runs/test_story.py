@@ -1,6 +1,5 @@
 """What a run tells those who follow it."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -117,7 +116,7 @@ class TestCursor:
         "text", ["", "1", "0.1.1", "0.1.1.-5", "0.1.1.999999999", "a.b.c.d", "0.1.1.5\n", "٣.1.1.1"]
     )
     def test_is_read_from_nothing_else(self, text: str) -> None:
-        with pytest.raises(ValueError, match=re.escape(text)):
+        with pytest.raises(ValueError, match="no cursor"):
             Cursor.from_text(text)
 
 
