@@ -12,6 +12,9 @@ from shared.observability import logger
 FLUSH = timedelta(milliseconds=500)
 """How often, at most, text is written: one write each, by which the worker also hears of a cancellation."""
 
+_LONGEST = 64 * 1024
+"""Characters of one piece: in UTF-8 they take 256 KB at most, of the 400 KB that an item may have. More comes later."""
+
 
 class Texts(Protocol):
     """Where texts are written."""
@@ -55,7 +58,7 @@ class Transcript:
 
     def _write(self, now: datetime) -> None:
         try:
-            reached = self._texts.append(self._run, self._place, self._unwritten, now=now)
+            reached = self._texts.append(self._run, self._place, self._unwritten[:_LONGEST], now=now)
         except DependencyUnavailable:
             # Those who follow wait a little longer; the next write holds it all.
             logger.warning("text could not be written", run_id=self._run.run_id)

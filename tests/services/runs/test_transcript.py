@@ -95,6 +95,22 @@ class TestWrites:
         assert client.writes == ["update_item", "transact_write_items"]
 
 
+def test_a_piece_is_no_larger_than_an_item_may_be(world: World) -> None:
+    run, clock = submit(world), Clock()
+    text = "\N{GRINNING FACE}" * 150_000
+    pause = clock.wait(500)
+    hear: list[int] = []
+
+    def look() -> None:
+        held = world.runs.get(run.tenant_id, run.run_id)
+        hear[:] = [len(piece) for piece in world.runs.texts.pieces(held, Place(1, 1))]
+
+    script = [pause, Text(text), pause, Text("a"), pause, Text("b"), look, Ended(USED)]
+    done = execute(world, run, ScriptedModel([script]), clock=iter(clock))
+    assert hear == [65_536, 65_536, 18_930]
+    assert done.output == {"message": f"{text}ab"}
+
+
 class FailingTexts:
     """A table that does not answer at first, though it has written."""
 
