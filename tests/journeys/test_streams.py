@@ -127,6 +127,16 @@ class TestStored:
         steps.assert_counted_once(agent_id, [run])
         assert steps.dead_letters() == {}
 
+    def test_an_output_over_1_mib_can_be_downloaded(self, steps: Steps) -> None:
+        body = {"agent_id": steps.agent(), "inputs": {"message": "[[tokens 300000]]"}, "max_output_tokens": 300_000}
+        run = steps.final(steps.call("POST", "/runs", body).body["run"]["run_id"])
+        artifact = run["output"]["artifact"]
+        downloaded = send(Request("GET", artifact["url"])).body
+        told = _ask(steps, run["run_id"])[1]
+        assert downloaded == {"message": told[0].data["text"]}
+        assert len(downloaded["message"].split()) == run["usage"]["tokens_out"] == 300_000
+        assert artifact["bytes"] == len('{"message":""}') + len(downloaded["message"])
+
 
 def _objects(steps: Steps, run_id: str) -> list[str]:
     bucket = steps.mesh.outputs["ArtifactsBucketName"]
