@@ -87,7 +87,7 @@ def open_text(run: Run, cursor: Cursor) -> Place | None:
     if run.status is not Status.RUNNING or run.open_call is None:
         return None
     start = Place(run.attempt, run.open_call.number)
-    heard = cursor.place if cursor.answers == _count_answers(run) else None
+    heard = cursor.place
     return heard if heard and heard.is_in_text_of(start) else start
 
 
@@ -178,10 +178,6 @@ def _answers(run: Run) -> Iterator[tuple[Place, Message]]:
         if attempt.outcome is Outcome.REQUIRES_ACTION
     ]
     return zip(ended, asking, strict=True)
-
-
-def _count_answers(run: Run) -> int:
-    return sum(bool(turn.tool_calls) for turn in run.turns)
 
 
 def _last_text(run: Run) -> Place:
