@@ -51,6 +51,7 @@ class MeshFunction(Construct):
             role=iam.Role.from_role_arn(self, "OwnRole", self.role.attr_arn, mutable=False),
             timeout=Duration.seconds(declared.timeout_s),
             memory_size=declared.memory_mb,
+            reserved_concurrent_executions=declared.at_most if mesh.profile.reserve_concurrency else None,
             environment={**mesh.profile.variables, **mesh.names.variables, **variables},
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group(self, mesh, name=mesh.names.logs(name)),

@@ -211,14 +211,11 @@ def _deny(resources: list[str], patterns: list[str]) -> Statement:
 
 
 def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
-    read, written, removed = (
-        [one for one in granted if not one.remove],
-        [one for one in granted if one.write],
-        [one for one in granted if one.remove],
-    )
+    removed = [one for one in granted if one.remove]
     actions = {
-        ("s3:GetObject",): read,
-        ("s3:PutObject",): written,
+        ("s3:GetObject",): [one for one in granted if not one.remove],
+        ("s3:PutObject",): [one for one in granted if one.write],
+        ("s3:DeleteObject",): [one for one in granted if one.delete],
         ("s3:DeleteObject", "s3:DeleteObjectVersion"): removed,
     }
     prefix = f"arn:aws:s3:::{names.bucket}/tenants/{tenant}"
@@ -227,11 +224,15 @@ def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **conditi
         for some, folders in actions.items()
         if folders
     ]
-    return [*found, _list_objects(names, removed, tenant=tenant)] if removed else found
+    found += _list_objects(names, [one for one in granted if one.delete], tenant=tenant, action="s3:ListBucket")
+    return [*found, *_list_objects(names, removed, tenant=tenant, action="s3:ListBucketVersions")]
 
 
-def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str) -> Statement:
+def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str, action: str) -> list[Statement]:
     """Finding objects: the bucket is asked, so the prefix that is asked for holds the line."""
-    prefixes = sorted({f"tenants/{tenant}/{one.folder}/" for one in granted})
+    if not granted:
+        return []
+    prefixes = sorted({f"tenants/{tenant}/{one.folder}/*" for one in granted})
     bucket = f"arn:aws:s3:::{names.bucket}"
-    return allow(["s3:ListBucketVersions"], bucket, StringLike={"s3:prefix": prefixes}, Null={"s3:prefix": "false"})
+    guards = {"s3:prefix": "false", **({TENANT_TAG: "false"} if tenant == _TENANT else {})}
+    return [allow([action], bucket, StringLike={"s3:prefix": prefixes}, Null=guards)]

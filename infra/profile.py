@@ -29,6 +29,8 @@ class Profile:
     """A fixed API id, where the engine lets one choose it, so that the URL stays the same: 8 hex digits."""
     max_concurrency: int | None = None
     """How many batches of one queue are worked on at once; None: as many as Lambda likes."""
+    reserve_concurrency: bool = True
+    """Whether functions that mostly wait are held back; a fresh account has too little concurrency to share it out."""
     visibility_factor: int = 6
     """How many timeouts of its function a message stays hidden; a killed batch waits for that long."""
     providers_without_key: str = "fail"
@@ -50,7 +52,7 @@ class Profile:
 
 PROD = Profile(environment="prod")
 STAGING = replace(PROD, environment="staging", log_retention_days=90, password_sign_in=True)
-DEV = replace(STAGING, environment="dev", retain=False, log_retention_days=30)
+DEV = replace(STAGING, environment="dev", retain=False, log_retention_days=30, reserve_concurrency=False)
 LOCAL = replace(
     DEV,
     environment="local",

@@ -78,8 +78,10 @@ class Objects:
     folder: str
     """The folder below the tenant's, for example `agents`."""
     write: bool = False
+    delete: bool = False
+    """It may find and delete single objects, as they are now."""
     remove: bool = False
-    """It may find and delete the objects, with all their versions."""
+    """It may find and delete all objects with all their versions, and read none."""
 
 
 class TenantSecrets(StrEnum):
@@ -116,6 +118,8 @@ class Function:
     """It may query the slice's keys in the `due` index."""
     manages_users: bool = False
     """It may create, find, change and remove users in the user pool."""
+    at_most: int | None = None
+    """How many may run at once, where the environment holds concurrency back: for functions that mostly wait."""
     timeout_s: int = 29
     memory_mb: int = 512
     batch_size: int = 10

@@ -4,12 +4,15 @@ Nothing that a user wrote is ever logged: no prompts, outputs, tokens or keys.
 """
 
 import os
+import re
 from contextvars import ContextVar
 
 from aws_lambda_powertools import Logger
 
 logger = Logger(use_rfc3339=True, utc=True)
 """The one logger; `POWERTOOLS_SERVICE_NAME` names the service."""
+
+_TRACEPARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 _trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
@@ -40,6 +43,14 @@ def count(metric: str, value: int = 1, **dimensions: str) -> None:
     namespace = f"ainexus-{os.environ['ENVIRONMENT']}"
     with single_metric(metric, MetricUnit.Count, value, namespace=namespace, default_dimensions=dimensions):
         pass
+
+
+def trace_of_caller(traceparent: str | None) -> str:
+    """The trace that a caller names (https://www.w3.org/TR/trace-context), as X-Ray writes it; nothing if none."""
+    found = _TRACEPARENT.match(traceparent or "")
+    if found is None or found["version"] == "ff" or not int(found["trace"], 16):
+        return ""
+    return f"1-{found['trace'][:8]}-{found['trace'][8:]}"
 
 
 def trace_of_invocation() -> str:

@@ -1,6 +1,6 @@
 """What can go wrong with runs."""
 
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, LimitReached, NotFound
 
 
 class RunNotFound(NotFound):
@@ -88,6 +88,20 @@ class RunAlreadyEnded(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The run has ended already.")
+
+
+class RunNotEnded(Conflict):
+    """Only a run that has ended can be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The run has not ended; cancel it first.")
+
+
+class StorageFull(LimitReached):
+    """The tenant's runs store as much as its plan allows."""
+
+    def __init__(self, allowed_gb: int) -> None:
+        super().__init__(f"The plan allows {allowed_gb} GB of stored inputs and outputs: delete runs to make room.")
 
 
 class ToolOutputsMismatch(InvalidRequest):

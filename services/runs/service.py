@@ -1,13 +1,23 @@
 """What the runs service is made of."""
 
-from services.runs import api
+from services.runs.api import runs, stream
 from services.runs.consumer import events, remover, worker
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, TenantSecrets
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, TenantRunsStopped, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    TenantRunsStopped,
+    UsageRecorded,
+)
 from shared.events.tenants import SAID_BY_ALL
 
-_OBJECTS = (Objects("agents"), Objects("runs", write=True))
+_OBJECTS = (Objects("agents"), Objects("runs", write=True, delete=True))
 
 SERVICE = Service(
     name="runs",
@@ -16,11 +26,19 @@ SERVICE = Service(
     functions=(
         Function(
             "api",
-            "services.runs.api.handler",
+            "services.runs.api.runs.handler",
             access=Access.TENANT,
-            routes=api.app.routes,
+            routes=runs.handler.routes,
             objects=_OBJECTS,
             invokes=("worker",),
+        ),
+        Function(
+            "stream",
+            "services.runs.api.stream.handler",
+            access=Access.TENANT,
+            routes=stream.handler.routes,
+            objects=_OBJECTS,
+            at_most=200,
         ),
         Function(
             "worker",
@@ -46,7 +64,7 @@ SERVICE = Service(
             "services.runs.consumer.reaper.handler",
             reads_due=True,
             every_minutes=1,
-            objects=(Objects("runs", write=True),),
+            objects=(Objects("runs", write=True, delete=True),),
         ),
     ),
     emits=(
@@ -57,5 +75,8 @@ SERVICE = Service(
         RunCancelled.TYPE,
         UsageRecorded.TYPE,
         TenantRunsStopped.TYPE,
+        ArtifactStored.TYPE,
+        ArtifactDeleted.TYPE,
+        ArtifactDownloaded.TYPE,
     ),
 )

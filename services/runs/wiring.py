@@ -11,7 +11,7 @@ from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
-from shared.storage.objects import Documents
+from shared.storage.objects import Artifacts, Documents
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
@@ -32,13 +32,13 @@ def slice_store() -> Store:
 @cache
 def tenant_runs() -> RunTable:
     """The runs of the tenant that is acted for."""
-    return RunTable(tenant_store(), Payloads(_documents(tenant_client("s3"))))
+    return RunTable(tenant_store(), Payloads(_artifacts(tenant_client("s3"))))
 
 
 @cache
 def slice_runs() -> RunTable:
     """The runs of every tenant, for the reaper."""
-    return RunTable(slice_store(), Payloads(_documents(own_client("s3"))))
+    return RunTable(slice_store(), Payloads(_artifacts(own_client("s3"))))
 
 
 @cache
@@ -78,3 +78,7 @@ def _store(client: Any) -> Store:  # noqa: ANN401 — botocore makes clients fro
 
 def _documents(client: Any) -> Documents:  # noqa: ANN401 — botocore makes clients from data
     return Documents(client, bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def _artifacts(client: Any) -> Artifacts:  # noqa: ANN401 — as above
+    return Artifacts(client, bucket=os.environ["ARTIFACTS_BUCKET_NAME"])

@@ -58,9 +58,19 @@ def happened(
     subject: str,
     seq: int,
     at: datetime,
+    trace_id: str = "",
 ) -> Event[DataT]:
-    """The event that says so."""
-    return Event(id=event_id, type=data.TYPE, tenant_id=tenant_id, subject=subject, seq=seq, occurred_at=at, data=data)
+    """The event that says so; without a trace of its own it belongs to what is being done when it is written."""
+    return Event(
+        id=event_id,
+        type=data.TYPE,
+        tenant_id=tenant_id,
+        subject=subject,
+        seq=seq,
+        occurred_at=at,
+        trace_id=trace_id,
+        data=data,
+    )
 
 
 def parse(kind: type[DataT], detail: dict[str, Any]) -> Event[DataT]:

@@ -63,6 +63,35 @@ class RunCancelled(RunEnded):
     TYPE: ClassVar[str] = "run.cancelled.v1"
 
 
+class ArtifactEvent(RunEvent):
+    """Something large that was written for a run and lies in the bucket."""
+
+    artifact_id: str
+    """Its name within the run."""
+    bytes: int
+
+
+class ArtifactStored(ArtifactEvent):
+    """It lies there from now on."""
+
+    TYPE: ClassVar[str] = "artifact.stored.v1"
+
+
+class ArtifactDeleted(ArtifactEvent):
+    """It lies there no more."""
+
+    TYPE: ClassVar[str] = "artifact.deleted.v1"
+
+
+class ArtifactDownloaded(ArtifactEvent):
+    """An address to download it from was given out."""
+
+    TYPE: ClassVar[str] = "artifact.downloaded.v1"
+
+    agent_id: str
+    project_id: str | None = None
+
+
 class UsageRecorded(RunEvent):
     """What one call used, counted by its provider; said once per call, id `<run>:<attempt>:<call>`.
 

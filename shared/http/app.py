@@ -21,7 +21,7 @@ from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLar
 from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
-from shared.observability import continue_trace, logger, trace_of_invocation
+from shared.observability import continue_trace, logger, trace_of_caller, trace_of_invocation
 from shared.storage.audit import Change, network_of, recorded
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
@@ -33,6 +33,7 @@ from shared.times import utc_now
 
 EXPOSED_HEADERS = "ETag,Location,Retry-After,Idempotent-Replayed,Preference-Applied,X-Request-Id"
 
+JSON = "application/json"
 _USUAL_STATUS = {"POST": 201, "DELETE": 204}
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -60,6 +61,7 @@ class HttpApp:
         self._access = access
         self._store = store
         self.statuses: dict[tuple[str, str], tuple[int, ...]] = {}
+        self.media_types: dict[tuple[str, str], str] = {}
         self._routes: dict[tuple[str, str], Route] = {}
         self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
@@ -78,6 +80,7 @@ class HttpApp:
         least: Role | None,
         feature: Feature | None = None,
         statuses: tuple[int, ...] | None = None,
+        media_type: str = JSON,
         replay: Replay | None = None,
         audited: bool = True,
     ) -> Callable[[Handler], Handler]:
@@ -89,6 +92,7 @@ class HttpApp:
             least: the least role that may call; None for routes without a token.
             feature: what the tenant must have for a change.
             statuses: of the answers when all went well, for the OpenAPI document; by default the method's usual one.
+            media_type: of their bodies, for the same; errors are JSON always.
             replay: for a POST that takes an Idempotency-Key.
             audited: whether a change stands in the tenant's audit; not for what is itself a record, and comes often.
         """
@@ -97,6 +101,7 @@ class HttpApp:
             key = (method, path)
             self._routes[key] = Route(method, path, least, feature)
             self.statuses[key] = statuses or (_USUAL_STATUS.get(method, 200),)
+            self.media_types[key] = media_type
             if query := _query_model(handler):
                 self.queries[key] = query
             if replay:
@@ -115,8 +120,8 @@ class HttpApp:
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
         """Answer one request of the gateway."""
-        continue_trace(trace_of_invocation())
         request = Request.read(event)
+        continue_trace(trace_of_caller(request.headers.get("traceparent")) or trace_of_invocation())
         try:
             answer = self._answer(event, context, request)
         except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
@@ -129,12 +134,13 @@ class HttpApp:
             raise _no_such_route()
         caller = _bind(request, route)
         with acting_for(caller.tenant_id) if caller else nullcontext():
-            self._check(request, route, caller)
+            access = self._check(request, route, caller)
             call = Call(
                 request_id=request.request_id,
                 now=utc_now(),
                 path=request.path,
                 caller=caller,
+                access=access,
                 if_match=request.headers.get("if-match"),
                 prefer=request.headers.get("prefer"),
             )
@@ -145,19 +151,21 @@ class HttpApp:
             finally:
                 current.reset(token)
 
-    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> None:
+    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> TenantAccess | None:
         if request.too_large:
             msg = "The body is over 1 MiB."
             raise TooLarge(msg)
         if request.has_odd_path:
             raise _no_such_route()
-        if caller and route.method != "GET" and self._access:
-            check_may_change(caller, self._access(caller.tenant_id), route.feature)
+        access = self._access(caller.tenant_id) if caller and route.method != "GET" and self._access else None
+        if caller and access:
+            check_may_change(caller, access, route.feature)
         unknown = sorted(request.query_names - _names(self.queries.get((route.method, route.path))))
         if unknown:
             msg = "The request is not valid."
             raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
         request.check_json()
+        return access
 
     def _change(self, request: Request, call: Call) -> Change | None:
         """What is to be recorded of the request, if it comes to change something."""
@@ -260,7 +268,7 @@ def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
         "body": json.dumps(body),
         "isBase64Encoded": False,
         "multiValueHeaders": {
-            "Content-Type": ["application/json"],
+            "Content-Type": [JSON],
             **{name: [value] for name, value in headers.items()},
         },
     }
@@ -268,7 +276,7 @@ def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
 
 def _replayed(response: Response[Any]) -> dict[str, Any]:
     body = response.body.model_dump_json() if isinstance(response.body, BaseModel) else None
-    headers = {"Content-Type": "application/json", **response.headers, "Idempotent-Replayed": "true"}
+    headers = {"Content-Type": JSON, **response.headers, "Idempotent-Replayed": "true"}
     return {
         "statusCode": response.status_code,
         "body": body or "",

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared.declaration import Route
-from shared.http.app import HttpApp
+from shared.http.app import JSON, HttpApp
 from shared.http.errors import ErrorBody
 from shared.ids import TENANT_ID
 
@@ -123,6 +123,9 @@ def _operation(app: HttpApp, path: str, method: str, said: dict[str, Any]) -> di
         *([_parameter("IfMatch")] if route.method in _CONDITIONAL else []),
     ]
     content = said["responses"].pop("200").get("content", {})
+    media_type = app.media_types[(route.method, path)]
+    if media_type != JSON:
+        content = {media_type: {"schema": {"type": "string"}}}
     said["responses"] = {
         str(status): _success(status, content, replays=replays) for status in app.statuses[(route.method, path)]
     }

@@ -20,6 +20,19 @@ class S3(Protocol):
         """GetObject."""
 
 
+class WholeS3(S3, Protocol):
+    """The calls that are made where documents are given out and removed; boto3's client has them."""
+
+    def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """ListObjectsV2."""
+
+    def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """DeleteObjects."""
+
+    def generate_presigned_url(self, method: str, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """The address of a call, signed; nothing is sent."""
+
+
 class Documents:
     """JSON documents that are written once and never changed."""
 
@@ -47,9 +60,7 @@ class Documents:
         Raises:
             DependencyUnavailable: the bucket does not answer, or has something else under this key.
         """
-        if not stored.key.startswith(f"tenants/{tenant_id}/"):
-            msg = f"the object {stored.key} is not of this tenant"
-            raise ValueError(msg)
+        _check_is_of(tenant_id, stored)
         try:
             body: bytes = self._client.get_object(Bucket=self._bucket, Key=stored.key)["Body"].read()
         except (BotoCoreError, ClientError) as error:
@@ -59,5 +70,51 @@ class Documents:
         return json.loads(body)
 
 
+class Artifacts(Documents):
+    """Documents that can also be downloaded from outside, and removed."""
+
+    def __init__(self, client: WholeS3, *, bucket: str) -> None:
+        super().__init__(client, bucket=bucket)
+        self._whole = client
+
+    def address(self, tenant_id: str, stored: Stored, *, lasts_s: int) -> str:
+        """Where the document can be downloaded by whoever has the address, for so long."""
+        _check_is_of(tenant_id, stored)
+        asked = {"Bucket": self._bucket, "Key": stored.key}
+        return str(self._whole.generate_presigned_url("get_object", Params=asked, ExpiresIn=lasts_s))
+
+    def delete_below(self, tenant_id: str, folder: str) -> int:
+        """Remove every document below this folder of the tenant's; says how many there were.
+
+        Raises:
+            DependencyUnavailable: the bucket does not answer, or keeps some.
+        """
+        prefix, deleted = f"tenants/{tenant_id}/{folder}/", 0
+        while keys := self._list(prefix):
+            objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            try:
+                kept = self._whole.delete_objects(Bucket=self._bucket, Delete=objects).get("Errors")
+            except (BotoCoreError, ClientError) as error:
+                raise _unavailable() from error
+            if kept:
+                raise _unavailable()
+            deleted += len(keys)
+        return deleted
+
+    def _list(self, prefix: str) -> list[str]:
+        """Some of the keys; after their deletion there may be more."""
+        try:
+            page = self._whole.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
+        return [str(entry["Key"]) for entry in page.get("Contents", ())]
+
+
+def _check_is_of(tenant_id: str, stored: Stored) -> None:
+    if not stored.key.startswith(f"tenants/{tenant_id}/"):
+        msg = f"the object {stored.key} is not of this tenant"
+        raise ValueError(msg)
+
+
 def _unavailable() -> DependencyUnavailable:
-    return DependencyUnavailable("A stored document cannot be read now.", retry_after_s=1)
+    return DependencyUnavailable("The store of documents does not answer now.", retry_after_s=1)

@@ -44,6 +44,8 @@ WITHOUT_TENANT = {
         )
     },
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
+    "services/runs/table/runs.py:RunTable.buried": "as `due`",
+    "services/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
     **{
         f"services/runs/table/parts.py:{conversion}": "makes nothing but a part of a run's item, or reads one"
@@ -52,7 +54,6 @@ WITHOUT_TENANT = {
             "attempt_from_item",
             "open_call_to_item",
             "open_call_from_item",
-            "turns_to_payload",
             "turns_from_payload",
         )
     },

@@ -14,6 +14,7 @@ _ON_KEYS = {
 }
 _ON_STREAMS = {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
 _WITHOUT_RESOURCES = {"dynamodb:ListStreams", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+_LISTING = {"s3:ListBucket", "s3:ListBucketVersions"}
 _TAG = "${aws:PrincipalTag/tenant_id}"
 
 
@@ -42,14 +43,15 @@ def _of_resources(statement: Json) -> Iterator[str]:
 
 def _of_bucket(resource: str, statement: Json) -> Iterator[str]:
     condition = statement.get("Condition", {})
-    if statement["Action"] != ["s3:ListBucketVersions"]:
+    if not set(statement["Action"]) & _LISTING:
         yield from _of_objects(resource, condition)
         return
-    prefixes = condition.get("StringLike", {}).get("s3:prefix", [])
+    prefixes = _listed(condition.get("StringLike", {}).get("s3:prefix", []))
     if not prefixes or condition.get("Null", {}).get("s3:prefix") != "false":
         yield f"{resource} is listed without a prefix"
+    # Listing is of the bucket; what of it may be listed stands in a condition.
     for prefix in prefixes:
-        yield from _of_objects(f"{resource}/{prefix}*", condition)
+        yield from _of_objects(f"{resource}/{prefix}", condition)
 
 
 def _of_objects(resource: str, condition: Json) -> Iterator[str]:

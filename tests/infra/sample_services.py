@@ -70,7 +70,8 @@ RUNS = Service(
                 Route("PATCH", f"{_TENANT}/runs/{{run_id}}", Role.DEVELOPER),
                 Route("GET", f"{_TENANT}/runs/{{run_id}}/logs", Role.OBSERVER),
             ),
-            objects=(Objects("agents"), Objects("runs")),
+            objects=(Objects("agents"), Objects("runs", delete=True)),
+            at_most=200,
             invokes=("worker",),
         ),
         Function(

@@ -24,6 +24,8 @@ class Asked:
     tag: str | None
     """The session's `tenant_id`; None: it was assumed without one."""
     is_allowed: bool
+    prefix: str | None = None
+    """Of the objects that are listed."""
 
     def of(self, statements: Sequence[Json]) -> Json:
         """The request of a principal with these statements."""
@@ -34,8 +36,14 @@ class Asked:
             context={
                 **({"dynamodb:LeadingKeys": list(self.keys)} if self.keys else {}),
                 **({"aws:PrincipalTag/tenant_id": self.tag} if self.tag else {}),
+                **({"s3:prefix": self.prefix} if self.prefix is not None else {}),
             },
         )
+
+
+def listing(name: str, bucket: str, prefix: str | None, *, is_allowed: bool, tag: str | None = "acme") -> Asked:
+    """A request for the names of the objects below this prefix."""
+    return Asked(name, "s3:ListBucket", bucket, keys=(), tag=tag, is_allowed=is_allowed, prefix=prefix)
 
 
 def allowed(name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme") -> Asked:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.infra.simulation import allowed, refused, simulate, simulation, surprises
+from tests.infra.simulation import allowed, listing, refused, simulate, simulation, surprises
 from tests.infra.templates import ACCOUNT, Json, Templates
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -50,6 +50,17 @@ OF_RUNS = (
     allowed("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
     allowed("object to read", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     refused("object to read only", "s3:PutObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
+    allowed("own object's removal", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    refused("removal of an object to read", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
+    refused("removal of another tenant's object", "s3:DeleteObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
+    refused("removal of a twin's object", "s3:DeleteObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
+    listing("own objects of a run", OBJECTS, "tenants/acme/runs/run_1/", is_allowed=True),
+    listing("own objects of another folder", OBJECTS, "tenants/acme/agents/", is_allowed=False),
+    listing("another tenant's objects", OBJECTS, "tenants/other/runs/run_1/", is_allowed=False),
+    listing("a twin's objects", OBJECTS, "tenants/acme2/runs/", is_allowed=False),
+    listing("objects of all tenants", OBJECTS, "tenants/", is_allowed=False),
+    listing("all objects", OBJECTS, None, is_allowed=False),
+    listing("objects without tag", OBJECTS, "tenants/acme/runs/run_1/", is_allowed=False, tag=None),
     refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
     refused("twin's object", "s3:GetObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
     refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),

@@ -41,6 +41,13 @@ class TestFunctions:
         assert variables["WORKER_FUNCTION_NAME"] == "ainexus-local-runs-worker"
         assert "DATA_ROLE_ARN" not in _function(local, "runs-reaper")["Environment"]["Variables"]
 
+    def test_that_mostly_wait_are_held_back_where_there_is_concurrency_to_share(
+        self, local: Templates, prod: Templates
+    ) -> None:
+        assert _function(prod, "runs-api")["ReservedConcurrentExecutions"] == 200
+        assert "ReservedConcurrentExecutions" not in _function(prod, "runs-worker")
+        assert "ReservedConcurrentExecutions" not in _function(local, "runs-api")
+
     def test_are_woken_by_their_schedule(self, local: Templates) -> None:
         rule = local.one("AWS::Events::Rule", Name="ainexus-local-runs-reaper-schedule")
         assert rule["ScheduleExpression"] == "rate(1 minute)"

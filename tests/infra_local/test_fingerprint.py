@@ -9,14 +9,14 @@ from infra.local.fingerprint import fingerprint
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for path in ("infra/app.py", "infra/local/engine.py", "services/runs/api.py", "shared/ids.py", "cdk.json"):
+    for path in ("infra/app.py", "infra/local/engine.py", "services/agents/api.py", "shared/ids.py", "cdk.json"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("1")
     return tmp_path
 
 
 class TestFingerprint:
-    @pytest.mark.parametrize("path", ["infra/app.py", "services/runs/api.py", "cdk.json", "locks/functions.txt"])
+    @pytest.mark.parametrize("path", ["infra/app.py", "services/agents/api.py", "cdk.json", "locks/functions.txt"])
     def test_changes_with_what_is_deployed(self, checkout: Path, path: str) -> None:
         before = fingerprint(checkout)
         (checkout / path).parent.mkdir(exist_ok=True)

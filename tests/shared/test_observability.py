@@ -4,7 +4,7 @@ import contextvars
 
 import pytest
 
-from shared.observability import continue_trace, current_trace_id, logger, trace_of_invocation
+from shared.observability import continue_trace, current_trace_id, logger, trace_of_caller, trace_of_invocation
 
 
 class TestContinueTrace:
@@ -25,6 +25,29 @@ class TestContinueTrace:
         one.run(continue_trace, "1-one")
         other.run(continue_trace, "1-other")
         assert one.run(logger.thread_safe_get_current_keys) == {"trace_id": "1-one"}
+
+
+class TestTraceOfCaller:
+    TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    @pytest.mark.parametrize("rest", ["00f067aa0ba902b7-01", "00f067aa0ba902b7-00-later"])
+    def test_is_written_as_x_ray_does(self, rest: str) -> None:
+        assert trace_of_caller(f"00-{self.TRACE}-{rest}") == "1-4bf92f35-77b34da6a3ce929d0e0e4736"
+
+    @pytest.mark.parametrize(
+        "traceparent",
+        [
+            None,
+            "",
+            TRACE,
+            f"ff-{TRACE}-00f067aa0ba902b7-01",
+            f"00-{'0' * 32}-00f067aa0ba902b7-01",
+            f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+            f"00-{TRACE}-00f067aa0ba902b7-01x",
+        ],
+    )
+    def test_is_nothing_when_there_is_none_to_trust(self, traceparent: str | None) -> None:
+        assert trace_of_caller(traceparent) == ""
 
 
 class TestTraceOfInvocation:

@@ -1,9 +1,9 @@
-"""The events of other services, of which this one keeps copies."""
+"""Events: those of other services, of which this one keeps copies, and its own that it counts."""
 
 from services.runs import wiring
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.operations.stopping import begin_stop
-from services.runs.table import agents
+from services.runs.table import agents, storage
 from shared.copies.tenant_access import TENANT_CHANGES, TenantAccessCopies
 from shared.events.agents import (
     AgentAliasMoved,
@@ -14,12 +14,25 @@ from shared.events.agents import (
     AgentVersionPublished,
 )
 from shared.events.envelope import Event
+from shared.events.runs import ArtifactDeleted, ArtifactStored
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.storage.inbox import Delivery
 from shared.stored import Stored
 
 handler = EventConsumer("runs.consumer", is_deleted=wiring.is_deleted)
+
+
+@handler.on(ArtifactStored)
+def count_stored_bytes(event: Event[ArtifactStored], delivery: Delivery) -> None:
+    """What the tenant stores is known, for its plan's limit."""
+    storage.count_bytes(wiring.slice_store(), event.tenant_id, delivery, more=event.data.bytes)
+
+
+@handler.on(ArtifactDeleted)
+def discount_deleted_bytes(event: Event[ArtifactDeleted], delivery: Delivery) -> None:
+    """There is room again."""
+    storage.count_bytes(wiring.slice_store(), event.tenant_id, delivery, more=-event.data.bytes)
 
 
 @handler.on(TenantCreated, *TENANT_CHANGES)

@@ -1,8 +1,9 @@
-"""The reaper: every minute, runs that nobody has leased in time, and those whose lease ran out."""
+"""The reaper: every minute, runs that nobody has leased in time, lost leases, and deletions that were cut off."""
 
 from typing import Any
 
 from services.runs import wiring
+from services.runs.operations.deletion import clear_deleted
 from services.runs.operations.reaping import reap
 from services.runs.operations.stopping import finish_stops
 from shared.observability import logger
@@ -10,6 +11,11 @@ from shared.times import utc_now
 
 
 def handler(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
-    """Give back or end what is overdue."""
+    """Give back, end, stop or clear what is overdue."""
     runs, now = wiring.slice_runs(), utc_now()
-    logger.info("reaped", runs=reap(runs, now=now), stopped=finish_stops(wiring.slice_store(), runs, now=now))
+    logger.info(
+        "reaped",
+        runs=reap(runs, now=now),
+        stopped=finish_stops(wiring.slice_store(), runs, now=now),
+        cleared=clear_deleted(runs, now=now),
+    )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.runs.domain.artifact import Change, keep_artifacts
 from services.runs.domain.request import Message, ToolCall
 from services.runs.domain.run import Call, CallEnd, OpenCall, Outcome, Run, RunError, Status
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
@@ -21,8 +22,6 @@ WAITED_DUE, QUEUED_DUE = timedelta(seconds=30), timedelta(minutes=15)
 """When nobody has leased a run that somebody waits for, or one in the queue, it is queued (again)."""
 TOOL_OUTPUTS_DUE = timedelta(hours=24)
 
-Change = tuple[Run, list[Event[RunEvent]]]
-
 
 def submit(
     tenant_id: str,
@@ -37,6 +36,7 @@ def submit(
     metadata: Mapping[str, Any],
     max_output_tokens: int | None,
     request_id: str,
+    trace_id: str,
     waited: bool,
     now: datetime,
 ) -> Change:
@@ -55,9 +55,11 @@ def submit(
         request_id=request_id,
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
+        queued_at=(now,),
+        trace_id=trace_id,
         open_call=first_call,
     )
-    return run, [] if waited else [_queued(run, now=now)]
+    return keep_artifacts(run, [] if waited else [_queued(run, now=now)], now=now)
 
 
 def begin_call(run: Run, call: OpenCall, *, now: datetime) -> Run:
@@ -75,19 +77,19 @@ def complete(run: Run, end: CallEnd, output: Mapping[str, Any], *, now: datetime
     """The open call has answered, and with it the run is done."""
     call, after = _close(run, end, now=now)
     done = replace(_finish(after, Status.COMPLETED, Outcome.COMPLETED, now=now), output=output)
-    return done, [_usage(done, call), _ended(done, RunCompleted(**_facts(done)), now=now)]
+    return keep_artifacts(done, [_usage(done, call), _ended(done, RunCompleted(**_facts(done)), now=now)], now=now)
 
 
 def require_tools(run: Run, end: CallEnd, text: str, calls: Sequence[ToolCall], *, now: datetime) -> Change:
     """The open call asks for tools that the client executes; the run waits for their outputs."""
     call, after = _close(run, end, now=now)
     waiting = replace(
-        _leave(after, Outcome.REQUIRES_ACTION),
+        _leave(after, Outcome.REQUIRES_ACTION, now=now),
         status=Status.REQUIRES_ACTION,
         turns=(*run.turns, Message("assistant", text, tool_calls=tuple(calls))),
         due_at=now + TOOL_OUTPUTS_DUE,
     )
-    return waiting, [_usage(waiting, call)]
+    return keep_artifacts(waiting, [_usage(waiting, call)], now=now)
 
 
 def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Change:
@@ -153,8 +155,8 @@ def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) ->
     if set(asked) != set(outputs):
         raise ToolOutputsMismatch
     answers = tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in asked)
-    again = replace(run, status=Status.QUEUED, turns=(*run.turns, *answers), due_at=now + QUEUED_DUE, seq=run.seq + 1)
-    return again, [_queued(again, now=now)]
+    again = _queue_again(replace(run, turns=(*run.turns, *answers), seq=run.seq + 1), now=now)
+    return keep_artifacts(again, [_queued(again, now=now)], now=now)
 
 
 def _check_given_before(run: Run, outputs: Mapping[str, str]) -> None:
@@ -195,7 +197,7 @@ def _lose(run: Run, *, now: datetime) -> Change:
     if end:
         call, after = _close(run, end, now=now)
         usage = [_usage(after, call)]
-    again = replace(_leave(after, Outcome.LOST), status=Status.QUEUED, due_at=now + QUEUED_DUE)
+    again = _queue_again(_leave(after, Outcome.LOST, now=now), now=now)
     return again, [*usage, _queued(again, now=now)]
 
 
@@ -232,14 +234,18 @@ def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
     return call, replace(run, attempts=attempts, open_call=None, call_started_at=None, seq=run.seq + 1)
 
 
-def _leave(run: Run, outcome: Outcome) -> Run:
+def _queue_again(run: Run, *, now: datetime) -> Run:
+    return replace(run, status=Status.QUEUED, queued_at=(*run.queued_at, now), due_at=now + QUEUED_DUE)
+
+
+def _leave(run: Run, outcome: Outcome, *, now: datetime) -> Run:
     """The run whose current attempt is over."""
     *before, current = run.attempts
-    return replace(run, attempts=(*before, replace(current, outcome=outcome)))
+    return replace(run, attempts=(*before, replace(current, outcome=outcome, ended_at=now)))
 
 
 def _finish(run: Run, status: Status, outcome: Outcome | None, *, now: datetime) -> Run:
-    left = _leave(run, outcome) if outcome else run
+    left = _leave(run, outcome, now=now) if outcome else run
     return replace(left, status=status, due_at=None, ended_at=now)
 
 
@@ -252,7 +258,15 @@ def _ended(run: Run, data: RunEnded, *, now: datetime) -> Event[RunEvent]:
 
 
 def _said(run: Run, data: RunEvent, *, event_id: str, now: datetime) -> Event[RunEvent]:
-    return happened(data, event_id=event_id, tenant_id=run.tenant_id, subject=run.run_id, seq=run.seq, at=now)
+    return happened(
+        data,
+        event_id=event_id,
+        tenant_id=run.tenant_id,
+        subject=run.run_id,
+        seq=run.seq,
+        at=now,
+        trace_id=run.trace_id,
+    )
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -286,4 +300,12 @@ def _usage(run: Run, call: Call) -> Event[RunEvent]:
         simulated=call.simulated,
         period=call.period,
     )
-    return happened(data, event_id=name, tenant_id=run.tenant_id, subject=name, seq=1, at=call.ended_at)
+    return happened(
+        data,
+        event_id=name,
+        tenant_id=run.tenant_id,
+        subject=name,
+        seq=1,
+        at=call.ended_at,
+        trace_id=run.trace_id,
+    )

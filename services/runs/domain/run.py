@@ -95,6 +95,9 @@ class Attempt:
     """One lease of the run by a worker."""
 
     outcome: Outcome
+    leased_at: datetime
+    ended_at: datetime | None = None
+    """For one whose worker was lost: when that was found out."""
     calls: tuple[Call, ...] = ()
 
     @property
@@ -132,6 +135,12 @@ class Run:
     created_at: datetime
     due_at: datetime | None
     """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final."""
+    queued_at: tuple[datetime, ...]
+    """When each attempt began to wait for a worker."""
+    trace_id: str = ""
+    """The trace that its POST belongs to, as X-Ray writes it; all that becomes of the run belongs to it too."""
+    artifacts: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The bytes of what lies in the bucket, by its name."""
     seq: int = 1
     attempts: tuple[Attempt, ...] = ()
     open_call: OpenCall | None = None

@@ -20,9 +20,10 @@ from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
 from services.runs.operations.lease import Lease
 from services.runs.operations.planning import plan_call
 from services.runs.operations.submission import Configs
+from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
 from shared.meters import Meter, Meters
-from shared.observability import count, logger
+from shared.observability import continue_trace, count, logger
 
 
 class Models(Protocol):
@@ -80,6 +81,7 @@ class Worker:
         run = self.runs.take(tenant_id, run_id, now=self.clock())
         if run is None:
             return
+        continue_trace(run.trace_id)
         config = self.configs.read(tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))
@@ -117,7 +119,7 @@ class Attempt:
                 self._save(lifecycle.stop(self._run, None, now=self._worker.clock()))
                 return
             sent = replace(request, provider=call.provider, max_output_tokens=call.max_output_tokens)
-            request = self._after(request, self._read(sent))
+            request = self._after(request, self._read(sent, call))
 
     def _begin(self, request: ModelRequest) -> OpenCall:
         """Write the call down; the first one was planned with the run, and written when the run was taken."""
@@ -134,16 +136,18 @@ class Attempt:
         self._run = begun
         return call
 
-    def _read(self, request: ModelRequest) -> Reading:
+    def _read(self, request: ModelRequest, call: OpenCall) -> Reading:
         """Send the call and read its stream to the terminal event, keeping the lease meanwhile."""
         reading = Reading(request)
+        transcript = Transcript(self._worker.runs.texts, self._run, call=call.number, clock=self._worker.clock)
         try:
             model = self._worker.models.of(self._run.tenant_id, request)
-            lease = Lease(self._worker.runs, self._run, clock=self._worker.clock)
-            with lease, closing(model.stream(request)) as parts:
+            with Lease(self._extend) as lease, closing(model.stream(request)) as parts:
                 for part in parts:
                     _note(reading, part)
-                    lease.beat()
+                    lease.check()
+                    if isinstance(part, Text):
+                        transcript.add(part.text)
         except ProviderFailed as failure:
             reading.failure = failure
         except CancelRequested:
@@ -151,6 +155,9 @@ class Attempt:
         if reading.ended is None and not reading.cancelled and reading.failure is None:
             reading.failure = StreamTruncated()
         return reading
+
+    def _extend(self) -> bool:
+        return self._worker.runs.extend(self._run, now=self._worker.clock())
 
     def _after(self, request: ModelRequest, reading: Reading) -> ModelRequest | None:
         """Write the call's end; gives the next request, or None when the attempt is over."""

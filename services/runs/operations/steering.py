@@ -25,7 +25,7 @@ def cancel_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if
         check_if_match(if_match, run.seq)
         after, events = lifecycle.cancel(run, now=now)
         if run.status is Status.RUNNING:
-            runs.request_cancel(run)
+            runs.request_cancel(run, now=now)
         else:
             runs.save(run, after, events)
         return after

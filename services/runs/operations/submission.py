@@ -41,6 +41,7 @@ class NewRun:
     metadata: Mapping[str, Any]
     max_output_tokens: int | None
     request_id: str
+    trace_id: str
     waited: bool
 
 
@@ -75,6 +76,7 @@ def submit_run(
         metadata=asked.metadata,
         max_output_tokens=asked.max_output_tokens,
         request_id=asked.request_id,
+        trace_id=asked.trace_id,
         waited=asked.waited,
         now=now,
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from services.runs.domain import artifact
 from services.runs.domain.run import Run, RunError, Status
 from services.runs.table import SLICE
 from services.runs.table.parts import (
@@ -11,14 +12,14 @@ from services.runs.table.parts import (
     open_call_from_item,
     open_call_to_item,
     turns_from_payload,
-    turns_to_payload,
 )
 from shared.storage.items import Item, Key, Reader, Value
-from shared.storage.payloads import Payload, Payloads
+from shared.storage.payloads import Payloads
 from shared.stored import Stored
 from shared.times import from_text, to_text
 
 DUE = SLICE.due_key("RUN")
+BURIED_DUE = SLICE.due_key("BURIED")
 
 
 def run_key(tenant_id: str, run_id: str) -> Key:
@@ -38,12 +39,9 @@ def due_place(due_at: datetime, run_id: str) -> str:
 
 def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
     """The run as it is stored; what it does not have is left out."""
-
-    def pack(name: str, payload: Payload | None) -> dict[str, Value] | None:
-        if payload is None:
-            return None
-        return payloads.pack(run.tenant_id, f"runs/{run.run_id}/{name}.json", payload)
-
+    written = {
+        name: payloads.pack(run.tenant_id, _path(run, name), what) for name, what in artifact.payloads(run).items()
+    }
     item: dict[str, Value] = {
         **run_key(run.tenant_id, run.run_id).attributes,
         **_places(run),
@@ -54,10 +52,8 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "version": run.version,
         "project_id": run.project_id,
         "config": {"key": run.config.key, "sha256": run.config.sha256},
-        "inputs": pack("inputs", run.inputs),
-        "metadata": pack("metadata", run.metadata),
-        "turns": pack(f"turns-{len(run.turns)}", turns_to_payload(run.turns) if run.turns else None),
-        "output": pack("output", run.output),
+        **{name.partition("-")[0]: packed for name, packed in written.items()},
+        "artifacts": run.artifacts or None,
         "max_output_tokens": run.max_output_tokens,
         "request_id": run.request_id,
         "seq": run.seq,
@@ -68,10 +64,37 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "cancel_requested": run.cancel_requested or None,
         "error": {"code": run.error.code, "message": run.error.message} if run.error else None,
         "created_at": to_text(run.created_at),
+        "queued_at": [to_text(moment) for moment in run.queued_at],
+        "trace_id": run.trace_id or None,
         "started_at": _text(run.started_at),
         "ended_at": _text(run.ended_at),
     }
     return {name: value for name, value in item.items() if value is not None}
+
+
+def buried_key(tenant_id: str, run_id: str) -> Key:
+    """Where it is noted that a run was deleted and has left something behind."""
+    return Key(run_key(tenant_id, run_id).pk, "BURIED")
+
+
+def buried_item(run: Run, *, due_at: datetime) -> dict[str, Value]:
+    """That note, for the reaper to find when nobody clears it before."""
+    return {
+        **buried_key(run.tenant_id, run.run_id).attributes,
+        "tenant_id": run.tenant_id,
+        "run_id": run.run_id,
+        "due_pk": BURIED_DUE,
+        "due_sk": due_place(due_at, run.run_id),
+    }
+
+
+def folder_of(run_id: str) -> str:
+    """Where a run's objects lie, below its tenant's prefix."""
+    return f"runs/{run_id}"
+
+
+def _path(run: Run, name: str) -> str:
+    return f"{folder_of(run.run_id)}/{name}"
 
 
 def _places(run: Run) -> dict[str, Value]:
@@ -82,13 +105,22 @@ def _places(run: Run) -> dict[str, Value]:
     return places
 
 
-def run_from_item(item: Item, payloads: Payloads) -> Run:
-    """The run in this item."""
+def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
+    """The run in this item.
+
+    Args:
+        item: as it was read.
+        payloads: read what lies in the bucket.
+        whole: False leaves large inputs and outputs there, and only says how large they are.
+    """
     reader = Reader(item)
     tenant_id = reader.text("tenant_id")
 
     def unpack(name: str) -> dict[str, Any] | None:
         return payloads.unpack(tenant_id, reader.map(name)) if name in item else None
+
+    def unpack_or_name(name: str) -> dict[str, Any] | None:
+        return unpack(name) if whole else payloads.name(reader.map(name)) if name in item else None
 
     config, error = reader.map("config"), reader.map("error") if "error" in item else None
     return Run(
@@ -99,10 +131,10 @@ def run_from_item(item: Item, payloads: Payloads) -> Run:
         version=reader.integer("version"),
         project_id=reader.optional_text("project_id"),
         config=Stored(config.text("key"), config.text("sha256")),
-        inputs=unpack("inputs") or {},
+        inputs=unpack_or_name("inputs") or {},
         metadata=unpack("metadata") or {},
         turns=turns_from_payload(unpack("turns")),
-        output=unpack("output"),
+        output=unpack_or_name("output"),
         max_output_tokens=reader.optional_integer("max_output_tokens"),
         request_id=reader.text("request_id"),
         seq=reader.integer("seq"),
@@ -113,6 +145,9 @@ def run_from_item(item: Item, payloads: Payloads) -> Run:
         error=RunError(error.text("code"), error.text("message")) if error else None,
         created_at=from_text(reader.text("created_at")),
         due_at=_time(reader, "due_at"),
+        queued_at=tuple(from_text(moment) for moment in reader.texts("queued_at")),
+        trace_id=reader.optional_text("trace_id") or "",
+        artifacts=reader.integers("artifacts"),
         started_at=_time(reader, "started_at"),
         ended_at=_time(reader, "ended_at"),
     )

@@ -1,7 +1,6 @@
 """Attempts, calls and turns as parts of a run's item, and back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from services.runs.domain.request import Message, ToolCall
@@ -13,12 +12,23 @@ from shared.times import from_text, to_text
 
 def attempt_to_item(attempt: Attempt) -> dict[str, Value]:
     """One attempt."""
-    return {"outcome": attempt.outcome, "calls": [_call_to_item(call) for call in attempt.calls]}
+    item: dict[str, Value] = {
+        "outcome": attempt.outcome,
+        "leased_at": to_text(attempt.leased_at),
+        "calls": [_call_to_item(call) for call in attempt.calls],
+    }
+    return item | ({"ended_at": to_text(attempt.ended_at)} if attempt.ended_at else {})
 
 
 def attempt_from_item(reader: Reader) -> Attempt:
     """The attempt in this part."""
-    return Attempt(Outcome(reader.text("outcome")), tuple(_call_from_item(call) for call in reader.maps("calls")))
+    ended_at = reader.optional_text("ended_at")
+    return Attempt(
+        outcome=Outcome(reader.text("outcome")),
+        leased_at=from_text(reader.text("leased_at")),
+        ended_at=from_text(ended_at) if ended_at else None,
+        calls=tuple(_call_from_item(call) for call in reader.maps("calls")),
+    )
 
 
 def open_call_to_item(call: OpenCall) -> dict[str, Value]:
@@ -45,11 +55,6 @@ def open_call_from_item(reader: Reader) -> OpenCall:
         max_output_tokens=reader.integer("max_output_tokens"),
         period=reader.text("period"),
     )
-
-
-def turns_to_payload(turns: Sequence[Message]) -> dict[str, Any]:
-    """What was said after the inputs."""
-    return {"turns": [asdict(turn) for turn in turns]}
 
 
 def turns_from_payload(payload: Mapping[str, Any] | None) -> tuple[Message, ...]:

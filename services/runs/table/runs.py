@@ -2,24 +2,38 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.runs.domain.lifecycle import LEASE
 from services.runs.domain.run import Attempt, Outcome, Run, Status
 from services.runs.errors import CancelRequested, LeaseLost, RunNotFound
 from services.runs.table import SLICE
-from services.runs.table.items import DUE, due_place, list_key, run_from_item, run_key, run_to_item
+from services.runs.table.items import (
+    BURIED_DUE,
+    DUE,
+    buried_item,
+    buried_key,
+    due_place,
+    folder_of,
+    list_key,
+    run_from_item,
+    run_key,
+    run_to_item,
+)
 from services.runs.table.parts import attempt_to_item, open_call_to_item
+from services.runs.table.texts import TextTable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
 from shared.storage.idempotency import Once
-from shared.storage.items import Item, Value, key_of
+from shared.storage.items import Item, Reader, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, Expression, Transaction
+from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.times import to_text
 
+_CLEARED_DUE = timedelta(minutes=1)
+"""When the reaper clears what a deletion that was cut off has left."""
 _SCANNED_AT_MOST = 1_000
 """Runs that one page looks at when its filter lets few of them pass."""
 
@@ -50,9 +64,15 @@ class RunTable:
     def __init__(self, store: Store, payloads: Payloads) -> None:
         self._store = store
         self._payloads = payloads
+        self.texts = TextTable(store)
 
-    def get(self, tenant_id: str, run_id: str) -> Run:
+    def get(self, tenant_id: str, run_id: str, *, known: Run | None = None) -> Run:
         """One run.
+
+        Args:
+            tenant_id: whose it is.
+            run_id: its id.
+            known: the run as it was read before; given back while that is how it stands.
 
         Raises:
             RunNotFound: this tenant has none with this id.
@@ -60,12 +80,13 @@ class RunTable:
         item = self._store.get(run_key(tenant_id, run_id))
         if item is None:
             raise RunNotFound
-        return run_from_item(item, self._payloads)
+        return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
 
     def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
         """A page of runs, newest first, and the place to go on from.
 
-        A filter that lets few runs pass can give a short page that is not the last one.
+        A filter that lets few runs pass can give a short page that is not the last one. What lies in the bucket stays
+        there: of large inputs and outputs a page says only how large they are.
         """
         found: list[Run] = []
         last_seen: str | None = None
@@ -103,7 +124,7 @@ class RunTable:
             {
                 "running": Status.RUNNING,
                 "one": 1,
-                "begun": [attempt_to_item(Attempt(Outcome.RUNNING))],
+                "begun": [attempt_to_item(Attempt(Outcome.RUNNING, leased_at=now))],
                 "now": to_text(now),
                 **_due(now + LEASE, run_id),
             },
@@ -147,15 +168,20 @@ class RunTable:
         if self._store.update(key, change, when=_fence(run, unless_cancelled=True)) is None:
             raise _refusal(run, self._store.get(key))
 
-    def request_cancel(self, run: Run) -> None:
+    def request_cancel(self, run: Run, *, now: datetime) -> None:
         """Ask the worker that has the run to stop.
 
         Raises:
             LeaseLost: it has moved on.
         """
+        transaction = Transaction(run.tenant_id)
         change = Expression("SET #cancel_requested = :yes, #seq = #seq + :one", {"yes": True, "one": 1})
-        if self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run)) is None:
-            raise LeaseLost
+        key, lost = run_key(run.tenant_id, run.run_id), refuse_with(LeaseLost())
+        transaction.update(key, change, when=_fence(run, and_call=True), otherwise=lost)
+        told = self.texts.cancellation(run, run.open_call, now=now) if run.open_call else None
+        if told:
+            transaction.put(told, when=ABSENT, otherwise=lost)
+        self._store.commit(transaction)
 
     def save(
         self,
@@ -185,6 +211,47 @@ class RunTable:
         transaction.put(item, when=fence, otherwise=lambda there: _refusal(before, there))
         transaction.emit(*events)
         self._store.commit(transaction)
+
+    def say(self, run: Run, *events: Event[RunEvent]) -> None:
+        """Say these events of a run that does not change."""
+        transaction = Transaction(run.tenant_id)
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def address_of_output(self, run: Run, *, lasts_s: int) -> str:
+        """Where the run's output, which lies in the bucket, can be downloaded for so long."""
+        item = self._store.get(run_key(run.tenant_id, run.run_id))
+        if item is None:
+            raise RunNotFound
+        return self._payloads.address(run.tenant_id, Reader(item).map("output"), lasts_s=lasts_s)
+
+    def bury(self, run: Run, events: list[Event[RunEvent]], *, now: datetime) -> None:
+        """Take a run out of sight in one write; what it leaves behind is `clear`ed, at once or by the reaper.
+
+        Raises:
+            RunNotFound: somebody else has.
+        """
+        transaction = Transaction(run.tenant_id)
+        key = run_key(run.tenant_id, run.run_id)
+        transaction.delete(key, when=_fence(run), otherwise=refuse_with(RunNotFound()))
+        transaction.put(buried_item(run, due_at=now + _CLEARED_DUE))
+        transaction.emit(*events)
+        self._store.commit(transaction)
+
+    def clear(self, tenant_id: str, run_id: str) -> None:
+        """Remove what a buried run has left: its texts, its objects, and in the end the note of it."""
+        self.texts.delete(tenant_id, run_id)
+        self._payloads.delete_below(tenant_id, folder_of(run_id))
+        transaction = Transaction(tenant_id)
+        transaction.delete(buried_key(tenant_id, run_id))
+        self._store.commit(transaction)
+
+    def buried(self, *, now: datetime, limit: int = 100) -> Iterator[tuple[str, str]]:
+        """The tenants and ids of buried runs that nobody has cleared in time, the most overdue first."""
+        until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": BURIED_DUE, "now": to_text(now)})
+        for entry in self._store.query(until, index="due", limit=limit).items:
+            if item := self._store.get(key_of(entry)):
+                yield str(item["tenant_id"]), str(item["run_id"])
 
     def due(self, *, now: datetime, limit: int = 100) -> Iterator[Run]:
         """Runs of all tenants that the reaper has to look at, the most overdue first."""
@@ -224,7 +291,8 @@ class RunTable:
             # Both bounds of BETWEEN belong to it; the upper one was seen, or is the end of a half-open range.
             keys = [key_of(item) for item in page.items if item["list_sk"] != before]
             items = self._store.get_many(keys)
-            yield from (run_from_item(items[key], self._payloads) for key in keys if key in items)
+            found = (items[key] for key in keys if key in items)
+            yield from (run_from_item(item, self._payloads, whole=False) for item in found)
             resume_after = page.resume_after
             if resume_after is None:
                 return
@@ -234,13 +302,18 @@ def _due(due_at: datetime, run_id: str) -> dict[str, Value]:
     return {"due_at": to_text(due_at), "due_sk": due_place(due_at, run_id)}
 
 
-def _fence(run: Run, *, and_due: bool = False, unless_cancelled: bool = False) -> Expression:
+def _fence(run: Run, *, and_due: bool = False, and_call: bool = False, unless_cancelled: bool = False) -> Expression:
     """Nobody else has taken or ended the run since."""
     values: dict[str, Value] = {"status_before": run.status, "attempt_before": run.attempt}
     terms = ["#status = :status_before", "#attempt = :attempt_before"]
     if and_due and run.due_at:
         terms.append("#due_at = :due_before")
         values["due_before"] = to_text(run.due_at)
+    if and_call and run.open_call:
+        terms.append("#open_call.#number = :call_before")
+        values["call_before"] = run.open_call.number
+    elif and_call:
+        terms.append("attribute_not_exists(#open_call)")
     if unless_cancelled:
         terms.append("attribute_not_exists(#cancel_requested)")
     return Expression(" AND ".join(terms), values)

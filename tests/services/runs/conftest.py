@@ -12,7 +12,7 @@ from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client
-from shared.storage.objects import Documents
+from shared.storage.objects import Artifacts
 from shared.storage.store import Store
 from shared.stored import Stored
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
@@ -28,7 +28,7 @@ class World:
 
     store: Store
     runs: RunTable
-    documents: Documents
+    documents: Artifacts
     config: Stored
 
 
@@ -51,7 +51,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     with tables(caches):
         s3 = own_client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        documents = Documents(s3, bucket=BUCKET)
+        documents = Artifacts(s3, bucket=BUCKET)
         config = documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", CONFIG)
         store = wiring.slice_store()
         know_tenant(store)

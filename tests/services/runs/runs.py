@@ -12,6 +12,7 @@ from shared.stored import Stored
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 TENANT = "demo-org"
+TRACE_ID = "1-6923f2b9-0c1d2e3f4a5b6c7d8e9fa0b1"
 RUN_ID = "run_01M82VGJKEZJ1F4SK5FD3YPW7Y"
 AGENT_ID = "agt_01M82VGHY7E1632V616JPWX2SA"
 CALL = OpenCall(
@@ -41,6 +42,7 @@ def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN40
         "metadata": {},
         "max_output_tokens": None,
         "request_id": "request",
+        "trace_id": TRACE_ID,
         "now": NOW,
     }
     return lifecycle.submit(TENANT, waited=waited, **asked | changes)
@@ -51,7 +53,7 @@ def taken(run: Run, *, call: OpenCall | None = CALL) -> Run:
     return replace(
         run,
         status=Status.RUNNING,
-        attempts=(*run.attempts, Attempt(Outcome.RUNNING)),
+        attempts=(*run.attempts, Attempt(Outcome.RUNNING, leased_at=NOW)),
         open_call=call,
         seq=run.seq + 1,
         started_at=run.started_at or NOW,

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from services.runs.api import app, waits
+from services.runs.api.runs import handler as app
+from services.runs.api.runs import waits
 from services.runs.consumer import worker
+from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import utc_now
 from tests.gateway import claims, request
+from tests.services.runs.conftest import World
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.tenants import tenant_created
 
 RUNS = "/v1/tenants/{tenant_id}/runs"
 RUN = f"{RUNS}/{{run_id}}"
@@ -56,6 +60,16 @@ def _change(method: str, resource: str, run_id: str, body: object) -> Reply:
 
 def _cancel(run_id: str, body: object = {"status": "cancelled"}) -> Reply:
     return _change("PATCH", RUN, run_id, body)
+
+
+def _delete(run_id: str, *, role: Role = Role.DEVELOPER) -> Reply:
+    path = {"tenant_id": TENANT, "run_id": run_id}
+    return Reply(app(request("DELETE", RUN, path_parameters=path, claims=claims(role=role))))
+
+
+def _read(run_id: str, what: str) -> Reply:
+    path = {"tenant_id": TENANT, "run_id": run_id}
+    return Reply(app(request("GET", f"{RUN}/{what}", path_parameters=path, claims=claims(role=Role.OBSERVER))))
 
 
 def _hand_in(run_id: str, **outputs: str) -> Reply:
@@ -160,6 +174,47 @@ class TestCancelRun:
     @pytest.mark.parametrize("body", [{"status": "completed"}, {}, {"status": "cancelled", "reason": "x"}])
     def test_changes_nothing_else(self, body: dict[str, str]) -> None:
         assert _cancel(_post().body["run"]["run_id"], body).status == 422
+
+
+@pytest.mark.usefixtures("world")
+class TestDeleteRun:
+    def test_answers_204_then_404(self) -> None:
+        run_id = _post().body["run"]["run_id"]
+        assert _delete(run_id).status == 409
+        _execute(run_id)
+        deleted = _delete(run_id)
+        assert (deleted.status, deleted.body) == (204, {})
+        assert (_delete(run_id).status, _get(run_id).status) == (404, 404)
+
+    def test_refuses_an_analyst(self) -> None:
+        assert _delete(new_id("run", NOW), role=Role.ANALYST).status == 403
+
+
+@pytest.mark.usefixtures("world")
+class TestHistory:
+    TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    def test_of_a_run_is_told_in_order_and_belongs_to_the_callers_trace(self) -> None:
+        run_id = _post(traceparent=f"00-{self.TRACE}-00f067aa0ba902b7-01").body["run"]["run_id"]
+        _execute(run_id)
+        logs = _read(run_id, "logs").body["logs"]
+        assert [entry["event"] for entry in logs] == ["queued", "leased", "call_started", "call_ended", "completed"]
+        trace = _read(run_id, "traces").body["trace"]
+        assert trace["trace_id"] == self.TRACE
+        assert [span["name"].split()[0] for span in trace["spans"]] == ["invoke_agent", "queue", "chat"]
+        assert {span["status"] for span in trace["spans"]} == {"ok"}
+
+    @pytest.mark.parametrize("what", ["logs", "traces"])
+    def test_of_no_run_is_not_found(self, what: str) -> None:
+        assert _read(new_id("run", NOW), what).status == 404
+
+
+@pytest.mark.usefixtures("world")
+class TestStorage:
+    def test_that_is_full_is_said_with_409(self, world: World) -> None:
+        TenantAccessCopies(world.store).keep(tenant_created(TENANT, seq=7, max_storage_gb=0))
+        reply = _post()
+        assert (reply.status, reply.body["error"]) == (409, "LimitReached")
 
 
 @pytest.mark.usefixtures("world")

@@ -80,6 +80,7 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
         metadata={},
         max_output_tokens=None,
         request_id="request",
+        trace_id="",
         waited=False,
     )
     return submit_run(world.store, world.runs, world.documents, tenant_id, asked, now=NOW).run_id

@@ -181,14 +181,14 @@ class TestGiveBack:
         assert isinstance(queued.data, RunQueued)
 
     def test_ends_a_run_that_was_lost_three_times(self) -> None:
-        lost = (Attempt(Outcome.LOST), Attempt(Outcome.LOST))
+        lost = (Attempt(Outcome.LOST, leased_at=NOW), Attempt(Outcome.LOST, leased_at=NOW))
         done, (_usage_event, failed) = lifecycle.give_back(taken(replace(submitted()[0], attempts=lost)), now=LATER)
         assert (done.status, done.attempts[-1].outcome) == (Status.FAILED, Outcome.LOST)
         assert isinstance(failed.data, RunFailed)
         assert failed.data.error_code == "AttemptsExhausted"
 
     def test_does_not_take_tool_turns_for_lost_attempts(self) -> None:
-        turns = (Attempt(Outcome.REQUIRES_ACTION),) * 5
+        turns = (Attempt(Outcome.REQUIRES_ACTION, leased_at=NOW),) * 5
         again, _ = lifecycle.give_back(taken(replace(submitted()[0], attempts=turns)), now=LATER)
         assert again.status is Status.QUEUED
 

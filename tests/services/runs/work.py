@@ -15,7 +15,7 @@ from services.runs.table import SLICE
 from shared.ids import new_id
 from shared.storage.transaction import Expression
 from tests.services.runs.conftest import World
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.services.runs.runs import AGENT_ID, NOW, TENANT, TRACE_ID
 
 LATER = NOW + timedelta(hours=1)
 """When the agent is not fresh any more."""
@@ -85,6 +85,7 @@ def submit(
         metadata={},
         max_output_tokens=None,
         request_id="request",
+        trace_id=TRACE_ID,
         waited=waited,
     )
     return submit_run(world.store, world.runs, world.documents, TENANT, asked, now=LATER)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.errors import DependencyUnavailable
 from shared.storage.items import Reader
-from shared.storage.objects import Documents
+from shared.storage.objects import Artifacts
 from shared.storage.payloads import MAX_INLINE_BYTES, Payloads
 from shared.stored import Stored
 from tests.shared.storage.scripted import failure
@@ -25,6 +26,7 @@ class FakeBucket:
 
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
     error: Exception | None = None
+    locked: set[str] = field(default_factory=set[str])
 
     def put_object(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore
         """Keep it."""
@@ -41,10 +43,30 @@ class FakeBucket:
             raise failure(code, "GetObject")
         return {"Body": io.BytesIO(self.objects[arguments["Key"]])}
 
+    def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Two at a time."""
+        if self.error:
+            raise self.error
+        found = [key for key in self.objects if key.startswith(arguments["Prefix"])]
+        return {"Contents": [{"Key": key} for key in found[:2]]} if found else {}
 
-def documents() -> tuple[Documents, FakeBucket]:
+    def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Remove them, but for those that are locked."""
+        keys = [entry["Key"] for entry in arguments["Delete"]["Objects"]]
+        for key in keys:
+            if key not in self.locked:
+                del self.objects[key]
+        kept = [{"Key": key} for key in keys if key in self.locked]
+        return {"Errors": kept} if kept else {}
+
+    def generate_presigned_url(self, method: str, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Where it would be."""
+        return f"https://bucket/{arguments['Params']['Key']}?{method}&{arguments['ExpiresIn']}"
+
+
+def documents() -> tuple[Artifacts, FakeBucket]:
     bucket = FakeBucket()
-    return Documents(bucket, bucket="artifacts"), bucket
+    return Artifacts(bucket, bucket="artifacts"), bucket
 
 
 class TestDocuments:
@@ -79,6 +101,32 @@ class TestDocuments:
         with pytest.raises(ValueError, match="not of this tenant"):
             kept.read("acme", Stored(key, "hash"))
 
+    def test_can_be_downloaded_from_an_address(self) -> None:
+        kept, _ = documents()
+        address = kept.address("acme", kept.write("acme", "x.json", {}), lasts_s=60)
+        assert address == "https://bucket/tenants/acme/x.json?get_object&60"
+        with pytest.raises(ValueError, match="not of this tenant"):
+            kept.address("acme", Stored("tenants/acme2/x.json", "hash"), lasts_s=60)
+
+    def test_all_below_a_folder_can_be_removed_and_nothing_else(self) -> None:
+        kept, bucket = documents()
+        for path in ("runs/run_1/a", "runs/run_1/b", "runs/run_1/c/d", "runs/run_12/a", "agents/a"):
+            kept.write("acme", path, {})
+        kept.write("acme2", "runs/run_1/a", {})
+        assert kept.delete_below("acme", "runs/run_1") == 3
+        assert sorted(bucket.objects) == [
+            "tenants/acme/agents/a",
+            "tenants/acme/runs/run_12/a",
+            "tenants/acme2/runs/run_1/a",
+        ]
+        assert kept.delete_below("acme", "runs/run_1") == 0
+
+    def test_one_that_cannot_be_removed_is_said(self) -> None:
+        kept, bucket = documents()
+        bucket.locked.add(kept.write("acme", "runs/run_1/a", {}).key)
+        with pytest.raises(DependencyUnavailable):
+            kept.delete_below("acme", "runs/run_1")
+
     @pytest.mark.parametrize(
         "error", [failure("SlowDown"), EndpointConnectionError(endpoint_url="https://bucket.invalid")]
     )
@@ -89,6 +137,8 @@ class TestDocuments:
             kept.write("acme", "x.json", {})
         with pytest.raises(DependencyUnavailable):
             kept.read("acme", Stored("tenants/acme/x.json", "hash"))
+        with pytest.raises(DependencyUnavailable):
+            kept.delete_below("acme", "runs/run_1")
 
     def test_one_that_is_not_there_is_said(self) -> None:
         with pytest.raises(DependencyUnavailable):
@@ -101,10 +151,17 @@ class TestPayloads:
         kept, bucket = documents()
         # `{"t":""}` is 8 bytes; é is two bytes in one character.
         payload = {"t": "é" * ((MAX_INLINE_BYTES - 8) // 2) + "x" * extra_bytes}
-        attribute = Payloads(kept).pack("acme", "runs/run_1/inputs.json", payload)
+        attribute = Payloads(kept).pack("acme", "runs/run_1/inputs", payload)
         assert ("key" in attribute) is in_the_bucket
-        assert list(bucket.objects) == (["tenants/acme/runs/run_1/inputs.json"] if in_the_bucket else [])
+        assert len(bucket.objects) == in_the_bucket
+        assert all(re.fullmatch(r"tenants/acme/runs/run_1/inputs-[0-9a-f]{16}\.json", key) for key in bucket.objects)
         assert Payloads(kept).unpack("acme", Reader(attribute)) == payload
+
+    def test_another_content_is_another_object(self) -> None:
+        kept, _ = documents()
+        payloads = [{"t": letter * MAX_INLINE_BYTES} for letter in "ab"]
+        packed = [Payloads(kept).pack("acme", "runs/run_1/output", payload) for payload in payloads]
+        assert [Payloads(kept).unpack("acme", Reader(one)) for one in packed] == payloads
 
     @given(st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.none() | st.lists(st.integers())))
     def test_small_ones_come_back_exactly(self, payload: dict[str, Any]) -> None:
@@ -113,6 +170,13 @@ class TestPayloads:
         assert Payloads(kept).unpack("acme", Reader(packed)) == payload
         assert json.loads(str(packed["json"])) == payload
         assert bucket.objects == {}
+
+    def test_large_ones_are_named_without_being_read(self) -> None:
+        kept, bucket = documents()
+        packed = Payloads(kept).pack("acme", "x", {"t": "x" * MAX_INLINE_BYTES})
+        bucket.error = AssertionError()
+        assert Payloads(kept).name(Reader(packed)) == {"artifact": {"bytes": MAX_INLINE_BYTES + 8}}
+        assert Payloads(kept).name(Reader({"json": '{"t":1}'})) == {"t": 1}
 
     def test_a_large_one_of_another_tenant_is_not_read(self) -> None:
         kept, _ = documents()

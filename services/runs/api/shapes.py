@@ -1,32 +1,15 @@
-"""HTTP in: runs."""
+"""What runs look like in requests and answers."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from services.runs import wiring
 from services.runs.domain import run as domain
-from services.runs.errors import BadRange, ToolOutputsMismatch
-from services.runs.operations import steering, submission
-from services.runs.table.runs import RunFilter
-from shared.http.answers import Answer, ListAnswer, accepted, created, ok
-from shared.http.app import HttpApp
-from shared.http.call import Caller, CurrentCall
-from shared.http.pagination import PageQuery, page_after, place_of
-from shared.ids import new_id, pattern
+from shared.http.answers import Answer, ListAnswer
+from shared.http.pagination import PageQuery
+from shared.ids import pattern
 from shared.meters import Meter
-from shared.tenancy.context import TenantContext
-from shared.tenancy.permissions import Feature, Role
 from shared.times import Rfc3339
-
-app = HttpApp(access=wiring.access, store=wiring.tenant_store)
-
-_RUNS = "/v1/tenants/{tenant_id}/runs"
-_RUN = f"{_RUNS}/{{run_id}}"
-_LONGEST_WAIT_S = 25
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -202,69 +185,6 @@ class RunsQuery(PageQuery):
     end: Annotated[AwareDatetime | None, Field(alias="to")] = None
 
 
-@app.route("GET", _RUNS, least=Role.OBSERVER)
-def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[RunsAnswer]:
-    """Runs, newest first; a filter that lets few runs pass can give a short page that is not the last one."""
-    if query.start and query.end and query.start >= query.end:
-        raise BadRange
-    chosen = RunFilter(query.status, query.agent_id, query.project_id, query.start, query.end)
-    scope = (caller.tenant_id, "runs", repr(chosen))
-    runs, place = wiring.tenant_runs().page(
-        caller.tenant_id, chosen, limit=query.limit, after=place_of(query.token, *scope)
-    )
-    return ok(RunsAnswer(runs=[Run.of(run) for run in runs], pagination=page_after(place, *scope)))
-
-
-@app.route("GET", _RUN, least=Role.OBSERVER)
-def get_run(caller: Caller, run_id: str) -> Response[RunAnswer]:
-    """One run."""
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    return ok(RunAnswer(run=Run.of(run)), etag=run.seq)
-
-
-def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
-    return _submitted(caller, run_id)
-
-
-@app.route(
-    "POST",
-    _RUNS,
-    least=Role.DEVELOPER,
-    feature=Feature.AGENTS,
-    statuses=(201, 202),
-    replay=_show_submitted,
-    audited=False,
-)
-def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()]) -> Response[RunAnswer]:
-    """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
-    wait_s = waits(call.prefer)
-    asked = submission.NewRun(
-        run_id=new_id("run", call.now),
-        agent_id=body.agent_id,
-        version=body.version,
-        inputs=body.inputs.model_dump(exclude_none=True),
-        metadata=body.metadata,
-        max_output_tokens=body.max_output_tokens,
-        request_id=caller.request_id,
-        waited=wait_s is not None,
-    )
-    run = submission.submit_run(
-        wiring.tenant_store(),
-        wiring.tenant_runs(),
-        wiring.configs(),
-        caller.tenant_id,
-        asked,
-        now=call.now,
-        once=call.once,
-    )
-    if wait_s is None:
-        return accepted(RunAnswer(run=Run.of(run)), location=_location(caller, run.run_id))
-    wiring.workers().execute(caller.tenant_id, run.run_id, wait_s=wait_s)
-    response = _submitted(caller, run.run_id)
-    response.headers["Preference-Applied"] = f"wait={wait_s}"
-    return response
-
-
 class RunPatch(BaseModel):
     """What a client may change of a run."""
 
@@ -288,58 +208,6 @@ class ToolOutputs(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     tool_outputs: Annotated[list[ToolOutput], Field(min_length=1, max_length=128)]
-
-
-@app.route("PATCH", _RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
-def cancel_run(
-    caller: Caller,
-    call: CurrentCall,
-    run_id: str,
-    body: Annotated[RunPatch, Body()],  # noqa: ARG001 — there is one change
-) -> Response[RunAnswer]:
-    """Cancel a run: 200 when that is done, 202 when its worker has been asked to stop."""
-    run = steering.cancel_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
-    return _under_way(caller, run)
-
-
-@app.route(
-    "POST",
-    f"{_RUN}/tool-outputs",
-    least=Role.DEVELOPER,
-    feature=Feature.AGENTS,
-    statuses=(200, 202),
-    audited=False,
-)
-def hand_in_tool_outputs(
-    caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
-) -> Response[RunAnswer]:
-    """Let a run go on with the outputs of its tools; the same outputs again are answered as before."""
-    outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
-    if len(outputs) < len(body.tool_outputs):
-        raise ToolOutputsMismatch
-    run = steering.hand_in_tool_outputs(wiring.tenant_runs(), caller.tenant_id, run_id, outputs, now=call.now)
-    return _under_way(caller, run)
-
-
-def _under_way(caller: TenantContext, run: domain.Run) -> Response[RunAnswer]:
-    answer = RunAnswer(run=Run.of(run))
-    return ok(answer, etag=run.seq) if run.status.final else accepted(answer, location=_location(caller, run.run_id))
-
-
-def waits(prefer: str | None) -> int | None:
-    """The seconds of a `Prefer: wait=N` (RFC 7240), at most 25; None when nothing is waited for."""
-    found = re.search(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,9})", prefer or "")
-    return min(int(found[1]), _LONGEST_WAIT_S) or None if found else None
-
-
-def _submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    location, answer = _location(caller, run_id), RunAnswer(run=Run.of(run))
-    return created(answer, location=location, etag=run.seq) if run.status.final else accepted(answer, location=location)
-
-
-def _location(caller: TenantContext, run_id: str) -> str:
-    return _RUN.format(tenant_id=caller.tenant_id, run_id=run_id)
 
 
 def _usage(meters: dict[Meter, int]) -> Usage:
@@ -372,6 +240,3 @@ def _attempt(number: int, attempt: domain.Attempt) -> Attempt:
             for call in attempt.calls
         ],
     )
-
-
-handler = app

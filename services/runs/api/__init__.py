@@ -1,0 +1,1 @@
+"""HTTP in: parse, call one operation, answer. Each module is one function."""

@@ -1,0 +1,172 @@
+"""HTTP in: runs, all but following them."""
+
+import re
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+
+from services.runs import wiring
+from services.runs.api.history import LogsAnswer, TraceAnswer
+from services.runs.api.shapes import NewRun, Run, RunAnswer, RunPatch, RunsAnswer, RunsQuery, ToolOutputs
+from services.runs.domain import run as domain
+from services.runs.domain.history import entries
+from services.runs.domain.trace import spans, trace_id
+from services.runs.errors import BadRange, ToolOutputsMismatch
+from services.runs.operations import deletion, steering, submission
+from services.runs.operations.room import check_room
+from services.runs.operations.showing import shown
+from services.runs.table.runs import RunFilter
+from shared.http.answers import accepted, created, no_content, ok
+from shared.http.app import HttpApp
+from shared.http.call import Caller, CurrentCall, KnownTenant, current
+from shared.http.pagination import page_after, place_of
+from shared.ids import new_id
+from shared.observability import current_trace_id
+from shared.tenancy.context import TenantContext
+from shared.tenancy.permissions import Feature, Role
+
+handler = HttpApp(access=wiring.access, store=wiring.tenant_store)
+
+RUNS = "/v1/tenants/{tenant_id}/runs"
+RUN = f"{RUNS}/{{run_id}}"
+_LONGEST_WAIT_S = 25
+
+
+@handler.route("GET", RUNS, least=Role.OBSERVER)
+def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[RunsAnswer]:
+    """Runs, newest first; a filter that lets few runs pass can give a short page that is not the last one."""
+    if query.start and query.end and query.start >= query.end:
+        raise BadRange
+    chosen = RunFilter(query.status, query.agent_id, query.project_id, query.start, query.end)
+    scope = (caller.tenant_id, "runs", repr(chosen))
+    runs, place = wiring.tenant_runs().page(
+        caller.tenant_id, chosen, limit=query.limit, after=place_of(query.token, *scope)
+    )
+    return ok(RunsAnswer(runs=[Run.of(run) for run in runs], pagination=page_after(place, *scope)))
+
+
+@handler.route("GET", RUN, least=Role.OBSERVER)
+def get_run(caller: Caller, run_id: str) -> Response[RunAnswer]:
+    """One run; an output over 1 MiB is given as an address to download it from, good for five minutes."""
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    return ok(_answer(run), etag=run.seq)
+
+
+@handler.route("DELETE", RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(204,))
+def delete_run(caller: Caller, call: CurrentCall, run_id: str) -> Response[None]:
+    """Delete a run that has ended, with all that was stored for it; what it used stays counted."""
+    deletion.delete_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    return no_content()
+
+
+@handler.route("GET", f"{RUN}/logs", least=Role.OBSERVER)
+def get_logs(caller: Caller, run_id: str) -> Response[LogsAnswer]:
+    """What happened to a run, in order; never what was asked or answered."""
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    return ok(LogsAnswer.of(entries(run)))
+
+
+@handler.route("GET", f"{RUN}/traces", least=Role.OBSERVER)
+def get_traces(caller: Caller, run_id: str) -> Response[TraceAnswer]:
+    """The trace of a run: its waits, calls and tools as spans, with OpenTelemetry's names of attributes."""
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    return ok(TraceAnswer.of(trace_id(run), spans(run)))
+
+
+def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
+    return _submitted(caller, run_id)
+
+
+@handler.route(
+    "POST",
+    RUNS,
+    least=Role.DEVELOPER,
+    feature=Feature.AGENTS,
+    statuses=(201, 202),
+    replay=_show_submitted,
+    audited=False,
+)
+def create_run(
+    caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewRun, Body()]
+) -> Response[RunAnswer]:
+    """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
+    check_room(wiring.tenant_store(), access)
+    wait_s = waits(call.prefer)
+    asked = submission.NewRun(
+        run_id=new_id("run", call.now),
+        agent_id=body.agent_id,
+        version=body.version,
+        inputs=body.inputs.model_dump(exclude_none=True),
+        metadata=body.metadata,
+        max_output_tokens=body.max_output_tokens,
+        request_id=caller.request_id,
+        trace_id=current_trace_id(),
+        waited=wait_s is not None,
+    )
+    run = submission.submit_run(
+        wiring.tenant_store(),
+        wiring.tenant_runs(),
+        wiring.configs(),
+        caller.tenant_id,
+        asked,
+        now=call.now,
+        once=call.once,
+    )
+    if wait_s is None:
+        return accepted(RunAnswer(run=Run.of(run)), location=_location(caller, run.run_id))
+    wiring.workers().execute(caller.tenant_id, run.run_id, wait_s=wait_s)
+    response = _submitted(caller, run.run_id)
+    response.headers["Preference-Applied"] = f"wait={wait_s}"
+    return response
+
+
+@handler.route("PATCH", RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
+def cancel_run(
+    caller: Caller,
+    call: CurrentCall,
+    run_id: str,
+    body: Annotated[RunPatch, Body()],  # noqa: ARG001 — there is one change
+) -> Response[RunAnswer]:
+    """Cancel a run: 200 when that is done, 202 when its worker has been asked to stop."""
+    run = steering.cancel_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    return _under_way(caller, run)
+
+
+@handler.route(
+    "POST", f"{RUN}/tool-outputs", least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202), audited=False
+)
+def hand_in_tool_outputs(
+    caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
+) -> Response[RunAnswer]:
+    """Let a run go on with the outputs of its tools; the same outputs again are answered as before."""
+    outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
+    if len(outputs) < len(body.tool_outputs):
+        raise ToolOutputsMismatch
+    run = steering.hand_in_tool_outputs(wiring.tenant_runs(), caller.tenant_id, run_id, outputs, now=call.now)
+    return _under_way(caller, run)
+
+
+def _under_way(caller: TenantContext, run: domain.Run) -> Response[RunAnswer]:
+    answer = _answer(run)
+    return ok(answer, etag=run.seq) if run.status.final else accepted(answer, location=_location(caller, run.run_id))
+
+
+def waits(prefer: str | None) -> int | None:
+    """The seconds of a `Prefer: wait=N` (RFC 7240), at most 25; None when nothing is waited for."""
+    found = re.search(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,9})", prefer or "")
+    return min(int(found[1]), _LONGEST_WAIT_S) or None if found else None
+
+
+def _submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
+    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    location, answer = _location(caller, run_id), _answer(run)
+    return created(answer, location=location, etag=run.seq) if run.status.final else accepted(answer, location=location)
+
+
+def _answer(run: domain.Run) -> RunAnswer:
+    return RunAnswer(run=Run.of(shown(wiring.tenant_runs(), run, now=current.get().now)))
+
+
+def _location(caller: TenantContext, run_id: str) -> str:
+    return RUN.format(tenant_id=caller.tenant_id, run_id=run_id)

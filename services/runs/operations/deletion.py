@@ -1,0 +1,37 @@
+"""Deleting runs: out of sight in one write, then piece by piece out of the store."""
+
+from datetime import datetime
+
+from services.runs.domain.artifact import delete_artifacts
+from services.runs.errors import RunNotEnded
+from services.runs.table.runs import RunTable
+from shared.errors import DependencyUnavailable
+from shared.http.etag import check_if_match
+from shared.observability import logger
+
+
+def delete_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None) -> None:
+    """Delete a run that has ended, with all that was stored for it; what it used stays counted.
+
+    Raises:
+        RunNotFound: there is no such run, or no more.
+        RunNotEnded: it has not.
+    """
+    run = runs.get(tenant_id, run_id)
+    check_if_match(if_match, run.seq)
+    if not run.status.final:
+        raise RunNotEnded
+    runs.bury(run, delete_artifacts(run, now=now), now=now)
+    try:
+        runs.clear(tenant_id, run_id)
+    except DependencyUnavailable:
+        logger.warning("a deleted run is left to the reaper", run_id=run_id)
+
+
+def clear_deleted(runs: RunTable, *, now: datetime) -> int:
+    """Go on with deletions that were cut off; says how many."""
+    cleared = 0
+    for tenant_id, run_id in runs.buried(now=now):
+        runs.clear(tenant_id, run_id)
+        cleared += 1
+    return cleared
