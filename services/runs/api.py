@@ -1,6 +1,8 @@
 """HTTP in: runs."""
 
 import re
+import secrets
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from aws_lambda_powertools.event_handler import Response
@@ -14,10 +16,11 @@ from services.runs.operations import steering, submission
 from services.runs.table.runs import RunFilter
 from shared.http.answers import Answer, ListAnswer, accepted, created, ok
 from shared.http.app import HttpApp
-from shared.http.call import Caller, CurrentCall
+from shared.http.call import Caller, CurrentCall, KnownTenant
 from shared.http.pagination import PageQuery, page_after, place_of
 from shared.ids import new_id, pattern
 from shared.meters import Meter
+from shared.money import nano_usd
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
 from shared.times import Rfc3339
@@ -69,6 +72,8 @@ class NewRun(BaseModel):
     """The live one, unless given."""
     inputs: Inputs
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_cost_usd: Annotated[Decimal, Field(strict=False, gt=0, le=1_000_000, decimal_places=9)] | None = None
+    """What all its calls together may cost by the providers' list prices."""
     metadata: Annotated[dict[str, str], Field(max_length=50)] = {}
 
 
@@ -148,6 +153,8 @@ class Run(BaseModel):
     usage: Usage
     cost_nano_usd: int | None
     """The provider's list price; null where it is not known."""
+    limited_by: domain.LimitedBy | None
+    """What made the output cap smaller than it would have been: the month's budget, or `max_cost_usd`."""
     simulated: bool
     error: Failure | None
     attempts: list[Attempt]
@@ -170,6 +177,7 @@ class Run(BaseModel):
             required_action=_required_action(run),
             usage=_usage(run.usage),
             cost_nano_usd=run.cost_nano_usd,
+            limited_by=run.limited_by,
             simulated=run.simulated,
             error=Failure(code=run.error.code, message=run.error.message) if run.error else None,
             attempts=[_attempt(number, attempt) for number, attempt in enumerate(run.attempts, start=1)],
@@ -234,16 +242,19 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
     statuses=(201, 202),
     replay=_show_submitted,
 )
-def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()]) -> Response[RunAnswer]:
+def create_run(
+    caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewRun, Body()]
+) -> Response[RunAnswer]:
     """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 when it ends in time."""
     wait_s = waits(call.prefer)
     asked = submission.NewRun(
-        run_id=new_id("run", call.now),
+        run_id=new_id("run", call.now, entropy=call.once.entropy if call.once else secrets.randbits),
         agent_id=body.agent_id,
         version=body.version,
         inputs=body.inputs.model_dump(exclude_none=True),
         metadata=body.metadata,
         max_output_tokens=body.max_output_tokens,
+        max_cost_nano_usd=None if body.max_cost_usd is None else nano_usd(body.max_cost_usd),
         request_id=caller.request_id,
         waited=wait_s is not None,
     )
@@ -251,7 +262,8 @@ def create_run(caller: Caller, call: CurrentCall, body: Annotated[NewRun, Body()
         wiring.tenant_store(),
         wiring.tenant_runs(),
         wiring.configs(),
-        caller.tenant_id,
+        wiring.planner(),
+        access,
         asked,
         now=call.now,
         once=call.once,
@@ -297,19 +309,22 @@ def cancel_run(
     body: Annotated[RunPatch, Body()],  # noqa: ARG001 — there is one change
 ) -> Response[RunAnswer]:
     """Cancel a run: 200 when that is done, 202 when its worker has been asked to stop."""
-    run = steering.cancel_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    runs, budgets = wiring.tenant_runs(), wiring.tenant_budgets()
+    run = steering.cancel_run(runs, budgets, caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
     return _under_way(caller, run)
 
 
 @app.route("POST", f"{_RUN}/tool-outputs", least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202))
 def hand_in_tool_outputs(
-    caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
 ) -> Response[RunAnswer]:
     """Let a run go on with the outputs of its tools; the same outputs again are answered as before."""
     outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
     if len(outputs) < len(body.tool_outputs):
         raise ToolOutputsMismatch
-    run = steering.hand_in_tool_outputs(wiring.tenant_runs(), caller.tenant_id, run_id, outputs, now=call.now)
+    run = steering.hand_in_tool_outputs(
+        wiring.tenant_runs(), wiring.configs(), wiring.planner(), access, run_id, outputs, now=call.now
+    )
     return _under_way(caller, run)
 
 

@@ -116,12 +116,13 @@ class HttpApp:
             raise _no_such_route()
         caller = _bind(request, route)
         with acting_for(caller.tenant_id) if caller else nullcontext():
-            self._check(request, route, caller)
+            access = self._check(request, route, caller)
             call = Call(
                 request_id=request.request_id,
                 now=utc_now(),
                 path=request.path,
                 caller=caller,
+                access=access,
                 if_match=request.headers.get("if-match"),
                 prefer=request.headers.get("prefer"),
             )
@@ -131,19 +132,21 @@ class HttpApp:
             finally:
                 current.reset(token)
 
-    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> None:
+    def _check(self, request: Request, route: Route, caller: TenantContext | None) -> TenantAccess | None:
         if request.too_large:
             msg = "The body is over 1 MiB."
             raise TooLarge(msg)
         if request.has_odd_path:
             raise _no_such_route()
-        if caller and route.method != "GET" and self._access:
-            check_may_change(caller, self._access(caller.tenant_id), route.feature)
+        access = self._access(caller.tenant_id) if caller and route.method != "GET" and self._access else None
+        if caller and access:
+            check_may_change(caller, access, route.feature)
         unknown = sorted(request.query_names - self._query_names[(route.method, route.path)])
         if unknown:
             msg = "The request is not valid."
             raise InvalidRequest(msg, [Detail(name, "unknown query parameter") for name in unknown])
         request.check_json()
+        return access
 
     def _once(self, request: Request, call: Call) -> Once | None:
         key = request.headers.get("idempotency-key")

@@ -26,6 +26,7 @@ WITHOUT_TENANT = {
     "services/tenants/table.py:list_tenants": "for operators: of all tenants, from the `due` index",
     "services/runs/table/runs.py:RunTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/tenants/table.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
+    "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
     **{

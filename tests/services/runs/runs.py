@@ -40,6 +40,7 @@ def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN40
         "inputs": {"message": "Hi"},
         "metadata": {},
         "max_output_tokens": None,
+        "max_cost_nano_usd": None,
         "request_id": "request",
         "now": NOW,
     }
