@@ -70,6 +70,14 @@ def know_tenant(store: Store, tenant_id: str = TENANT, **said: Any) -> None:  # 
     TenantAccessCopies(store).keep(tenant_created(tenant_id, **said))
 
 
+def know_version(world: World, version: int, **config: object) -> int:
+    """Let the service have heard of a further version of the agent, with more in its config."""
+    path = f"agents/{AGENT_ID}/versions/{version}.json"
+    stored = world.documents.write(TENANT, path, {**CONFIG, **config})
+    agents.keep_version(world.store, TENANT, VersionCopy(AGENT_ID, version, stored))
+    return version
+
+
 def know_agent(store: Store, config: Stored, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:
     """Let the service have heard of an agent with one version."""
     agents.keep_agent(store, TENANT, AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, heard_at=NOW))

@@ -125,15 +125,21 @@ def execute(
     cost: Cost = COST,
     price: Price | None = None,
     slept: list[float] | None = None,
+    on_access: Callable[[str], object] = lambda _: None,
 ) -> Run:
     """Let a worker have the run; gives the run as it is afterwards."""
     pauses = slept if slept is not None else []
+
+    def read_access(tenant_id: str) -> TenantAccess:
+        on_access(tenant_id)
+        return access(world, tenant_id)
+
     Worker(
         runs=world.runs,
         configs=world.documents,
         models=models or Simulating(),
         planner=planner_of(world, price=price),
-        access=lambda tenant_id: access(world, tenant_id),
+        access=read_access,
         price=price or always(cost),
         clock=(lambda: next(clock)) if clock else (lambda: LATER),
         sleep=pauses.append,
