@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.runs.consumer import events
-from services.runs.domain.budget import Budget, Spent
+from services.runs.domain.budget import Budget, Reservation, Spent
 from services.runs.domain.request import ModelRequest, ToolCall
 from services.runs.domain.run import CallId, Cost, LimitedBy, Run, Status
 from services.runs.errors import (
@@ -20,7 +20,7 @@ from services.runs.errors import (
     TokensUsedUp,
 )
 from services.runs.gateways.model import Counted, Ended, Stop, Text
-from services.runs.operations.budgets import sweep
+from services.runs.operations.budgets import settle, sweep
 from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.table.budgets import BudgetTable, NotHeld
@@ -29,6 +29,7 @@ from shared.errors import DependencyUnavailable, IdempotencyKeyReused
 from shared.events.envelope import Event, happened
 from shared.events.metering import UsageIngested
 from shared.events.runs import RunEvent
+from shared.ids import new_id
 from shared.meters import Meter, Meters
 from shared.storage.idempotency import AlreadyDone, Once
 from tests.messages import batch
@@ -319,6 +320,31 @@ class TestEndWithoutACall:
         run = submit(world)
         cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
         assert _left(world) == Spent(100, LIMIT)
+
+
+class TestSettle:
+    def test_again_changes_nothing(self, world: World) -> None:
+        _limit(world)
+        run = submit(world)
+        done = execute(world, run, ScriptedModel([ANSWER]))
+        settle(world.budgets, run, done)
+        assert _left(world) == Spent(99, LIMIT - 9)
+
+    def test_of_a_call_that_was_never_reserved_gives_nothing(self, world: World) -> None:
+        _limit(world)
+        run = submit(world)
+        other = Reservation(CallId(new_id("run", LATER), 1, 1), 5_000, 0)
+        assert not world.budgets.settle(TENANT, "2026-11", other, Spent())
+        assert not world.budgets.settle(TENANT, "2026-10", other, Spent())
+        assert _left(world) == Spent(99, LIMIT - _bound(run))
+
+    def test_leaves_what_was_touched_since_it_was_seen(self, world: World) -> None:
+        _limit(world)
+        _crash_after_reserving(world, _once())
+        [seen] = _budget(world).open.values()
+        run = submit(world, once=_once())
+        assert not world.budgets.settle(TENANT, "2026-11", seen, Spent(), unless_touched=True)
+        assert _left(world) == Spent(99, LIMIT - _bound(run))
 
 
 class TestReaper:
