@@ -9,6 +9,7 @@
     ├── PreconditionFailed      the thing changed since the caller read it
     ├── LimitReached            the plan does not allow more
     └── DependencyUnavailable   something that is needed does not answer now; nothing was changed
+        └── TooManyRequests     … since too much is under way at once
 
 Only `shared.http` turns them into status codes, only `shared.messaging` decides about retries.
 """
@@ -92,3 +93,7 @@ class DependencyUnavailable(AinexusError):
     def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(DependencyUnavailable):
+    """Too much is under way at once; the same may be done in a moment."""

@@ -108,7 +108,11 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
     owned, tenant_id = store.owned, event.tenant_id
     for listed in traces.lists:
         pk = Expression("#list_pk = :pk", {"pk": owned.key(tenant_id, listed)})
-        yield from _pages(store, pk, index="list")
+        for keys in _pages(store, pk, index="list"):
+            yield keys
+            # What lies beside a row in its partition is in no list.
+            for beside in sorted({key.pk for key in keys} - {owned.key(tenant_id)}):
+                yield from _pages(store, Expression("#PK = :pk", {"pk": beside}))
     partitions = [
         *traces.partitions(tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),

@@ -1,5 +1,7 @@
 """DynamoDB as it is under contention: overlapping transactions are cancelled. The local engine never does that.
 
+Single updates of one item wait for each other, and conflict with transactions alone.
+
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
 """
 
@@ -58,10 +60,12 @@ class ConflictingDynamoDB:
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """Carry it out, or refuse it because a transaction is writing the item."""
-        with self._claim([_place(arguments)]) as taken:
-            if taken:
-                raise _error(code="TransactionConflictException", operation="UpdateItem")
-            return self._client.update_item(**arguments)
+        with self._lock:
+            taken = _place(arguments) in self._under_way
+            self.cancelled += taken
+        if taken:
+            raise _error(code="TransactionConflictException", operation="UpdateItem")
+        return self._client.update_item(**arguments)
 
     @contextmanager
     def _claim(self, places: Sequence[Place]) -> Generator[set[Place]]:

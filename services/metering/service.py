@@ -3,7 +3,7 @@
 from services.metering import api, consumer
 from services.metering.table import SLICE
 from shared.declaration import Access, Function, Service
-from shared.events.metering import UsageSummarised, UsageTenantClosed
+from shared.events.metering import UsageIngested, UsageSummarised, UsageTenantClosed
 from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
@@ -15,5 +15,5 @@ SERVICE = Service(
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
         Function("remover", "services.metering.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
     ),
-    emits=(*SAID_BY_ALL, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
+    emits=(*SAID_BY_ALL, UsageIngested.TYPE, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
 )

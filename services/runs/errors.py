@@ -1,6 +1,8 @@
 """What can go wrong with runs."""
 
-from shared.errors import Conflict, InvalidRequest, LimitReached, NotFound
+from datetime import datetime
+
+from shared.errors import Conflict, Detail, InvalidRequest, LimitReached, NotFound, TooManyRequests
 
 
 class RunNotFound(NotFound):
@@ -109,3 +111,39 @@ class ToolOutputsMismatch(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__("Give one output for each tool call that the run asks for, and no other.")
+
+
+class RequestsUsedUp(LimitReached):
+    """The month's requests are used up."""
+
+    def __init__(self, resets_at: datetime) -> None:
+        super().__init__("The requests of this month are used up.", resets_at=resets_at)
+
+
+class TokensUsedUp(LimitReached):
+    """Fewer of the month's tokens are left than the input may take."""
+
+    def __init__(self, resets_at: datetime) -> None:
+        super().__init__("Too few of this month's tokens are left for this call.", resets_at=resets_at)
+
+
+class CostUsedUp(LimitReached):
+    """Less is left of the run's `max_cost_usd` than the input may cost."""
+
+    def __init__(self) -> None:
+        super().__init__("Too little of the run's max_cost_usd is left for this call.")
+
+
+class ModelWithoutPrice(InvalidRequest):
+    """The run may cost so much only, and nobody knows what its model costs."""
+
+    def __init__(self, model: str) -> None:
+        message = f"The price of the model {model} is not known."
+        super().__init__(message, [Detail("max_cost_usd", message)])
+
+
+class TooManyOpenCalls(TooManyRequests):
+    """As many calls of this tenant are waiting or under way as there may be."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many runs of this tenant are under way; try again when some have ended.", retry_after_s=5)

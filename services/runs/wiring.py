@@ -1,14 +1,20 @@
 """The real things, made once per container."""
 
 import os
+from datetime import datetime
 from functools import cache
 from typing import Any
 
+from services.runs.domain.request import ModelRequest
+from services.runs.domain.run import Cost
 from services.runs.gateways.configs import CachedConfigs
 from services.runs.gateways.workers import LambdaWorkers, Workers
+from services.runs.operations.planning import Planner
 from services.runs.table import SLICE
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.meters import Meters
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Artifacts, Documents
@@ -42,6 +48,31 @@ def slice_runs() -> RunTable:
 
 
 @cache
+def tenant_budgets() -> BudgetTable:
+    """The budgets of the tenant that is acted for."""
+    return BudgetTable(tenant_store())
+
+
+@cache
+def slice_budgets() -> BudgetTable:
+    """The budgets of every tenant, for events and the reaper."""
+    return BudgetTable(slice_store())
+
+
+@cache
+def planner() -> Planner:
+    """Plans the calls of the tenant that is acted for."""
+    return Planner(tenant_budgets(), price)
+
+
+def price(request: ModelRequest, meters: Meters, at: datetime) -> Cost:
+    """What a call costs; the table of prices is loaded when the first one is asked for."""
+    from services.runs.gateways.prices import price_of
+
+    return price_of(request, meters, at)
+
+
+@cache
 def configs() -> CachedConfigs:
     """The configs of the tenant that is acted for."""
     return CachedConfigs(_documents(tenant_client("s3")))
@@ -68,8 +99,13 @@ def is_deleted(tenant_id: str) -> bool:
 
 
 def access(tenant_id: str) -> TenantAccess:
-    """What this service knows of a tenant."""
+    """What this service knows of a tenant that is acted for."""
     return TenantAccessCopies(tenant_store()).read(tenant_id)
+
+
+def slice_access(tenant_id: str) -> TenantAccess:
+    """What this service knows of any tenant, for events."""
+    return TenantAccessCopies(slice_store()).read(tenant_id)
 
 
 def _store(client: Any) -> Store:  # noqa: ANN401 — botocore makes clients from data

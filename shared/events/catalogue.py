@@ -39,5 +39,6 @@ CATALOGUE: dict[str, type[EventData]] = {
         metering.UsageTenantClosed,
         billing.SubscriptionChanged,
         billing.UsageSynced,
+        metering.UsageIngested,
     )
 }

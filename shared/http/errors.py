@@ -20,6 +20,7 @@ from shared.errors import (
     PaymentRequired,
     PreconditionFailed,
     TooLarge,
+    TooManyRequests,
 )
 from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
@@ -36,6 +37,7 @@ _STATUS: tuple[tuple[type[AinexusError], int, str], ...] = (
     (Forbidden, 403, "Forbidden"),
     (Conflict, 409, "Conflict"),
     (PreconditionFailed, 412, "PreconditionFailed"),
+    (TooManyRequests, 429, "TooManyRequests"),
     (DependencyUnavailable, 503, "DependencyUnavailable"),
 )
 

@@ -119,6 +119,7 @@ def _operation(app: HttpApp, path: str, method: str, said: dict[str, Any]) -> di
     said["parameters"] = [
         *_path_parameters(path, said.get("parameters", [])),
         *(_query(query)[0] if query else []),
+        *(one for one in said.get("parameters", ()) if one["in"] == "header"),
         *([_parameter("IdempotencyKey")] if replays else []),
         *([_parameter("IfMatch")] if route.method in _CONDITIONAL else []),
     ]

@@ -39,6 +39,11 @@ class Once:
     """The hash of what was asked."""
     now: datetime
 
+    def entropy(self, bits: int) -> int:
+        """In place of chance, for the id of what is made: the same request sent again gets the same."""
+        name = "\0".join((self.tenant_id, self.scope, self.key, self.fingerprint))
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()) >> (256 - bits)
+
     def record_key(self, owned: Slice) -> Key:
         """Where its record lies; the header's value is hashed, so that it may be any text.
 

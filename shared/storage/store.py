@@ -61,6 +61,13 @@ class Refused:
     there: Item | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """An update whose condition did not hold, and the item that it did not hold for."""
+
+    there: Item | None
+
+
 class Store:
     """One slice of one table.
 
@@ -153,6 +160,26 @@ class Store:
                 return None
             raise
         return item_from_wire(answer["Attributes"])
+
+    def try_update(self, key: Key, change: Expression, *, when: Expression) -> Unchanged | None:
+        """As `update`, for an item that is large or much wanted: it is read only where the condition did not hold.
+
+        Returns:
+            None when the change was made.
+        """
+        arguments = arguments_of({"UpdateExpression": change, "ConditionExpression": when})
+        try:
+            self._patiently(
+                lambda: self._client.update_item(
+                    TableName=self._table, Key=key.wire, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
+                )
+            )
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                there = error.response.get("Item")
+                return Unchanged(item_from_wire(there) if there else None)
+            raise
+        return None
 
     def commit(self, transaction: Transaction) -> None:
         """Make the change, with its events, or nothing of it.

@@ -43,6 +43,7 @@ WITHOUT_TENANT = {
             "count_from_nothing",
         )
     },
+    "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/runs.py:RunTable.buried": "as `due`",
     "services/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",

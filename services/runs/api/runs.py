@@ -1,6 +1,7 @@
 """HTTP in: runs, all but following them."""
 
 import re
+import secrets
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -22,6 +23,7 @@ from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall, KnownTenant, current
 from shared.http.pagination import page_after, place_of
 from shared.ids import new_id
+from shared.money import nano_usd
 from shared.observability import current_trace_id
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
@@ -56,7 +58,8 @@ def get_run(caller: Caller, run_id: str) -> Response[RunAnswer]:
 @handler.route("DELETE", RUN, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(204,))
 def delete_run(caller: Caller, call: CurrentCall, run_id: str) -> Response[None]:
     """Delete a run that has ended, with all that was stored for it; what it used stays counted."""
-    deletion.delete_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    runs, budgets = wiring.tenant_runs(), wiring.tenant_budgets()
+    deletion.delete_run(runs, budgets, caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
     return no_content()
 
 
@@ -94,12 +97,13 @@ def create_run(
     check_room(wiring.tenant_store(), access)
     wait_s = waits(call.prefer)
     asked = submission.NewRun(
-        run_id=new_id("run", call.now),
+        run_id=new_id("run", call.now, entropy=call.once.entropy if call.once else secrets.randbits),
         agent_id=body.agent_id,
         version=body.version,
         inputs=body.inputs.model_dump(exclude_none=True),
         metadata=body.metadata,
         max_output_tokens=body.max_output_tokens,
+        max_cost_nano_usd=None if body.max_cost_usd is None else nano_usd(body.max_cost_usd),
         request_id=caller.request_id,
         trace_id=current_trace_id(),
         waited=wait_s is not None,
@@ -108,7 +112,8 @@ def create_run(
         wiring.tenant_store(),
         wiring.tenant_runs(),
         wiring.configs(),
-        caller.tenant_id,
+        wiring.planner(),
+        access,
         asked,
         now=call.now,
         once=call.once,
@@ -129,7 +134,8 @@ def cancel_run(
     body: Annotated[RunPatch, Body()],  # noqa: ARG001 — there is one change
 ) -> Response[RunAnswer]:
     """Cancel a run: 200 when that is done, 202 when its worker has been asked to stop."""
-    run = steering.cancel_run(wiring.tenant_runs(), caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    runs, budgets = wiring.tenant_runs(), wiring.tenant_budgets()
+    run = steering.cancel_run(runs, budgets, caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
     return _under_way(caller, run)
 
 
@@ -137,13 +143,15 @@ def cancel_run(
     "POST", f"{RUN}/tool-outputs", least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(200, 202), audited=False
 )
 def hand_in_tool_outputs(
-    caller: Caller, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, run_id: str, body: Annotated[ToolOutputs, Body()]
 ) -> Response[RunAnswer]:
     """Let a run go on with the outputs of its tools; the same outputs again are answered as before."""
     outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
     if len(outputs) < len(body.tool_outputs):
         raise ToolOutputsMismatch
-    run = steering.hand_in_tool_outputs(wiring.tenant_runs(), caller.tenant_id, run_id, outputs, now=call.now)
+    run = steering.hand_in_tool_outputs(
+        wiring.tenant_runs(), wiring.configs(), wiring.planner(), access, run_id, outputs, now=call.now
+    )
     return _under_way(caller, run)
 
 

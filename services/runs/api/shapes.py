@@ -1,5 +1,6 @@
 """What runs look like in requests and answers."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -52,6 +53,8 @@ class NewRun(BaseModel):
     """The live one, unless given."""
     inputs: Inputs
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_cost_usd: Annotated[Decimal, Field(strict=False, gt=0, le=1_000_000, decimal_places=9)] | None = None
+    """What all its calls together may cost by the providers' list prices."""
     metadata: Annotated[dict[str, str], Field(max_length=50)] = {}
 
 
@@ -131,6 +134,8 @@ class Run(BaseModel):
     usage: Usage
     cost_nano_usd: int | None
     """The provider's list price; null where it is not known."""
+    limited_by: domain.LimitedBy | None
+    """What made the output cap smaller than it would have been: the month's budget, or `max_cost_usd`."""
     simulated: bool
     error: Failure | None
     attempts: list[Attempt]
@@ -153,6 +158,7 @@ class Run(BaseModel):
             required_action=_required_action(run),
             usage=_usage(run.usage),
             cost_nano_usd=run.cost_nano_usd,
+            limited_by=run.limited_by,
             simulated=run.simulated,
             error=Failure(code=run.error.code, message=run.error.message) if run.error else None,
             attempts=[_attempt(number, attempt) for number, attempt in enumerate(run.attempts, start=1)],

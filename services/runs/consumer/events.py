@@ -2,6 +2,7 @@
 
 from services.runs import wiring
 from services.runs.domain.agent import AgentCopy, VersionCopy
+from services.runs.operations.budgets import subtract_ingested
 from services.runs.operations.stopping import begin_stop
 from services.runs.table import agents, storage
 from shared.copies.tenant_access import TENANT_CHANGES, TenantAccessCopies
@@ -14,6 +15,7 @@ from shared.events.agents import (
     AgentVersionPublished,
 )
 from shared.events.envelope import Event
+from shared.events.metering import UsageIngested
 from shared.events.runs import ArtifactDeleted, ArtifactStored
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
 from shared.messaging.consumer import EventConsumer
@@ -85,3 +87,9 @@ def keep_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
     said = event.data
     copy = VersionCopy(said.agent_id, said.version, Stored(said.config_key, said.config_sha256))
     agents.keep_version(wiring.slice_store(), event.tenant_id, copy)
+
+
+@handler.on(UsageIngested)
+def subtract_from_budget(event: Event[UsageIngested], delivery: Delivery) -> None:
+    """What was used outside of our runs counts against the tenant's month."""
+    subtract_ingested(wiring.slice_store(), wiring.slice_budgets(), wiring.slice_access, event, delivery)

@@ -10,7 +10,6 @@ from services.runs import wiring
 from services.runs.gateways.addresses import Addresses
 from services.runs.gateways.keys import ProviderKeys
 from services.runs.gateways.models import ProviderModels
-from services.runs.gateways.prices import price_of
 from services.runs.operations.execution import Worker
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
@@ -49,7 +48,9 @@ def _worker() -> Worker:
         runs=wiring.tenant_runs(),
         configs=wiring.configs(),
         models=_models(),
-        price=price_of,
+        planner=wiring.planner(),
+        access=wiring.access,
+        price=wiring.price,
         clock=utc_now,
         sleep=time.sleep,
         jitter=random.uniform,

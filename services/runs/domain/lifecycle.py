@@ -7,7 +7,7 @@ from typing import Any
 
 from services.runs.domain.artifact import Change, keep_artifacts
 from services.runs.domain.request import Message, ToolCall
-from services.runs.domain.run import Call, CallEnd, OpenCall, Outcome, Run, RunError, Status
+from services.runs.domain.run import Call, CallEnd, CallId, OpenCall, Outcome, Run, RunError, Status
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
 from shared.events.envelope import Event, happened
 from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunEvent, RunFailed, RunQueued, UsageRecorded
@@ -35,6 +35,7 @@ def submit(
     inputs: Mapping[str, Any],
     metadata: Mapping[str, Any],
     max_output_tokens: int | None,
+    max_cost_nano_usd: int | None,
     request_id: str,
     trace_id: str,
     waited: bool,
@@ -52,6 +53,7 @@ def submit(
         inputs=inputs,
         metadata=metadata,
         max_output_tokens=max_output_tokens,
+        max_cost_nano_usd=max_cost_nano_usd,
         request_id=request_id,
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
@@ -97,12 +99,12 @@ def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Ch
 
     Args:
         run: with the call that failed last open, or with none.
-        end: of the open call; None when there is none.
+        end: of the open call; None when there is none, or it was not sent.
         error: what the run says.
         now: the time.
     """
     usage: list[Event[RunEvent]] = []
-    after = run
+    after = _drop(run)
     if end:
         call, after = _close(run, end, now=now)
         usage = [_usage(after, call)]
@@ -111,9 +113,9 @@ def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Ch
 
 
 def stop(run: Run, end: CallEnd | None, *, now: datetime) -> Change:
-    """The worker has heard of the cancellation and ended its call."""
+    """The worker has heard of the cancellation and ended its call, or has not sent it."""
     usage: list[Event[RunEvent]] = []
-    after = run
+    after = _drop(run)
     if end:
         call, after = _close(run, end, now=now)
         usage = [_usage(after, call)]
@@ -131,9 +133,13 @@ def cancel(run: Run, *, now: datetime) -> Change:
         raise RunAlreadyEnded
     if run.status is Status.RUNNING:
         return replace(run, cancel_requested=True, seq=run.seq + 1), []
-    # A call that was only planned was never sent.
-    done = _finish(replace(run, open_call=None, seq=run.seq + 1), Status.CANCELLED, None, now=now)
+    done = _finish(_drop(run), Status.CANCELLED, None, now=now)
     return done, [_ended(done, RunCancelled(**_facts(done)), now=now)]
+
+
+def plan_turn(run: Run, call: OpenCall) -> Run:
+    """The run whose tools have answered, with its next attempt's first call planned."""
+    return replace(run, open_call=call)
 
 
 def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) -> Change:
@@ -201,6 +207,11 @@ def _lose(run: Run, *, now: datetime) -> Change:
     return again, [*usage, _queued(again, now=now)]
 
 
+def _drop(run: Run) -> Run:
+    """The run without the call that was planned and never sent."""
+    return replace(run, open_call=None, call_started_at=None, seq=run.seq + 1)
+
+
 def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
     """The open call as it ended, and the run with it among the ended ones."""
     if run.open_call is None:
@@ -228,6 +239,8 @@ def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
         period=planned.period,
         started_at=started_at,
         ended_at=now,
+        bound_nano_usd=planned.bound_nano_usd,
+        limited_by=planned.limited_by,
     )
     *before, current = run.attempts
     attempts = (*before, replace(current, calls=(*current.calls, call)))
@@ -283,7 +296,7 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _usage(run: Run, call: Call) -> Event[RunEvent]:
-    name = f"{run.run_id}:{run.attempt}:{call.number}"
+    name = str(CallId(run.run_id, run.attempt, call.number))
     data = UsageRecorded(
         run_id=run.run_id,
         attempt=run.attempt,

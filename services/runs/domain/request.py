@@ -64,6 +64,8 @@ class ModelRequest:
     model: str
     messages: tuple[Message, ...]
     max_output_tokens: int
+    output_asked_for: bool = False
+    """Whether the run or the config asks for this many, or it is the default."""
     temperature: float | None = None
     tools: tuple[Tool, ...] = ()
     response_schema: Mapping[str, Any] | None = None
@@ -98,11 +100,13 @@ def compose(
         max_output_tokens: asked for by the run; the config's or the default otherwise.
     """
     system = [Message("system", config["system_prompt"])] if config.get("system_prompt") else []
+    asked_for = max_output_tokens or config.get("max_output_tokens")
     return ModelRequest(
         provider=provider_of(config),
         model=config["model"],
         messages=(*system, *_conversation(inputs), *turns),
-        max_output_tokens=max_output_tokens or config.get("max_output_tokens") or DEFAULT_MAX_OUTPUT_TOKENS,
+        max_output_tokens=asked_for or DEFAULT_MAX_OUTPUT_TOKENS,
+        output_asked_for=asked_for is not None,
         temperature=config.get("temperature"),
         tools=tuple(
             Tool(tool["name"], tool.get("description", ""), tool.get("parameters", {}))

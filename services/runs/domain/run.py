@@ -51,6 +51,33 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CallId:
+    """Which call of which run; its budget is reserved and its usage told under it."""
+
+    run_id: str
+    attempt: int
+    number: int
+    """Within the attempt, from 1."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the run's first call, which carries the run's one request."""
+        return self.attempt == self.number == 1
+
+    def __str__(self) -> str:
+        return f"{self.run_id}:{self.attempt}:{self.number}"
+
+
+class LimitedBy(StrEnum):
+    """What made the output cap of a call smaller than it would have been."""
+
+    BUDGET = "budget"
+    """The tokens that were left of the month's limit."""
+    MAX_COST = "max_cost"
+    """What was left of the run's `max_cost_usd`."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall:
     """A call that is written down, and may have been sent."""
 
@@ -60,10 +87,13 @@ class OpenCall:
     model: str
     simulated: bool
     bound_tokens: int
-    """More than it can use: all that is sent, and the output cap."""
+    """More than it can use, all that is sent and the output cap: so much is reserved for it."""
     max_output_tokens: int
     period: str
-    """The month that it is counted in, `2026-11`."""
+    """The month of its reservation, in which it is counted, `2026-11`."""
+    bound_nano_usd: int | None = None
+    """More than it can cost; None in a run without a limit of cost."""
+    limited_by: LimitedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +113,25 @@ class Call:
     """The month that it is counted in."""
     started_at: datetime
     ended_at: datetime
+    bound_nano_usd: int | None = None
+    limited_by: LimitedBy | None = None
 
     @property
     def usage_certain(self) -> bool:
         """Whether the provider's own count of it is known."""
         return not self.meters.get(Meter.TOKENS_UNCERTAIN)
+
+    @property
+    def spent_tokens(self) -> int:
+        """What it takes from the budget: what was counted, and what nobody can know."""
+        counts = (Meter.TOKENS_IN, Meter.TOKENS_OUT, Meter.TOKENS_UNCERTAIN)
+        return sum(self.meters.get(meter, 0) for meter in counts)
+
+    @property
+    def spent_nano_usd(self) -> int:
+        """What it takes from the run's limit of cost: its cost, or its bound where that is not certain."""
+        certain = self.cost_nano_usd if self.usage_certain else None
+        return certain if certain is not None else self.bound_nano_usd or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +174,8 @@ class Run:
     metadata: Mapping[str, Any]
     max_output_tokens: int | None
     """As the run's request asked for; None: the config's, or the default."""
+    max_cost_nano_usd: int | None
+    """What all its calls together may cost; None: anything."""
     request_id: str
     """Of the POST that made it; it stands in every usage event of the run."""
     created_at: datetime
@@ -163,6 +209,32 @@ class Run:
     def calls(self) -> tuple[Call, ...]:
         """All calls that have ended."""
         return tuple(call for attempt in self.attempts for call in attempt.calls)
+
+    @property
+    def open_call_id(self) -> CallId | None:
+        """Which call is open; in a queued run it will be the next attempt's."""
+        if self.open_call is None:
+            return None
+        return CallId(self.run_id, self.attempt + (self.status is Status.QUEUED), self.open_call.number)
+
+    def ended_call(self, call: CallId) -> Call | None:
+        """This call as it ended; None when it has not."""
+        attempts = self.attempts[call.attempt - 1 : call.attempt]
+        calls = (ended for attempt in attempts for ended in attempt.calls)
+        return next((ended for ended in calls if ended.number == call.number), None)
+
+    @property
+    def left_nano_usd(self) -> int | None:
+        """What its calls may still cost; None: anything."""
+        if self.max_cost_nano_usd is None:
+            return None
+        return self.max_cost_nano_usd - sum(call.spent_nano_usd for call in self.calls)
+
+    @property
+    def limited_by(self) -> LimitedBy | None:
+        """What first made an answer's cap smaller than it would have been."""
+        planned = (*self.calls, *filter(None, [self.open_call]))
+        return next((call.limited_by for call in planned if call.limited_by), None)
 
     @property
     def usage(self) -> dict[Meter, int]:

@@ -4,13 +4,17 @@ from datetime import datetime
 
 from services.runs.domain.artifact import delete_artifacts
 from services.runs.errors import RunNotEnded
+from services.runs.operations.budgets import settle_all
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable
 from shared.http.etag import check_if_match
 from shared.observability import logger
 
 
-def delete_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None) -> None:
+def delete_run(
+    runs: RunTable, budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None
+) -> None:
     """Delete a run that has ended, with all that was stored for it; what it used stays counted.
 
     Raises:
@@ -21,6 +25,7 @@ def delete_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if
     check_if_match(if_match, run.seq)
     if not run.status.final:
         raise RunNotEnded
+    settle_all(budgets, run)
     runs.bury(run, delete_artifacts(run, now=now), now=now)
     try:
         runs.clear(tenant_id, run_id)

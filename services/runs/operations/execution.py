@@ -1,7 +1,8 @@
 """Executing runs: a worker's way from the lease to the end, call by call.
 
-Each call is written down before it is sent and ends in a fenced write with its usage, so that whatever happens in
-between, either the worker or the reaper says what it took.
+What a call may use is held before it is written down, and it is written down before it is sent. It ends in a fenced
+write with its usage, and then its budget is settled: whatever happens in between, either the worker or the reaper says
+what it took.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +14,20 @@ from typing import Any, Protocol
 from services.runs.domain import lifecycle
 from services.runs.domain.request import ModelRequest, compose, falling_back
 from services.runs.domain.retry import TOTAL, Failure, Jitter, after_failure
-from services.runs.domain.run import NOTHING_USED, CallEnd, Cost, OpenCall, Outcome, Run, RunError
+from services.runs.domain.run import NOTHING_USED, CallEnd, CallId, Cost, OpenCall, Outcome, Run, RunError
 from services.runs.domain.structure import DoesNotFit, repair, structured
-from services.runs.errors import CancelRequested, LeaseLost, ProviderFailed, StreamTruncated
+from services.runs.errors import CancelRequested, LeaseLost, ModelWithoutPrice, ProviderFailed, StreamTruncated
 from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
+from services.runs.operations.budgets import settle
 from services.runs.operations.lease import Lease
-from services.runs.operations.planning import plan_call
+from services.runs.operations.planning import Planner, Price
 from services.runs.operations.submission import Configs
 from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
+from shared.errors import LimitReached
 from shared.meters import Meter, Meters
 from shared.observability import continue_trace, count, logger
+from shared.tenancy.context import TenantAccess
 
 
 class Models(Protocol):
@@ -40,10 +44,6 @@ class Models(Protocol):
             ProviderFailed: it is not configured.
         """
         ...
-
-
-Price = Callable[[ModelRequest, Meters, datetime], Cost]
-"""What a call costs that used so much at that time."""
 
 
 @dataclass(slots=True)
@@ -71,6 +71,8 @@ class Worker:
     runs: RunTable
     configs: Configs
     models: Models
+    planner: Planner
+    access: Callable[[str], TenantAccess]
     price: Price
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
@@ -118,11 +120,19 @@ class Attempt:
             except CancelRequested:
                 self._save(lifecycle.stop(self._run, None, now=self._worker.clock()))
                 return
+            except (LimitReached, ModelWithoutPrice) as refused:
+                code = "LimitReached" if isinstance(refused, LimitReached) else "ModelWithoutPrice"
+                self._save(lifecycle.fail(self._run, None, RunError(code, str(refused)), now=self._worker.clock()))
+                return
             sent = replace(request, provider=call.provider, max_output_tokens=call.max_output_tokens)
             request = self._after(request, self._read(sent, call))
 
     def _begin(self, request: ModelRequest) -> OpenCall:
-        """Write the call down; the first one was planned with the run, and written when the run was taken."""
+        """Write the call down; the first one was planned with the run, and written when the run was taken.
+
+        Raises:
+            CancelRequested, LimitReached, ModelWithoutPrice: it must not be sent.
+        """
         now, planned = self._worker.clock(), self._run.open_call
         request = self._worker.models.answering(self._run.tenant_id, request)
         if planned and planned.provider == request.provider:
@@ -130,11 +140,16 @@ class Attempt:
         if planned:
             call = replace(planned, provider=request.provider, simulated=request.provider == "simulated")
         else:
-            call = plan_call(request, number=len(self._run.attempts[-1].calls) + 1, now=now)
-        begun = lifecycle.begin_call(self._run, call, now=now)
-        self._worker.runs.begin_call(begun, now=now)
-        self._run = begun
+            call = self._plan(request, now=now)
+        self._run = lifecycle.begin_call(self._run, call, now=now)
+        self._worker.runs.begin_call(self._run, now=now)
         return call
+
+    def _plan(self, request: ModelRequest, *, now: datetime) -> OpenCall:
+        run = self._run
+        call = CallId(run.run_id, run.attempt, len(run.attempts[-1].calls) + 1)
+        access = self._worker.access(run.tenant_id)
+        return self._worker.planner.plan_next(access, run, call, request, now=now).call
 
     def _read(self, request: ModelRequest, call: OpenCall) -> Reading:
         """Send the call and read its stream to the terminal event, keeping the lease meanwhile."""
@@ -229,12 +244,17 @@ class Attempt:
         except CancelRequested:
             self._save(lifecycle.stop(self._run, end, now=self._worker.clock()))
             return False
-        self._run = after
+        self._settle(after)
         return True
 
     def _save(self, change: lifecycle.Change) -> None:
         after, events = change
         self._worker.runs.save(self._run, after, events)
+        self._settle(after)
+
+    def _settle(self, after: Run) -> None:
+        """Give back what the call that was open has not used, now that its end is written."""
+        settle(self._worker.planner.budgets, self._run, after)
         self._run = after
 
     def _end(

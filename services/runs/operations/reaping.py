@@ -4,10 +4,12 @@ from datetime import datetime
 
 from services.runs.domain import lifecycle
 from services.runs.errors import LeaseLost
+from services.runs.operations.budgets import settle
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 
 
-def reap(runs: RunTable, *, now: datetime) -> int:
+def reap(runs: RunTable, budgets: BudgetTable, *, now: datetime) -> int:
     """Give every run that is due back to the queue, or end it; says how many."""
     reaped = 0
     for run in runs.due(now=now):
@@ -16,5 +18,6 @@ def reap(runs: RunTable, *, now: datetime) -> int:
             runs.save(run, after, events, only_if_still_due=True)
         except LeaseLost:
             continue  # It moved on in this moment, which is what the reaper wants.
+        settle(budgets, run, after)
         reaped += 1
     return reaped

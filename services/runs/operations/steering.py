@@ -4,16 +4,24 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from services.runs.domain import lifecycle
-from services.runs.domain.run import Run, Status
+from services.runs.domain.request import compose
+from services.runs.domain.run import CallId, Run, Status
 from services.runs.errors import LeaseLost
+from services.runs.operations.budgets import give_up, settle
+from services.runs.operations.planning import Planned, Planner
+from services.runs.operations.submission import Configs
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.errors import Conflict
 from shared.http.etag import check_if_match
+from shared.tenancy.context import TenantAccess
 
 _TRIES = 5
 
 
-def cancel_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None) -> Run:
+def cancel_run(
+    runs: RunTable, budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None
+) -> Run:
     """Cancel a run: at once when nothing is under way, else its worker is asked to stop.
 
     Raises:
@@ -28,29 +36,53 @@ def cancel_run(runs: RunTable, tenant_id: str, run_id: str, *, now: datetime, if
             runs.request_cancel(run, now=now)
         else:
             runs.save(run, after, events)
+            settle(budgets, run, after)
         return after
 
     return _until_alone(attempt)
 
 
 def hand_in_tool_outputs(
-    runs: RunTable, tenant_id: str, run_id: str, outputs: Mapping[str, str], *, now: datetime
+    runs: RunTable,
+    configs: Configs,
+    planner: Planner,
+    access: TenantAccess,
+    run_id: str,
+    outputs: Mapping[str, str],
+    *,
+    now: datetime,
 ) -> Run:
     """Let a run go on with what its tools have given; the same again changes nothing.
 
     Raises:
         RunNotFound: there is no such run.
         ToolOutputsMismatch, RunAlreadyEnded: these outputs were not asked for.
+        LimitReached, TooManyRequests: nothing can be held for the next call; the run waits for the same outputs still.
     """
 
     def attempt() -> Run:
-        run = runs.get(tenant_id, run_id)
-        after, events = lifecycle.take_tool_outputs(run, outputs, now=now)
-        if after is not run:
+        run = runs.get(access.tenant_id, run_id)
+        answered, events = lifecycle.take_tool_outputs(run, outputs, now=now)
+        if answered is run:
+            return run
+        planned = _plan_turn(configs, planner, access, answered, now=now)
+        after = lifecycle.plan_turn(answered, planned.call)
+        try:
             runs.save(run, after, events)
+        except LeaseLost:
+            give_up(planner.budgets, access.tenant_id, planned.held)
+            raise
         return after
 
     return _until_alone(attempt)
+
+
+def _plan_turn(configs: Configs, planner: Planner, access: TenantAccess, run: Run, *, now: datetime) -> Planned:
+    """The next attempt's first call."""
+    config = configs.read(access.tenant_id, run.config)
+    request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
+    call = CallId(run.run_id, run.attempt + 1, number=1)
+    return planner.plan_next(access, run, call, request, now=now, from_client=True)
 
 
 def _until_alone(attempt: Callable[[], Run]) -> Run:

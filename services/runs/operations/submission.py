@@ -1,4 +1,4 @@
-"""Submitting runs: the version is pinned, the first call is planned, the run is stored and queued in one write."""
+"""Submitting runs: the version is pinned, the first call is planned and its budget held, the run stored and queued."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from typing import Any, Protocol
 
 from services.runs.domain import lifecycle
 from services.runs.domain.agent import AgentCopy, VersionCopy, may_be_coming
-from services.runs.domain.request import compose
-from services.runs.domain.run import Run
+from services.runs.domain.request import compose, falling_back
+from services.runs.domain.run import CallId, Run
 from services.runs.errors import AgentNotFound, VersionNotFound
-from services.runs.operations.planning import plan_call
+from services.runs.operations.budgets import give_up
+from services.runs.operations.planning import Planned, Planner
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.copies.patience import read_until_there
-from shared.errors import DependencyUnavailable
+from shared.errors import Conflict, DependencyUnavailable, IdempotencyKeyReused
 from shared.ids import NEWS_TAKES, is_fresh
-from shared.storage.idempotency import Once
+from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
 from shared.stored import Stored
+from shared.tenancy.context import TenantAccess
 
 
 class Configs(Protocol):
@@ -40,6 +42,7 @@ class NewRun:
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
     max_output_tokens: int | None
+    max_cost_nano_usd: int | None
     request_id: str
     trace_id: str
     waited: bool
@@ -49,7 +52,8 @@ def submit_run(
     store: Store,
     runs: RunTable,
     configs: Configs,
-    tenant_id: str,
+    planner: Planner,
+    access: TenantAccess,
     asked: NewRun,
     *,
     now: datetime,
@@ -57,31 +61,57 @@ def submit_run(
 ) -> Run:
     """A new run of the agent's version, pinned now.
 
+    Its id is another one than was asked for when it goes on with what an earlier try of the same request has reserved.
+
     Raises:
         AgentNotFound, VersionNotFound: there is nothing to run.
-        DependencyUnavailable: what was made a moment ago is not known here yet.
+        ModelWithoutPrice: the cost is limited, and not known.
+        LimitReached: the tenant has too little left for it.
+        TooManyRequests: too many runs of the tenant are under way.
+        DependencyUnavailable: what was made a moment ago is not known here yet, or what is left is not known.
     """
-    agent, version = pin_version(store, tenant_id, asked.agent_id, asked.version, now=now)
-    config = configs.read(tenant_id, version.config)
-    request = compose(config, asked.inputs, max_output_tokens=asked.max_output_tokens)
+    agent, version = pin_version(store, access.tenant_id, asked.agent_id, asked.version, now=now)
+    planned = _plan(planner, access, asked, configs.read(access.tenant_id, version.config), now=now)
     run, events = lifecycle.submit(
-        tenant_id,
-        run_id=asked.run_id,
+        access.tenant_id,
+        run_id=planned.id.run_id,
         agent_id=asked.agent_id,
         version=version.version,
         project_id=agent.project_id,
         config=version.config,
-        first_call=plan_call(request, number=1, now=now),
+        first_call=planned.call,
         inputs=asked.inputs,
         metadata=asked.metadata,
         max_output_tokens=asked.max_output_tokens,
+        max_cost_nano_usd=asked.max_cost_nano_usd,
         request_id=asked.request_id,
         trace_id=asked.trace_id,
         waited=asked.waited,
         now=now,
     )
-    runs.add(run, events, once=once)
+    try:
+        runs.add(run, events, once=once)
+    except (AlreadyDone, IdempotencyKeyReused, Conflict):
+        give_up(planner.budgets, access.tenant_id, planned.held)
+        raise
     return run
+
+
+def _plan(
+    planner: Planner, access: TenantAccess, asked: NewRun, config: Mapping[str, Any], *, now: datetime
+) -> Planned:
+    request = compose(config, asked.inputs, max_output_tokens=asked.max_output_tokens)
+    if asked.max_cost_nano_usd is not None:
+        for model in config.get("fallbacks", ()):
+            planner.check_priced(falling_back(request, model), now=now)
+    return planner.plan(
+        access,
+        CallId(asked.run_id, attempt=1, number=1),
+        request,
+        left_nano_usd=asked.max_cost_nano_usd,
+        now=now,
+        from_client=True,
+    )
 
 
 def pin_version(

@@ -8,6 +8,9 @@ TENANT#<t>#RUNS#RUN#<run_…>    TEXT#<attempt>#<call>#n a piece of an answer th
 TENANT#<t>#RUNS#RUN#<run_…>    BURIED                  a deleted run that has left something behind; in the `due`
                                                        index under DUE#RUNS#BURIED
 TENANT#<t>#RUNS                STORAGE                 the bytes of its runs that lie in the bucket
+TENANT#<t>#RUNS#BUDGET#<month> BUDGET                  what is left of the tenant's month, and its open calls; while
+                                                       there are any in the `due` index under DUE#RUNS#BUDGET
+                                                       by the time the sweep looks at them
 TENANT#<t>#RUNS                COPY#TENANT             what is known of the tenant
 TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      what is known of an agent; a tombstone when it was deleted
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  what is known of a version of it
@@ -15,8 +18,21 @@ TENANT#<t>#RUNS                STOPPING                a tenant that is being de
                                                        DUE#RUNS#STOPPING, until its runs have ended
 """
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from shared.declaration import Slice, Table
 from shared.storage.traces import Traces
 
 SLICE = Slice("RUNS", Table.ENTITIES)
-TRACES = Traces(lists=("LIST",))
+_FIRST_MONTH = 2026 * 12 + 9
+"""There is no budget of an earlier month."""
+
+
+def _budgets(tenant_id: str, now: datetime) -> Iterator[str]:
+    """The partitions of the tenant's budgets, also of next month: clocks differ."""
+    for month in range(_FIRST_MONTH, now.year * 12 + now.month + 1):
+        yield SLICE.key(tenant_id, "BUDGET", f"{month // 12}-{month % 12 + 1:02}")
+
+
+TRACES = Traces(lists=("LIST",), partitions=_budgets)

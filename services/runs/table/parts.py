@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.runs.domain.request import Message, ToolCall
-from services.runs.domain.run import Attempt, Call, OpenCall, Outcome
+from services.runs.domain.run import Attempt, Call, LimitedBy, OpenCall, Outcome
 from shared.meters import Meter
 from shared.storage.items import Reader, Value
 from shared.times import from_text, to_text
@@ -41,6 +41,8 @@ def open_call_to_item(call: OpenCall) -> dict[str, Value]:
         "bound_tokens": call.bound_tokens,
         "max_output_tokens": call.max_output_tokens,
         "period": call.period,
+        "bound_nano_usd": call.bound_nano_usd,
+        "limited_by": call.limited_by,
     }
 
 
@@ -54,6 +56,8 @@ def open_call_from_item(reader: Reader) -> OpenCall:
         bound_tokens=reader.integer("bound_tokens"),
         max_output_tokens=reader.integer("max_output_tokens"),
         period=reader.text("period"),
+        bound_nano_usd=reader.optional_integer("bound_nano_usd"),
+        limited_by=_limited_by(reader),
     )
 
 
@@ -84,6 +88,8 @@ def _call_to_item(call: Call) -> dict[str, Value]:
         "period": call.period,
         "started_at": to_text(call.started_at),
         "ended_at": to_text(call.ended_at),
+        "bound_nano_usd": call.bound_nano_usd,
+        "limited_by": call.limited_by,
     }
     return {name: value for name, value in item.items() if value is not None}
 
@@ -102,4 +108,11 @@ def _call_from_item(reader: Reader) -> Call:
         period=reader.text("period"),
         started_at=from_text(reader.text("started_at")),
         ended_at=from_text(reader.text("ended_at")),
+        bound_nano_usd=reader.optional_integer("bound_nano_usd"),
+        limited_by=_limited_by(reader),
     )
+
+
+def _limited_by(reader: Reader) -> LimitedBy | None:
+    name = reader.optional_text("limited_by")
+    return LimitedBy(name) if name else None

@@ -1,6 +1,6 @@
 """Reading and writing runs; every write of an attempt is fenced by its number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,6 +81,12 @@ class RunTable:
         if item is None:
             raise RunNotFound
         return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
+
+    def find_many(self, tenant_id: str, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Those of these runs that there are, by their ids."""
+        items = self._store.get_many([run_key(tenant_id, run_id) for run_id in run_ids])
+        found = (run_from_item(item, self._payloads) for item in items.values())
+        return {run.run_id: run for run in found}
 
     def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
         """A page of runs, newest first, and the place to go on from.

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from services.runs import wiring
 from services.runs.consumer import worker
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.table import agents
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client
@@ -28,6 +30,7 @@ class World:
 
     store: Store
     runs: RunTable
+    budgets: BudgetTable
     documents: Artifacts
     config: Stored
 
@@ -44,6 +47,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         wiring.slice_store,
         wiring.tenant_runs,
         wiring.slice_runs,
+        wiring.tenant_budgets,
+        wiring.slice_budgets,
+        wiring.planner,
         wiring.configs,
         worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
@@ -56,12 +62,20 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         store = wiring.slice_store()
         know_tenant(store)
         know_agent(store, config)
-        yield World(store, wiring.slice_runs(), documents, config)
+        yield World(store, wiring.slice_runs(), wiring.slice_budgets(), documents, config)
 
 
-def know_tenant(store: Store, tenant_id: str = TENANT) -> None:
+def know_tenant(store: Store, tenant_id: str = TENANT, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
     """Let the service have heard of a tenant."""
-    TenantAccessCopies(store).keep(tenant_created(tenant_id))
+    TenantAccessCopies(store).keep(tenant_created(tenant_id, **said))
+
+
+def know_version(world: World, version: int, **config: object) -> int:
+    """Let the service have heard of a further version of the agent, with more in its config."""
+    path = f"agents/{AGENT_ID}/versions/{version}.json"
+    stored = world.documents.write(TENANT, path, {**CONFIG, **config})
+    agents.keep_version(world.store, TENANT, VersionCopy(AGENT_ID, version, stored))
+    return version
 
 
 def know_agent(store: Store, config: Stored, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:

@@ -41,6 +41,7 @@ def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN40
         "inputs": {"message": "Hi"},
         "metadata": {},
         "max_output_tokens": None,
+        "max_cost_nano_usd": None,
         "request_id": "request",
         "trace_id": TRACE_ID,
         "now": NOW,

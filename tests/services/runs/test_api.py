@@ -9,12 +9,13 @@ import pytest
 from services.runs.api.runs import handler as app
 from services.runs.api.runs import waits
 from services.runs.consumer import worker
+from services.runs.domain.budget import next_month
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
-from shared.times import utc_now
+from shared.times import to_text, utc_now
 from tests.gateway import claims, request
-from tests.services.runs.conftest import World
+from tests.services.runs.conftest import World, know_tenant, know_version
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 from tests.tenants import tenant_created
 
@@ -101,6 +102,9 @@ class TestCreateRun:
             ({"version": 0}, "version"),
             ({"agent_id": "agt_1"}, "agent_id"),
             ({"max_output_tokens": "many"}, "max_output_tokens"),
+            ({"max_cost_usd": 0}, "max_cost_usd"),
+            ({"max_cost_usd": "cheap"}, "max_cost_usd"),
+            ({"max_cost_usd": 0.000_000_000_1}, "max_cost_usd"),
             ({"metadata": {"team": 7}}, "metadata.team"),
         ],
     )
@@ -108,6 +112,28 @@ class TestCreateRun:
         reply = _post({**BODY, **change})
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
         assert [detail["field"] for detail in reply.body["details"]] == [field]
+
+    def test_refuses_a_run_for_which_too_little_is_left_and_says_until_when(self, world: World) -> None:
+        know_tenant(world.store, seq=2, max_tokens_per_month=500)
+        reply = _post()
+        assert (reply.status, reply.body["error"]) == (429, "LimitReached")
+        assert reply.body["resets_at"] == to_text(next_month(utc_now()))
+
+    def test_shows_what_has_limited_the_answer(self, world: World) -> None:
+        assert _post().body["run"]["limited_by"] is None
+        know_tenant(world.store, seq=2, max_tokens_per_month=10_000)
+        assert _post().body["run"]["limited_by"] == "budget"
+        assert _post({**BODY, "max_output_tokens": 2_000, "max_cost_usd": 0.05}).body["run"]["limited_by"] == "max_cost"
+
+    def test_refuses_a_cost_that_the_input_alone_may_exceed(self) -> None:
+        reply = _post({**BODY, "max_cost_usd": 0.000_001})
+        assert (reply.status, reply.body["error"]) == (409, "LimitReached")
+
+    def test_refuses_to_limit_a_cost_that_nobody_knows(self, world: World) -> None:
+        version = know_version(world, 2, model="mystery-1", provider="openai")
+        reply = _post({**BODY, "version": version, "max_cost_usd": 1})
+        assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
+        assert [detail["field"] for detail in reply.body["details"]] == ["max_cost_usd"]
 
     def test_refuses_an_agent_that_does_not_exist(self) -> None:
         reply = _post({**BODY, "agent_id": new_id("agt", NOW)})

@@ -17,6 +17,7 @@ from shared.ids import new_id
 from tests.messages import batch
 from tests.services.runs.conftest import CONFIG, World, know_tenant
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.services.runs.work import access, planner_of
 
 AGENT = new_id("agt", NOW)
 
@@ -79,11 +80,14 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
         inputs={"message": f"I am of {tenant_id}"},
         metadata={},
         max_output_tokens=None,
+        max_cost_nano_usd=None,
         request_id="request",
         trace_id="",
         waited=False,
     )
-    return submit_run(world.store, world.runs, world.documents, tenant_id, asked, now=NOW).run_id
+    known = access(world, tenant_id)
+    planner = planner_of(world)
+    return submit_run(world.store, world.runs, world.documents, planner, known, asked, now=NOW).run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:

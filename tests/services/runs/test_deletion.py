@@ -52,32 +52,32 @@ class TestDeleteRun:
     def test_leaves_nothing_but_what_was_used(self, world: World, done: Run) -> None:
         assert _left(world, done) == (2, 2)
         before = outbox(world)
-        delete_run(world.runs, TENANT, done.run_id, now=LATER, if_match=None)
+        delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
         assert _left(world, done) == (0, 0)
         artifacts = [f"{done.run_id}:{name}:deleted" for name in ("inputs", "output")]
         assert outbox(world) == sorted([*before, *artifacts])
         assert world.runs.page(TENANT, RunFilter(), limit=10, after=None) == ([], None)
 
     def test_can_be_done_once(self, world: World, done: Run) -> None:
-        delete_run(world.runs, TENANT, done.run_id, now=LATER, if_match=None)
+        delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
         with pytest.raises(RunNotFound):
-            delete_run(world.runs, TENANT, done.run_id, now=LATER, if_match=None)
+            delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
         with pytest.raises(RunNotFound):
             world.runs.bury(done, [], now=LATER)
 
     def test_refuses_a_run_that_has_not_ended(self, world: World) -> None:
         run = submit(world)
         with pytest.raises(RunNotEnded):
-            delete_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None)
+            delete_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
         assert world.runs.get(TENANT, run.run_id).status is Status.QUEUED
 
     def test_refuses_a_run_that_is_not_the_one_that_was_read(self, world: World, done: Run) -> None:
         with pytest.raises(PreconditionFailed):
-            delete_run(world.runs, TENANT, done.run_id, now=LATER, if_match='"1"')
+            delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match='"1"')
 
     def test_leaves_other_runs_alone(self, world: World, done: Run) -> None:
         other = execute(world, submit(world, message=LARGE))
-        delete_run(world.runs, TENANT, done.run_id, now=LATER, if_match=None)
+        delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
         assert world.runs.get(TENANT, other.run_id) == other
 
 

@@ -17,7 +17,7 @@ from services.runs.table import agents
 from shared.meters import Meter
 from tests.services.runs.conftest import CONFIG, World
 from tests.services.runs.runs import AGENT_ID, TENANT
-from tests.services.runs.work import LATER, ScriptedModel, execute, outbox, submit
+from tests.services.runs.work import LATER, ScriptedModel, access, execute, outbox, planner_of, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
 ANSWER = (Text("Hel"), Text("lo"), Ended(USED))
@@ -162,7 +162,7 @@ class TestCancel:
         run = submit(world)
 
         def cancel() -> None:
-            assert cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None).cancel_requested
+            assert cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None).cancel_requested
 
         script = [Counted({Meter.TOKENS_IN: 7}), Text("a"), cancel, Text("b"), Text("c"), Ended(USED)]
         models = ScriptedModel([script])
@@ -177,7 +177,7 @@ class TestCancel:
         run = submit(world)
 
         def cancel() -> None:
-            cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None)
+            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
 
         models = ScriptedModel([[cancel, BUSY], ANSWER])
         done = execute(world, run, models)
@@ -186,7 +186,10 @@ class TestCancel:
 
     def test_of_a_queued_run_leaves_nothing_to_take(self, world: World) -> None:
         run = submit(world)
-        assert cancel_run(world.runs, TENANT, run.run_id, now=LATER, if_match=None).status is Status.CANCELLED
+        assert (
+            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None).status
+            is Status.CANCELLED
+        )
         assert execute(world, run).status is Status.CANCELLED
 
 
@@ -200,7 +203,7 @@ class TestLease:
         run = submit(world)
 
         def lose() -> None:
-            assert reap(world.runs, now=LATER + timedelta(seconds=40)) == 1
+            assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=40)) == 1
 
         after = execute(world, run, ScriptedModel([[lose, *ANSWER]]))
         assert (after.status, after.output) == (Status.QUEUED, None)
@@ -215,7 +218,9 @@ class TestTools:
         assert waiting.status is Status.REQUIRES_ACTION
         assert [call.name for call in waiting.tool_calls] == ["weather", "time"]
         outputs = {"call_1": "rain", "call_2": "noon"}
-        queued = hand_in_tool_outputs(world.runs, TENANT, waiting.run_id, outputs, now=LATER)
+        queued = hand_in_tool_outputs(
+            world.runs, world.documents, planner_of(world), access(world), waiting.run_id, outputs, now=LATER
+        )
         done = execute(world, queued)
         assert (done.status, done.attempt) == (Status.COMPLETED, 2)
         assert [attempt.outcome for attempt in done.attempts] == [Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
@@ -227,7 +232,9 @@ class TestTools:
         models = ScriptedModel([[Ended(USED, (call,), Stop.TOOL_CALLS)]] * 21)
         for _ in range(20):
             run = execute(world, run, models)
-            run = hand_in_tool_outputs(world.runs, TENANT, run.run_id, {"call_1": "no"}, now=now)
+            run = hand_in_tool_outputs(
+                world.runs, world.documents, planner_of(world), access(world), run.run_id, {"call_1": "no"}, now=now
+            )
         done = execute(world, run, models)
         assert done.error is not None
         assert done.error.code == "TooManyToolTurns"
@@ -237,14 +244,14 @@ class TestReap:
     def test_gives_a_lost_run_back_to_the_queue(self, world: World) -> None:
         run = submit(world)
         world.runs.take(TENANT, run.run_id, now=LATER)
-        assert reap(world.runs, now=LATER + timedelta(seconds=29)) == 0
-        assert reap(world.runs, now=LATER + timedelta(seconds=31)) == 1
+        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=29)) == 0
+        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31)) == 1
         done = execute(world, run)
         assert [attempt.outcome for attempt in done.attempts] == [Outcome.LOST, Outcome.COMPLETED]
 
     def test_queues_a_waited_run_whose_worker_never_came(self, world: World) -> None:
         run = submit(world, waited=True)
-        assert reap(world.runs, now=LATER + timedelta(seconds=31)) == 1
+        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31)) == 1
         assert outbox(world) == [f"{run.run_id}:queued:2"]
 
     def test_ends_a_run_after_three_attempts(self, world: World) -> None:
@@ -252,7 +259,7 @@ class TestReap:
         for _ in range(3):
             world.runs.take(TENANT, run.run_id, now=now)
             now += timedelta(seconds=31)
-            reap(world.runs, now=now)
+            reap(world.runs, world.budgets, now=now)
         done = world.runs.get(TENANT, run.run_id)
         assert (done.status, len(done.attempts)) == (Status.FAILED, 3)
         assert run.open_call is not None

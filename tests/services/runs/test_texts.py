@@ -60,14 +60,14 @@ class TestAppend:
 class TestCancel:
     def test_takes_the_next_place_so_that_the_worker_hears_of_it(self, world: World, run: Run) -> None:
         place = world.runs.texts.append(run, START, "Hello", now=NOW)
-        cancel_run(world.runs, TENANT, RUN_ID, now=NOW, if_match=None)
+        cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, place, " world", now=NOW)
         assert world.runs.texts.pieces(run, START) == ["Hello"]
 
     def test_asked_for_twice_is_asked_for_once(self, world: World, run: Run) -> None:
         for _ in range(2):
-            cancel_run(world.runs, TENANT, RUN_ID, now=NOW, if_match=None)
+            cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, START, "Hello", now=NOW)
 
@@ -76,7 +76,7 @@ class TestCancel:
         world.runs.texts.append(run, START, "Hello", now=NOW)
         assert told
         assert (told["SK"], world.runs.texts.pieces(run, START)) == ("TEXT#001#001#00000000", ["Hello"])
-        cancel_run(world.runs, TENANT, RUN_ID, now=NOW, if_match=None)
+        cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, Place(1, 1, 5), "!", now=NOW)
 

@@ -12,6 +12,7 @@ from services.runs.domain.story import Place
 from services.runs.gateways.model import Ended, Text
 from services.runs.operations.transcript import Transcript
 from services.runs.table import SLICE
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
@@ -70,7 +71,8 @@ def _answer(clock: Clock, *, tokens: int, per_piece: int, per_second: int) -> li
 def _counted(world: World) -> tuple[World, CountingClient]:
     client = CountingClient(own_client("dynamodb"))
     store = Store(cast("DynamoDB", client), table=f"ainexus-test-{SLICE.table}", owned=SLICE)
-    return World(store, RunTable(store, Payloads(world.documents)), world.documents, world.config), client
+    runs = RunTable(store, Payloads(world.documents))
+    return World(store, runs, BudgetTable(store), world.documents, world.config), client
 
 
 class TestWrites:
@@ -83,8 +85,8 @@ class TestWrites:
         done = execute(counted, run, ScriptedModel([script]), clock=iter(clock))
         assert done.status is Status.COMPLETED
         assert pieces * 500 <= 1_000_000 // per_second
-        # Besides the text: the run is taken, and its end is written.
-        assert client.writes == ["update_item"] * (1 + pieces) + ["transact_write_items"]
+        # Besides the text: the run is taken, its end is written, and its budget settled.
+        assert client.writes == ["update_item"] * (1 + pieces) + ["transact_write_items", "update_item"]
 
     def test_of_a_short_answer_are_none(self, world: World) -> None:
         counted, client = _counted(world)
@@ -92,7 +94,7 @@ class TestWrites:
         client.writes.clear()
         script = _answer(clock, tokens=10, per_piece=1, per_second=100)
         execute(counted, run, ScriptedModel([script]), clock=iter(clock))
-        assert client.writes == ["update_item", "transact_write_items"]
+        assert client.writes == ["update_item", "transact_write_items", "update_item"]
 
 
 def test_a_piece_is_no_larger_than_an_item_may_be(world: World) -> None:

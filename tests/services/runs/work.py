@@ -1,5 +1,6 @@
 """What a worker works with in tests: models that do as they are told, and no real time."""
 
+import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,10 +11,14 @@ from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
 from services.runs.operations.execution import Worker
+from services.runs.operations.planning import Planner, Price
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE
+from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
+from shared.storage.idempotency import Once
 from shared.storage.transaction import Expression
+from shared.tenancy.context import TenantAccess
 from tests.services.runs.conftest import World
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT, TRACE_ID
 
@@ -75,20 +80,41 @@ def submit(
     version: int | None = None,
     agent_id: str = AGENT_ID,
     message: str = "Hello",
+    now: datetime = LATER,
+    once: Once | None = None,
+    price: Price | None = None,
+    **asked_for: int,
 ) -> Run:
-    """A run a moment after its POST."""
+    """A run a moment after its POST; `asked_for` are limits that it asks for."""
     asked = NewRun(
-        run_id=new_id("run", LATER),
+        run_id=new_id("run", now, entropy=once.entropy if once else secrets.randbits),
         agent_id=agent_id,
         version=version,
         inputs={"message": message},
         metadata={},
-        max_output_tokens=None,
+        max_output_tokens=asked_for.get("max_output_tokens"),
+        max_cost_nano_usd=asked_for.get("max_cost_nano_usd"),
         request_id="request",
         trace_id=TRACE_ID,
         waited=waited,
     )
-    return submit_run(world.store, world.runs, world.documents, TENANT, asked, now=LATER)
+    planner = planner_of(world, price=price)
+    return submit_run(world.store, world.runs, world.documents, planner, access(world), asked, now=now, once=once)
+
+
+def access(world: World, tenant_id: str = TENANT) -> TenantAccess:
+    """The tenant as it is known."""
+    return TenantAccessCopies(world.store).read(tenant_id)
+
+
+def planner_of(world: World, *, price: Price | None = None) -> Planner:
+    """Plans calls; each costs the same, unless a test says otherwise."""
+    return Planner(world.budgets, price or always(COST))
+
+
+def always(cost: Cost) -> Price:
+    """Every call costs the same."""
+    return lambda request, meters, at: cost  # noqa: ARG005 — whatever it is
 
 
 def execute(
@@ -98,15 +124,24 @@ def execute(
     *,
     clock: Iterator[datetime] | None = None,
     cost: Cost = COST,
+    price: Price | None = None,
     slept: list[float] | None = None,
+    on_access: Callable[[str], object] = lambda _: None,
 ) -> Run:
     """Let a worker have the run; gives the run as it is afterwards."""
     pauses = slept if slept is not None else []
+
+    def read_access(tenant_id: str) -> TenantAccess:
+        on_access(tenant_id)
+        return access(world, tenant_id)
+
     Worker(
         runs=world.runs,
         configs=world.documents,
         models=models or Simulating(),
-        price=lambda request, meters, at: cost,  # noqa: ARG005 — every call costs the same
+        planner=planner_of(world, price=price),
+        access=read_access,
+        price=price or always(cost),
         clock=(lambda: next(clock)) if clock else (lambda: LATER),
         sleep=pauses.append,
         jitter=lambda _low, high: high,

@@ -27,6 +27,7 @@ CASES = [
     (errors.LimitReached("m"), 409, "LimitReached"),
     (errors.LimitReached("m", resets_at=datetime(2026, 12, 1, tzinfo=UTC)), 429, "LimitReached"),
     (errors.DependencyUnavailable("m"), 503, "DependencyUnavailable"),
+    (errors.TooManyRequests("m"), 429, "TooManyRequests"),
 ]
 
 

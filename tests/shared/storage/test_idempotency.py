@@ -37,6 +37,15 @@ def make(store: Store, once: Once, name: str) -> None:
     store.commit(transaction)
 
 
+class TestEntropy:
+    def test_is_the_same_for_the_same_request_sent_later(self) -> None:
+        assert ONCE.entropy(80) == replace(ONCE, now=NOW + KEPT).entropy(80) < 2**80
+
+    @pytest.mark.parametrize("other", [{"tenant_id": "acme2"}, {"scope": "user:2"}, {"key": "k"}, {"fingerprint": "f"}])
+    def test_is_another_for_another_request(self, other: dict[str, str]) -> None:
+        assert ONCE.entropy(80) != replace(ONCE, **other).entropy(80)
+
+
 class TestOnce:
     def test_the_first_request_is_new(self, store: Store) -> None:
         ONCE.ensure_new(store)

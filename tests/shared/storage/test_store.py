@@ -12,7 +12,7 @@ from shared.events.runs import RunQueued
 from shared.observability import continue_trace
 from shared.storage.items import Item, Key, Value
 from shared.storage.listing import newest_first
-from shared.storage.store import Store
+from shared.storage.store import Store, Unchanged
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from tests import tables
 from tests.shared.storage.scripted import scripted_store
@@ -126,6 +126,14 @@ class TestUpdate:
         some = Expression("#left >= :one", {"one": 1})
         assert store.update(Key(PK, "RUN#1"), take, when=some) == {"PK": PK, "SK": "RUN#1", "left": 0}
         assert store.update(Key(PK, "RUN#1"), take, when=some) is None
+
+    def test_tells_what_was_there_when_the_condition_did_not_hold(self, store: Store) -> None:
+        take = Expression("SET #left = #left - :one", {"one": 1})
+        some = Expression("#left >= :one", {"one": 1})
+        assert store.try_update(Key(PK, "RUN#1"), take, when=some) == Unchanged(None)
+        put(store, "RUN#1", left=1)
+        assert store.try_update(Key(PK, "RUN#1"), take, when=some) is None
+        assert store.try_update(Key(PK, "RUN#1"), take, when=some) == Unchanged({"PK": PK, "SK": "RUN#1", "left": 0})
 
 
 class TestQuery:

@@ -1,0 +1,203 @@
+"""Whatever is reserved, settled, sent twice and changed: the item of the budget says what was used."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from services.runs.domain.budget import Spent, Terms, Wish
+from services.runs.domain.run import CallId
+from services.runs.operations.budgets import Held, give_up, reserve, subtract_ingested
+from services.runs.table import SLICE
+from services.runs.table.budgets import BudgetTable
+from shared.errors import LimitReached
+from shared.events.envelope import happened
+from shared.events.metering import UsageIngested
+from shared.ids import new_id
+from shared.meters import Meter
+from shared.plans import UNLIMITED
+from shared.storage.inbox import AlreadyHandled, Delivery
+from shared.storage.store import Store
+from shared.tenancy.context import Allowance, TenantAccess
+from tests import tables
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+PERIOD = "2026-11"
+LIMITS = st.one_of(st.just(UNLIMITED), st.integers(0, 40_000))
+WISHES = st.builds(Wish, st.integers(600, 2_000), st.integers(1, 8_000), st.booleans())
+
+
+@pytest.fixture(scope="module", name="store")
+def make_store() -> Iterator[Store]:
+    """One table for all examples; each has a tenant of its own."""
+    with tables.store(SLICE) as store:
+        yield store
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """One tenant's month, and what must be true of it."""
+
+    store: ClassVar[Store]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._budgets = BudgetTable(self.store)
+        self._tenant_id = new_id("t", NOW).lower()
+        self._now = NOW
+        self._number = 0
+        self._ingested: list[tuple[str, int]] = []
+        self._open: dict[CallId, Held] = {}
+        self._closed: list[Held] = []
+        self._spent = Spent()
+        self._outside_tokens = 0
+        self._may_be_above = False
+
+    @initialize(tokens=LIMITS, requests=st.integers(-1, 12), overage=st.booleans())
+    def begin(self, tokens: int, requests: int, *, overage: bool) -> None:
+        self._access = self._of(1, requests, tokens, overage=overage)
+        self._stale = self._access
+
+    @rule(wish=WISHES, first=st.booleans())
+    def reserve(self, wish: Wish, *, first: bool) -> None:
+        self._number += 1
+        call = CallId(new_id("run", NOW), 1, 1) if first else CallId(new_id("run", NOW), 2, self._number)
+        before, terms = self._left(), Terms.of(self._access)
+        try:
+            held = self._reserve(call, wish)
+        except LimitReached:
+            too_few_tokens = terms.hold_tokens and before.tokens < wish.least_tokens
+            assert too_few_tokens or (first and terms.hold_requests and before.requests < 1)
+            return
+        self._open[call] = held
+        if terms.hold_tokens:
+            fair = wish.tokens if wish.asked_for else max(before.tokens // 8, wish.input_tokens + 256)
+            assert wish.least_tokens <= held.reservation.tokens <= min(fair, before.tokens, wish.tokens)
+        else:
+            assert held.reservation.tokens == wish.tokens
+
+    @precondition(lambda self: self._open)
+    @rule(wish=WISHES, which=st.integers(0))
+    def reserve_again(self, wish: Wish, which: int) -> None:
+        call = list(self._open)[which % len(self._open)]
+        again = self._reserve(call, wish)
+        assert again.taken_over
+        assert again.reservation.tokens == self._open[call].reservation.tokens
+        give_up(self._budgets, self._tenant_id, self._open[call])  # Somebody goes on with it, so nothing happens.
+        self._open[call] = again
+
+    @precondition(lambda self: self._open)
+    @rule(which=st.integers(0), part=st.integers(0, 100))
+    def settle(self, which: int, part: int) -> None:
+        call = list(self._open)[which % len(self._open)]
+        held = self._open.pop(call)
+        used = Spent(held.reservation.requests, held.reservation.tokens * part // 100)
+        assert self._budgets.settle(self._tenant_id, held.period, held.reservation, used)
+        self._spent = Spent(self._spent.requests + used.requests, self._spent.tokens + used.tokens)
+        self._closed.append(held)
+
+    @precondition(lambda self: self._open)
+    @rule(which=st.integers(0))
+    def give_up(self, which: int) -> None:
+        call = list(self._open)[which % len(self._open)]
+        if not self._open[call].taken_over:
+            give_up(self._budgets, self._tenant_id, self._open.pop(call))
+
+    @precondition(lambda self: self._closed)
+    @rule(which=st.integers(0))
+    def settle_again(self, which: int) -> None:
+        held = self._closed[which % len(self._closed)]
+        assert not self._budgets.settle(self._tenant_id, held.period, held.reservation, Spent())
+
+    @rule(requests=st.integers(-1, 12), tokens=LIMITS, overage=st.booleans())
+    def change_plan(self, requests: int, tokens: int, *, overage: bool) -> None:
+        self._stale, self._access = self._access, self._of(self._access.seq + 1, requests, tokens, overage=overage)
+        self._may_be_above = True
+
+    @rule(wish=WISHES)
+    def reserve_with_what_was_known_before(self, wish: Wish) -> None:
+        call = CallId(new_id("run", NOW), 2, 1)
+        try:
+            self._open[call] = reserve(self._budgets, self._stale, call, wish, now=self._tick(), from_client=True)
+        except LimitReached:
+            return
+
+    @rule(tokens=st.integers(0, 3_000))
+    def ingest(self, tokens: int) -> None:
+        self._ingested.append((new_id("in", NOW), tokens))
+        self._ingest(*self._ingested[-1])
+        self._outside_tokens += tokens
+        self._may_be_above = True
+
+    @precondition(lambda self: any(tokens for _, tokens in self._ingested))
+    @rule()
+    def ingest_again(self) -> None:
+        event_id, tokens = next(entry for entry in self._ingested if entry[1])
+        with pytest.raises(AlreadyHandled):
+            self._ingest(event_id, tokens)
+
+    @invariant()
+    def the_item_says_what_was_used_and_what_is_held(self) -> None:
+        budget = self._budgets.find(self._tenant_id, PERIOD)
+        if budget is None:
+            assert not self._open
+            assert self._spent == Spent()
+            return
+        held = [one.reservation for one in self._open.values()]
+        tokens = self._spent.tokens + self._outside_tokens + sum(one.tokens for one in held)
+        requests = self._spent.requests + sum(one.requests for one in held)
+        assert budget.tokens_left == max(budget.terms.tokens, 0) - tokens
+        assert budget.requests_left == max(budget.terms.requests, 0) - requests
+        assert {one.name: one for one in held} == dict(budget.open)
+        if not self._may_be_above and budget.terms.hold_tokens:
+            assert tokens <= budget.terms.tokens
+        if not self._may_be_above and budget.terms.hold_requests:
+            assert requests <= budget.terms.requests
+
+    def _reserve(self, call: CallId, wish: Wish) -> Held:
+        return reserve(self._budgets, self._access, call, wish, now=self._tick(), from_client=True)
+
+    def _left(self) -> Spent:
+        """What is left under the plan of now."""
+        terms = Terms.of(self._access)
+        budget = self._budgets.find(self._tenant_id, PERIOD)
+        if budget is None:
+            return Spent(max(terms.requests, 0), max(terms.tokens, 0))
+        now = budget.under(terms)
+        return Spent(now.requests_left, now.tokens_left)
+
+    def _ingest(self, event_id: str, tokens: int) -> None:
+        said = UsageIngested(event_id=event_id, source="/test", meters={Meter.TOKENS_IN: tokens}, period=PERIOD)
+        event = happened(said, event_id=event_id, tenant_id=self._tenant_id, subject=event_id, seq=1, at=NOW)
+        delivery = Delivery("runs.consumer", event_id, NOW)
+        subtract_ingested(self.store, self._budgets, lambda _: self._access, event, delivery)
+
+    def _of(self, seq: int, requests: int, tokens: int, *, overage: bool) -> TenantAccess:
+        return TenantAccess(self._tenant_id, seq, "active", "pro", ("all",), Allowance(requests, tokens, 1, overage))
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(milliseconds=1)
+        return self._now
+
+
+def test_the_budget_is_true_after_any_steps(store: Store) -> None:
+    BudgetMachine.store = store
+    run_state_machine_as_test(
+        BudgetMachine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
