@@ -2,7 +2,7 @@
 
 from services.agents import api, consumer
 from services.agents.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import Access, Function, Objects, Service, TenantSecrets
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
 
 SERVICE = Service(
@@ -16,6 +16,7 @@ SERVICE = Service(
             access=Access.TENANT,
             routes=api.app.routes,
             objects=(Objects("agents", write=True),),
+            tenant_secrets=TenantSecrets.WRITE,
         ),
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
     ),

@@ -4,6 +4,8 @@ import os
 from functools import cache
 
 from services.agents import table
+from services.agents.domain import Addresses
+from services.agents.gateways.vault import SecretsVault, Vault
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Documents
@@ -27,6 +29,18 @@ def slice_store() -> Store:
 def documents() -> Documents:
     """The configs of the tenant that is acted for."""
     return Documents(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+@cache
+def vault() -> Vault:
+    """The keys of the tenant that is acted for."""
+    return SecretsVault(tenant_client("secretsmanager"), environment=os.environ["ENVIRONMENT"])
+
+
+@cache
+def addresses() -> Addresses:
+    """Which servers may be named in this environment."""
+    return Addresses(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true")
 
 
 def access(tenant_id: str) -> TenantAccess:
