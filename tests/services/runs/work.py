@@ -9,7 +9,7 @@ from services.runs.domain.run import Cost, Run
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
-from services.runs.operations.execution import Worker
+from services.runs.operations.execution import Models, Worker
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE
 from shared.ids import new_id
@@ -93,7 +93,7 @@ def submit(
 def execute(
     world: World,
     run: Run,
-    models: ScriptedModel | Simulating | None = None,
+    models: Models | None = None,
     *,
     clock: Iterator[datetime] | None = None,
     cost: Cost = COST,
