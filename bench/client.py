@@ -31,6 +31,10 @@ class Client:
     ) -> None:
         self._connection.close()
 
+    def renew(self) -> None:
+        """Let the connection go, which a server may have given up meanwhile; the next request opens another one."""
+        self._connection.close()
+
     def post(self, body: Mapping[str, Any]) -> bytes:
         """One request; an answer that is no success is the end of the measurement."""
         began = time.perf_counter()

@@ -52,6 +52,7 @@ class Side:
         self.calls_of += self.calls() - calls
 
     def _ask(self, requests: int) -> None:
+        self.client.renew()
         for _ in range(requests):
             said = self.client.post(self.body)
             if not self.check(said):
