@@ -61,7 +61,7 @@ class LocalModel:
         """
         self._install()
         port = free_port()
-        with (self.home.state / "model.log").open("ab") as log, self.progress.step(f"loading {NAME}"):
+        with (self.home.state / "model.log").open("ab") as log:
             started = subprocess.Popen(  # noqa: S603 — our own interpreter and server
                 [str(self._python), "-P", str(_SERVER), str(port)],
                 cwd=self.home.state,
@@ -69,12 +69,9 @@ class LocalModel:
                 stdout=log,
                 stderr=log,
             )
-            try:
-                self._wait(started, port)
-            except BaseException:
-                _end(started)
-                raise
         try:
+            with self.progress.step(f"loading {NAME}"):
+                self._wait(started, port)
             yield Serving(port)
         finally:
             _end(started)
