@@ -7,7 +7,7 @@ BIN = .venv/bin
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test check lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test check bench lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,8 @@ setup: ## Install what everything else needs, into this folder
 		echo "ainexus needs Python 3.11 or newer, and none was found. Name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m infra.local.install
 
-demo: setup ## The mesh on this machine, and the whole walk through it
-	@./ainexus demo
+demo: setup ## The mesh on this machine, and the whole walk through it; MODEL=local: with a small real model
+	@./ainexus demo $(if $(MODEL),--model $(MODEL))
 
 up: setup ## Start the mesh on this machine and deploy what has changed
 	@./ainexus up
@@ -64,6 +64,11 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) pyproject.toml -o locks/functions.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) -c locks/functions.txt pyproject.toml --group infra --group cli --group dev -o locks/dev.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group engine -o locks/engine.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --no-deps --group model -o locks/model.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group peer -o locks/peer.txt
+
+bench: setup ## The measurements, with the peer; see bench/README.md
+	@$(BIN)/python -m bench
 
 bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
 	@./ainexus bootstrap --env $(ENV)

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import click
 
@@ -11,7 +12,8 @@ from cli.api import Answer, Request, curl_of, send
 from cli.screen import Screen
 from cli.sign_in import sign_in
 from cli.target import Target, for_target
-from cli.walk import Item, Walk, WalkFailed, World
+from cli.walk import Item, Walk, WalkFailed, World, expect
+from infra.local.model import NAME, LocalModel, Serving
 
 _USER = "admin@demo-org.com"
 _TENANT = "demo-org"
@@ -29,8 +31,9 @@ What to try next
 
 
 @click.command()
+@click.option("--model", type=click.Choice(["local"]), help="Run the agent on a small real model of this machine.")
 @for_target
-def demo(target: Target) -> int:
+def demo(target: Target, *, model: str | None) -> int:
     """Bring the mesh up, seed it, and walk through it.
 
     The exit code is 0 only when every step is as it should be.
@@ -40,20 +43,23 @@ def demo(target: Target) -> int:
     target.mesh.up()
     screen.title("The default tenants and users")
     screen.lines(seed.lines_of(seed.sow(target, temporary_password=seed.new_password())))
-    return _walk(target, screen)
+    world = _world(target, screen)
+    if model is None:
+        return _walk(world, screen)
+    with LocalModel(target.mesh.home, target.mesh.progress).served() as serving:
+        config = {"model": NAME, "base_url": serving.base_url, "max_output_tokens": 60, "temperature": 0}
+        return _walk(replace(world, config=config), screen, serving=serving)
 
 
-def _walk(target: Target, screen: Screen) -> int:
-    api = target.outputs["ApiEndpoint"]
-
+def _world(target: Target, screen: Screen) -> World:
     def shown(request: Request) -> Answer:
         screen.command(curl_of(request))
         answer = send(request)
         screen.answer(answer)
         return answer
 
-    world = World(
-        api=api,
+    return World(
+        api=target.outputs["ApiEndpoint"],
         tenant=_TENANT,
         send=shown,
         ask=send,
@@ -63,14 +69,27 @@ def _walk(target: Target, screen: Screen) -> int:
         now=time.monotonic,
         pause=lambda: time.sleep(0.1),
     )
+
+
+def _walk(world: World, screen: Screen, *, serving: Serving | None = None) -> int:
     try:
         seen = Walk(world, title=screen.title, note=screen.note).go()
+        if serving:
+            _compare(seen["usage"], serving, screen)
     except WalkFailed as failure:
         screen.failed(str(failure))
         return 1
     screen.passed(seen)
-    screen.lines(_NEXT.format(api=api).splitlines())
+    screen.lines(_NEXT.format(api=world.api).splitlines())
     return 0
+
+
+def _compare(usage: Mapping[str, int], serving: Serving, screen: Screen) -> None:
+    """The model's own count, asked of its server, is what was metered."""
+    screen.title("The model's own count")
+    own, metered = serving.counted(), (usage["tokens_in"], usage["tokens_out"])
+    expect(own == metered, f"the model has counted {own} tokens in and out; metered are {metered}")
+    screen.note(f"{NAME} has read {own[0]} and written {own[1]} tokens, and that is what was metered")
 
 
 def _token(target: Target, screen: Screen) -> str:

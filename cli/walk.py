@@ -1,7 +1,7 @@
 """The walk of the demo: what is done, and what must come out. It waits for facts, never for time alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ OF_LEDGER = tuple(Meter)
 """The numbers that the ledger and the counters have."""
 
 _PATIENCE_S = 60
-_AGENT = {
+_AGENT: dict[str, Any] = {
     "name": "Test Agent",
     "description": "A test agent for usage metering",
     "type": "conversational",
@@ -48,6 +48,8 @@ class World:
     show_scan: Callable[[Sequence[Item]], None]
     now: Callable[[], float]
     pause: Callable[[], None]
+    config: Mapping[str, Any] = field(default_factory=lambda: _AGENT["config"])
+    """The agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ class Walk:
     def agent(self, token: str) -> str:
         """A new agent."""
         self.title("An agent")
-        answer = self.world.send(Request("POST", self._url("agents"), _AGENT, token=token))
+        answer = self.world.send(
+            Request("POST", self._url("agents"), {**_AGENT, "config": self.world.config}, token=token)
+        )
         expect_status(answer, 201)
         return str(answer.body["agent"]["agent_id"])
 

@@ -24,6 +24,7 @@ _QUEUE = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttri
 _STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 _TENANT_SECRETS = {
     TenantSecrets.READ: ("secretsmanager:GetSecretValue",),
+    TenantSecrets.DESTROY: ("secretsmanager:DeleteSecret",),
     TenantSecrets.WRITE: (
         *("secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"),
         "secretsmanager:RestoreSecret",
@@ -152,8 +153,16 @@ def read_secrets(names: Names, secrets: Sequence[str]) -> Statement:
 
 def secrets_of_tenant(names: Names, granted: TenantSecrets) -> Statement:
     """The secrets of the tenant that the session is tagged with."""
-    found = names.arn("secretsmanager", f"secret:{names.secret(f'tenants/{_TENANT}/*')}")
-    return allow(_TENANT_SECRETS[granted], found, Null={TENANT_TAG: "false"})
+    return allow(_TENANT_SECRETS[granted], _secrets_below(names, _TENANT), Null={TENANT_TAG: "false"})
+
+
+def secrets_of_all_tenants(names: Names) -> Statement:
+    """Deleting the secrets of any tenant."""
+    return allow(_TENANT_SECRETS[TenantSecrets.DESTROY], _secrets_below(names, "*"))
+
+
+def _secrets_below(names: Names, tenant: str) -> str:
+    return names.arn("secretsmanager", f"secret:{names.secret(f'tenants/{tenant}/*')}")
 
 
 def call_models(names: Names) -> Statement:

@@ -91,6 +91,8 @@ class TenantSecrets(StrEnum):
     READ = "read"
     WRITE = "write"
     """Make, change and delete them; not read them."""
+    DESTROY = "destroy"
+    """Delete those of any tenant, and nothing else: for who removes a tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Function:
     secrets: tuple[str, ...] = ()
     """Secrets of the platform that it may read, for example `openai/key`."""
     tenant_secrets: TenantSecrets = TenantSecrets.NONE
-    """Only for functions that act for one tenant at a time."""
+    """`DESTROY` is for functions with the slice of every tenant, the others for those that act for one at a time."""
     calls_models: bool = False
     """It may call the models of Bedrock."""
     reads_due: bool = False

@@ -1,4 +1,5 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportMissingParameterType=false, reportUnknownParameterType=false, reportUnknownArgumentType=false
 # The engine and its server are installed in the engine's own environment, where no type checker runs.
 """Runs the engine in the foreground, inside the engine's own environment; of this repository it imports nothing.
 
@@ -11,7 +12,10 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
+
+_CALLS_PATH = "/_ainexus/calls"
 
 
 def empty_stream_positions(state: Path) -> None:
@@ -38,6 +42,37 @@ def empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
+class Counted:
+    """The engine's application, with a count of the AWS calls that come to it over HTTP; measurements read it."""
+
+    def __init__(self, app) -> None:  # noqa: ANN001 — an application of the engine's, where no type checker runs
+        self._app = app
+        self._calls: Counter[str] = Counter()
+
+    async def __call__(self, scope, receive, send) -> None:  # noqa: ANN001 — as ASGI has it
+        """Answer one request."""
+        if scope["type"] == "http":
+            if scope["path"] == _CALLS_PATH:
+                await self._tell(send)
+                return
+            self._count(dict(scope["headers"]))
+        await self._app(scope, receive, send)
+
+    def _count(self, headers: dict[bytes, bytes]) -> None:
+        signed = headers.get(b"authorization", b"").decode()
+        if not signed.startswith("AWS4-HMAC-SHA256"):
+            return
+        service = signed.partition("Credential=")[2].split("/")[3]
+        operation = headers.get(b"x-amz-target", b"").decode().rpartition(".")[2]
+        self._calls[f"{service} {operation}".strip()] += 1
+
+    async def _tell(self, send) -> None:  # noqa: ANN001 — as ASGI has it
+        body = json.dumps(self._calls).encode()
+        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+
 async def _serve(port: int) -> None:
     # Only now: the engine reads its environment when it is imported.
     from hypercorn.asyncio import serve
@@ -54,7 +89,7 @@ async def _serve(port: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 3
     config.loglevel = os.environ["LOG_LEVEL"]
-    await serve(app, config, shutdown_trigger=ended.wait)
+    await serve(Counted(app), config, shutdown_trigger=ended.wait)
 
 
 def _save() -> None:

@@ -19,13 +19,18 @@ def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: s
         granted.append(policy.queue(names, names.function(service, function)))
     if function.invokes:
         granted.append(policy.invoke(names, service, function))
-    if function.secrets:
-        granted.append(policy.read_secrets(names, function.secrets))
+    granted += _secrets(mesh, function)
     if function.calls_models:
         granted.append(policy.call_models(names))
     if function.manages_users:
         granted.append(policy.users(pool_arn))
     return granted
+
+
+def _secrets(mesh: Mesh, function: Function) -> list[policy.Statement]:
+    platform = [policy.read_secrets(mesh.names, function.secrets)] if function.secrets else []
+    destroys = function.tenant_secrets is TenantSecrets.DESTROY
+    return [*platform, *([policy.secrets_of_all_tenants(mesh.names)] if destroys else [])]
 
 
 def of_tenant(mesh: Mesh, service: Service) -> list[policy.Statement]:

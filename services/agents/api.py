@@ -1,4 +1,4 @@
-"""HTTP in: agents, their versions and the live alias."""
+"""HTTP in: agents, their versions and the live alias, and the tenant's own keys of providers."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.agents import domain, operations, table, wiring
-from services.agents.domain import AgentConfig, Document
+from services.agents.domain import AgentConfig, BaseUrl, Document
 from shared.http.answers import Answer, ListAnswer, created, no_content, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
@@ -24,9 +24,14 @@ _AGENT = f"{_AGENTS}/{{agent_id}}"
 _VERSIONS = f"{_AGENT}/versions"
 _VERSION = f"{_VERSIONS}/{{version}}"
 _ALIAS = f"{_AGENT}/alias"
+_PROVIDER_KEY = "/v1/tenants/{tenant_id}/provider-keys/{provider}"
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 DescriptionText = Annotated[str, Field(max_length=2_000)]
+ApiKey = Annotated[
+    str, Field(pattern=r"^[!-~]{1,1000}$", repr=False, json_schema_extra={"format": "password", "writeOnly": True})
+]
+"""What can stand in a header, and nothing that could begin another one."""
 ProjectId = Annotated[str, Field(pattern=pattern("prj"))]
 
 
@@ -121,6 +126,29 @@ class Alias(BaseModel):
     version: Annotated[int, Field(ge=1)]
 
 
+class NewProviderKey(BaseModel):
+    """The tenant's own key, and the server that it is for; it is never shown again, so both are replaced together."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    api_key: ApiKey
+    base_url: BaseUrl | None = None
+    """The one server that it is sent to; None: the provider's own."""
+
+
+class ProviderKey(BaseModel):
+    """That there is a key, and for which server."""
+
+    provider: str
+    base_url: str | None
+
+
+class ProviderKeyAnswer(Answer):
+    """One key, without the key."""
+
+    provider_key: ProviderKey
+
+
 class AgentAnswer(Answer):
     """One agent."""
 
@@ -175,6 +203,7 @@ def create_agent(caller: Caller, call: CurrentCall, body: Annotated[NewAgent, Bo
         config=body.config,
         now=call.now,
         once=call.once,
+        addresses=wiring.addresses(),
     )
     return _created(caller, agent)
 
@@ -208,6 +237,7 @@ def change_agent(
         patch,
         now=call.now,
         if_match=call.if_match,
+        addresses=wiring.addresses(),
     )
     return _shown(caller, agent)
 
@@ -255,6 +285,7 @@ def publish_version(
         live=body.live,
         now=call.now,
         once=call.once,
+        addresses=wiring.addresses(),
     )
     return _published(caller, agent, version)
 
@@ -267,6 +298,7 @@ def get_version(caller: Caller, agent_id: str, version: int) -> Response[Version
     return ok(VersionAnswer(version=_version(caller, agent, found)))
 
 
+@app.route("PATCH", _ALIAS, least=Role.DEVELOPER, feature=Feature.AGENTS)
 @app.route("PUT", _ALIAS, least=Role.DEVELOPER, feature=Feature.AGENTS)
 def move_alias(
     caller: Caller, call: CurrentCall, agent_id: str, body: Annotated[Alias, Body()]
@@ -276,6 +308,24 @@ def move_alias(
         wiring.tenant_store(), caller.tenant_id, agent_id, body.version, now=call.now, if_match=call.if_match
     )
     return _shown(caller, agent)
+
+
+@app.route("PATCH", _PROVIDER_KEY, least=Role.TENANT_ADMIN, feature=Feature.AGENTS)
+@app.route("PUT", _PROVIDER_KEY, least=Role.TENANT_ADMIN, feature=Feature.AGENTS)
+def put_provider_key(
+    caller: Caller, provider: str, body: Annotated[NewProviderKey, Body()]
+) -> Response[ProviderKeyAnswer]:
+    """Keep the tenant's own key for a provider; runs use it within a minute."""
+    key = domain.ProviderKey(provider, body.api_key, body.base_url)
+    operations.put_provider_key(wiring.vault(), caller.tenant_id, key, addresses=wiring.addresses())
+    return ok(ProviderKeyAnswer(provider_key=ProviderKey(provider=key.provider, base_url=key.base_url)))
+
+
+@app.route("DELETE", _PROVIDER_KEY, least=Role.TENANT_ADMIN, feature=Feature.AGENTS)
+def remove_provider_key(caller: Caller, provider: str) -> Response[None]:
+    """Take the tenant's own key out of use; runs stop using it within a minute."""
+    operations.remove_provider_key(wiring.vault(), caller.tenant_id, provider)
+    return no_content()
 
 
 def _shown(caller: TenantContext, agent: domain.Agent) -> Response[AgentAnswer]:

@@ -9,7 +9,13 @@ from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 
 consumer = EventConsumer("agents.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("agents", store=wiring.slice_store, traces=table.TRACES, buckets=wiring.buckets)
+remover = remover_of(
+    "agents",
+    store=wiring.slice_store,
+    traces=table.TRACES,
+    buckets=wiring.buckets,
+    before=lambda tenant_id: operations.destroy_provider_keys(wiring.every_vault(), tenant_id),
+)
 
 
 @consumer.on(*TENANT_STATES)

@@ -1,7 +1,7 @@
 """Agents, their versions and configs, and the rules they keep."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -23,16 +23,39 @@ Document = dict[str, JsonValue]
 """A config as it was given: JSON, with the fields that were set and no others."""
 
 
+NO_ADDRESS = "must be an https address without a user or password"
+_URL = TypeAdapter(AnyUrl)
+
+
 def _is_address(text: str) -> str:
-    """An absolute https address; who answers there is checked when it is called."""
+    """An absolute address; which ones are allowed is the environment's rule, and who answers there is checked later."""
     url = _URL.validate_python(text)
-    if not re.fullmatch(r"https://[^/\s]\S*", text) or url.username or url.password:
-        msg = "must be an https address without a user or password"
-        raise ValueError(msg)
+    if not re.fullmatch(r"https?://[^/\s]\S*", text) or url.username or url.password:
+        raise ValueError(NO_ADDRESS)
     return text
 
 
-_URL = TypeAdapter(AnyUrl)
+BaseUrl = Annotated[str, Field(max_length=2_000), AfterValidator(_is_address)]
+"""Of a server that speaks a provider's API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Which servers may be named; which of them are reached at all is decided again when one is called.
+
+    Args:
+        allow_private: for a machine of one's own: plain http too.
+    """
+
+    allow_private: bool = False
+
+    def allow(self, base_url: str | None) -> bool:
+        """Whether this may be the address of a provider's server; None is the provider's own."""
+        return base_url is None or self.allow_private or base_url.startswith("https://")
+
+
+PUBLIC_ADDRESSES = Addresses()
+
 
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -63,7 +86,7 @@ class AgentConfig(BaseModel):
     provider: Literal["openai", "anthropic", "bedrock", "simulated"] | None = None
     """None: the one that the model's name stands for."""
     model: ModelName
-    base_url: Annotated[str, Field(max_length=2_000), AfterValidator(_is_address)] | None = None
+    base_url: BaseUrl | None = None
     """Of a server that is compatible with OpenAI or Anthropic; None: the provider's own."""
     api: Literal["responses", "chat"] | None = None
     """Which API the server speaks; None: the one that is right for the provider."""
@@ -81,6 +104,24 @@ class AgentConfig(BaseModel):
         """What is stored: the fields that were given; null is the same as absent."""
         given = self.model_dump(mode="json", exclude_unset=True)
         return {name: value for name, value in given.items() if value is not None}
+
+
+PROVIDERS_WITH_KEYS = ("openai", "anthropic")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKey:
+    """A tenant's own key, and the one server that it is for."""
+
+    provider: str
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    """None: the provider's own server."""
+
+    def to_document(self) -> dict[str, str]:
+        """What the workers of the runs service read."""
+        server = {} if self.base_url is None else {"base_url": self.base_url}
+        return {"api_key": self.api_key, **server}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What can go wrong with agents and their versions."""
 
-from shared.errors import Conflict, Detail, InvalidRequest, NotFound
+from shared.errors import Conflict, DependencyUnavailable, Detail, InvalidRequest, NotFound
 
 
 class AgentNotFound(NotFound):
@@ -36,3 +36,36 @@ class AgentChangedMeanwhile(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The agent was changed at the same time; read it again and try once more.")
+
+
+class AddressNotAllowed(InvalidRequest):
+    """The address is not one that may be named here.
+
+    Args:
+        field: where it stands in the request.
+        message: what it must be.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("The request is not valid.", [Detail(field, message)])
+
+
+class UnknownProvider(NotFound):
+    """No tenant has a key of its own for this provider."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such provider.")
+
+
+class ProviderKeyNotFound(NotFound):
+    """The tenant has no key of its own for this provider."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no key for this provider.")
+
+
+class VaultUnavailable(DependencyUnavailable):
+    """Keys cannot be stored or removed now."""
+
+    def __init__(self) -> None:
+        super().__init__("Keys cannot be changed now.", retry_after_s=1)

@@ -9,8 +9,29 @@ from datetime import datetime
 from typing import TypeVar, cast
 
 from services.agents import domain, table
-from services.agents.domain import Agent, AgentConfig, Change, Description, Document, Version
-from services.agents.errors import AgentChangedMeanwhile, AgentNotFound, UnknownProject, UnknownVersion, VersionNotFound
+from services.agents.domain import (
+    NO_ADDRESS,
+    PROVIDERS_WITH_KEYS,
+    PUBLIC_ADDRESSES,
+    Addresses,
+    Agent,
+    AgentConfig,
+    Change,
+    Description,
+    Document,
+    ProviderKey,
+    Version,
+)
+from services.agents.errors import (
+    AddressNotAllowed,
+    AgentChangedMeanwhile,
+    AgentNotFound,
+    UnknownProject,
+    UnknownProvider,
+    UnknownVersion,
+    VersionNotFound,
+)
+from services.agents.gateways.vault import Vault
 from shared.copies.patience import read_until_there
 from shared.http.etag import check_if_match
 from shared.ids import is_fresh
@@ -49,12 +70,15 @@ def create_agent(
     config: AgentConfig,
     now: datetime,
     once: Once | None = None,
+    addresses: Addresses = PUBLIC_ADDRESSES,
 ) -> Agent:
     """A new agent with its first version live.
 
     Raises:
         UnknownProject: there is no such project to put it in.
+        AddressNotAllowed: its config names a server that may not be named here.
     """
+    _check_address(config.base_url, addresses, field="config.base_url")
     if described.project_id:
         ensure_project(store, tenant_id, described.project_id, now=now)
     stored = _write_config(documents, tenant_id, agent_id, version=1, config=config)
@@ -72,12 +96,16 @@ def change_agent(
     *,
     now: datetime,
     if_match: str | None,
+    addresses: Addresses = PUBLIC_ADDRESSES,
 ) -> Agent:
     """Merge a change into an agent; a config in it becomes the live version.
 
     Raises:
         UnknownProject: there is no such project to put it in.
+        AddressNotAllowed: the config names a server that may not be named here.
     """
+    if patch.config:
+        _check_address(patch.config.base_url, addresses, field="config.base_url")
 
     def decide(agent: Agent) -> Change:
         described = _merged(agent, patch)
@@ -101,8 +129,14 @@ def publish_version(
     live: bool,
     now: datetime,
     once: Once | None = None,
+    addresses: Addresses = PUBLIC_ADDRESSES,
 ) -> tuple[Agent, Version]:
-    """One more version of an agent; gives the agent after it, and the version."""
+    """One more version of an agent; gives the agent after it, and the version.
+
+    Raises:
+        AddressNotAllowed: its config names a server that may not be named here.
+    """
+    _check_address(config.base_url, addresses, field="config.base_url")
 
     def decide(agent: Agent) -> Change:
         stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=config)
@@ -161,6 +195,35 @@ def read_config(documents: Documents, tenant_id: str, config: Stored) -> Documen
     return documents.read(tenant_id, config)
 
 
+def put_provider_key(vault: Vault, tenant_id: str, key: ProviderKey, *, addresses: Addresses) -> None:
+    """Keep a tenant's own key for a provider; it takes the place of the one before, with its server.
+
+    Raises:
+        UnknownProvider: there are no keys for it.
+        AddressNotAllowed: the key is for a server that may not be named here.
+    """
+    _check_provider(key.provider)
+    _check_address(key.base_url, addresses, field="base_url")
+    vault.put(tenant_id, key)
+
+
+def remove_provider_key(vault: Vault, tenant_id: str, provider: str) -> None:
+    """Take a tenant's own key out of use.
+
+    Raises:
+        UnknownProvider: there are no keys for it.
+        ProviderKeyNotFound: the tenant has none.
+    """
+    _check_provider(provider)
+    vault.remove(tenant_id, provider)
+
+
+def destroy_provider_keys(vault: Vault, tenant_id: str) -> None:
+    """Remove all keys of a tenant that is deleted, for good; done again, it changes nothing."""
+    for provider in PROVIDERS_WITH_KEYS:
+        vault.destroy(tenant_id, provider)
+
+
 def ensure_project(
     store: Store, tenant_id: str, project_id: str, *, now: datetime, wait: Wait = read_until_there
 ) -> None:
@@ -179,6 +242,16 @@ def ensure_project(
         known = wait(exists)
     if not known:
         raise UnknownProject
+
+
+def _check_provider(provider: str) -> None:
+    if provider not in PROVIDERS_WITH_KEYS:
+        raise UnknownProvider
+
+
+def _check_address(base_url: str | None, addresses: Addresses, *, field: str) -> None:
+    if not addresses.allow(base_url):
+        raise AddressNotAllowed(field, NO_ADDRESS)
 
 
 def _change(

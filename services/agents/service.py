@@ -2,7 +2,7 @@
 
 from services.agents import api, consumer
 from services.agents.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import Access, Function, Objects, Service, TenantSecrets
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
 from shared.events.tenants import SAID_BY_ALL
 
@@ -17,6 +17,7 @@ SERVICE = Service(
             access=Access.TENANT,
             routes=api.app.routes,
             objects=(Objects("agents", write=True),),
+            tenant_secrets=TenantSecrets.WRITE,
         ),
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
         Function(
@@ -24,6 +25,7 @@ SERVICE = Service(
             "services.agents.consumer.remover",
             subscriptions=consumer.remover.types,
             objects=(Objects("agents", remove=True),),
+            tenant_secrets=TenantSecrets.DESTROY,
             timeout_s=900,
         ),
     ),

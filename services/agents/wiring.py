@@ -4,6 +4,8 @@ import os
 from functools import cache
 
 from services.agents import table
+from services.agents.domain import Addresses
+from services.agents.gateways.vault import SecretsVault, Vault
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
@@ -38,6 +40,24 @@ def buckets() -> tuple[Bucket, ...]:
 def is_deleted(tenant_id: str) -> bool:
     """Whether the tenant is gone."""
     return TenantAccessCopies(slice_store()).is_deleted(tenant_id)
+
+
+@cache
+def vault() -> Vault:
+    """The keys of the tenant that is acted for."""
+    return SecretsVault(tenant_client("secretsmanager"), environment=os.environ["ENVIRONMENT"])
+
+
+@cache
+def every_vault() -> Vault:
+    """The keys of every tenant, for their removal."""
+    return SecretsVault(own_client("secretsmanager"), environment=os.environ["ENVIRONMENT"])
+
+
+@cache
+def addresses() -> Addresses:
+    """Which servers may be named in this environment."""
+    return Addresses(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true")
 
 
 def access(tenant_id: str) -> TenantAccess:

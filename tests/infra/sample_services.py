@@ -51,6 +51,7 @@ AGENTS = Service(
             handler=OTHER,
             subscriptions=("tenant.deleted.v1",),
             objects=(Objects("agents", remove=True),),
+            tenant_secrets=TenantSecrets.DESTROY,
         ),
     ),
 )

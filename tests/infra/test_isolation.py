@@ -129,6 +129,11 @@ OF_PUBLISHER = (
 )
 
 OF_REMOVER = (
+    allowed(
+        "any tenant's key's end", "secretsmanager:DeleteSecret", f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None
+    ),
+    refused("any tenant's key to read", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None),
+    refused("the platform's key's end", "secretsmanager:DeleteSecret", f"{SECRETS}/openai/key-AbCdEf", tag=None),
     allowed("any tenant's rows", "dynamodb:BatchWriteItem", ENTITIES, ("TENANT#acme#AGENTS",), tag=None),
     allowed("any tenant's object", "s3:DeleteObjectVersion", f"{OBJECTS}/tenants/acme/agents/agt_1/1.json", tag=None),
     refused("another slice", "dynamodb:BatchWriteItem", ENTITIES, ("TENANT#acme#RUNS",), tag=None),

@@ -1,9 +1,11 @@
 """What is done before the engine boots."""
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
-from infra.local.launcher import empty, empty_stream_positions
+from infra.local.launcher import Counted, empty, empty_stream_positions
 
 
 def _state(folder: Path, positions: object) -> Path:
@@ -45,3 +47,37 @@ class TestEmpty:
         (scratch / "ministack-lambda-1" / "code.py").touch()
         empty(scratch)
         assert list(scratch.iterdir()) == []
+
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class TestCounted:
+    def test_counts_signed_calls_by_operation_and_nothing_else(self) -> None:
+        signed = (
+            b"AWS4-HMAC-SHA256 Credential=111111111111/20261122/us-east-2/dynamodb/aws4_request, SignedHeaders=host"
+        )
+        of_s3 = signed.replace(b"dynamodb", b"s3")
+        target = (b"x-amz-target", b"DynamoDB_20120810.GetItem")
+        counted = Counted(_answer_nothing)
+        for headers in ([(b"authorization", signed), target], [(b"authorization", signed), target], []):
+            asyncio.run(_ask(counted, "/", headers))
+        asyncio.run(_ask(counted, "/v1/health", [(b"authorization", b"Bearer x")]))
+        asyncio.run(_ask(counted, "/bucket/key", [(b"authorization", of_s3)]))
+        said = asyncio.run(_ask(counted, "/_ainexus/calls", []))
+        assert json.loads(said) == {"dynamodb GetItem": 2, "s3": 1}
+
+
+async def _answer_nothing(_scope: object, _receive: object, _send: object) -> None:
+    """An application that has nothing to say."""
+
+
+async def _ask(app: Counted, path: str, headers: Headers) -> bytes:
+    """What comes back."""
+    said: list[bytes] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message.get("body", b""))
+
+    await app({"type": "http", "path": path, "headers": headers}, None, send)
+    return b"".join(said)

@@ -1,16 +1,22 @@
-"""The way out to providers over HTTP: checked addresses, no redirects, no proxies, and an end in time."""
+"""The way out to providers over HTTP: checked addresses, no redirects, no proxies, and an end in time and size."""
 
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from queue import Empty, SimpleQueue
 from ssl import SSLContext
 from typing import Any
 
 import httpcore2
 import httpx2
 
+from services.runs.errors import ProviderFailed
 from services.runs.gateways.addresses import Addresses
+from services.runs.gateways.bounds import bounded
 
 _CONNECT_S = 5.0
+_WRITTEN_AT_ONCE = 16 * 1024
+"""Bytes; the timeout of a write begins anew with each part that the server takes."""
 _MOST_CONNECTIONS = 100
 _KEPT_CONNECTIONS, _KEPT_FOR_S = 20, 60.0
 
@@ -40,7 +46,9 @@ def timeouts(seconds: float) -> httpx2.Timeout:
 
 def http_client(transport: httpx2.BaseTransport) -> httpx2.Client:
     """A client with cookies of its own over connections that are shared."""
-    return httpx2.Client(transport=transport, follow_redirects=False, trust_env=False)
+    return httpx2.Client(
+        transport=transport, headers={"Accept-Encoding": "identity"}, follow_redirects=False, trust_env=False
+    )
 
 
 class Transport(httpx2.HTTPTransport):
@@ -57,6 +65,10 @@ class Transport(httpx2.HTTPTransport):
             keepalive_expiry=_KEPT_FOR_S,
             network_backend=_Network(addresses),
         )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send it, and read no more of the answer than an answer can be."""
+        return bounded(super().handle_request(request))
 
 
 class _Network(httpcore2.NetworkBackend):
@@ -77,7 +89,7 @@ class _Network(httpcore2.NetworkBackend):
         """A connection to the first address that answers."""
         whole = Deadline.after(_CONNECT_S if timeout is None else timeout)
         failure: httpcore2.NetworkError | httpcore2.TimeoutException | None = None
-        for address in self._resolved(host, port):
+        for address in self._resolved(host, port, whole):
             try:
                 stream = self._inner.connect_tcp(address, port, _left(whole), local_address, socket_options)
             except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
@@ -86,11 +98,32 @@ class _Network(httpcore2.NetworkBackend):
                 return _Stream(stream)
         raise failure or httpcore2.ConnectError
 
-    def _resolved(self, host: str, port: int) -> Iterable[str]:
+    def _resolved(self, host: str, port: int, whole: Deadline) -> Sequence[str]:
+        """The host's addresses. The system's resolver knows no timeout: one that is too slow is left behind.
+
+        Raises:
+            httpcore2.ConnectTimeout: they are not found in time.
+            httpcore2.ConnectError: there are none.
+            ProviderFailed: they must not be connected to.
+        """
+        found: SimpleQueue[Sequence[str] | OSError | ProviderFailed] = SimpleQueue()
+
+        def look_up() -> None:
+            try:
+                found.put(self._addresses.of(host, port))
+            except (OSError, ProviderFailed) as error:
+                found.put(error)
+
+        threading.Thread(target=look_up, daemon=True).start()
         try:
-            return self._addresses.of(host, port)
-        except OSError as error:
-            raise httpcore2.ConnectError(str(error)) from error
+            answer = found.get(timeout=_left(whole))
+        except Empty:
+            raise httpcore2.ConnectTimeout from None
+        if isinstance(answer, OSError):
+            raise httpcore2.ConnectError(str(answer)) from answer
+        if isinstance(answer, ProviderFailed):
+            raise answer
+        return answer
 
 
 class _Stream(httpcore2.NetworkStream):
@@ -103,7 +136,8 @@ class _Stream(httpcore2.NetworkStream):
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout))
+        for part in _parts(buffer):
+            self._inner.write(part, _left(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -118,6 +152,11 @@ class _Stream(httpcore2.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 — whatever the inner one knows
         return self._inner.get_extra_info(info)
+
+
+def _parts(buffer: bytes) -> Iterator[bytes]:
+    for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
+        yield buffer[start : start + _WRITTEN_AT_ONCE]
 
 
 def _left(timeout: float | None) -> float | None:

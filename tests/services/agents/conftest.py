@@ -4,9 +4,13 @@ from collections.abc import Generator
 
 import pytest
 
+from services.agents import wiring
 from services.agents.table import SLICE
+from shared.storage.clients import own_client
 from shared.storage.store import Store
 from tests.services.agents.bucket import FakeBucket
+from tests.services.agents.callers import know_tenant
+from tests.tables import BUCKET, REGION, tables
 from tests.tables import store as make_store
 
 
@@ -21,3 +25,15 @@ def store() -> Generator[Store]:
 def bucket() -> FakeBucket:
     """An empty bucket."""
     return FakeBucket()
+
+
+@pytest.fixture
+def mesh(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Tables, bucket and secrets, and a tenant that is known."""
+    monkeypatch.setenv("ENVIRONMENT", "test")
+    monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
+    made_once = (wiring.tenant_store, wiring.slice_store, wiring.documents, wiring.vault, wiring.addresses)
+    with tables(made_once):
+        own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        know_tenant(seq=1)
+        yield

@@ -1,120 +1,28 @@
 """The routes of agents, as the gateway calls them."""
 
-import json
 import re
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Timer
-from typing import Any
 
 import pytest
 
 from services.agents import table, wiring
-from services.agents.api import app
 from services.agents.service import SERVICE
-from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id, pattern
-from shared.plans import Plan
-from shared.storage.clients import own_client
 from shared.tenancy.permissions import Role
 from tests import gateway
-from tests.tables import BUCKET, REGION, tables
-from tests.tenants import Status, tenant_created
+from tests.services.agents.callers import AGENTS, CONFIG, NEW, TENANT, Client, know_tenant
+from tests.tenants import Status
 
-TENANT = "demo-org"
-AGENTS = "/v1/tenants/{tenant_id}/agents"
 AGENT = f"{AGENTS}/{{agent_id}}"
 VERSIONS = f"{AGENT}/versions"
 VERSION = f"{VERSIONS}/{{version}}"
 ALIAS = f"{AGENT}/alias"
-CONFIG = {"model": "gpt-4", "system_prompt": "You are a helpful assistant.", "temperature": 0.7}
-NEW = {"name": "Test Agent", "type": "conversational", "config": CONFIG}
 UNKNOWN = "agt_01JDAAAAAAAAAAAAAAAAAAAAAA"
 OLD_PROJECT = new_id("prj", datetime(2026, 1, 1, tzinfo=UTC))
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-    @property
-    def agent(self) -> dict[str, Any]:
-        """The agent in it."""
-        return self.body["agent"]
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields that are wrong."""
-        return [detail["field"] for detail in self.body["details"]]
-
-
-@dataclass
-class Client:
-    """Someone who calls."""
-
-    role: Role = Role.DEVELOPER
-    features: tuple[str, ...] | None = None
-    tenant_id: str = TENANT
-
-    def call(
-        self,
-        method: str,
-        resource: str,
-        body: object = None,
-        *,
-        agent_id: str = "",
-        version: str = "",
-        query: Mapping[str, str] | None = None,
-        **headers: str,
-    ) -> Answered:
-        """Call a route of the tenant `demo-org`."""
-        event = gateway.request(
-            method,
-            resource,
-            path_parameters=_named(tenant_id=TENANT, agent_id=agent_id, version=version),
-            claims=gateway.claims(self.tenant_id, role=self.role, features=self.features),
-            body=body,
-            headers={name.replace("_", "-"): value for name, value in headers.items()},
-            query=query,
-        )
-        answer = app(event)
-        text = answer.get("body")
-        headers_back = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-        return Answered(answer["statusCode"], headers_back, json.loads(text) if text else None)
-
-    def create(self, **changes: object) -> dict[str, Any]:
-        """A new agent."""
-        answer = self.call("POST", AGENTS, {**NEW, **changes})
-        assert answer.status == 201, answer.body
-        return answer.agent
-
-
-def _named(**values: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
-
-
-@pytest.fixture(autouse=True)
-def _mesh() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]  # pytest finds it
-    """Tables, bucket and a tenant that is known."""
-    with tables((wiring.tenant_store, wiring.slice_store, wiring.documents)):
-        own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        know_tenant(seq=1)
-        yield
-
-
-def know_tenant(
-    *,
-    seq: int,
-    status: Status = "active",
-    features: tuple[str, ...] = ("agents",),
-) -> None:
-    said = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
-    TenantAccessCopies(wiring.slice_store()).keep(said)
+pytestmark = pytest.mark.usefixtures("mesh")
 
 
 @pytest.fixture
@@ -367,7 +275,7 @@ class TestAlias:
     def test_moves_forth_and_back(self, developer: Client) -> None:
         agent_id = developer.create()["agent_id"]
         developer.call("POST", VERSIONS, {"config": {"model": "gpt-5"}}, agent_id=agent_id)
-        forth = developer.call("PUT", ALIAS, {"version": 2}, agent_id=agent_id)
+        forth = developer.call("PATCH", ALIAS, {"version": 2}, agent_id=agent_id)
         assert (forth.status, forth.agent["version"], forth.agent["config"]) == (200, 2, {"model": "gpt-5"})
         back = developer.call("PUT", ALIAS, {"version": 1}, agent_id=agent_id, If_Match=forth.headers["ETag"])
         assert (back.status, back.agent["version"], back.agent["latest_version"]) == (200, 1, 2)
@@ -411,9 +319,11 @@ class TestWhoMay:
 
 
 class TestDeclaration:
-    def test_every_change_needs_a_developer_with_the_feature(self) -> None:
+    def test_every_change_needs_a_developer_with_the_feature_and_keys_an_admin(self) -> None:
         changes = [route for route in SERVICE.routes if route.method != "GET"]
-        assert {(route.least, route.feature) for route in changes} == {(Role.DEVELOPER, "agents")}
+        keys = {route for route in changes if "/provider-keys/" in route.path}
+        assert {(route.least, route.feature) for route in keys} == {(Role.TENANT_ADMIN, "agents")}
+        assert {(route.least, route.feature) for route in set(changes) - keys} == {(Role.DEVELOPER, "agents")}
 
     def test_an_observer_may_read_everything(self) -> None:
         assert {route.least for route in SERVICE.routes if route.method == "GET"} == {Role.OBSERVER}

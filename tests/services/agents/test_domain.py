@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.agents import domain
-from services.agents.domain import Agent, AgentConfig, Description
+from services.agents.domain import Addresses, Agent, AgentConfig, Description, ProviderKey
 from shared.stored import Stored
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -116,6 +116,30 @@ class TestDeleteAgent:
         assert (deleted.type, deleted.id, deleted.seq) == ("agent.deleted.v1", "agt_1:deleted", 2)
 
 
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("url", "public", "private"),
+        [
+            (None, True, True),
+            ("https://llm.example", True, True),
+            ("http://llm.example", False, True),
+            ("http://127.0.0.1:11434/v1", False, True),
+        ],
+    )
+    def test_are_https_unless_it_is_a_machine_of_ones_own(self, url: str | None, public: bool, private: bool) -> None:  # noqa: FBT001 — parameters of pytest's
+        assert Addresses().allow(url) is public
+        assert Addresses(allow_private=True).allow(url) is private
+
+
+class TestProviderKey:
+    def test_does_not_show_the_key(self) -> None:
+        key = ProviderKey("openai", "sk-own", "https://llm.example")
+        assert "sk-own" not in f"{key!r} {key}"
+
+    def test_names_its_server_only_where_it_has_one(self) -> None:
+        assert ProviderKey("openai", "sk-own").to_document() == {"api_key": "sk-own"}
+
+
 class TestAgentConfig:
     def test_stores_the_fields_that_were_given(self) -> None:
         given_fields = {"model": "gpt-4", "temperature": 1, "tools": [{"name": "look_up"}], "timeout_s": 120}
@@ -131,9 +155,15 @@ class TestAgentConfig:
         assert config.to_document()["response_schema"] == schema
 
     @pytest.mark.parametrize(
-        "url", ["https://llm.example", "https://llm.example:8443/v1", "https://[2001:db8::1]/v1?a=b"]
+        "url",
+        [
+            "https://llm.example",
+            "https://llm.example:8443/v1",
+            "https://[2001:db8::1]/v1?a=b",
+            "http://localhost:11434/v1",
+        ],
     )
-    def test_takes_an_https_address_as_it_stands(self, url: str) -> None:
+    def test_takes_an_address_as_it_stands(self, url: str) -> None:
         assert AgentConfig.model_validate({"model": "m", "base_url": url}).to_document()["base_url"] == url
 
     @pytest.mark.parametrize(
@@ -160,7 +190,7 @@ class TestAgentConfig:
             ("tools", [{"description": "nameless"}]),
             ("fallbacks", [""]),
             ("fallbacks", "gpt-4"),
-            ("base_url", "http://llm.example"),
+            ("base_url", "ftp://llm.example"),
             ("base_url", "https://"),
             ("base_url", "https:///v1"),
             ("base_url", "https:llm.example"),

@@ -10,7 +10,7 @@ from services.runs.domain.run import Cost, Run
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
-from services.runs.operations.execution import Worker
+from services.runs.operations.execution import Models, Worker
 from services.runs.operations.planning import Planner, Price
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE
@@ -120,7 +120,7 @@ def always(cost: Cost) -> Price:
 def execute(
     world: World,
     run: Run,
-    models: ScriptedModel | Simulating | None = None,
+    models: Models | None = None,
     *,
     clock: Iterator[datetime] | None = None,
     cost: Cost = COST,

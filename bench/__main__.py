@@ -1,0 +1,108 @@
+"""`python -m bench`: measure, and write the results down."""
+
+import argparse
+import json
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import cold, machine, mesh, peer, profiles, report, sides
+from bench.upstream import TAKES_S
+from infra.local.paths import ROOT
+from shared.times import to_text, utc_now
+
+RESULTS = ROOT / "bench" / "results"
+SIMULATED, STREAMED = "run, simulated", "run, streamed from upstream"
+PEER, PEER_STREAMED = "LiteLLM, whole from upstream", "LiteLLM, streamed from upstream"
+_WARM = 5
+
+
+def main() -> None:
+    """All sides in turn, round after round, then the functions one by one."""
+    asked = argparse.ArgumentParser(prog="python -m bench")
+    asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--requests", type=int, default=20, help="of each side in a round")
+    asked.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
+    options = asked.parse_args()
+    with ExitStack() as stack:
+        ours = stack.enter_context(mesh.deployed())
+        found = _measure(ours, rounds=options.rounds, requests=options.requests, with_peer=not options.no_peer)
+        results = {
+            "at": to_text(utc_now()),
+            "commit": _commit(),
+            "machine": machine.facts(),
+            "sides": found,
+            "ratios": _ratios(found),
+            "profile_ms": profiles.by_package(ours),
+            "functions": _functions(ours),
+        }
+    _write(results)
+
+
+def _measure(ours: mesh.Mesh, *, rounds: int, requests: int, with_peer: bool) -> dict[str, Any]:
+    with ExitStack() as stack:
+        url = stack.enter_context(mesh.upstream())
+        found = [
+            sides.of_mesh(stack, ours, SIMULATED, provider_s=0, model="gpt-4"),
+            sides.of_mesh(stack, ours, STREAMED, provider_s=TAKES_S, model="m", base_url=url),
+        ]
+        if with_peer:
+            proxy = stack.enter_context(peer.running(ours.target.mesh.home, upstream=url))
+            found += [
+                sides.of_peer(stack, proxy, PEER, stream=False),
+                sides.of_peer(stack, proxy, PEER_STREAMED, stream=True),
+            ]
+        for side in found:
+            side.warm(_WARM)
+        for number in range(rounds):
+            for side in found:
+                began = time.monotonic()
+                side.measure(requests)
+                print(f"round {number + 1}, {side.name}: {side.rounds[-1]:.1f} ms ({time.monotonic() - began:.0f} s)")
+        return {side.name: side.results() for side in found}
+
+
+def _ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Ours to the peer's, from the medians of rounds that took turns."""
+    pairs = [(STREAMED, PEER_STREAMED), (STREAMED, PEER), (SIMULATED, PEER)]
+    return {
+        f"CPU, {one} / {other}": round(found[one]["cpu_ms"] / found[other]["cpu_ms"], 2)
+        for one, other in pairs
+        if other in found
+    }
+
+
+def _functions(ours: mesh.Mesh) -> dict[str, Any]:
+    python = ours.target.mesh.home.engine_python
+    found: dict[str, Any] = {}
+    for name, (bundle, environ) in ours.bundles().items():
+        module = ours.handler(name)
+        found[name] = {
+            "import_cpu_ms": cold.import_ms(python, bundle, module, environ),
+            "bundle_mb": cold.size_mb(bundle),
+            "largest_imports_ms": cold.largest(python, bundle, module, environ),
+        }
+    return found
+
+
+def _commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 — a fixed command
+
+
+def _write(results: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    lines = list(report.lines_of(results))
+    _save(RESULTS / "latest.json", json.dumps(results, indent=2))
+    _save(RESULTS / "latest.txt", "\n".join(lines))
+    print("\n".join(lines))
+
+
+def _save(path: Path, text: str) -> None:
+    path.write_text(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The outside system that this service calls: the vault of the tenants' own keys."""
