@@ -8,8 +8,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.metering import domain, operations, table, wiring
-from services.metering.domain import GroupBy, Period
+from services.metering import wiring
+from services.metering.domain import periods
+from services.metering.domain.periods import GroupBy, Period, Row
+from services.metering.domain.usage import Entry, Kind
+from services.metering.operations import reading
+from services.metering.table import ledger
 from shared.http.answers import ListAnswer, ok
 from shared.http.app import HttpApp
 from shared.http.call import Call, Caller, CurrentCall
@@ -95,44 +99,53 @@ class MonthlyUsage(Usage):
 
 
 class UsageEvent(BaseModel):
-    """What one call to a provider used."""
+    """What was used at one moment; what it is not of, or is not known of it, is null."""
 
     event_id: str
+    kind: Kind
+    """`call` to a model, `download` of an artifact, `storage` for an hour, or `reported` by the tenant."""
     occurred_at: Rfc3339
-    """When the call ended."""
-    run_id: str
-    attempt: int
-    call: int
-    request_id: str
-    agent_id: str
-    version: int
+    """Of a call: when it ended."""
+    source: str | None
+    """Of what was reported: by whom, and under which id."""
+    id: str | None
+    run_id: str | None
+    attempt: int | None
+    call: int | None
+    request_id: str | None
+    agent_id: str | None
+    version: int | None
     project_id: str | None
-    provider: str
-    model: str
+    provider: str | None
+    model: str | None
     meters: dict[Meter, int]
     cost_nano_usd: int | None
     price_version: str | None
     simulated: bool
 
     @classmethod
-    def of(cls, entry: domain.Entry) -> Self:
+    def of(cls, entry: Entry) -> Self:
         """As it is shown."""
+        origin = entry.origin
         return cls(
             event_id=entry.event_id,
+            kind=origin.kind,
             occurred_at=entry.occurred_at,
-            run_id=entry.run_id,
-            attempt=entry.attempt,
-            call=entry.call,
-            request_id=entry.request_id,
+            source=origin.source,
+            id=origin.reported_id,
+            run_id=origin.run_id,
+            attempt=origin.attempt,
+            call=origin.call,
+            request_id=origin.request_id,
             agent_id=entry.dimensions.agent_id,
-            version=entry.agent_version,
+            version=origin.agent_version,
             project_id=entry.dimensions.project_id,
             provider=entry.dimensions.provider,
             model=entry.dimensions.model,
             meters=_all_meters(entry.meters),
             cost_nano_usd=entry.cost_nano_usd,
-            price_version=entry.price_version,
-            simulated=entry.simulated,
+            price_version=origin.price_version,
+            simulated=origin.simulated,
         )
 
 
@@ -175,10 +188,10 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
     """Usage events, newest first."""
     end = query.end or call.now
     start = query.start or end - _EVENTS_SHOWN
-    domain.check_range(end - start)
+    periods.check_range(end - start)
     # As they were asked for: a default moves on between two pages.
     scope = (caller.tenant_id, "usage/events", *(to_text(asked) if asked else "" for asked in (query.start, query.end)))
-    entries, place = table.list_entries(
+    entries, place = ledger.list_entries(
         wiring.tenant_store(),
         caller.tenant_id,
         start=start,
@@ -189,9 +202,9 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
     return ok(EventsAnswer(events=[UsageEvent.of(entry) for entry in entries], pagination=page_after(place, *scope)))
 
 
-def _rows(caller: TenantContext, call: Call, query: UsageQuery, *, period: Period) -> list[domain.Row]:
-    days = domain.days_asked(query.start, query.end, period=period, today=call.now.date())
-    return operations.usage_of(wiring.tenant_store(), caller.tenant_id, days, period=period, group_by=query.group_by)
+def _rows(caller: TenantContext, call: Call, query: UsageQuery, *, period: Period) -> list[Row]:
+    days = periods.days_asked(query.start, query.end, period=period, today=call.now.date())
+    return reading.usage_of(wiring.tenant_store(), caller.tenant_id, days, period=period, group_by=query.group_by)
 
 
 class _Of(TypedDict, total=False):
@@ -205,7 +218,7 @@ class _Of(TypedDict, total=False):
     project_id: str | None
 
 
-def _of(row: domain.Row, group_by: GroupBy | None) -> _Of:
+def _of(row: Row, group_by: GroupBy | None) -> _Of:
     said = _Of(meters=_all_meters(row.amounts.meters), cost_nano_usd=row.amounts.cost_nano_usd)
     match group_by:
         case GroupBy.AGENT:

@@ -3,6 +3,13 @@
 from services.metering import api, consumer
 from services.metering.table import SLICE
 from shared.declaration import Access, Function, Service
+from shared.events.metering import (
+    QuotaThresholdReached,
+    UsageCorrected,
+    UsageHourClosed,
+    UsageIngested,
+    UsageSummarised,
+)
 
 SERVICE = Service(
     name="metering",
@@ -11,5 +18,13 @@ SERVICE = Service(
     functions=(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),
+    ),
+    emits=(
+        UsageIngested.TYPE,
+        UsageSummarised.TYPE,
+        UsageHourClosed.TYPE,
+        UsageCorrected.TYPE,
+        QuotaThresholdReached.TYPE,
     ),
 )

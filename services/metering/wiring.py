@@ -3,7 +3,7 @@
 import os
 from functools import cache
 
-from services.metering import table
+from services.metering.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.store import Store
@@ -13,13 +13,13 @@ from shared.tenancy.context import TenantAccess
 @cache
 def tenant_store() -> Store:
     """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
 def slice_store() -> Store:
     """The slice of every tenant, for events."""
-    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache

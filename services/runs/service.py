@@ -3,7 +3,16 @@
 from services.runs import api, consumer
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    UsageRecorded,
+)
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
 
@@ -37,5 +46,14 @@ SERVICE = Service(
             objects=(Objects("runs", write=True),),
         ),
     ),
-    emits=(RunQueued.TYPE, RunCompleted.TYPE, RunFailed.TYPE, RunCancelled.TYPE, UsageRecorded.TYPE),
+    emits=(
+        RunQueued.TYPE,
+        RunCompleted.TYPE,
+        RunFailed.TYPE,
+        RunCancelled.TYPE,
+        UsageRecorded.TYPE,
+        ArtifactStored.TYPE,
+        ArtifactDeleted.TYPE,
+        ArtifactDownloaded.TYPE,
+    ),
 )

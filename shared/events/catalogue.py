@@ -1,6 +1,6 @@
 """All event contracts, by their type."""
 
-from shared.events import agents, runs, tenants
+from shared.events import agents, metering, runs, tenants
 from shared.events.envelope import EventData
 
 CATALOGUE: dict[str, type[EventData]] = {
@@ -20,5 +20,13 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunFailed,
         runs.RunCancelled,
         runs.UsageRecorded,
+        runs.ArtifactStored,
+        runs.ArtifactDeleted,
+        runs.ArtifactDownloaded,
+        metering.UsageIngested,
+        metering.UsageSummarised,
+        metering.UsageHourClosed,
+        metering.UsageCorrected,
+        metering.QuotaThresholdReached,
     )
 }

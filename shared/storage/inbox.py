@@ -24,8 +24,12 @@ class Delivery:
     event_id: str
     received_at: datetime
 
+    def key(self, tenant_id: str, owned: Slice) -> Key:
+        """Where its mark lies."""
+        return Key(owned.key(tenant_id, "INBOX", self.event_id), self.consumer)
+
     def mark(self, transaction: Transaction, owned: Slice) -> None:
         """Make the transaction happen at most once for this event."""
-        key = Key(owned.key(transaction.tenant_id, "INBOX", self.event_id), self.consumer)
+        key = self.key(transaction.tenant_id, owned)
         item: dict[str, Value] = {**key.attributes, "ttl": epoch(self.received_at + KEPT)}
         transaction.put(item, when=ABSENT, otherwise=refuse_with(AlreadyHandled(self.event_id)))
