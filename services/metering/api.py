@@ -2,19 +2,19 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Required, Self, TypedDict
+from typing import Annotated, Any, Required, Self, TypedDict
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.metering import wiring
-from services.metering.domain import periods
+from services.metering.domain import ingestion, periods
 from services.metering.domain.periods import GroupBy, Period, Row
 from services.metering.domain.usage import Entry, Kind
-from services.metering.operations import reading
+from services.metering.operations import ingesting, reading
 from services.metering.table import ledger
-from shared.http.answers import ListAnswer, ok
+from shared.http.answers import Answer, ListAnswer, ok
 from shared.http.app import HttpApp
 from shared.http.call import Call, Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
@@ -149,6 +149,30 @@ class UsageEvent(BaseModel):
         )
 
 
+class NewEvents(BaseModel):
+    """Usage to be counted: each of the shape of a CloudEvent, and answered by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: Annotated[list[Any], Field(min_length=1, max_length=ingestion.MOST_AT_ONCE)]
+    """`{id, source, type, time, subject?, data: {meters, provider?, model?, agent_id?, project_id?}}`"""
+
+
+class Result(BaseModel):
+    """What became of one event."""
+
+    id: str | None
+    """As it was sent; null when it has none."""
+    status: ingesting.Answer
+    reason: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+
+
+class ResultsAnswer(Answer):
+    """What became of each event, in the order in which they were sent."""
+
+    results: list[Result]
+
+
 class DailyAnswer(ListAnswer):
     """Usage by day, the newest first; days without any are left out."""
 
@@ -200,6 +224,24 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
         after=place_of(query.token, *scope),
     )
     return ok(EventsAnswer(events=[UsageEvent.of(entry) for entry in entries], pagination=page_after(place, *scope)))
+
+
+@app.route("POST", f"{_USAGE}/events", least=Role.DEVELOPER)
+def ingest_events(caller: Caller, call: CurrentCall, body: Annotated[NewEvents, Body()]) -> Response[ResultsAnswer]:
+    """Usage from outside, counted once by its own ids; sending it again is safe."""
+    ingested = ingesting.ingest(wiring.tenant_store(), caller.tenant_id, body.events, now=call.now)
+    pairs = zip(body.events, ingested, strict=True)
+    return ok(
+        ResultsAnswer(results=[Result(id=_id_of(sent), status=one.answer, reason=one.reason) for sent, one in pairs])
+    )
+
+
+def _id_of(sent: object) -> str | None:
+    match sent:
+        case {"id": str(given)}:
+            return given
+        case _:
+            return None
 
 
 def _rows(caller: TenantContext, call: Call, query: UsageQuery, *, period: Period) -> list[Row]:

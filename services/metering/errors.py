@@ -15,3 +15,7 @@ class BusyClosing(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("Usage is being added up at this moment; try again.", retry_after_s=1)
+
+
+class NotTaken(InvalidRequest):
+    """A reported usage event cannot be counted as it is; the message says why."""

@@ -63,7 +63,7 @@ def in_parts(entries: Iterable[Entry], *, actions: int) -> list[list[Entry]]:
     part, so that it meets the first one in the ledger.
     """
     parts: list[_Part] = []
-    for entry in {(entry.event_id, entry.content_hash): entry for entry in entries}.values():
+    for entry in {entry.identity: entry for entry in entries}.values():
         part = next((part for part in parts if part.takes(entry, actions=actions)), None)
         if part is None:
             parts.append(part := _Part())

@@ -102,6 +102,11 @@ class Entry:
         return hour_of(self.occurred_at)
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """Its id and its content."""
+        return self.event_id, self.content_hash
+
+    @property
     def amounts(self) -> Amounts:
         """What it adds to a counter."""
         return Amounts(1, int(self.cost_nano_usd is None), self.cost_nano_usd or 0, self.meters)

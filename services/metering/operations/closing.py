@@ -25,7 +25,7 @@ def close_due(store: Store, *, now: datetime) -> int:
         try:
             close(store, tenant_id, revision, now=now)
         except DependencyUnavailable as error:
-            logger.warning("not closed", tenant_id=tenant_id, hour=str(revision.hour), exc_info=error)
+            logger.warning("not closed", tenant_id=tenant_id, hour=str(revision.hour), error=str(error))
             continue
         closed += 1
     return closed

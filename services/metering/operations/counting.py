@@ -17,11 +17,12 @@ from shared.storage.store import Store
 
 @dataclass(slots=True)
 class Counted:
-    """What became of some entries, by the id of each."""
+    """What became of some entries."""
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict[tuple[str, str], Outcome])
+    """By id and content."""
     failed: dict[str, Exception] = field(default_factory=dict[str, Exception])
-    """Why some are not counted yet; they must come again."""
+    """By id, why some are not counted yet; they must come again."""
 
 
 def count(store: Store, entries: Iterable[tuple[str, Entry]], *, now: datetime) -> dict[str, Exception]:
@@ -55,7 +56,7 @@ def count_of_tenant(store: Store, tenant_id: str, entries: Iterable[Entry], *, n
             taken.append(entry)
     for part in in_parts(taken, actions=counters.ACTIONS_AT_ONCE):
         _count_part(store, tenant_id, part, counted, now=now)
-    months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.event_id) is Outcome.COUNTED}
+    months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.identity) is Outcome.COUNTED}
     summarising.summarise(store, tenant_id, months, now=now)
     return counted
 
@@ -78,7 +79,7 @@ def _count_part(store: Store, tenant_id: str, part: Sequence[Entry], counted: Co
         while left:
             refused = _add(store, tenant_id, list(left.values()), revisions)
             if not refused:
-                counted.outcomes |= dict.fromkeys(left, Outcome.COUNTED)
+                counted.outcomes |= {entry.identity: Outcome.COUNTED for entry in left.values()}
                 return
             for event_id, hash_there in refused.hashes_there.items():
                 _drop(store, tenant_id, left.pop(event_id), hash_there, counted)
@@ -101,7 +102,7 @@ def _add(
 def _drop(store: Store, tenant_id: str, entry: Entry, hash_there: str, counted: Counted) -> None:
     """Leave out what the ledger has already."""
     if entry.content_hash == hash_there:
-        counted.outcomes[entry.event_id] = Outcome.DUPLICATE
+        counted.outcomes[entry.identity] = Outcome.DUPLICATE
     else:
         _keep_aside(store, tenant_id, entry, counted, because=Outcome.CONFLICT)
 
@@ -112,5 +113,5 @@ def _keep_aside(store: Store, tenant_id: str, entry: Entry, counted: Counted, *,
     except DependencyUnavailable as error:
         counted.failed[entry.event_id] = error
         return
-    counted.outcomes[entry.event_id] = because
+    counted.outcomes[entry.identity] = because
     logger.warning("usage kept aside", because=because, tenant_id=tenant_id, event_id=entry.event_id)

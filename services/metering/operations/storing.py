@@ -52,7 +52,7 @@ def sample_due(store: Store, *, now: datetime) -> int:
         try:
             sample(store, tenant_id, now=now)
         except DependencyUnavailable as error:
-            logger.warning("storage not sampled", tenant_id=tenant_id, exc_info=error)
+            logger.warning("storage not sampled", tenant_id=tenant_id, error=str(error))
     return len(due)
 
 

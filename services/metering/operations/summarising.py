@@ -28,7 +28,7 @@ def summarise(store: Store, tenant_id: str, months: Iterable[str], *, now: datet
         try:
             _summarise(store, tenant_id, month, now=now)
         except DependencyUnavailable as error:
-            logger.warning("not summarised", tenant_id=tenant_id, month=month, exc_info=error)
+            logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
 
 
 def summarise_due(store: Store, *, now: datetime) -> int:
