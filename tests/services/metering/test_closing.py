@@ -10,7 +10,7 @@ from services.metering.domain.hours import GRACE, HOUR, Revision
 from services.metering.domain.periods import GroupBy, Period
 from services.metering.domain.usage import Amounts
 from services.metering.operations import closing
-from services.metering.table import SLICE, counters
+from services.metering.table import counters
 from shared.meters import Meter
 from shared.storage.store import Store
 from tests.dynamodb.memory import MemoryDynamoDB
@@ -115,30 +115,41 @@ class TestClose:
         assert types(table) == ["usage.hour_closed.v1"]
         assert counted(store, period=Period.MONTH, group_by=GroupBy.AGENT) == expected(facts)
 
-    def test_twice_at_once_rolls_up_once(self, table: Scripted, store: Store) -> None:
-        facts = many(100)
-        count(store, *facts)
-
-        class Interrupted(MemoryDynamoDB):
-            """Another closer does everything in the middle of this one's work."""
-
-            def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-                if self.calls == 0:
-                    self.calls = 1
-                    closing.close_due(store, now=CLOSES)
-                return table.transact_write_items(**arguments)
-
-        interrupted = Interrupted()
-        for name in ("get_item", "batch_get_item", "query"):
-            setattr(interrupted, name, getattr(table, name))
-        closing.close(
-            Store(interrupted, table="usage", owned=SLICE, sleep=lambda _: None),
-            "demo-org",
-            Revision(THIS),
-            now=CLOSES,
-        )
-        assert counted(store) == expected(facts)
+    @pytest.mark.parametrize("done", range(5))
+    @pytest.mark.parametrize("moment", range(4))
+    def test_twice_at_once_rolls_up_once(self, moment: int, done: int) -> None:
+        """Another closer does some of the work, or all, before one of the transactions of this one."""
+        facts = many(100)  # rows for three transactions, after the one that closes
+        table = Overtaken(moment, done=done)
+        count(table.store, *facts)
+        table.is_armed = True
+        closing.close(table.store, "demo-org", Revision(THIS), now=CLOSES)
+        closing.close_due(table.store, now=CLOSES)
+        for period in Period:
+            assert counted(table.store, period=period) == expected(facts)
+            assert counted(table.store, period=period, group_by=GroupBy.AGENT) == expected(facts)
         assert types(table) == ["usage.hour_closed.v1"]
+
+
+class Overtaken(Scripted):
+    """A table in which another closer does its work before this transaction."""
+
+    def __init__(self, moment: int, *, done: int) -> None:
+        super().__init__([])
+        self.is_armed = False
+        self._left = moment
+        self._carried_out = done
+
+    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """As ever, but for that moment."""
+        if self.is_armed:
+            self._left -= 1
+            if self._left < 0:
+                self.is_armed = False
+                self.next_faults([FINE] * self._carried_out + [LOST_REQUEST])
+                closing.close_due(self.store, now=CLOSES)
+                self.next_faults([])
+        return super().transact_write_items(**arguments)
 
 
 class TestCorrections:

@@ -1,6 +1,7 @@
 """What reading usage costs: it follows the days and groups, not the events."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -56,3 +57,32 @@ def test_the_hours_that_are_not_closed_are_added() -> None:
     days = Days(date(2026, 11, 13), date(2026, 11, 14))
     [row] = reading.usage_of(store, "demo-org", days, period=Period.DAY, group_by=None)
     assert row.amounts.events == 4
+
+
+class ClosedMeanwhile(MemoryDynamoDB):
+    """A closer rolls up all hours at one moment of a reader's work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.close_before_call: int | None = None
+
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """A page, perhaps after the closer's work."""
+        if self.close_before_call is not None:
+            self.close_before_call -= 1
+            if self.close_before_call < 0:
+                self.close_before_call = None
+                closing.close_due(Store(self, table="usage", owned=SLICE), now=FIRST + timedelta(days=2))
+        return super().query(**arguments)
+
+
+@pytest.mark.parametrize("group_by", [None, GroupBy.AGENT])
+@pytest.mark.parametrize("moment", range(8))
+def test_an_hour_that_is_rolled_up_meanwhile_is_seen_once(moment: int, group_by: GroupBy | None) -> None:
+    memory = ClosedMeanwhile()
+    store = Store(memory, table="usage", owned=SLICE, sleep=lambda _: None)
+    count(store, *(used(f"run_{number}", at=FIRST, agent_id=f"agt_{number}") for number in range(60)))
+    memory.close_before_call = moment
+    days = Days(FIRST.date(), FIRST.date() + timedelta(days=1))
+    rows = reading.usage_of(store, "demo-org", days, period=Period.DAY, group_by=group_by)
+    assert sum(row.amounts.events for row in rows) == 60
