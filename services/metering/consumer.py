@@ -1,11 +1,11 @@
-"""All that is not HTTP: the events of runs and tenants, and the closing of hours."""
+"""All that is not HTTP: the events of runs and tenants, the closing of hours, the archive."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.metering import wiring
 from services.metering.domain import usage
-from services.metering.operations import closing, counting, storing, summarising
+from services.metering.operations import archiving, closing, counting, storing, summarising
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, UsageRecorded
 from shared.events.tenants import TenantCreated
@@ -51,3 +51,9 @@ def closer(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 â
     closed = closing.close_due(store, now=now)
     summarised = summarising.summarise_due(store, now=now)
     logger.info("closed", sampled=sampled, revisions=closed, summarised=summarised)
+
+
+def archiver(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 â€” Lambda passes it
+    """Every hour: days to which nothing can come any more are archived, before their ledger goes."""
+    archived = archiving.archive_due(wiring.slice_store(), wiring.archives(), now=utc_now())
+    logger.info("archived", days=archived)

@@ -2,7 +2,7 @@
 
 from services.metering import api, consumer
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Service
+from shared.declaration import Access, Function, Objects, Service
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -19,6 +19,14 @@ SERVICE = Service(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
         Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),
+        Function(
+            "archiver",
+            "services.metering.consumer.archiver",
+            reads_due=True,
+            every_minutes=60,
+            objects=(Objects("usage", write=True),),
+            timeout_s=900,
+        ),
     ),
     emits=(
         UsageIngested.TYPE,

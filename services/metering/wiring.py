@@ -6,6 +6,7 @@ from functools import cache
 from services.metering.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client, tenant_client
+from shared.storage.objects import Archives
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 
@@ -26,6 +27,12 @@ def slice_store() -> Store:
 def copies() -> TenantAccessCopies:
     """The copies of tenants, to be written."""
     return TenantAccessCopies(slice_store())
+
+
+@cache
+def archives() -> Archives:
+    """The archives of every tenant."""
+    return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def access(tenant_id: str) -> TenantAccess:

@@ -22,6 +22,15 @@ SHARDS: tuple[tuple[date, int], ...] = ((date(2026, 1, 1), 4),)
 """From which day on an hour has how many shards; a change is a new line with a day to come."""
 
 
+ARCHIVED_AFTER = TAKEN_FOR + timedelta(days=1)
+"""How long after its end a day is archived: nothing of it can come any more, and its ledger is still there."""
+
+
+def archived_at(day: date) -> datetime:
+    """When this day is archived."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + ARCHIVED_AFTER
+
+
 def hour_of(moment: datetime) -> datetime:
     """The start of the hour that this moment belongs to."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

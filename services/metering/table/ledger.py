@@ -23,7 +23,7 @@ def keep_aside(store: Store, tenant_id: str, entry: Entry, *, because: Outcome) 
             "list_sk": _place(entry),
             "because": because,
             # A map of its own: a scan for a tenant's usage must find the ledger alone.
-            "entry": _content(tenant_id, entry),
+            "entry": content_of(tenant_id, entry),
             "ttl": epoch(entry.occurred_at + KEPT + KEPT),
         }
     )
@@ -78,8 +78,8 @@ def _index_key(tenant_id: str, place: str) -> Item:
     return {**key.attributes, "list_pk": SLICE.key(tenant_id, "LEDGER"), "list_sk": place}
 
 
-def _content(tenant_id: str, entry: Entry) -> dict[str, Value]:
-    """What an entry says; the attribute names are those that operators know."""
+def content_of(tenant_id: str, entry: Entry) -> dict[str, Value]:
+    """What an entry says, in the table and in the archive; the attribute names are those that operators know."""
     origin = entry.origin
     return {
         "tenantId": tenant_id,
@@ -120,7 +120,7 @@ def entry_to_item(tenant_id: str, entry: Entry, *, revision: int) -> dict[str, V
     """
     return {
         **entry_key(tenant_id, entry.event_id).attributes,
-        **_content(tenant_id, entry),
+        **content_of(tenant_id, entry),
         "revision": revision,
         "list_pk": SLICE.key(tenant_id, "LEDGER"),
         "list_sk": _place(entry),

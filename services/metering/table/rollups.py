@@ -1,10 +1,10 @@
 """Roll-ups: closed hours, and the days and months that they add up to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from services.metering.domain.hours import Revision
+from services.metering.domain.hours import Revision, archived_at
 from services.metering.domain.periods import Days, Sum
 from services.metering.domain.usage import Amounts, Dimensions
 from services.metering.table import SLICE
@@ -18,9 +18,12 @@ from services.metering.table.amounts import (
 )
 from services.metering.table.counters import Opened, advance_opened, finish_opened
 from shared.events.envelope import Event
-from shared.storage.items import Item, Key
+from shared.storage.items import Item, Key, Value
 from shared.storage.store import Store
-from shared.storage.transaction import Expression, Transaction
+from shared.storage.transaction import PRESENT, Expression, Transaction
+from shared.times import to_text
+
+_DUE = SLICE.due_key("ARCHIVE")
 
 ROWS_AT_ONCE = 40
 """A row is two actions, one for its day and one for its month; some are left free for the rest."""
@@ -55,7 +58,7 @@ def finish(
     hour = Key(SLICE.key(tenant_id, "HOURS"), hour_to_text(revision.hour))
     transaction.update(hour, add(total, fixed={"revision": revision.number}))
     if total.events:
-        transaction.update(_day_key(tenant_id, revision), add(total))
+        transaction.update(_day_key(tenant_id, revision), add(total, fixed=_archive_place(tenant_id, revision)))
         transaction.update(_month_key(tenant_id, revision), add(total))
     finish_opened(transaction, opened)
     transaction.emit(*events)
@@ -81,6 +84,26 @@ def read_months(store: Store, tenant_id: str, days: Days, *, by_dimensions: bool
     pk, first, end = SLICE.key(tenant_id, "MONTHS"), f"{days.start:%Y-%m}", f"{days.end:%Y-%m}"
     for place, item in _read(store, pk, first, end, by_dimensions=by_dimensions):
         yield _sum_of(date.fromisoformat(f"{place}-01"), item, by_dimensions=by_dimensions)
+
+
+def list_due_days(store: Store, *, now: datetime, limit: int) -> list[tuple[str, date]]:
+    """The days of all tenants that are to be archived, the most overdue first."""
+    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
+    places = [str(item["due_sk"]).split("#") for item in store.query(until, index="due", limit=limit).items]
+    return [(tenant_id, date.fromisoformat(day)) for _, tenant_id, day in places]
+
+
+def note_archived(store: Store, tenant_id: str, day: date, *, events: int) -> bool:
+    """The day's ledger is in the bucket; says whether it has as many events as were counted."""
+    key = Key(SLICE.key(tenant_id, "DAYS"), _row_place(str(day), None))
+    change = Expression("SET #archived_events = :archived REMOVE #due_pk, #due_sk", {"archived": events})
+    item = store.update(key, change, when=PRESENT)
+    return item is not None and amounts_from_item(item).events == events
+
+
+def _archive_place(tenant_id: str, revision: Revision) -> dict[str, Value]:
+    day = revision.hour.date()
+    return {"due_pk": _DUE, "due_sk": f"{to_text(archived_at(day))}#{tenant_id}#{day}"}
 
 
 def read_hours(store: Store, tenant_id: str, days: Days) -> Iterator[tuple[str, Amounts]]:
