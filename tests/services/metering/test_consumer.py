@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from services.metering import wiring
 from services.metering.consumer import closer, consumer
 from services.metering.domain.usage import Amounts
-from services.metering.table import counters
+from services.metering.table import counters, storage
 from shared.events.envelope import Event, happened
-from shared.events.runs import ArtifactDownloaded
+from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored
 from shared.events.tenants import LimitsState, TenantCreated
 from shared.meters import Meter
 from shared.plans import LIMITS, Plan
@@ -65,6 +65,24 @@ class TestCountDownloads:
         for _ in range(2):
             assert consumer(batch(downloaded(), downloaded())) == {"batchItemFailures": []}
         assert counted(slice_store) == Amounts(1, 1, meters={Meter.EGRESS_BYTES: 4096})
+
+
+def artifact(kind: type[ArtifactStored | ArtifactDeleted]) -> Event[ArtifactStored | ArtifactDeleted]:
+    """An object of a run came or went."""
+    said = kind(run_id="run_1", artifact_id="art_1", bytes=4096)
+    return happened(said, event_id=f"run_1:art_1:{kind.TYPE}", tenant_id="demo-org", subject="run_1", seq=1, at=AT)
+
+
+class TestChangeStorage:
+    def test_knows_what_lies_in_the_bucket(self, slice_store: Store) -> None:
+        for _ in range(2):
+            said = batch(artifact(ArtifactStored), artifact(ArtifactStored), extra={"sha256": "0"})
+            assert consumer(said) == {"batchItemFailures": []}
+        assert storage.read(slice_store, "demo-org").bytes_now == 4096
+
+    def test_in_any_order(self, slice_store: Store) -> None:
+        consumer(batch(artifact(ArtifactDeleted), artifact(ArtifactStored)))
+        assert storage.read(slice_store, "demo-org").bytes_now == 0
 
 
 class TestCloser:
