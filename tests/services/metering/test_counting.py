@@ -1,5 +1,6 @@
 """Counting exactly once, whatever is delivered how often, in whatever order, and whatever fails."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from shared.meters import OF_CALLS
 from shared.storage.items import Reader
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
+from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
 from tests.services.metering.usage import AT, Usage, count, counted, deliver, entry, expected, rows, sum_of, used
@@ -201,3 +203,20 @@ class TestUnderMoto:
         closing.close(store, "demo-org", Revision(entry(used()).hour), now=LATER)
         assert count(store, used("run_1"), used("run_2"), now=LATER) == {}
         assert counted(store) == expected([used("run_1"), used("run_2")])
+
+
+class TestAtTheSameTime:
+    def test_consumers_that_overlap_count_each_event_once_while_the_hour_is_closed(self) -> None:
+        client = ConflictingDynamoDB(MemoryDynamoDB(), hold_s=0.001)
+        store = Store(client, table="usage", owned=SLICE)
+        batches = [[used(f"run_{batch}_{number}") for number in range(10)] for batch in range(40)]
+        with ThreadPoolExecutor(8) as pool:
+            counting = [pool.submit(count, store, *batch, now=AT) for batch in (*batches, *batches[::3])]
+            closed = pool.submit(closing.close_due, store, now=LATER)
+            assert [one.result() for one in counting] == [{}] * len(counting)
+        closing.close_due(store, now=LATER)
+        facts = [event for batch in batches for event in batch]
+        assert closed.result() >= 0
+        assert client.cancelled > 0
+        assert counted(store) == expected(facts)
+        assert counted(store, group_by=GroupBy.AGENT) == expected(facts)
