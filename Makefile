@@ -3,11 +3,12 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 ENV ?= dev
+SEED ?= 1
 BIN = .venv/bin
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test check lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove check lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,11 @@ status: ## How the mesh on this machine is
 
 test: setup ## The whole test suite
 	@$(BIN)/python -m pytest
+
+prove: setup ## That every event is counted once, at large: a million in memory, 100,000 on the local engine (SEED=1)
+	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
+	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
+		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
 
 check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
 	@$(BIN)/python -m pytest

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from cli.api import Answer, Request, Send
-from shared.meters import Meter
+from shared.meters import OF_CALLS, Meter
 
-OF_RUN = tuple(meter for meter in Meter if meter is not Meter.REQUESTS)
+OF_RUN = tuple(meter for meter in OF_CALLS if meter is not Meter.REQUESTS)
 """The numbers that a run itself shows."""
 
 OF_LEDGER = tuple(Meter)

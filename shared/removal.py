@@ -111,6 +111,7 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
         yield from _pages(store, pk, index="list")
     partitions = [
         *traces.partitions(tenant_id, event.occurred_at),
+        *traces.named(store, tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),
         owned.key(tenant_id),
     ]

@@ -4,7 +4,17 @@ from services.runs import api
 from services.runs.consumer import events, remover, worker
 from services.runs.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, TenantSecrets
-from shared.events.runs import RunCancelled, RunCompleted, RunFailed, RunQueued, TenantRunsStopped, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    TenantRunsStopped,
+    UsageRecorded,
+)
 from shared.events.tenants import SAID_BY_ALL
 
 _OBJECTS = (Objects("agents"), Objects("runs", write=True))
@@ -57,5 +67,8 @@ SERVICE = Service(
         RunCancelled.TYPE,
         UsageRecorded.TYPE,
         TenantRunsStopped.TYPE,
+        ArtifactStored.TYPE,
+        ArtifactDeleted.TYPE,
+        ArtifactDownloaded.TYPE,
     ),
 )

@@ -32,9 +32,16 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunCancelled,
         runs.UsageRecorded,
         runs.TenantRunsStopped,
-        metering.UsageSummarised,
         metering.UsageTenantClosed,
         billing.SubscriptionChanged,
         billing.UsageSynced,
+        runs.ArtifactStored,
+        runs.ArtifactDeleted,
+        runs.ArtifactDownloaded,
+        metering.UsageIngested,
+        metering.UsageSummarised,
+        metering.UsageHourClosed,
+        metering.UsageCorrected,
+        metering.QuotaThresholdReached,
     )
 }

@@ -45,6 +45,27 @@ WITHOUT_TENANT = {
     },
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
+    "services/metering/table/counters.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/summaries.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/storage.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/rollups.py:list_due_days": "for the archiver: of all tenants, from the `due` index",
+    "services/metering/table/counters.py:finish_opened": "adds to a transaction, which carries its tenant",
+    "services/metering/table/counters.py:advance_opened": "adds to a transaction, which carries its tenant",
+    "services/metering/table/ledger.py:content_hash_of": "reads nothing but an entry's item",
+    **{
+        f"services/metering/table/amounts.py:{conversion}": "makes nothing but a part of an item or key, or reads one"
+        for conversion in (
+            "add",
+            "amounts_from_item",
+            "meters_from_item",
+            "dimensions_to_item",
+            "dimensions_from_item",
+            "place_of_dimensions",
+            "hour_to_text",
+            "hour_from_text",
+            "revision_to_text",
+        )
+    },
     **{
         f"services/runs/table/parts.py:{conversion}": "makes nothing but a part of a run's item, or reads one"
         for conversion in (
