@@ -14,6 +14,7 @@ from infra.local.stripe.api import Answer, Request, answer
 from infra.local.stripe.controls import control
 from infra.local.stripe.delivery import Courier
 from infra.local.stripe.faults import ConnectionLost
+from infra.local.stripe.keys import Keys
 from infra.local.stripe.store import Store
 from infra.local.stripe.timeline import pass_time
 from infra.local.stripe.world import World
@@ -24,14 +25,6 @@ _LARGEST = 1_000_000
 
 Watcher = Callable[[Request, Answer], None]
 """Sees every request of the API with its answer."""
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What clients and the mesh know this Stripe by."""
-
-    api_key: str
-    webhook_secret: str
 
 
 @dataclass

@@ -14,7 +14,8 @@ import pytest
 import stripe
 
 from infra.local.stripe.api import Answer, Request
-from infra.local.stripe.server import Keys, LocalStripe
+from infra.local.stripe.keys import Keys
+from infra.local.stripe.server import LocalStripe
 from tests.infra_local.stripe.description import PLACES, description
 
 KEYS = Keys("sk_test_local_of_a_test", "whsec_of_a_test")
