@@ -61,7 +61,7 @@ def bill(world: World, subscription: Json, of: list[Json], *, at: int, behaviour
     if behaviour != "always_invoice":
         subscription["_pending"] = [*subscription.get("_pending", []), *of]
         return
-    of = [line for line in of if line["amount"]]
+    of = [line for line in of if line["amount"] or line["quantity"]]
     if not of:
         return
     made = invoices.draft(world, subscription, reason="subscription_update", of=of, period=(at, at), grace_s=0)

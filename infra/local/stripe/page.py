@@ -17,7 +17,8 @@ def page(title: str, *parts: str, problem: str = "", note: str = "") -> str:
     """A whole page; `problem` and `note` are said first."""
     said = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
     said += f'<p class="note" role="status">{escape(note)}</p>' if note else ""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    no_icon = '<link rel="icon" href="data:,">'
+    head = f'<meta charset="utf-8">{no_icon}<title>{escape(title)}</title><style>{_STYLE}</style>'
     body = f"<main><h1>{escape(title)}</h1>{said}{''.join(parts)}</main>"
     test = "<footer><small>Local Stripe, test mode. No money moves.</small></footer>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{test}</body></html>'

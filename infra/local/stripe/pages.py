@@ -75,15 +75,15 @@ def _portal(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
 
 def _invoice(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
     invoice = world.store.get("invoice", name)
-    problem = ""
+    problem, note = "", ""
     if sent and sent.get("action") == "pay" and invoice["status"] == "open":
-        problem = "" if cycle.pay(world, invoice) else "Your card was declined."
+        problem, note = ("", "Paid.") if cycle.pay(world, invoice) else ("Your card was declined.", "")
     rows = [(str(line["description"]), dollars(line["amount"])) for line in invoice["_lines"]]
     rows.append(("Total", dollars(invoice["total"])))
     parts = [text(f"Status: {invoice['status']}"), table(("Line", "Amount"), rows)]
     if invoice["status"] == "open":
         parts.append(form("Payment", button("pay", f"Pay {dollars(invoice['amount_due'])}")))
-    return Shown(page(f"Invoice {invoice['number'] or '(draft)'}", *parts, problem=problem))
+    return Shown(page(f"Invoice {invoice['number'] or '(draft)'}", *parts, problem=problem, note=note))
 
 
 def _act(world: World, session: Json, customer: Json, subscription: Json | None, sent: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _current(world: World, session: Json, subscription: Json) -> str:
         for one in portal.choices(world, session)
     ]
     ending = subscription["cancel_at_period_end"]
-    leave = button("keep", "Keep the subscription") if ending else button("cancel", "Cancel at the period's end")
+    leave = button("keep", "Keep the subscription") if ending else button("cancel", "Cancel with the period")
     status = text(f"Status: {subscription['status']}{', ends with the period' if ending else ''}.")
     until = text(f"The period ends at {period_of(subscription)[1]}.") if ending else ""
     return status + until + form("Plan", *options, button("plan", "Change plan")) + form("Subscription", leave)

@@ -105,8 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._control(method, address.path, body)
         elif address.path.startswith("/_pages/"):
             self._page(method, address.path, body)
-        else:
+        elif address.path.startswith("/v1/"):
             self._api(method, address.path, address.query, body)
+        else:
+            self._send(404, "text/plain", "There is nothing here.")
         self._owner.courier.wake()
 
     def _api(self, method: str, path: str, query: str, body: str) -> None:

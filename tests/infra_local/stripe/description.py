@@ -55,7 +55,7 @@ class Description:
         yield from self._errors(f"of {kind}", where, event["data"]["object"], f"the object of {event['type']}")
 
     def _of_request(self, name: str, described: dict[str, Any], request: Request) -> Iterator[str]:
-        if request.method == "POST":
+        if request.method != "GET":
             schema = described["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
             given = self._typed(schema, decode(request.body))
             yield from self._errors(f"{name} body", schema, given, f"{name} with {request.body}")

@@ -64,11 +64,13 @@ class Shop:
         """A subscription as it is now."""
         return self.client.v1.subscriptions.retrieve(subscription)
 
+    def move_clock(self, at: int) -> None:
+        """Move the clock to a moment."""
+        self.local.control("clock", {"advance_s": at - self.local.control("health")["now"]})
+
     def pass_period(self, subscription: str, *, plus_s: int = 0) -> None:
         """Move the clock to the end of a subscription's period, and on."""
-        now = self.local.control("health")["now"]
-        end = self.reload(subscription)["items"].data[0].current_period_end
-        self.local.control("clock", {"advance_s": end - now + plus_s})
+        self.move_clock(self.reload(subscription)["items"].data[0].current_period_end + plus_s)
 
     def invoices(self, customer: str) -> list[stripe.Invoice]:
         """A customer's invoices, oldest first."""
