@@ -1,9 +1,9 @@
 """Stripe's OpenAPI description as a judge of requests, answers and events."""
 
-import copy
 import gzip
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,9 +16,13 @@ from infra.local.stripe.api import Answer, Request
 from infra.local.stripe.form import decode
 from tests.architecture.source import ROOT
 
-SUBSET = "stripe-openapi-subset.json.gz"
-PLACES = (ROOT.parent / "shared" / "data" / SUBSET, ROOT / ".ainexus" / "data" / SUBSET)
-"""Beside the checkout; or where `make stripe-description` puts what anyone can fetch."""
+PLACES = (
+    ROOT.parent / "shared" / "data" / "stripe-openapi-subset.json.gz",
+    ROOT / ".ainexus" / "data" / "seahaven_stripe_world-0.3.0-py3-none-any.whl",
+)
+"""Beside the checkout; or in the package that `make stripe-description` fetches, which has it whole."""
+
+_IN_PACKAGE = "seahaven_stripe_world/spec/spec3.json"
 
 
 def place() -> Path | None:
@@ -111,8 +115,15 @@ def description() -> Description | None:
     found = place()
     if found is None:
         return None
-    document = json.loads(gzip.decompress(found.read_bytes()))
-    return Description(cast("dict[str, Any]", _nullable(copy.deepcopy(document))))
+    document = json.loads(_read(found))
+    return Description(cast("dict[str, Any]", _nullable(document)))
+
+
+def _read(path: Path) -> bytes:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    with zipfile.ZipFile(path) as package:
+        return package.read(_IN_PACKAGE)
 
 
 def _nullable(part: object) -> object:
