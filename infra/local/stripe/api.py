@@ -15,6 +15,7 @@ from infra.local.stripe import (
     invoicing,
     meters,
     portal,
+    reports,
     schedules,
     subscriptions,
     webhooks,
@@ -26,7 +27,8 @@ from infra.local.stripe.routes import Call
 from infra.local.stripe.store import Json
 from infra.local.stripe.world import API_VERSION, World
 
-_MODULES = (*(catalogue, checkout, clocks, customers, invoicing, meters, portal, schedules, subscriptions, webhooks),)
+_BILLING = (catalogue, checkout, customers, invoicing, meters, portal, schedules, subscriptions)
+_AROUND = (clocks, reports, webhooks)
 _KEPT = frozenset({200, 402})
 """Answers that an idempotency key repeats; a request that was not valid was never begun."""
 
@@ -103,7 +105,7 @@ def _once(world: World, request: Request) -> Answer:
 
 
 def _route(world: World, request: Request) -> Answer:
-    for module in _MODULES:
+    for module in (*_BILLING, *_AROUND):
         found = module.routes.find(request.method, request.path)
         if found:
             answerer, path = found

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
-from infra.local.stripe import cycle, delivery, faults, invoices, webhooks
+from infra.local.stripe import cycle, delivery, faults, invoices, reports, webhooks
 from infra.local.stripe.errors import StripeError, refuse
 from infra.local.stripe.items import period_of
 from infra.local.stripe.rendering import render
@@ -141,10 +141,21 @@ def _events(world: World, _: str, __: Json) -> Json:
     return {"events": [render(one) for one in world.store.all("event")[::-1]]}
 
 
+def _emit(world: World, _: str, given: Json) -> Json:
+    """Announce anything: an event of any type with any object, or with the one that an id names."""
+    kind, thing = given.get("type"), given.get("object")
+    if isinstance(thing, str):
+        thing = world.store.find(thing)
+    if not isinstance(kind, str) or not isinstance(thing, dict):
+        refuse("type must be a text, and object an object or the id of one", param="object")
+    with world.store.transaction():
+        return render(world.emit(kind, cast("Json", thing)))
+
+
 def _resend(world: World, name: str, _: Json) -> Json:
     """Bring an event to every endpoint now, and say what each answered; chaos has no say in it."""
     event = world.store.find(name)
-    if event is None or event["object"] != "event":
+    if event is None or event["object"] not in {"event", reports.KIND}:
         refuse(f"No such event: '{name}'", param="id", code="resource_missing")
     endpoints = [one for one in world.store.all("webhook_endpoint") if one["status"] == "enabled"]
     return {"statuses": {one["id"]: delivery.send(event, one) for one in endpoints}}
@@ -179,6 +190,7 @@ _CONTROLS: tuple[tuple[str, str, Control], ...] = (
     ("POST", "/_local/settings", _settings),
     ("POST", "/_local/faults", _faults),
     ("GET", "/_local/events", _events),
+    ("POST", "/_local/events", _emit),
     ("POST", "/_local/events/([^/]+)/resend", _resend),
     ("GET", "/_local/deliveries", _deliveries),
     ("GET", "/_local/meter_events", _usage),

@@ -33,6 +33,7 @@ def create_customer(call: Call) -> Json:
     customer: Json = {
         "id": world.new_id("cus"),
         "object": "customer",
+        "_numbered": 0,
         "address": None,
         "balance": 0,
         "created": world.now({"test_clock": clock}),

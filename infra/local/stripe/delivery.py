@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from infra.local.stripe.rendering import render
+from infra.local.stripe.reports import thin
 from infra.local.stripe.store import Json
 from infra.local.stripe.world import World
 
@@ -68,7 +69,7 @@ class Courier:
             return
         store.run("DELETE FROM deliveries WHERE seq = ?", seq)
         event = store.find(event_id)
-        if taken and event:
+        if taken and event and event["object"] == "event":
             store.put(event | {"pending_webhooks": max(0, event["pending_webhooks"] - 1)})
 
     def _run(self) -> None:
@@ -80,7 +81,7 @@ class Courier:
 
 def send(event: Json, endpoint: Json) -> int:
     """Bring one event to one endpoint now; gives back the status, 0 when there was no answer."""
-    body = json.dumps(render(event), indent=2).encode()
+    body = json.dumps(thin(render(event)), indent=2).encode()
     stamp = time.time_ns() // 1_000_000_000
     headers = {
         "Content-Type": "application/json; charset=utf-8",

@@ -133,9 +133,8 @@ def finalise(world: World, invoice: Json) -> Json:
     customer = world.store.get("customer", invoice["customer"])
     now = world.now(customer)
     balance = invoice["starting_balance"] + invoice["total"] - invoice["amount_due"]
-    if balance != customer["balance"]:
-        world.update({**customer, "balance": balance}, "customer.updated", before=customer)
-    count = len(world.store.all("invoice", customer=customer["id"]))
+    count = customer["_numbered"] + 1
+    world.update({**customer, "balance": balance, "_numbered": count}, "customer.updated", before=customer)
     invoice |= {
         "automatically_finalizes_at": None,
         "effective_at": now,

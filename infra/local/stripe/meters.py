@@ -3,6 +3,7 @@
 import re
 from copy import deepcopy
 
+from infra.local.stripe import reports
 from infra.local.stripe.errors import StripeError, refuse
 from infra.local.stripe.rendering import render
 from infra.local.stripe.routes import Call, Routes, listed, matching
@@ -83,7 +84,10 @@ def reactivate_meter(call: Call) -> Json:
 
 @routes.post("/v1/billing/meter_events")
 def record_meter_event(call: Call) -> Json:
-    """Count usage; the same identifier is never counted again."""
+    """Count usage; the same identifier is never counted again.
+
+    Whether the customer exists is found out later, as at Stripe: the meter reports it as an event.
+    """
     world, params = call.world, call.params
     name, payload = params.required("event_name"), params.free("payload")
     meter = next(iter(matching(world.store.all("billing.meter"), event_name=name, status="active")), None)
@@ -93,7 +97,6 @@ def record_meter_event(call: Call) -> Json:
     value = payload.get(meter["value_settings"]["event_payload_key"], "")
     if not customer or not re.fullmatch(r"-?\d{1,15}", value):
         refuse("The payload must hold a customer and a whole number as value.", param="payload")
-    _refuse_unknown(world, customer)
     now = world.now_for(customer)
     given = params.integer("timestamp")
     moment = now if given is None else given
@@ -102,6 +105,8 @@ def record_meter_event(call: Call) -> Json:
     if world.store.run("SELECT 1 FROM usage WHERE identifier = ?", identifier):
         # Stripe sends no code with it.
         refuse(f"An event already exists with identifier {identifier}.")
+    if not _is_customer(world, customer):
+        reports.emit(world, meter, identifier=identifier, code="meter_event_customer_not_found")
     world.store.run(
         "INSERT INTO usage (identifier, event_name, customer, value, timestamp, received_at) VALUES (?, ?, ?, ?, ?, ?)",
         *(identifier, name, customer, int(value), moment, world.real_now()),
@@ -171,10 +176,9 @@ def total(world: World, customer: str, meter: Json, *, start: int, end: int, rec
     return int(rows[0][0])
 
 
-def _refuse_unknown(world: World, customer: str) -> None:
-    found = world.store.find(customer)
-    if found is None or found["object"] != "customer" or found.get("deleted"):
-        raise StripeError(400, f"No such customer: '{customer}'", "resource_missing", "payload[stripe_customer_id]")
+def _is_customer(world: World, name: str) -> bool:
+    found = world.store.find(name)
+    return found is not None and found["object"] == "customer" and not found.get("deleted")
 
 
 def _refuse_out_of_bounds(moment: int, *, now: int) -> None:

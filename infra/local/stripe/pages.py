@@ -1,6 +1,7 @@
 """The pages for a person: checkout, portal and a single invoice."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.local.stripe import checkout, cycle, portal
@@ -11,6 +12,8 @@ from infra.local.stripe.lines import is_metered
 from infra.local.stripe.page import button, card_number, choice, dollars, form, link, page, table, text
 from infra.local.stripe.store import Json
 from infra.local.stripe.world import World
+
+_MISSING = 404
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,15 @@ def show(world: World, kind: str, name: str, *, sent: dict[str, Any] | None) -> 
     answer = {"checkout": _checkout, "portal": _portal, "invoices": _invoice}[kind]
     try:
         with world.store.transaction():
-            return answer(world, name, sent)
+            return answer(world, name, sent, "")
     except StripeError as error:
+        if error.status == _MISSING:
+            return Shown(page("There is no such page"), status=_MISSING)
         with world.store.transaction():
-            shown = answer(world, name, None)
-        problem = f'<p class="problem" role="alert">{error.message}</p>'
-        return Shown(shown.html.replace("</h1>", f"</h1>{problem}"), status=200 if shown.html else error.status)
+            return answer(world, name, None, error.message)
 
 
-def _checkout(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
+def _checkout(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
     session = world.store.get("checkout.session", name)
     if sent and sent.get("action") == "cancel" and session["cancel_url"]:
         return Shown(location=session["cancel_url"])
@@ -56,10 +59,10 @@ def _checkout(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
     due = text(f"Due today: {dollars(session['amount_total'])}")
     back = button("cancel", "Cancel") if session["cancel_url"] else ""
     paying = form("Pay with card", card_number(), button("pay", "Subscribe"), back)
-    return Shown(page("Subscribe to ainexus", table(("Item", "Price"), rows), due, paying))
+    return Shown(page("Subscribe to ainexus", table(("Item", "Price"), rows), due, paying, problem=problem))
 
 
-def _portal(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
+def _portal(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
     session = world.store.get("billing_portal.session", name)
     customer = world.store.get("customer", session["customer"])
     subscription = portal.subscription_of(world, customer["id"])
@@ -70,12 +73,12 @@ def _portal(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
     parts += [_card(world, customer), _history(world, customer["id"])]
     if session["return_url"]:
         parts.append(link(session["return_url"], "Return to ainexus"))
-    return Shown(page("Your billing", *parts, note=note))
+    return Shown(page("Your billing", *parts, problem=problem, note=note))
 
 
-def _invoice(world: World, name: str, sent: dict[str, Any] | None) -> Shown:
+def _invoice(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
     invoice = world.store.get("invoice", name)
-    problem, note = "", ""
+    note = ""
     if sent and sent.get("action") == "pay" and invoice["status"] == "open":
         problem, note = ("", "Paid.") if cycle.pay(world, invoice) else ("Your card was declined.", "")
     rows = [(str(line["description"]), dollars(line["amount"])) for line in invoice["_lines"]]
@@ -111,7 +114,7 @@ def _current(world: World, session: Json, subscription: Json) -> str:
     ending = subscription["cancel_at_period_end"]
     leave = button("keep", "Keep the subscription") if ending else button("cancel", "Cancel with the period")
     status = text(f"Status: {subscription['status']}{', ends with the period' if ending else ''}.")
-    until = text(f"The period ends at {period_of(subscription)[1]}.") if ending else ""
+    until = text(f"The period ends on {_day(period_of(subscription)[1])}.")
     return status + until + form("Plan", *options, button("plan", "Change plan")) + form("Subscription", leave)
 
 
@@ -132,6 +135,10 @@ def _history(world: World, customer: str) -> str:
         link(one["hosted_invoice_url"], f"Pay invoice {one['number']}") for one in found if one["status"] == "open"
     ]
     return table(("Invoice", "Status", "Total"), rows) + "".join(links) if rows else ""
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
 def _price_name(world: World, price: Json) -> str:

@@ -12,7 +12,7 @@ _SHOWN_LINES = 10
 def render(thing: Json) -> Json:
     """An object as Stripe shows it."""
     shown = cast("Json", _public(thing))
-    if thing["object"] == "invoice":
+    if thing.get("object") == "invoice" and "_lines" in thing:
         shown["lines"] = lines_of(thing)
     return shown
 

@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._control(method, address.path, body)
         elif address.path.startswith("/_pages/"):
             self._page(method, address.path, body)
-        elif address.path.startswith("/v1/"):
+        elif address.path.startswith(("/v1/", "/v2/")):
             self._api(method, address.path, address.query, body)
         else:
             self._send(404, "text/plain", "There is nothing here.")

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local.stripe.rendering import render
@@ -27,6 +27,9 @@ DEFAULTS: dict[str, Any] = {
 }
 """Settings until they are set; README.md says what each does."""
 
+_USED_UP = frozenset({"decline_payments", "faults"})
+"""Settings that requests use up, also those that come to nothing; so they are no part of the stored state."""
+
 
 @dataclass
 class World:
@@ -42,6 +45,7 @@ class World:
     """The time while the past is worked off; None: the clock's."""
     idempotency_key: str | None = None
     """Of the request that is being answered."""
+    _left: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def real_now(self) -> int:
         """The machine's time."""
@@ -69,12 +73,15 @@ class World:
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 — JSON of the setting's own shape
         """A setting, or its default."""
-        found = self.store.setting(name)
+        found = self._left.get(name) if name in _USED_UP else self.store.setting(name)
         return DEFAULTS[name] if found is None else found
 
     def set(self, name: str, value: object) -> None:
         """Change a setting."""
-        self.store.set(name, value)
+        if name in _USED_UP:
+            self._left[name] = value
+        else:
+            self.store.set(name, value)
 
     def new_id(self, prefix: str) -> str:
         """An id as Stripe makes them."""
@@ -85,7 +92,7 @@ class World:
         data: Json = {"object": render(thing)}
         if previous is not None:
             data["previous_attributes"] = previous
-        endpoints = [one for one in self.store.all("webhook_endpoint") if _listens(one, kind)]
+        endpoints = self.listeners(kind)
         event: Json = {
             "id": self.new_id("evt"),
             "object": "event",
@@ -100,6 +107,10 @@ class World:
         self.store.put(event)
         self.deliver(event["id"], endpoints)
         return event
+
+    def listeners(self, kind: str) -> list[Json]:
+        """The endpoints that want events of a type."""
+        return [one for one in self.store.all("webhook_endpoint") if _listens(one, kind)]
 
     def deliver(self, event_id: str, endpoints: Iterable[Json]) -> None:
         """Queue an event as the chaos that is set lets it through."""

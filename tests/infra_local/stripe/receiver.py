@@ -1,6 +1,8 @@
 """Who takes webhooks in a test, and says no when it is told to."""
 
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -48,6 +50,16 @@ class Receiver:
         """Listen no more."""
         self.http.shutdown()
         self.http.server_close()
+
+
+@contextmanager
+def receiving() -> Generator[Receiver]:
+    """A receiver for as long as it is needed."""
+    receiver = Receiver()
+    try:
+        yield receiver
+    finally:
+        receiver.stop()
 
 
 class _Http(ThreadingHTTPServer):

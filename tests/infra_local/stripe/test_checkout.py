@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, Shop, shop
+from tests.infra_local.stripe.shop import DAY_S, HOUR_S, Shop, shop
 
 
 @pytest.fixture
@@ -73,6 +73,24 @@ class TestCheckout:
         assert "Your card was declined." in shown
         assert store.client.v1.checkout.sessions.retrieve(session.id).status == "open"
         assert not store.client.v1.subscriptions.list({"customer": customer, "status": "all"}).data
+
+    def test_a_payment_that_is_told_to_fail_is_declined_once(self, store: Shop) -> None:
+        session = session_of(store, store.customer(card=None))
+        store.local.control("settings", {"decline_payments": 1})
+        assert "declined" in post(session.url, action="pay", number="4242424242424242")[1]
+        assert post(session.url, action="pay", number="4242424242424242")[0] == 303
+
+    def test_a_session_that_does_not_exist_has_no_page(self, store: Shop) -> None:
+        assert post(f"{store.local.url}/_pages/checkout/cs_none")[0] == 404
+
+    def test_begins_when_the_clock_says(self, store: Shop) -> None:
+        now = store.local.control("health")["now"]
+        store.local.control("clock", {"advance_s": -2 * HOUR_S})
+        session = session_of(store, store.customer(card=None))
+        post(session.url, action="pay", number="4242424242424242")
+        store.local.control("clock", {"advance_s": 2 * HOUR_S})
+        [subscription] = store.client.v1.subscriptions.list().data
+        assert now - 2 * HOUR_S <= subscription.start_date < now - HOUR_S
 
     def test_cancelling_leads_back(self, store: Shop) -> None:
         session = session_of(store, store.customer(card=None))

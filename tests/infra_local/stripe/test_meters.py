@@ -1,8 +1,11 @@
 """Usage: counted once, within bounds, and in sums that lag."""
 
+import json
+
 import pytest
 import stripe
 
+from tests.infra_local.stripe.receiver import receiving
 from tests.infra_local.stripe.servers import Running
 from tests.infra_local.stripe.shop import DAY_S, HOUR_S, Shop, shop
 
@@ -68,6 +71,22 @@ class TestEvents:
         store.use(customer, 10, identifier="hour:0", at=at)
         store.use(customer, -3, identifier="hour:1", at=at)
         assert summed(store, customer, start=at, end=at + HOUR_S) == 7
+
+
+class TestErrorReport:
+    def test_tells_of_usage_that_has_no_customer(self, store: Shop) -> None:
+        with receiving() as receiver:
+            store.local.control("webhook", {"url": receiver.url})
+            store.use("cus_none", 5, identifier="acme:tokens_in:14:0")
+            [(body, _)] = receiver.wait_for(1)
+        thin = json.loads(body)
+        assert thin["type"] == "v1.billing.meter.error_report_triggered"
+        assert thin["related_object"]["id"] == store.meter
+        assert "data" not in thin
+        whole = store.client.v2.core.events.retrieve(thin["id"]).to_dict()
+        [kind] = whole["data"]["reason"]["error_types"]
+        assert kind["code"] == "meter_event_customer_not_found"
+        assert kind["sample_errors"][0]["request"]["identifier"] == "acme:tokens_in:14:0"
 
 
 class TestSums:

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 import pytest
 import stripe
 
-from tests.infra_local.stripe.receiver import Receiver
+from tests.infra_local.stripe.receiver import Receiver, receiving
 from tests.infra_local.stripe.servers import KEYS, Running
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.stop()
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -66,6 +65,15 @@ class TestDelivery:
         event = stripe.Webhook.construct_event(body, signature, endpoint.secret)  # pyright: ignore[reportUnknownMemberType] — the SDK leaves it open
         assert event.type == "product.created"
         assert "secret" not in stripe_.client.v1.webhook_endpoints.retrieve(endpoint.id).to_dict()
+
+
+class TestAnyEvent:
+    def test_can_be_announced(self, wired: Running, receiver: Receiver) -> None:
+        [customer] = make_customers(wired, 1)
+        announced = wired.control("events", {"type": "customer.unheard_of", "object": customer})
+        [_, (body, _)] = receiver.wait_for(2)
+        assert json.loads(body)["type"] == "customer.unheard_of"
+        assert wired.client.v1.events.retrieve(announced["id"]).type == "customer.unheard_of"
 
 
 class TestChaos:
