@@ -42,8 +42,8 @@ WITHOUT_TENANT = {
 }
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_AND_CHANCE = {"random", "uuid", "secrets", "time", "os"}
-PATHS = {"__main__.py", "keys.py", "process.py"}
-"""Of the local Stripe, what knows files and processes, and no money."""
+PATHS = {"__main__.py", "keys.py", "process.py", "server.py"}
+"""Of the local Stripe, what knows files, processes and sockets, and no money."""
 MADE_BY_CLOCK_OR_CHANCE = {"shared.times.utc_now", "shared.ids.new_id"}
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +40,8 @@ class LocalStripe:
     watcher: Watcher | None = None
     mark: str = ""
     """What its health answer carries, so that it can be told from another."""
+    stop_patience_s: float = 0.5
+    """How long a stop may take to be noticed."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -52,7 +55,7 @@ class LocalStripe:
     def start(self) -> "LocalStripe":
         """Answer from now on, in threads of its own."""
         self.courier.start()
-        for work in (self.http.serve_forever, self._tick):
+        for work in (partial(self.http.serve_forever, self.stop_patience_s), self._tick):
             threading.Thread(target=work, daemon=True).start()
         return self
 
@@ -79,6 +82,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, and the second must not wait for an answer
     server_version = "LocalStripe"
 
     def do_GET(self) -> None:

@@ -91,7 +91,7 @@ def refuse_without_description() -> None:
 def running(path: Path | None = None, *, max_network_retries: int = 0) -> Generator[Running]:
     """A Stripe that judges all that passes, and fails the test at its end when something was wrong."""
     judge = Judge()
-    server = LocalStripe(KEYS, path=path, watcher=judge.watch).start()
+    server = LocalStripe(KEYS, path=path, watcher=judge.watch, stop_patience_s=0.02).start()
     client = stripe.StripeClient(
         KEYS.api_key, base_addresses={"api": server.url}, max_network_retries=max_network_retries
     )
