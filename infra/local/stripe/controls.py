@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, cast
 
 from infra.local.stripe import cycle, delivery, faults, invoices, reports, webhooks
@@ -15,16 +14,6 @@ from infra.local.stripe.timeline import pass_time
 from infra.local.stripe.world import DEFAULTS, World
 
 _STATUSES = ("active", "past_due", "unpaid", "canceled", "paused", "trialing", "incomplete", "incomplete_expired")
-_SHOWN = (
-    "offset_s",
-    "meter_lag_s",
-    "invoice_grace_s",
-    "retry_days",
-    "after_retries",
-    "decline_payments",
-    "faults",
-    "chaos",
-)
 _CHAOS = frozenset({"duplicate", "drop", "delay_ms", "reorder", "hold"})
 
 Control = Callable[[World, str, Json], Json]
@@ -43,7 +32,7 @@ def control(world: World, method: str, path: str, given: Json) -> tuple[int, Jso
 
 
 def _health(world: World, _: str, __: Json) -> Json:
-    return {"status": "healthy", "now": world.now(), "settings": {name: world.setting(name) for name in _SHOWN}}
+    return {"status": "healthy", "now": world.now(), "settings": {name: world.setting(name) for name in DEFAULTS}}
 
 
 def _set_status(world: World, name: str, given: Json) -> Json:
@@ -85,7 +74,7 @@ def _fail_a_payment(world: World, subscription: Json) -> None:
 
 def _pay_what_is_open(world: World, subscription: Json) -> None:
     for invoice in _open_invoices(world, subscription):
-        before = deepcopy(world.setting("decline_payments"))
+        before = world.setting("decline_payments")
         world.set("decline_payments", 0)
         cycle.pay(world, invoice)
         world.set("decline_payments", before)
@@ -124,7 +113,7 @@ def _settings(world: World, _: str, given: Json) -> Json:
     with world.store.transaction():
         for name, value in given.items():
             world.set(name, value)
-    return {name: world.setting(name) for name in _SHOWN}
+    return {name: world.setting(name) for name in DEFAULTS}
 
 
 def _faults(world: World, _: str, given: Json) -> Json:

@@ -1,6 +1,7 @@
 """Usage: counted once, within bounds, and in sums that lag."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stripe
@@ -43,6 +44,19 @@ class TestEvents:
         assert refused.value.user_message == "An event already exists with identifier acme:tokens_in:14:0."
         now = now_of(store) // 60 * 60
         assert summed(store, customer, start=now - 60, end=now + 120) == 5
+
+    def test_an_identifier_that_many_send_at_once_counts_once(self, store: Shop, customer: str) -> None:
+        def send(index: int) -> bool:
+            try:
+                store.use(customer, 1, identifier=f"{index % 5}")
+            except stripe.InvalidRequestError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(send, range(40))) == 5
+        now = now_of(store) // 60 * 60
+        assert summed(store, customer, start=now - 120, end=now + 120) == 5
 
     @pytest.mark.parametrize(
         ("away_s", "code"),
