@@ -94,7 +94,7 @@ def change_customer(call: Call) -> Json:
 
 @routes.delete("/v1/customers/{customer}")
 def delete_customer(call: Call) -> Json:
-    """Delete a customer; its subscriptions end at once."""
+    """Delete a customer; its subscriptions end at once, and nobody asks for its open invoices any more."""
     world = call.world
     customer = existing_customer(world, call.path["customer"])
     for subscription in world.store.all("subscription", customer=customer["id"]):
@@ -102,6 +102,9 @@ def delete_customer(call: Call) -> Json:
             now = world.now(customer)
             ended = {**subscription, "status": "canceled", "canceled_at": now, "ended_at": now}
             world.emit("customer.subscription.deleted", world.store.put(ended))
+    for invoice in world.store.all("invoice", customer=customer["id"]):
+        still = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
+        world.store.put({**invoice, **still})
     world.emit("customer.deleted", customer)
     return world.store.put({"id": customer["id"], "object": "customer", "deleted": True})
 

@@ -110,7 +110,7 @@ def summed(world: World, invoice: Json) -> Json:
     if invoice["status"] != "draft":
         return invoice
     invoice["_lines"] = [lines.measured(world, line) for line in invoice["_lines"]]
-    balance = int(world.store.get("customer", invoice["customer"])["balance"])
+    balance = int(world.store.get("customer", invoice["customer"]).get("balance", 0))
     total = sum(line["amount"] for line in invoice["_lines"])
     due = max(0, total + balance)
     return invoice | {

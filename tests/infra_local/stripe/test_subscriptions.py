@@ -71,6 +71,20 @@ class TestMonth:
         assert [(one.status, one.total) for one in store.invoices(customer)][1] == ("paid", 3_000)
 
 
+class TestDeletedCustomer:
+    def test_ends_its_subscription_and_is_asked_for_nothing_more(self, store: Shop) -> None:
+        customer = store.customer()
+        subscription = store.subscribe(customer)
+        store.pass_period(subscription.id, plus_s=HOUR_S)
+        store.client.v1.customers.delete(customer)
+        assert store.reload(subscription.id).status == "canceled"
+        assert store.client.v1.customers.retrieve(customer).to_dict()["deleted"]
+        store.local.control("clock", {"advance_s": 40 * DAY_S})
+        assert [one.status for one in store.invoices(customer)] == ["paid", "draft"]
+        with pytest.raises(stripe.InvalidRequestError):
+            store.subscribe(customer)
+
+
 class TestDunning:
     def test_retries_and_then_the_subscription_is_unpaid(self, store: Shop) -> None:
         customer = store.customer()
