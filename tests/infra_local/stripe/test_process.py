@@ -1,6 +1,7 @@
 """Starting and stopping, with a real process and a real port."""
 
 import json
+import os
 import socket
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import stripe
 
 from infra.local import process, record
 from infra.local.environment import HOST
-from infra.local.health import free_port
+from infra.local.health import is_free
 from infra.local.paths import Home
 from infra.local.stripe.process import StripeProcess, address
 
@@ -28,6 +29,12 @@ def running(home: Home) -> Iterator[StripeProcess]:
     made.stop()
 
 
+def engine_port() -> int:
+    """A free port before a free one, below those that the system gives to outgoing connections."""
+    start = 21_000 + os.getpid() % 5_000
+    return next(port for port in range(start, 32_000) if is_free(port) and is_free(port + 1))
+
+
 def client_of(running: StripeProcess) -> stripe.StripeClient:
     assert running.endpoint
     return stripe.StripeClient(running.keys.api_key, base_addresses={"api": running.endpoint})
@@ -35,7 +42,7 @@ def client_of(running: StripeProcess) -> stripe.StripeClient:
 
 class TestStart:
     def test_takes_the_port_after_the_engine(self, running: StripeProcess) -> None:
-        port = free_port()
+        port = engine_port()
         assert running.start(engine_port=port)
         assert running.endpoint == address(port + 1)
 
@@ -48,14 +55,14 @@ class TestStart:
             assert running.endpoint not in {None, address(taken)}
 
     def test_leaves_alone_what_runs_already(self, running: StripeProcess, home: Home) -> None:
-        port = free_port()
+        port = engine_port()
         running.start(engine_port=port)
         before = record.read(home.stripe_record)
         assert not running.start(engine_port=port)
         assert record.read(home.stripe_record) == before
 
     def test_starts_anew_what_has_died(self, running: StripeProcess, home: Home) -> None:
-        port = free_port()
+        port = engine_port()
         running.start(engine_port=port)
         noted = record.read(home.stripe_record)
         assert noted
@@ -67,7 +74,7 @@ class TestStart:
 
 class TestStop:
     def test_keeps_what_was_done(self, running: StripeProcess) -> None:
-        port = free_port()
+        port = engine_port()
         running.start(engine_port=port)
         customer = client_of(running).v1.customers.create({"name": "kept"})
         assert running.stop()
@@ -76,7 +83,7 @@ class TestStop:
         assert client_of(running).v1.customers.retrieve(customer.id).name == "kept"
 
     def test_a_kill_loses_nothing_that_was_answered(self, running: StripeProcess, home: Home) -> None:
-        port = free_port()
+        port = engine_port()
         running.start(engine_port=port)
         customer = client_of(running).v1.customers.create({"name": "kept"})
         noted = record.read(home.stripe_record)
@@ -97,7 +104,7 @@ class TestKeys:
         assert json.loads(path.read_text())["api_key"].startswith("sk_test_local_")
 
     def test_others_are_refused(self, running: StripeProcess) -> None:
-        running.start(engine_port=free_port())
+        running.start(engine_port=engine_port())
         assert running.endpoint
         stranger = stripe.StripeClient("sk_test_other", base_addresses={"api": running.endpoint})
         with pytest.raises(stripe.AuthenticationError):
