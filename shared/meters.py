@@ -20,7 +20,12 @@ class Meter(StrEnum):
     """The bound of what a call may have used that nobody can know; never billed, never given back."""
     COMPUTE_MS = "compute_ms"
     """From the moment that a call was sent until its end."""
+    STORAGE_BYTE_HOURS = "storage_byte_hours"
+    EGRESS_BYTES = "egress_bytes"
 
+
+OF_CALLS = tuple(meter for meter in Meter if meter not in {Meter.STORAGE_BYTE_HOURS, Meter.EGRESS_BYTES})
+"""What a run and its calls can raise."""
 
 Meters = Mapping[Meter, int]
 

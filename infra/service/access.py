@@ -13,10 +13,13 @@ def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: s
     granted = [*_data(mesh, service, function)]
     if function.access is not Access.TENANT:
         granted += policy.objects_of_all_tenants(names, function.objects)
+    if function.keys:
+        granted.append(policy.data_of_nobody(names, service.slice, function.keys))
     if function.reads_due:
         granted.append(policy.due_work(names, service.slice))
-    if function.subscriptions:
+    if function.has_queue:
         granted.append(policy.queue(names, names.function(service, function)))
+    granted += [policy.send(names, names.function(service, name)) for name in function.sends_to]
     if function.invokes:
         granted.append(policy.invoke(names, service, function))
     if function.secrets:

@@ -3,6 +3,7 @@
 from services.metering import api, consumer
 from services.metering.table import SLICE
 from shared.declaration import Access, Function, Service
+from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
 
 SERVICE = Service(
     name="metering",
@@ -12,4 +13,5 @@ SERVICE = Service(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
     ),
+    emits=(UsageHourClosed.TYPE, UsageCorrected.TYPE, UsageTenantClosed.TYPE),
 )

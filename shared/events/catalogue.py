@@ -1,6 +1,6 @@
 """All event contracts, by their type."""
 
-from shared.events import agents, runs, tenants
+from shared.events import agents, billing, metering, runs, tenants
 from shared.events.envelope import EventData
 
 CATALOGUE: dict[str, type[EventData]] = {
@@ -20,5 +20,12 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.RunFailed,
         runs.RunCancelled,
         runs.UsageRecorded,
+        metering.UsageHourClosed,
+        metering.UsageCorrected,
+        metering.UsageTenantClosed,
+        billing.SubscriptionChanged,
+        billing.InvoicePaid,
+        billing.InvoicePaymentFailed,
+        billing.UsageSynced,
     )
 }

@@ -60,6 +60,7 @@ class HttpApp:
         self._routes: dict[tuple[str, str], Route] = {}
         self._query_names: dict[tuple[str, str], frozenset[str]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
+        self._even_unpaid: set[tuple[str, str]] = set()
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -75,6 +76,7 @@ class HttpApp:
         feature: Feature | None = None,
         statuses: tuple[int, ...] = (200,),
         replay: Replay | None = None,
+        even_unpaid: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
@@ -85,6 +87,7 @@ class HttpApp:
             feature: what the tenant must have for a change.
             statuses: of the answers when all went well, for the OpenAPI document.
             replay: for a POST that takes an Idempotency-Key.
+            even_unpaid: also in a tenant that billing has suspended: the ways out of that.
         """
 
         def register(handler: Handler) -> Handler:
@@ -94,6 +97,8 @@ class HttpApp:
             self._query_names[key] = _query_names(handler)
             if replay:
                 self._replays[key] = replay
+            if even_unpaid:
+                self._even_unpaid.add(key)
             rule = path.replace("{", "<").replace("}", ">")
             self.resolver.route(rule, method, summary=inspect.getdoc(handler))(handler)
             return handler
@@ -138,7 +143,8 @@ class HttpApp:
         if request.has_odd_path:
             raise _no_such_route()
         if caller and route.method != "GET" and self._access:
-            check_may_change(caller, self._access(caller.tenant_id), route.feature)
+            even_unpaid = (route.method, route.path) in self._even_unpaid
+            check_may_change(caller, self._access(caller.tenant_id), route.feature, even_unpaid=even_unpaid)
         unknown = sorted(request.query_names - self._query_names[(route.method, route.path)])
         if unknown:
             msg = "The request is not valid."
