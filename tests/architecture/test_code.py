@@ -57,6 +57,8 @@ WITHOUT_TENANT = {
 UNITS_OF_MONEY = ("nano_usd", "cents")
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_AND_CHANCE = {"random", "uuid", "secrets", "time", "os"}
+PATHS = {"__main__.py", "keys.py", "process.py"}
+"""Of the local Stripe, what knows files and processes, and no money."""
 MADE_BY_CLOCK_OR_CHANCE = {"shared.times.utc_now", "shared.ids.new_id"}
 
 
@@ -154,6 +156,12 @@ class TestMoney:
     def test_no_module_that_counts_money_makes_a_float(self) -> None:
         money = [of for of in of_functions() if any(unit in of.text for unit in UNITS_OF_MONEY)]
         assert money
+        assert {of.path: floats(of) for of in money if floats(of)} == {}
+
+    def test_no_module_of_the_local_stripe_makes_one(self) -> None:
+        folder = "infra/local/stripe/"
+        money = [of for of in modules() if of.path.startswith(folder) and of.path.removeprefix(folder) not in PATHS]
+        assert len(money) > 20
         assert {of.path: floats(of) for of in money if floats(of)} == {}
 
     @pytest.mark.parametrize("text", ["x = 0.5", "x = a / b", "x = float(y)", "x = round(y)"])
