@@ -135,7 +135,9 @@ class PriceInUse(Conflict):
     """A set-up would change the price of subscriptions that go on."""
 
     def __init__(self, lookup_keys: str) -> None:
-        super().__init__(f"These prices are in use and cannot be changed: {lookup_keys}. Give the plan another name.")
+        super().__init__(
+            f"In use, so not to be changed: {lookup_keys}. Move their subscriptions to another plan first."
+        )
 
 
 class BadSignature(Malformed):

@@ -5,6 +5,7 @@ https://docs.stripe.com/api, version 2026-08-26.dahlia
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 from services.billing.domain.catalogue import BASE, PAID_PLANS, items_of, lookup_key
@@ -135,6 +136,4 @@ def within(said: Json, name: str) -> Json:
 
 def picocents_of(price: Json) -> int:
     """The price of one unit, from Stripe's decimal number of cents."""
-    text = str(price.get("unit_amount_decimal") or price.get("unit_amount") or 0)
-    whole, _, rest = text.partition(".")
-    return int(whole) * PICOCENTS_PER_CENT + int(rest.ljust(12, "0")[:12])
+    return int(Decimal(str(price.get("unit_amount_decimal") or 0)) * PICOCENTS_PER_CENT)
