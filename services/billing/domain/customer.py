@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.billing.domain.subscription import Standing, Subscription, TenantStatus, standing_of
+from services.billing.domain.subscription import Standing, Subscription, TenantStatus, following, standing_of
 from shared.events.billing import SubscriptionChanged, UsageSynced
 from shared.events.envelope import Event, happened
 from shared.events.tenants import TenantState
@@ -85,7 +85,8 @@ def subscribed(
     grace_is_over = customer.grace_until is not None and customer.grace_until <= now and customer.status == "active"
     if customer.subscription == subscription and not grace_is_over:
         return customer, []
-    changed = replace(customer, subscription=subscription, rev=customer.rev + 1)
+    kept = following(customer.subscription, subscription, now=now)
+    changed = replace(customer, subscription=kept, rev=customer.rev + 1)
     if subscription.has_begun:
         standing = standing_of(subscription, before=customer.standing, now=now)
         changed = replace(

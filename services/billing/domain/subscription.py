@@ -1,7 +1,7 @@
 """Subscriptions as Stripe says them, and what they mean for a tenant."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -47,6 +47,8 @@ class Subscription:
     ended_at: datetime | None = None
     failing_since: datetime | None = None
     """When the oldest invoice that is still open was to be paid for the first time."""
+    counts_since: datetime | None = field(default=None, compare=False)
+    """Our own note: when the plan was changed within the period, which bills at once what was used until then."""
 
     @property
     def has_begun(self) -> bool:
@@ -72,6 +74,14 @@ def current_of(subscriptions: Iterable[Subscription]) -> Subscription | None:
     """The one that counts: one that goes on, else one that has ended, else one that never began; the newest of them."""
     ranked = sorted(subscriptions, key=lambda one: (one.goes_on, one.has_begun, one.started_at, one.subscription_id))
     return ranked[-1] if ranked else None
+
+
+def following(before: Subscription | None, after: Subscription, *, now: datetime) -> Subscription:
+    """The subscription with our own note of a change of plan, when it follows the one that was known before."""
+    if before is None or (before.subscription_id, before.period.start) != (after.subscription_id, after.period.start):
+        return after
+    changed = before.goes_on and before.plan is not after.plan
+    return replace(after, counts_since=now if changed else before.counts_since)
 
 
 def standing_of(subscription: Subscription, *, before: Standing, now: datetime) -> Standing:

@@ -126,7 +126,7 @@ def book(
     """
     quantities, left = units_of(usage.meters, byte_hours_left=byte_hours_left)
     carried = comes_too_late(usage.hour, subscription, now=now)
-    stamped_at = hour_of(now) if carried else usage.hour
+    stamped_at = current_stamp(subscription, now=now) if carried else usage.hour
     entries = [
         Entry(tenant_id, meter, usage.hour, usage.rev, quantity, stamped_at, carried)
         for meter, quantity in quantities.items()
@@ -149,6 +149,8 @@ def comes_too_late(hour: datetime, subscription: Subscription, *, now: datetime)
     period = subscription.period
     if hour >= period.end:
         return False
+    if subscription.counts_since and period.start <= hour < subscription.counts_since:
+        return True
     if hour >= period.start:
         ended = period.end
     elif hour >= period.start - SHORTEST_PERIOD:
@@ -158,9 +160,14 @@ def comes_too_late(hour: datetime, subscription: Subscription, *, now: datetime)
     return now >= ended + INVOICE_GRACE or now - hour > OLDEST_STAMP
 
 
-def carried_to(entry: Entry, *, now: datetime) -> Entry:
-    """The entry stamped into the hour of now."""
-    return replace(entry, stamped_at=hour_of(now), carried=True)
+def current_stamp(subscription: Subscription, *, now: datetime) -> datetime:
+    """The start of this hour, or the last change of plan in it: what is stamped so is billed with the current plan."""
+    return max(hour_of(now), subscription.counts_since or hour_of(now))
+
+
+def carried_to(entry: Entry, subscription: Subscription, *, now: datetime) -> Entry:
+    """The entry stamped into the current hour."""
+    return replace(entry, stamped_at=current_stamp(subscription, now=now), carried=True)
 
 
 def sent(entry: Entry, *, now: datetime) -> Entry:

@@ -40,7 +40,7 @@ class ExplainedLine:
 def cost_of(store: Store, tenant_id: str, *, now: datetime) -> Cost:
     """What was used in the current period costs so far, and will cost at its end if it goes on like this."""
     customer = get_customer(store, tenant_id)
-    period = customer.paying.period if customer.paying else month_of(now)
+    period = _current(customer) or month_of(now)
     kept = summed(usage_between(store, tenant_id, period))
     quantities = kept.quantities
     if customer.billing is BillingMode.STRIPE:
@@ -53,6 +53,12 @@ def cost_of(store: Store, tenant_id: str, *, now: datetime) -> Cost:
         so_far=bill(customer.plan, quantities),
         forecast=forecast(customer.plan, quantities, period=period, counted_until=until),
     )
+
+
+def _current(customer: Customer) -> Period | None:
+    """The subscription's period, as far as it is not billed yet: a change of plan bills what was used until then."""
+    paying = customer.paying
+    return Period(paying.counts_since or paying.period.start, paying.period.end) if paying else None
 
 
 def _booked(store: Store, tenant_id: str, period: Period) -> dict[BilledMeter, int]:

@@ -95,7 +95,7 @@ def _send(store: Store, payments: Payments, customer: Customer, entry: Entry, *,
         return
     soon = now + _LOOK_AGAIN
     if to_send.state is EntryState.PENDING and rules.comes_too_late(to_send.stamped_at, customer.subscription, now=now):
-        to_send = _write(store, to_send, rules.carried_to(to_send, now=now), due_at=soon)
+        to_send = _write(store, to_send, rules.carried_to(to_send, customer.subscription, now=now), due_at=soon)
     to_send = _write(store, to_send, rules.sent(to_send, now=now), due_at=soon)
     try:
         payments.send(customer.stripe_customer_id, to_send)

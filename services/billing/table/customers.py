@@ -105,6 +105,7 @@ def _subscription_to_item(subscription: Subscription) -> dict[str, Value]:
         "next_plan": subscription.next_plan,
         "ended_at": _optional(subscription.ended_at),
         "failing_since": _optional(subscription.failing_since),
+        "counts_since": _optional(subscription.counts_since),
     }
 
 
@@ -119,6 +120,7 @@ def _subscription_from_item(reader: Reader) -> Subscription:
         next_plan=Plan(next_plan) if next_plan else None,
         ended_at=_moment(reader.optional_text("ended_at")),
         failing_since=_moment(reader.optional_text("failing_since")),
+        counts_since=_moment(reader.optional_text("counts_since")),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from services.billing.domain.cost import Period
 from services.billing.domain.customer import BillingMode, Customer, customer_of, hear, linked, subscribed
 from services.billing.domain.subscription import SubscriptionState
 from shared.plans import Plan
@@ -73,6 +74,23 @@ class TestSubscribed:
         paying, _ = subscribed(FREE, subscription(), now=STARTED)
         after, events = subscribed(paying, replace(subscription(), next_plan=Plan.FREE), now=STARTED)
         assert (after.rev, events) == (3, [])
+
+
+class TestChangeOfPlan:
+    def test_within_a_period_is_noted_until_the_next_one(self) -> None:
+        paying, _ = subscribed(FREE, subscription(), now=STARTED)
+        at = STARTED + timedelta(days=3)
+        dearer, _ = subscribed(paying, subscription(plan=Plan.ENTERPRISE), now=at)
+        assert dearer.subscription
+        assert dearer.subscription.counts_since == at
+        assert subscribed(dearer, subscription(plan=Plan.ENTERPRISE), now=at + timedelta(days=1)) == (dearer, [])
+        later, _ = subscribed(dearer, subscription(plan=Plan.ENTERPRISE, next_plan=Plan.PRO), now=at)
+        assert later.subscription
+        assert later.subscription.counts_since == at
+        renewed = subscription(plan=Plan.PRO, period=Period(ENDS, ENDS + timedelta(days=31)))
+        after, _ = subscribed(later, renewed, now=ENDS)
+        assert after.subscription
+        assert after.subscription.counts_since is None
 
 
 class TestLinked:

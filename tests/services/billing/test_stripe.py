@@ -85,6 +85,27 @@ class TestChangeOfPlan:
         lines = {line.amount_cents for line in newest(at).lines if line.proration}
         assert {-expected.credit_cents, expected.charge_cents} <= lines
 
+    def test_up_loses_no_usage_of_the_hours_that_are_not_closed_yet(self, at: Shop) -> None:
+        at.subscribe()
+        at.advance(5 * 3600)
+        hour = hour_of(at.now)
+        at.use(hour - 2 * HOUR, tokens_in=700_000)
+        change_plan(at.store, at.payments, TENANT, Plan.ENTERPRISE, now=at.now)
+        at.hear()
+        at.advance(3600)
+        at.use(hour - HOUR, tokens_in=20_000_000)
+        at.use(hour, tokens_in=3_000_000)
+        so_far = {line.item: line.quantity for line in cost_of(at.store, TENANT, now=at.now).so_far.lines}
+        at.advance(32 * DAY_S)
+        billed = [
+            line.quantity
+            for invoice in list_invoices(at.store, TENANT)
+            for line in invoice.lines
+            if line.item == "tokens_in" and line.quantity
+        ]
+        assert sorted(billed) == [700_000, 23_000_000]
+        assert so_far["tokens_in"] == 23_000_000
+
     def test_down_is_at_the_end_of_the_period_and_can_be_taken_back(self, at: Shop) -> None:
         at.subscribe(Plan.ENTERPRISE)
         change_plan(at.store, at.payments, TENANT, Plan.PRO, now=at.now)

@@ -131,6 +131,13 @@ class TestTooLate:
     def test_is_what_no_invoice_can_take(self, hour: datetime, now: datetime, late: bool) -> None:  # noqa: FBT001 — a case
         assert comes_too_late(hour, subscription(), now=now) is late
 
+    def test_so_is_what_was_used_before_a_change_of_plan_within_the_period(self) -> None:
+        changed = replace(subscription(), counts_since=FIRST + timedelta(minutes=30))
+        assert comes_too_late(FIRST, changed, now=NOW)
+        assert not comes_too_late(FIRST + HOUR, changed, now=NOW)
+        assert carried_to(entry(), changed, now=FIRST + timedelta(minutes=40)).stamped_at == changed.counts_since
+        assert carried_to(entry(), changed, now=NOW).stamped_at == NOW
+
     def test_it_is_carried_into_the_current_hour(self) -> None:
         late = book(
             used(tokens_in=5), tenant_id="acme", subscription=subscription(), byte_hours_left=0, now=ENDS + 2 * DAY
@@ -141,7 +148,7 @@ class TestTooLate:
         assert carried.identifier == "acme:tokens_in:2026-11-22T11:0"
 
     def test_a_pending_one_can_be_carried_later(self) -> None:
-        moved = carried_to(entry(), now=ENDS + 2 * DAY)
+        moved = carried_to(entry(), subscription(), now=ENDS + 2 * DAY)
         assert (moved.carried, moved.stamp_hour) == (True, datetime(2026, 12, 24, 10, tzinfo=UTC))
         assert moved.identifier == entry().identifier
 
