@@ -22,8 +22,10 @@ def close_tenant(store: Store, payments: Payments | None, tenant_id: str, *, del
     if payments and customer.stripe_customer_id:
         if not flush(store, payments, tenant_id, now=now):
             raise PaymentsUnavailable
-        if customer.paying:
-            payments.end_now(customer.paying)
+        # Asked first, because it may have been ended by a try that was cut off here.
+        paying = refresh_subscription(store, payments, tenant_id, now=now).paying
+        if paying:
+            payments.end_now(paying)
             refresh_subscription(store, payments, tenant_id, now=now)
     transaction = Transaction(tenant_id)
     delivery.mark(transaction, store.owned)
