@@ -21,7 +21,7 @@ def billing() -> None:
 @click.option("--diff", "only_look", is_flag=True, help="Only say what would be done.")
 @for_target
 def setup(target: Target, *, only_look: bool) -> int:
-    """Make Stripe's meters, products and prices what the plans say.
+    """Make the price list at Stripe what the plans say.
 
     Done again, it does nothing. A price that subscriptions have is never changed.
     """
@@ -34,7 +34,7 @@ def setup(target: Target, *, only_look: bool) -> int:
 @click.option("--tenant", "tenant_id", help="Everything of this tenant; without it, what is due of any.")
 @for_target
 def flush(target: Target, *, tenant_id: str | None) -> int:
-    """Send the usage of closed hours now, instead of with the next sweep."""
+    """Send the usage of closed hours now."""
     said = ask(target, "flush", service="billing", tenant_id=tenant_id)
     show(target, said, [f"{name.replace('_', ' ')}: {value}" for name, value in said.items()])
     return 0 if said.get("all_sent", True) else 1

@@ -104,6 +104,9 @@ class TestChangeOfPlan:
             if line.item == "tokens_in" and line.quantity
         ]
         assert sorted(billed) == [700_000, 23_000_000]
+        for invoice in list_invoices(at.store, TENANT):
+            for line in explain_invoice(at.store, TENANT, invoice.invoice_id)[1]:
+                assert not line.line.meter or sum(one.quantity for one in line.entries) == line.line.quantity
         assert so_far["tokens_in"] == 23_000_000
 
     def test_down_is_at_the_end_of_the_period_and_can_be_taken_back(self, at: Shop) -> None:

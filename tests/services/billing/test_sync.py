@@ -1,17 +1,20 @@
 """Usage on its way to Stripe, through everything that can go wrong."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.billing.domain.usage import HOUR, Entry, EntryState
-from services.billing.errors import PaymentsUnavailable, RefusedByStripe
+from services.billing.domain.usage import HOUR, Booking, Entry, EntryState, HourUsage, book
+from services.billing.errors import AlreadyBooked, PaymentsUnavailable, RefusedByStripe
 from services.billing.operations.usage import book_open_hours, flush, send_due
-from tests.services.billing.subscriptions import ENDS
+from services.billing.table.usage import add_booking, keep_usage, read_remainder
+from shared.meters import Meter
+from tests.services.billing.subscriptions import ENDS, subscription
 from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
 
 FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
@@ -103,6 +106,33 @@ class TestHappyPath:
         world.use(FIRST, now=late, tokens_in=9)
         [(_, entry)] = world.stripe.counted.values()
         assert (entry.carried, entry.stamped_at > ENDS, entry.hour) == (True, True, FIRST)
+
+
+class TestBooking:
+    @pytest.mark.parametrize("remainder", [0, 5])
+    def test_two_at_once_in_different_hours_make_one(self, world: World, remainder: int) -> None:
+        usage = HourUsage(FIRST, 0, {Meter.TOKENS_IN: 9}, events=1)
+        keep_usage(world.store, TENANT, usage)
+        for later in (0, 1):
+            booking = book(
+                usage,
+                tenant_id=TENANT,
+                subscription=subscription(),
+                byte_hours_left=0,
+                now=ENDS + timedelta(days=2, hours=later),
+            )
+            made = replace(booking, byte_hours_left=remainder)
+            with nullcontext() if later == 0 else pytest.raises(AlreadyBooked):
+                add_booking(world.store, TENANT, usage, made, left_before=0, due_at=ENDS)
+        assert len(world.ledger()) == 1
+
+    def test_one_that_was_made_with_an_old_remainder_is_refused(self, world: World) -> None:
+        for hour, left in ((FIRST, 5), (FIRST + HOUR, 7)):
+            usage = HourUsage(hour, 0, {}, events=1)
+            keep_usage(world.store, TENANT, usage)
+            with nullcontext() if hour == FIRST else pytest.raises(AlreadyBooked):
+                add_booking(world.store, TENANT, usage, Booking((), left), left_before=0, due_at=ENDS)
+        assert read_remainder(world.store, TENANT) == 5
 
 
 class TestFaults:

@@ -199,7 +199,8 @@ class TestHandle:
     def test_somebody_quicker_makes_it_read_again(self) -> None:
         world = World()
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription()]
-        interfere = iter([True])
+        # The first write is that of whose customer it is; the second that of the subscription.
+        interfere = iter([False, True])
 
         def meanwhile() -> None:
             if next(interfere, False):
