@@ -116,7 +116,9 @@ def till(mesh: Mesh) -> Till:
 class TestFromCheckoutToTheLastInvoice:
     def test_a_free_tenant_pays_uses_is_billed_fails_and_pays_again(self, till: Till) -> None:
         assert till.wait_for_plan(plan="free", billing="manual")
-        till.control("clock", advance_s=-HOURS_BACK * 3600)
+        # The mesh may be a kept one, whose Stripe is months ahead.
+        ahead = int(send(Request("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/health")).body["now"])
+        till.control("clock", advance_s=int(datetime.now(UTC).timestamp()) - ahead - HOURS_BACK * 3600)
         opened = till.call("POST", "/checkout", {"plan": "pro"})
         assert opened.status == 201, opened
         till.pay(opened.body["checkout"]["url"])
