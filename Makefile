@@ -40,6 +40,7 @@ prove: setup ## That every event is counted once, at large: a million in memory,
 	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
 	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
 		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
+	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
 
 check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
 	@$(BIN)/python -m pytest

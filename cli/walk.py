@@ -11,7 +11,7 @@ from shared.meters import OF_CALLS, Meter
 OF_RUN = tuple(meter for meter in OF_CALLS if meter is not Meter.REQUESTS)
 """The numbers that a run itself shows."""
 
-OF_LEDGER = tuple(Meter)
+OF_LEDGER = OF_CALLS
 """The numbers that the ledger and the counters have."""
 
 _PATIENCE_S = 60

@@ -34,6 +34,8 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.TenantRunsStopped,
         metering.UsageTenantClosed,
         billing.SubscriptionChanged,
+        billing.InvoicePaid,
+        billing.InvoicePaymentFailed,
         billing.UsageSynced,
         runs.ArtifactStored,
         runs.ArtifactDeleted,
