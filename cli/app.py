@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from cli import (
+    billing,
     dead_letters,
     demo,
     deploy,
@@ -44,6 +45,7 @@ for _command in (
     tenants.tenants,
     users.users,
     secrets.secrets,
+    billing.billing,
     runs.runs,
     events.events,
     logs.logs,

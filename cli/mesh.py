@@ -54,15 +54,18 @@ def status(target: Target) -> int:
     stacks = stacks_of(target.clients.cloudformation, target.environment)
     url = target.outputs["ApiEndpoint"] if _api_is_there(stacks) else None
     api = _health(f"{url}/v1/health") if url else "not deployed"
+    stripe = target.mesh.stripe.endpoint if target.is_local else None
     data = {
         "engine": engine and engine.state,
         "port": engine and engine.port,
         "version": engine and engine.version,
         "stacks": {stack.name: stack.status for stack in stacks},
+        "stripe": stripe,
         "api": api,
         "url": url,
     }
     lines = [f"engine   running on port {engine.port}, version {engine.version}"] if engine else []
+    lines += [f"Stripe   {stripe or 'is not the local one'}"] if engine else []
     lines += [f"{stack.name:24} {stack.status}" for stack in stacks] + [f"API      {api}  {url or ''}"]
     show(target, data, lines)
     return 0 if api == "healthy" and all(stack.is_complete for stack in stacks) else 1

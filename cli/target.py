@@ -69,7 +69,8 @@ class Target:
             Refused: nothing is deployed.
         """
         engine = endpoint(self.mesh.engine.status().port) if self.is_local else None
-        found = outputs_of(stacks_of(self.clients.cloudformation, self.environment), engine=engine)
+        stripe = self.mesh.stripe.endpoint if self.is_local else None
+        found = outputs_of(stacks_of(self.clients.cloudformation, self.environment), engine=engine, stripe=stripe)
         if "ApiEndpoint" not in found:
             raise Refused(self.not_deployed)
         return found

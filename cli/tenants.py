@@ -34,8 +34,8 @@ def list_(target: Target) -> None:
 @for_target
 def create(target: Target, *, tenant_id: str, name: str, plan: str, limits: tuple[str, ...]) -> None:
     """Make a tenant; its id is never given again."""
-    given = {"tenant_id": tenant_id, "name": name, "plan": plan, "limits": limits_of(limits)}
-    _show(target, ask(target, "create_tenant", **given))
+    answer = ask(target, "create_tenant", tenant_id=tenant_id, name=name, plan=plan, limits=limits_of(limits))
+    _show(target, answer)
 
 
 @tenants.command("update")

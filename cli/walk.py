@@ -6,12 +6,12 @@ from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from cli.api import Answer, Request, Send
-from shared.meters import Meter
+from shared.meters import OF_CALLS, Meter
 
-OF_RUN = tuple(meter for meter in Meter if meter is not Meter.REQUESTS)
+OF_RUN = tuple(meter for meter in OF_CALLS if meter is not Meter.REQUESTS)
 """The numbers that a run itself shows."""
 
-OF_LEDGER = tuple(Meter)
+OF_LEDGER = OF_CALLS
 """The numbers that the ledger and the counters have."""
 
 _PATIENCE_S = 60

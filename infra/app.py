@@ -1,6 +1,7 @@
 """The CDK application: `python -m infra.app`, with the context `environment`, `account` and `region`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aws_cdk import App, Environment, Tags
 
@@ -42,7 +43,11 @@ def build(app: App, profile: Profile, services: Sequence[Service], *, openapi: b
 def main() -> None:
     """Build the application that the context asks for."""
     app = App(analytics_reporting=False)
-    build(app, PROFILES[str(app.node.get_context("environment"))], SERVICES, openapi=openapi_json(SERVICES))
+    profile = PROFILES[str(app.node.get_context("environment"))]
+    stripe = app.node.try_get_context("stripe_api_base")
+    if stripe:
+        profile = replace(profile, stripe_api_base=str(stripe))
+    build(app, profile, SERVICES, openapi=openapi_json(SERVICES))
     app.synth()
 
 

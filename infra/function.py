@@ -58,8 +58,13 @@ class MeshFunction(Construct):
         )
         # For a type checker, CDK's classes do not fit CDK's interfaces; here and at each other cast.
         self.function = cast("lambda_.IFunction", function)
+        self._lambda = function
         if declared.every_minutes:
             self._schedule(f"{name}-schedule", minutes=declared.every_minutes)
+
+    def tell(self, variable: str, value: str) -> None:
+        """Give it a further environment variable."""
+        self._lambda.add_environment(variable, value)
 
     def _code(self, mesh: Mesh, declared: Function, *, extra_files: Mapping[str, bytes] | None) -> lambda_.Code:
         asset = mesh.bundles.make(declared.handler, extra_files=extra_files)

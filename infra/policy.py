@@ -67,6 +67,11 @@ def data_of_all_tenants(names: Names, owned: Slice, others: Sequence[Slice]) -> 
     return [opened, _deny(opened["Resource"], closed)] if closed else [opened]
 
 
+def data_of_nobody(names: Names, owned: Slice, patterns: Sequence[str]) -> Statement:
+    """Keys of the slice's table that belong to no tenant."""
+    return allow(_ITEMS, names.table_arn(owned.table), **_leading(list(patterns), guards=(LEADING_KEYS,)))
+
+
 def due_work(names: Names, owned: Slice) -> Statement:
     """Finding the slice's work in the `due` index."""
     return _query_due(names, owned.table, [f"DUE#{owned.name}#*"])

@@ -35,6 +35,7 @@ class Profile:
     """How many timeouts of its function a message stays hidden; a killed batch waits for that long."""
     providers_without_key: str = "fail"
     allow_private_base_urls: bool = False
+    stripe_api_base: str = "https://api.stripe.com"
     cors_origins: tuple[str, ...] = CORS_ORIGINS
     preflight_origins: tuple[str, ...] | None = None
     """Whom the gateway's own preflight answers are for; None: the same as the functions' answers."""
@@ -47,6 +48,7 @@ class Profile:
             "CORS_ORIGINS": json.dumps(self.cors_origins, separators=(",", ":")),
             "PROVIDERS_WITHOUT_KEY": self.providers_without_key,
             "ALLOW_PRIVATE_BASE_URLS": str(self.allow_private_base_urls).lower(),
+            "STRIPE_API_BASE": self.stripe_api_base,
         }
 
 
@@ -65,6 +67,7 @@ LOCAL = replace(
     visibility_factor=2,
     providers_without_key="simulate",
     allow_private_base_urls=True,
+    stripe_api_base="http://localhost:4567",  # the local Stripe; a deployment says where it is in fact
     preflight_origins=("*",),  # the engine cannot choose between two
 )
 

@@ -1,4 +1,4 @@
-"""What wakes a consumer: one rule on the bus, one queue, and its dead letters."""
+"""What wakes a consumer: one queue with its dead letters, and one rule on the bus for what it subscribes to."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -21,7 +21,7 @@ _KEPT = Duration.days(14)
 
 
 class EventQueue(Construct):
-    """The events that a function subscribes to, queued for it under its own name."""
+    """A function's queue, under its own name, with the events that it subscribes to."""
 
     def __init__(self, scope: Construct, mesh: Mesh, declared: Function, *, consumer: MeshFunction, name: str) -> None:
         super().__init__(scope, "Events")
@@ -38,7 +38,8 @@ class EventQueue(Construct):
             enforce_ssl=mesh.profile.enforce_ssl,
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_TRIES, queue=self.dead_letters),
         )
-        self._subscribe(name, declared.subscriptions)
+        if declared.subscriptions:
+            self._subscribe(name, declared.subscriptions)
         lambda_.EventSourceMapping(
             self,
             "Batches",

@@ -118,6 +118,12 @@ class Function:
     """It may call the models of Bedrock."""
     reads_due: bool = False
     """It may query the slice's keys in the `due` index."""
+    keys: tuple[str, ...] = ()
+    """Patterns of keys of no tenant that it may touch in the slice's table, besides what its access opens."""
+    queued: bool = False
+    """It has a queue that other functions of its service send to; one that has subscriptions has a queue anyway."""
+    sends_to: tuple[str, ...] = ()
+    """Names of functions of the same service whose queue it may send to; the URLs arrive as `<NAME>_QUEUE_URL`."""
     manages_users: bool = False
     """It may create, find, change and remove users in the user pool."""
     at_most: int | None = None
@@ -125,6 +131,11 @@ class Function:
     timeout_s: int = 29
     memory_mb: int = 512
     batch_size: int = 10
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether a queue wakes it."""
+        return self.queued or bool(self.subscriptions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,27 @@ class Meter(StrEnum):
     """The bound of what a call may have used that nobody can know; never billed, never given back."""
     COMPUTE_MS = "compute_ms"
     """From the moment that a call was sent until its end."""
+    STORAGE_BYTE_HOURS = "storage_byte_hours"
+    """One byte that is stored for one hour."""
+    EGRESS_BYTES = "egress_bytes"
+    """Counted when a download URL is given out."""
+    EVAL_EXAMPLES = "eval_examples"
+    IMAGES_GENERATED = "images_generated"
+    AUDIO_SECONDS = "audio_seconds"
+    FINE_TUNE_TOKENS = "fine_tune_tokens"
 
+
+OF_CALLS = (
+    Meter.REQUESTS,
+    Meter.TOKENS_IN,
+    Meter.TOKENS_OUT,
+    Meter.TOKENS_CACHE_READ,
+    Meter.TOKENS_CACHE_WRITE,
+    Meter.TOKENS_REASONING,
+    Meter.TOKENS_UNCERTAIN,
+    Meter.COMPUTE_MS,
+)
+"""What a call to a model can use; nothing else is in `usage.recorded`."""
 
 Meters = Mapping[Meter, int]
 

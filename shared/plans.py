@@ -1,4 +1,4 @@
-"""The plans: what each allows. -1 is unlimited."""
+"""The plans: what each allows, and what it costs. -1 is unlimited."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -63,3 +63,34 @@ LIMITS: dict[Plan, Limits] = {
 
 METERED = frozenset({Plan.PRO, Plan.ENTERPRISE})
 """The plans on which usage has a price, so that it may go on above the limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a plan costs, in USD; 0 is free. The metered prices apply from the first unit."""
+
+    base_cents_per_month: int = 0
+    token_in_nano_usd: int = 0
+    token_out_nano_usd: int = 0
+    storage_gb_month_nano_usd: int = 0
+    """A GB is 10⁹ bytes, a month 730 hours."""
+    egress_gb_nano_usd: int = 0
+
+
+PRICES: dict[Plan, Prices] = {
+    Plan.FREE: Prices(),
+    Plan.PRO: Prices(
+        base_cents_per_month=29_00,
+        token_in_nano_usd=1_000,
+        token_out_nano_usd=2_000,
+        storage_gb_month_nano_usd=100_000_000,
+        egress_gb_nano_usd=50_000_000,
+    ),
+    Plan.ENTERPRISE: Prices(
+        base_cents_per_month=299_00,
+        token_in_nano_usd=500,
+        token_out_nano_usd=1_000,
+        storage_gb_month_nano_usd=50_000_000,
+        egress_gb_nano_usd=20_000_000,
+    ),
+}

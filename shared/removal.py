@@ -115,6 +115,7 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
                 yield from _pages(store, Expression("#PK = :pk", {"pk": beside}))
     partitions = [
         *traces.partitions(tenant_id, event.occurred_at),
+        *traces.named(store, tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),
         owned.key(tenant_id),
     ]

@@ -32,6 +32,8 @@ class LocalCdk:
     home: Home
     environ: Mapping[str, str]
     port: int
+    stripe_api_base: str
+    """The Stripe that the functions speak to."""
 
     def bootstrap(self) -> None:
         """Make what every deployment needs: a bucket for bundles, and roles."""
@@ -46,7 +48,7 @@ class LocalCdk:
         """
         output = ["--output", str(self.home.assembly)]
         options = ["--all", "--require-approval", "never", "--progress", "events"]
-        context = context_of("local", ACCOUNT, REGION)
+        context = [*context_of("local", ACCOUNT, REGION), "--context", f"stripe_api_base={self.stripe_api_base}"]
         self._run(["deploy", *options, *output, *context], folder=self.home.root, progress=progress)
 
     def _run(self, arguments: Sequence[str], *, folder: Path, progress: Progress | None) -> None:

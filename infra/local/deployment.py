@@ -35,6 +35,10 @@ class Deployment:
     clients: Clients
     environ: Mapping[str, str]
     progress: Progress
+    stripe: str | None
+    """Where the local Stripe answers; None: it does not run."""
+    stripe_api_base: str
+    """The Stripe that the functions speak to."""
     fingerprint: str
     """Of the sources as they are when the deployment begins; what is changed later is deployed the next time."""
 
@@ -68,7 +72,8 @@ class Deployment:
 
     def outputs(self) -> dict[str, str]:
         """All outputs of the stacks."""
-        return outputs_of(stacks_of(self.clients.cloudformation, LOCAL), engine=endpoint(self.port))
+        found = stacks_of(self.clients.cloudformation, LOCAL)
+        return outputs_of(found, engine=endpoint(self.port), stripe=self.stripe)
 
     def is_current(self) -> bool:
         """Whether what is there was made from these sources.
@@ -109,12 +114,13 @@ class Deployment:
             raise DeploymentFailed(msg) from error
 
     def _cdk(self) -> LocalCdk:
-        return LocalCdk(self.home, self.environ, self.port)
+        return LocalCdk(self.home, self.environ, self.port, self.stripe_api_base)
 
 
-def fingerprint_of(home: Home) -> str:
+def fingerprint_of(home: Home, *, stripe_api_base: str) -> str:
     """Of all that a deployment from this home is made from."""
-    return fingerprint(home.root, also=(str(version_of(home.engine_python)), home.engine_version))
+    also = (str(version_of(home.engine_python)), home.engine_version, stripe_api_base)
+    return fingerprint(home.root, also=also)
 
 
 def wait_for_answer(url: str, *, patience_s: float = _ANSWER_PATIENCE_S) -> None:

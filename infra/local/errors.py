@@ -4,6 +4,7 @@ LocalError
 ├── NotInstalled       an environment is missing or cannot be made
 ├── PortTaken          another program listens where the engine should
 ├── EngineDied         the engine ended, or does not answer
+├── StripeDied         the local Stripe ended, or does not answer
 └── DeploymentFailed   a stack could not be brought up
 """
 
@@ -22,6 +23,10 @@ class PortTaken(LocalError):
 
 class EngineDied(LocalError):
     """The engine ended, or does not answer."""
+
+
+class StripeDied(LocalError):
+    """The local Stripe ended, or does not answer."""
 
 
 class DeploymentFailed(LocalError):

@@ -12,6 +12,11 @@ from infra.local.errors import EngineDied
 from infra.local.lock import only_one
 from infra.local.paths import DEFAULT_PORT, Home, wanted_port
 from infra.local.progress import Progress
+from infra.local.stripe import secret
+from infra.local.stripe.process import StripeProcess
+
+OTHER_STRIPE = "AINEXUS_STRIPE_API_BASE"
+"""Names a Stripe that the mesh speaks to instead of the local one, for example the real one in test mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class LocalMesh:
     def engine(self) -> Engine:
         """The engine."""
         return Engine(self.home, self.environ)
+
+    @property
+    def stripe(self) -> StripeProcess:
+        """The local Stripe."""
+        return StripeProcess(self.home, self.environ)
 
     def port(self) -> int:
         """Where it is, or would be started."""
@@ -47,12 +57,13 @@ class LocalMesh:
         """Start the engine and deploy, as far as that is needed; gives back the outputs."""
         with only_one(self.home):
             started = self._start_engine()
+            self._start_stripe()
             deployment = self._deployment()
             changed = deployment.bring_up(force=force)
-            if not (changed or started):
-                return deployment.outputs()
-            outputs = deployment.finish()
-            self.engine.snapshot()
+            outputs = deployment.finish() if changed or started else deployment.outputs()
+            self._connect_stripe(outputs)
+            if changed or started:
+                self.engine.snapshot()
             return outputs
 
     def is_current(self) -> bool:
@@ -62,25 +73,32 @@ class LocalMesh:
     def down(self) -> bool:
         """Stop the engine with its state saved; False when it did not run."""
         with only_one(self.home):
+            self.stripe.stop()
             return self._stop_engine()
 
     def reset(self) -> None:
         """Stop the engine and remove all local data; programs and built bundles stay."""
         with only_one(self.home):
+            self.stripe.stop()
             self._stop_engine()
-            for folder in (self.home.engine_state, self.home.objects, self.home.scratch, self.home.assembly):
+            home = self.home
+            for folder in (home.engine_state, home.objects, home.scratch, home.assembly, home.stripe_state):
                 shutil.rmtree(folder, ignore_errors=True)
-            for note in (self.home.deployed, self.home.engine_record, self.home.variables):
+            for note in (home.deployed, home.engine_record, home.variables):
                 note.unlink(missing_ok=True)
 
     def _deployment(self) -> Deployment:
+        local = self.stripe.endpoint
+        base = local or self.environ[OTHER_STRIPE]
         return Deployment(
+            stripe=local,
+            stripe_api_base=base,
             home=self.home,
             port=self.engine.status().port,
             clients=self.clients(),
             environ=self.environ,
             progress=self.progress,
-            fingerprint=fingerprint_of(self.home),
+            fingerprint=fingerprint_of(self.home, stripe_api_base=base),
         )
 
     def _start_engine(self) -> bool:
@@ -93,6 +111,22 @@ class LocalMesh:
         with self.progress.step(f"starting the engine on port {port}"):
             self.engine.start(port)
         return True
+
+    def _start_stripe(self) -> None:
+        """Make sure that the local Stripe runs, unless the mesh is to speak to another one."""
+        if self.environ.get(OTHER_STRIPE):
+            self.stripe.stop()
+            self.progress.note(f"the mesh speaks to the Stripe at {self.environ[OTHER_STRIPE]}")
+        elif self.stripe.start(engine_port=self.engine.status().port):
+            self.progress.note(f"the local Stripe runs: {self.stripe.endpoint}")
+
+    def _connect_stripe(self, outputs: Mapping[str, str]) -> None:
+        """Give the mesh the keys of the local Stripe, and the local Stripe the way to the mesh."""
+        if self.stripe.endpoint is None:
+            return
+        if not secret.give(self.clients().secrets, self.stripe.keys):
+            self.progress.note(f"the secret holds the key of another Stripe; to use that: {OTHER_STRIPE}=… make up")
+        self.stripe.point_to(f"{outputs['ApiEndpoint']}/v1/webhooks/stripe")
 
     def _clear_away(self, status: Status) -> None:
         """End what is there and not as it should be."""

@@ -87,6 +87,21 @@ class Home:
         return self.state / "engine.json"
 
     @property
+    def stripe_state(self) -> Path:
+        """What the local Stripe keeps, its keys among it."""
+        return self.state / "stripe"
+
+    @property
+    def stripe_log(self) -> Path:
+        """What the local Stripe says."""
+        return self.state / "stripe.log"
+
+    @property
+    def stripe_record(self) -> Path:
+        """Which process is the local Stripe."""
+        return self.state / "stripe.json"
+
+    @property
     def cdk_log(self) -> Path:
         """What the CDK said last."""
         return self.state / "cdk.log"

@@ -83,17 +83,19 @@ def settled_stacks(
     return found
 
 
-def outputs_of(stacks: Sequence[Stack], *, engine: str | None = None) -> dict[str, str]:
+def outputs_of(stacks: Sequence[Stack], *, engine: str | None = None, stripe: str | None = None) -> dict[str, str]:
     """All outputs in one flat object.
 
     Args:
         stacks: of one environment.
         engine: where the local engine answers; the API's address leads there, too.
+        stripe: where the local Stripe answers.
     """
     flat = {name: value for stack in stacks for name, value in stack.outputs.items() if not name.startswith(_EXPORT)}
     if "ApiEndpoint" in flat:
         flat["ApiEndpoint"] = api_endpoint(flat["ApiEndpoint"], engine=engine)
-    return flat | ({"EngineEndpoint": engine} if engine else {})
+    local = {"EngineEndpoint": engine, "StripeEndpoint": stripe}
+    return flat | {name: where for name, where in local.items() if where}
 
 
 def api_endpoint(said: str, *, engine: str | None) -> str:

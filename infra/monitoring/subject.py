@@ -25,10 +25,8 @@ class Subjects:
         names = mesh.names
         pairs = [(service, function) for service in mesh.services for function in service.functions]
         own = (names.api, names.publisher)
-        queues = [names.function(*pair) for pair in pairs if pair[1].subscriptions]
-        letters = [
-            names.function(*pair) for pair in pairs if pair[1].subscriptions and "dead-letters" in pair[0].alarms
-        ]
+        queues = [names.function(*pair) for pair in pairs if pair[1].has_queue]
+        letters = [names.function(*pair) for pair in pairs if pair[1].has_queue and "dead-letters" in pair[0].alarms]
         return cls(
             functions=(*own, *(names.function(*pair) for pair in pairs)),
             http=(names.api, *(names.function(*pair) for pair in pairs if pair[1].routes)),

@@ -1,7 +1,5 @@
 """What the roles of a service may do, derived from its declaration."""
 
-from collections.abc import Sequence
-
 from infra import policy
 from infra.mesh import Mesh
 from shared.declaration import Access, Function, Service, TenantSecrets
@@ -10,13 +8,9 @@ from shared.declaration import Access, Function, Service, TenantSecrets
 def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: str) -> list[policy.Statement]:
     """What a function may do in its own role."""
     names = mesh.names
-    granted = [*_data(mesh, service, function)]
+    granted = [*_data(mesh, service, function), *_queues(mesh, service, function)]
     if function.access is not Access.TENANT:
         granted += policy.objects_of_all_tenants(names, function.objects)
-    if function.reads_due:
-        granted.append(policy.due_work(names, service.slice))
-    if function.subscriptions:
-        granted.append(policy.queue(names, names.function(service, function)))
     if function.invokes:
         granted.append(policy.invoke(names, service, function))
     granted += _secrets(mesh, function)
@@ -47,10 +41,21 @@ def acts_for_tenants(service: Service) -> list[Function]:
     return [function for function in service.functions if function.access is Access.TENANT]
 
 
-def _data(mesh: Mesh, service: Service, function: Function) -> Sequence[policy.Statement]:
+def _data(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
+    names, owned = mesh.names, service.slice
+    granted: list[policy.Statement] = []
     if function.access is Access.TENANT:
-        return [policy.assume(mesh.names, service)]
+        granted.append(policy.assume(names, service))
     if function.access is Access.SLICE:
         others = [other.slice for other in mesh.services if other.name != service.name]
-        return policy.data_of_all_tenants(mesh.names, service.slice, others)
-    return []
+        granted += policy.data_of_all_tenants(names, owned, others)
+    if function.keys:
+        granted.append(policy.data_of_nobody(names, owned, function.keys))
+    if function.reads_due:
+        granted.append(policy.due_work(names, owned))
+    return granted
+
+
+def _queues(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
+    own = [policy.queue(mesh.names, mesh.names.function(service, function))] if function.has_queue else []
+    return [*own, *(policy.send(mesh.names, mesh.names.function(service, name)) for name in function.sends_to)]

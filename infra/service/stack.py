@@ -22,9 +22,9 @@ class ServiceStack(Stack):
         self.functions = {function.name: self._function(function) for function in service.functions}
         self._data_role()
         self._routes()
+        self._queues = {function.name: self._queue(function) for function in service.functions if function.has_queue}
         for function in service.functions:
-            if function.subscriptions:
-                self._queue(function)
+            self._tell_queues(function)
 
     def _function(self, declared: Function) -> MeshFunction:
         granted = access.of_function(self._mesh, self._service, declared, pool_arn=self._core.users.pool.user_pool_arn)
@@ -65,11 +65,20 @@ class ServiceStack(Stack):
             function = self.functions[declared.name].function
             paths.attach(declared, function=function, authorizer=gateway.authorizer)
 
-    def _queue(self, declared: Function) -> None:
+    def _queue(self, declared: Function) -> EventQueue:
         consumer = self.functions[declared.name]
         name = self._mesh.names.function(self._service, declared)
-        EventQueue(consumer, self._mesh, declared, consumer=consumer, name=name)
+        return EventQueue(consumer, self._mesh, declared, consumer=consumer, name=name)
+
+    def _tell_queues(self, declared: Function) -> None:
+        """Only now are there URLs to tell."""
+        for name in declared.sends_to:
+            self.functions[declared.name].tell(f"{_upper(name)}_QUEUE_URL", self._queues[name].queue.queue_url)
 
 
 def _variable(function: str) -> str:
-    return f"{function.upper().replace('-', '_')}_FUNCTION_NAME"
+    return f"{_upper(function)}_FUNCTION_NAME"
+
+
+def _upper(function: str) -> str:
+    return function.upper().replace("-", "_")

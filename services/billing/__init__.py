@@ -1,1 +1,1 @@
-"""Billing: what a tenant is billed by, and its customer record."""
+"""Billing: customers, their plans and invoices, and the usage that Stripe charges for."""

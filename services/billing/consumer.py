@@ -1,32 +1,128 @@
-"""All that is not HTTP: the events of tenants."""
+"""All that is not HTTP: events, webhooks to be handled, the schedule and the operators' commands."""
 
-from services.billing import operations, table, wiring
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from services.billing import wiring
+from services.billing.domain.usage import HourUsage
+from services.billing.operations import closing, customers, setup, usage, webhooks
+from services.billing.table import TRACES
+from services.billing.table.customers import tenants_at_the_end_of_grace
 from shared.copies.tenant_access import TENANT_CHANGES
 from shared.events.envelope import Event
-from shared.events.metering import UsageTenantClosed
+from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
+from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
+from shared.messaging.queue import QueueConsumer
+from shared.observability import logger
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
+from shared.times import utc_now
 
 consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("billing", store=wiring.slice_store, traces=table.TRACES)
+remover = remover_of("billing", store=wiring.slice_store, traces=TRACES)
+admin = Commands()
+
+
+class _Webhook(BaseModel):
+    event_id: str
+
+
+class _Setup(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    only_look: bool = False
+
+
+class _Flush(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_id: str | None = None
 
 
 @consumer.on(TenantCreated)
 def create_customer(event: Event[TenantCreated], _: Delivery) -> None:
-    """The tenant is a customer, and its copy is as new as the event; both are harmless the second time."""
+    """The tenant is a customer, here and at Stripe, and its copy is as new as the event."""
     wiring.copies().keep(event)
-    operations.create_customer(wiring.slice_store(), event)
+    customers.hear_of_tenant(wiring.slice_store(), event)
+    if payments := wiring.find_payments():
+        customers.link_customer(wiring.slice_store(), payments, event.tenant_id)
 
 
 @consumer.on(*TENANT_CHANGES, TenantDeletionRequested)
 def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
-    """The copy of the tenant is as new as the event."""
+    """The copy of the tenant is as new as the event, and so is its plan, unless Stripe collects."""
     wiring.copies().keep(event)
+    customers.hear_of_tenant(wiring.slice_store(), event)
+
+
+@consumer.on(UsageHourClosed)
+def send_hour(event: Event[UsageHourClosed], delivery: Delivery) -> None:
+    """The hour is known here, and what Stripe charges for is sent."""
+    said = event.data
+    _take_in(event.tenant_id, HourUsage(said.hour, 0, said.meters, said.events), delivery)
+
+
+@consumer.on(UsageCorrected)
+def send_correction(event: Event[UsageCorrected], delivery: Delivery) -> None:
+    """The difference is known here, and what Stripe charges for is sent."""
+    said = event.data
+    _take_in(event.tenant_id, HourUsage(said.hour, said.rev, said.meters, said.events), delivery)
 
 
 @consumer.on(UsageTenantClosed)
-def finish_sync(event: Event[UsageTenantClosed], _: Delivery) -> None:
-    """Nothing of the tenant is left to be synced."""
-    operations.finish_sync(wiring.slice_store(), event)
+def close_tenant(event: Event[UsageTenantClosed], delivery: Delivery) -> None:
+    """The last usage is sent, the subscription is over, and the others hear of it."""
+    closing.close_tenant(
+        wiring.slice_store(),
+        wiring.find_payments(),
+        event.tenant_id,
+        delivery=delivery,
+        now=delivery.received_at,
+    )
+
+
+def _take_in(tenant_id: str, used: HourUsage, delivery: Delivery) -> None:
+    usage.take_in(wiring.slice_store(), wiring.find_payments(), tenant_id, used, now=delivery.received_at)
+
+
+def _handle_webhook(message: _Webhook) -> None:
+    webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+
+
+inbox = QueueConsumer("billing.inbox", _Webhook, _handle_webhook)
+
+
+def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Every minute: usage that is still to be sent, and tenants whose grace is over."""
+    payments = wiring.find_payments()
+    if payments is None:
+        return
+    store, now = wiring.slice_store(), utc_now()
+    over = tenants_at_the_end_of_grace(store, now=now)
+    for tenant_id in over:
+        customers.refresh_subscription(store, payments, tenant_id, now=now)
+    logger.info("swept", sent=usage.send_due(store, payments, now=now), out_of_grace=len(over))
+
+
+@admin.on("setup", _Setup)
+def set_up(asked: _Setup) -> dict[str, Any]:
+    """Make Stripe's meters, products and prices what the plans file says."""
+    steps = setup.set_up(wiring.shelf(), only_look=asked.only_look)
+    return {
+        "steps": [
+            {"kind": step.kind, "name": step.name, "difference": step.difference, "detail": step.detail}
+            for step in steps
+        ]
+    }
+
+
+@admin.on("flush", _Flush)
+def flush(asked: _Flush) -> dict[str, Any]:
+    """Send all usage that is still to be sent: of one tenant, or what is due of any."""
+    store, payments, now = wiring.slice_store(), wiring.payments(), utc_now()
+    if asked.tenant_id:
+        return {"all_sent": usage.flush(store, payments, asked.tenant_id, now=now)}
+    return {"looked_at": usage.send_due(store, payments, now=now)}

@@ -2,18 +2,46 @@
 
 from services.billing import api, consumer
 from services.billing.table import SLICE
+from services.billing.table.notices import KEYS
 from shared.declaration import Access, Function, Service
-from shared.events.billing import SubscriptionChanged, UsageSynced
+from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
 from shared.events.tenants import SAID_BY_ALL
+
+_STRIPE = ("stripe/secret",)
 
 SERVICE = Service(
     name="billing",
-    purpose="Billing: what a tenant is billed by, and its customer record.",
+    purpose="Billing: customers, their plans and invoices, and the usage that Stripe charges for.",
     slice=SLICE,
     functions=(
-        Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes),
-        Function("consumer", "services.billing.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes, secrets=_STRIPE),
+        Function(
+            "webhook",
+            "services.billing.api.webhook",
+            access=Access.NONE,
+            routes=api.webhook.routes,
+            secrets=_STRIPE,
+            keys=(KEYS,),
+            sends_to=("inbox",),
+        ),
+        Function("inbox", "services.billing.consumer.inbox", secrets=_STRIPE, keys=(KEYS,), queued=True, timeout_s=60),
+        Function(
+            "consumer",
+            "services.billing.consumer.consumer",
+            subscriptions=consumer.consumer.types,
+            secrets=_STRIPE,
+            timeout_s=60,
+        ),
         Function("remover", "services.billing.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
+        Function(
+            "sweep",
+            "services.billing.consumer.sweep",
+            reads_due=True,
+            every_minutes=1,
+            secrets=_STRIPE,
+            timeout_s=60,
+        ),
+        Function("admin", "services.billing.consumer.admin", reads_due=True, secrets=_STRIPE, timeout_s=300),
     ),
-    emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, UsageSynced.TYPE),
+    emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
 )

@@ -3,7 +3,14 @@
 import os
 from functools import cache
 
-from services.billing import table
+from services.billing.errors import PaymentsNotConfigured
+from services.billing.gateways.inbox import Inbox, SqsInbox
+from services.billing.gateways.payments import Payments, Shelf
+from services.billing.gateways.secret import StripeSecret, StripeSecrets
+from services.billing.gateways.stripe_client import make_client
+from services.billing.gateways.stripe_payments import StripePayments
+from services.billing.gateways.stripe_shelf import StripeShelf
+from services.billing.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.store import Store
@@ -13,13 +20,13 @@ from shared.tenancy.context import TenantAccess
 @cache
 def tenant_store() -> Store:
     """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
 def slice_store() -> Store:
-    """The slice of every tenant, for events."""
-    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    """The slice of every tenant, for events, schedules and webhooks."""
+    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
@@ -36,3 +43,60 @@ def is_deleted(tenant_id: str) -> bool:
 def access(tenant_id: str) -> TenantAccess:
     """What this service knows of the tenant that is acted for."""
     return TenantAccessCopies(tenant_store()).read(tenant_id)
+
+
+@cache
+def secrets() -> StripeSecrets:
+    """Stripe's keys."""
+    return StripeSecrets(own_client("secretsmanager"), name=f"ainexus-{os.environ['ENVIRONMENT']}/stripe/secret")
+
+
+def secret() -> StripeSecret:
+    """Stripe's keys.
+
+    Raises:
+        PaymentsNotConfigured: none are put in.
+    """
+    found = secrets().read()
+    if found is None:
+        raise PaymentsNotConfigured
+    return found
+
+
+def find_payments() -> Payments | None:
+    """Stripe; None where no key is put in."""
+    found = secrets().read()
+    return _payments(found.api_key) if found else None
+
+
+def payments() -> Payments:
+    """Stripe.
+
+    Raises:
+        PaymentsNotConfigured: no key is put in.
+    """
+    return _payments(secret().api_key)
+
+
+def shelf() -> Shelf:
+    """Stripe's catalogue.
+
+    Raises:
+        PaymentsNotConfigured: no key is put in.
+    """
+    return StripeShelf(make_client(secret().api_key, api_base=_api_base()))
+
+
+@cache
+def inbox() -> Inbox:
+    """The queue of webhooks that are to be handled."""
+    return SqsInbox(own_client("sqs"), url=os.environ["INBOX_QUEUE_URL"])
+
+
+@cache
+def _payments(api_key: str) -> Payments:
+    return StripePayments(make_client(api_key, api_base=_api_base()))
+
+
+def _api_base() -> str | None:
+    return os.environ.get("STRIPE_API_BASE") or None

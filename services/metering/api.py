@@ -2,15 +2,19 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Required, Self, TypedDict
+from typing import Annotated, Any, Required, Self, TypedDict
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.metering import domain, operations, table, wiring
-from services.metering.domain import GroupBy, Period
-from shared.http.answers import ListAnswer, ok
+from services.metering import wiring
+from services.metering.domain import ingestion, periods
+from services.metering.domain.periods import GroupBy, Period, Row
+from services.metering.domain.usage import Entry, Kind
+from services.metering.operations import ingesting, reading
+from services.metering.table import ledger
+from shared.http.answers import Answer, ListAnswer, ok
 from shared.http.app import HttpApp
 from shared.http.call import Call, Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
@@ -95,45 +99,78 @@ class MonthlyUsage(Usage):
 
 
 class UsageEvent(BaseModel):
-    """What one call to a provider used."""
+    """What was used at one moment; what it is not of, or is not known of it, is null."""
 
     event_id: str
+    kind: Kind
+    """`call` to a model, `download` of an artifact, `storage` for an hour, or `reported` by the tenant."""
     occurred_at: Rfc3339
-    """When the call ended."""
-    run_id: str
-    attempt: int
-    call: int
-    request_id: str
-    agent_id: str
-    version: int
+    """Of a call: when it ended."""
+    source: str | None
+    """Of what was reported: by whom, and under which id."""
+    id: str | None
+    run_id: str | None
+    attempt: int | None
+    call: int | None
+    request_id: str | None
+    agent_id: str | None
+    version: int | None
     project_id: str | None
-    provider: str
-    model: str
+    provider: str | None
+    model: str | None
     meters: dict[Meter, int]
     cost_nano_usd: int | None
     price_version: str | None
     simulated: bool
 
     @classmethod
-    def of(cls, entry: domain.Entry) -> Self:
+    def of(cls, entry: Entry) -> Self:
         """As it is shown."""
+        origin = entry.origin
         return cls(
             event_id=entry.event_id,
+            kind=origin.kind,
             occurred_at=entry.occurred_at,
-            run_id=entry.run_id,
-            attempt=entry.attempt,
-            call=entry.call,
-            request_id=entry.request_id,
+            source=origin.source,
+            id=origin.reported_id,
+            run_id=origin.run_id,
+            attempt=origin.attempt,
+            call=origin.call,
+            request_id=origin.request_id,
             agent_id=entry.dimensions.agent_id,
-            version=entry.agent_version,
+            version=origin.agent_version,
             project_id=entry.dimensions.project_id,
             provider=entry.dimensions.provider,
             model=entry.dimensions.model,
             meters=_all_meters(entry.meters),
             cost_nano_usd=entry.cost_nano_usd,
-            price_version=entry.price_version,
-            simulated=entry.simulated,
+            price_version=origin.price_version,
+            simulated=origin.simulated,
         )
+
+
+class NewEvents(BaseModel):
+    """Usage to be counted: each of the shape of a CloudEvent, and answered by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: Annotated[list[Any], Field(min_length=1, max_length=ingestion.MOST_AT_ONCE)]
+    """`{id, source, type, time, subject?, data: {meters, provider?, model?, agent_id?, project_id?}}`"""
+
+
+class Result(BaseModel):
+    """What became of one event."""
+
+    id: str | None
+    """As it was sent; null when it has none."""
+    status: ingesting.Answer
+    reason: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+
+
+class ResultsAnswer(Answer):
+    """What became of each event, in the order in which they were sent."""
+
+    results: list[Result]
 
 
 class DailyAnswer(ListAnswer):
@@ -175,10 +212,10 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
     """Usage events, newest first."""
     end = query.end or call.now
     start = query.start or end - _EVENTS_SHOWN
-    domain.check_range(end - start)
+    periods.check_range(end - start)
     # As they were asked for: a default moves on between two pages.
     scope = (caller.tenant_id, "usage/events", *(to_text(asked) if asked else "" for asked in (query.start, query.end)))
-    entries, place = table.list_entries(
+    entries, place = ledger.list_entries(
         wiring.tenant_store(),
         caller.tenant_id,
         start=start,
@@ -189,9 +226,27 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
     return ok(EventsAnswer(events=[UsageEvent.of(entry) for entry in entries], pagination=page_after(place, *scope)))
 
 
-def _rows(caller: TenantContext, call: Call, query: UsageQuery, *, period: Period) -> list[domain.Row]:
-    days = domain.days_asked(query.start, query.end, period=period, today=call.now.date())
-    return operations.usage_of(wiring.tenant_store(), caller.tenant_id, days, period=period, group_by=query.group_by)
+@app.route("POST", f"{_USAGE}/events", least=Role.DEVELOPER, statuses=(200,), audited=False)
+def ingest_events(caller: Caller, call: CurrentCall, body: Annotated[NewEvents, Body()]) -> Response[ResultsAnswer]:
+    """Usage from outside, counted once by its own ids; sending it again is safe."""
+    ingested = ingesting.ingest(wiring.tenant_store(), caller.tenant_id, body.events, now=call.now)
+    pairs = zip(body.events, ingested, strict=True)
+    return ok(
+        ResultsAnswer(results=[Result(id=_id_of(sent), status=one.answer, reason=one.reason) for sent, one in pairs])
+    )
+
+
+def _id_of(sent: object) -> str | None:
+    match sent:
+        case {"id": str(given)}:
+            return given
+        case _:
+            return None
+
+
+def _rows(caller: TenantContext, call: Call, query: UsageQuery, *, period: Period) -> list[Row]:
+    days = periods.days_asked(query.start, query.end, period=period, today=call.now.date())
+    return reading.usage_of(wiring.tenant_store(), caller.tenant_id, days, period=period, group_by=query.group_by)
 
 
 class _Of(TypedDict, total=False):
@@ -205,7 +260,7 @@ class _Of(TypedDict, total=False):
     project_id: str | None
 
 
-def _of(row: domain.Row, group_by: GroupBy | None) -> _Of:
+def _of(row: Row, group_by: GroupBy | None) -> _Of:
     said = _Of(meters=_all_meters(row.amounts.meters), cost_nano_usd=row.amounts.cost_nano_usd)
     match group_by:
         case GroupBy.AGENT:

@@ -1,24 +1,45 @@
-"""All that is not HTTP: the events of runs and tenants."""
+"""All that is not HTTP: the events of runs and tenants, the closing of hours, the archive."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from services.metering import operations, table, wiring
+from services.metering import wiring
+from services.metering.domain import usage
+from services.metering.operations import archiving, closing, counting, storing, summarising
+from services.metering.table.traces import TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
-from shared.events.runs import TenantRunsStopped, UsageRecorded
+from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, TenantRunsStopped, UsageRecorded
 from shared.events.tenants import TenantState
 from shared.messaging.consumer import EventConsumer
+from shared.observability import logger
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
+from shared.times import utc_now
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("metering", store=wiring.slice_store, traces=table.TRACES)
+remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, buckets=wiring.buckets)
 
 
 @consumer.on_batch(UsageRecorded)
-def count_usage(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
-    """Usage is in the ledger and in the counters, once."""
-    return operations.count_usage(wiring.slice_store(), events)
+def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
+    """What calls used is in the ledger and in the counters, once."""
+    entries = [(event.tenant_id, usage.entry_of_call(event)) for event in events]
+    return counting.count(wiring.slice_store(), entries, now=utc_now())
+
+
+@consumer.on_batch(ArtifactDownloaded)
+def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str, Exception]:
+    """So are the bytes that left."""
+    entries = [(event.tenant_id, usage.entry_of_download(event)) for event in events]
+    return counting.count(wiring.slice_store(), entries, now=utc_now())
+
+
+@consumer.on(ArtifactStored, ArtifactDeleted)
+def change_storage(event: Event[ArtifactStored | ArtifactDeleted], delivery: Delivery) -> None:
+    """What the tenant has in the bucket is known, from the moment that it changed."""
+    change = storing.change_of(event)
+    storing.change_storage(wiring.slice_store(), event.tenant_id, change, delivery, now=delivery.received_at)
 
 
 @consumer.on(*TENANT_STATES)
@@ -28,6 +49,21 @@ def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
 
 
 @consumer.on(TenantRunsStopped)
-def close_tenant(event: Event[TenantRunsStopped], _: Delivery) -> None:
+def close_tenant(event: Event[TenantRunsStopped], delivery: Delivery) -> None:
     """Nothing of the tenant is left to be counted."""
-    operations.close_tenant(wiring.slice_store(), event)
+    closing.close_tenant(wiring.slice_store(), event, now=delivery.received_at)
+
+
+def closer(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Every minute: storage is worked out, what is due is closed, and what was used since is said."""
+    store, now = wiring.slice_store(), utc_now()
+    sampled = storing.sample_due(store, now=now)
+    closed = closing.close_due(store, now=now)
+    summarised = summarising.summarise_due(store, now=now)
+    logger.info("closed", sampled=sampled, revisions=closed, summarised=summarised)
+
+
+def archiver(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+    """Every hour: days to which nothing can come any more are archived, before their ledger goes."""
+    archived = archiving.archive_due(wiring.slice_store(), wiring.archives(), now=utc_now())
+    logger.info("archived", days=archived)

@@ -10,8 +10,12 @@ class BadRange(InvalidRequest):
         super().__init__("The request is not valid.", [Detail("from", message)])
 
 
-class HourClosed(DependencyUnavailable):
-    """The hour of this usage takes no more."""
+class BusyClosing(DependencyUnavailable):
+    """Hours were closed each time that usage was read."""
 
     def __init__(self) -> None:
-        super().__init__("The hour of this usage is closed.")
+        super().__init__("Usage is being added up at this moment; try again.", retry_after_s=1)
+
+
+class NotTaken(InvalidRequest):
+    """A reported usage event cannot be counted as it is; the message says why."""

@@ -2,8 +2,15 @@
 
 from services.metering import api, consumer
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Service
-from shared.events.metering import UsageIngested, UsageSummarised, UsageTenantClosed
+from shared.declaration import Access, Function, Objects, Service
+from shared.events.metering import (
+    QuotaThresholdReached,
+    UsageCorrected,
+    UsageHourClosed,
+    UsageIngested,
+    UsageSummarised,
+    UsageTenantClosed,
+)
 from shared.events.tenants import SAID_BY_ALL
 
 SERVICE = Service(
@@ -13,7 +20,30 @@ SERVICE = Service(
     functions=(
         Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
         Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
-        Function("remover", "services.metering.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
+        Function(
+            "remover",
+            "services.metering.consumer.remover",
+            subscriptions=consumer.remover.types,
+            objects=(Objects("usage", remove=True),),
+            timeout_s=900,
+        ),
+        Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),
+        Function(
+            "archiver",
+            "services.metering.consumer.archiver",
+            reads_due=True,
+            every_minutes=60,
+            objects=(Objects("usage", write=True),),
+            timeout_s=900,
+        ),
     ),
-    emits=(*SAID_BY_ALL, UsageIngested.TYPE, UsageSummarised.TYPE, UsageTenantClosed.TYPE),
+    emits=(
+        *SAID_BY_ALL,
+        UsageIngested.TYPE,
+        UsageSummarised.TYPE,
+        UsageHourClosed.TYPE,
+        UsageCorrected.TYPE,
+        QuotaThresholdReached.TYPE,
+        UsageTenantClosed.TYPE,
+    ),
 )

@@ -3,9 +3,11 @@
 import os
 from functools import cache
 
-from services.metering import table
+from services.metering.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
+from shared.storage.objects import Archives
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 
@@ -13,13 +15,13 @@ from shared.tenancy.context import TenantAccess
 @cache
 def tenant_store() -> Store:
     """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
 def slice_store() -> Store:
     """The slice of every tenant, for events."""
-    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
+    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
 
 
 @cache
@@ -31,6 +33,17 @@ def copies() -> TenantAccessCopies:
 def is_deleted(tenant_id: str) -> bool:
     """Whether the tenant is gone."""
     return copies().is_deleted(tenant_id)
+
+
+def buckets() -> tuple[Bucket, ...]:
+    """Where the objects of a deleted tenant are removed from."""
+    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "usage"),)
+
+
+@cache
+def archives() -> Archives:
+    """The archives of every tenant."""
+    return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def access(tenant_id: str) -> TenantAccess:

@@ -26,6 +26,28 @@ class SubscriptionChanged(BillingEvent):
     """Until when an unpaid tenant stays active."""
 
 
+class InvoiceEvent(BillingEvent):
+    """An invoice; the subject is its id."""
+
+    invoice_id: str
+    amount_cents: int
+    currency: str
+    period_start: datetime
+    period_end: datetime
+
+
+class InvoicePaid(InvoiceEvent):
+    """An invoice was paid."""
+
+    TYPE: ClassVar[str] = "invoice.paid.v1"
+
+
+class InvoicePaymentFailed(InvoiceEvent):
+    """An attempt to collect an invoice has failed."""
+
+    TYPE: ClassVar[str] = "invoice.payment_failed.v1"
+
+
 class UsageSynced(BillingEvent):
     """The last usage of a tenant that is being deleted is where it must be."""
 

@@ -1,10 +1,25 @@
 """What the runs service says: the life of a run, and what each call to a provider used."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
 
 from shared.events.envelope import EventData
-from shared.meters import Meter
+from shared.meters import OF_CALLS, Meter
+
+
+def _of_calls(meters: dict[Meter, int]) -> dict[Meter, int]:
+    if not meters.keys() <= set(OF_CALLS):
+        msg = "a call does not use all of these meters"
+        raise ValueError(msg)
+    return meters
+
+
+# The catalogue of meters grows; this contract does not, so it names those of a call.
+_NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in OF_CALLS], "type": "string"}}
+CallMeters = Annotated[dict[Meter, int], AfterValidator(_of_calls), Field(json_schema_extra=_NAMES)]
 
 
 class RunsEvent(EventData):
@@ -109,7 +124,7 @@ class UsageRecorded(RunEvent):
     project_id: str | None = None
     provider: str
     model: str
-    meters: dict[Meter, int]
+    meters: CallMeters
     cost_nano_usd: int | None = None
     """The provider's list price; None where it is not known, never 0 for that."""
     price_version: str | None = None

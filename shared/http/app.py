@@ -66,6 +66,7 @@ class HttpApp:
         self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
         self._audited: set[tuple[str, str]] = set()
+        self._even_unpaid: set[tuple[str, str]] = set()
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -83,6 +84,7 @@ class HttpApp:
         media_type: str = JSON,
         replay: Replay | None = None,
         audited: bool = True,
+        even_unpaid: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
@@ -95,6 +97,7 @@ class HttpApp:
             media_type: of their bodies, for the same; errors are JSON always.
             replay: for a POST that takes an Idempotency-Key.
             audited: whether a change stands in the tenant's audit; not for what is itself a record, and comes often.
+            even_unpaid: also in a tenant that billing has suspended: the ways out of that.
         """
 
         def register(handler: Handler) -> Handler:
@@ -108,6 +111,8 @@ class HttpApp:
                 self._replays[key] = replay
             if audited and method != "GET":
                 self._audited.add(key)
+            if even_unpaid:
+                self._even_unpaid.add(key)
             rule = path.replace("{", "<").replace("}", ">")
             self.resolver.route(rule, method, summary=inspect.getdoc(handler))(handler)
             return handler
@@ -159,7 +164,8 @@ class HttpApp:
             raise _no_such_route()
         access = self._access(caller.tenant_id) if caller and route.method != "GET" and self._access else None
         if caller and access:
-            check_may_change(caller, access, route.feature)
+            even_unpaid = (route.method, route.path) in self._even_unpaid
+            check_may_change(caller, access, route.feature, even_unpaid=even_unpaid)
         unknown = sorted(request.query_names - _names(self.queries.get((route.method, route.path))))
         if unknown:
             msg = "The request is not valid."

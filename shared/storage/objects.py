@@ -1,7 +1,9 @@
 """What is too large for an item: objects in the artifacts bucket, always below their tenant's prefix."""
 
+import gzip
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -68,6 +70,28 @@ class Documents:
         if hashlib.sha256(body).hexdigest() != stored.sha256:
             raise _unavailable()
         return json.loads(body)
+
+
+class Archives:
+    """Records that leave the table: JSON lines, compressed."""
+
+    def __init__(self, client: S3, *, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def write(self, tenant_id: str, path: str, records: Iterable[object]) -> None:
+        """Store the records below the tenant's prefix; the same ones make the same object.
+
+        Raises:
+            DependencyUnavailable: the bucket does not answer.
+        """
+        lines = (json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n" for record in records)
+        body = gzip.compress("".join(lines).encode(), mtime=0)
+        key = f"tenants/{tenant_id}/{path}"
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/gzip")
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
 
 
 class Artifacts(Documents):

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.storage.store import Store
+
 
 @dataclass(frozen=True, slots=True)
 class Traces:
@@ -17,5 +19,7 @@ class Traces:
     """Partitions of the `list` index (`LIST` for `TENANT#<t>#RUNS#LIST`): they name rows in partitions of their own."""
     partitions: Callable[[str, datetime], Iterable[str]] = lambda _tenant, _now: ()
     """Further partitions of a tenant at a moment, by their whole keys."""
+    named: Callable[[Store, str, datetime], Iterable[str]] = lambda _store, _tenant, _now: ()
+    """Partitions that rows name, and last those of these rows: cut off, a removal finds them again."""
     keeps: tuple[str, ...] = ()
     """Beginnings of sort keys in the slice's own partition that stay: what the law wants kept."""

@@ -70,17 +70,26 @@ def _is_open(claims: Claims, tenant_id: str) -> bool:
     return claims.tenant_id == tenant_id
 
 
-def check_may_change(caller: TenantContext, access: TenantAccess, feature: Feature | None) -> None:
+def check_may_change(
+    caller: TenantContext, access: TenantAccess, feature: Feature | None, *, even_unpaid: bool = False
+) -> None:
     """Let a change pass only in an active tenant that has the feature.
+
+    Args:
+        caller: who asks.
+        access: what is known of the tenant.
+        feature: that the change needs.
+        even_unpaid: it may be suspended by billing.
 
     Raises:
         PaymentRequired: billing has suspended the tenant.
         Forbidden: an operator has, or the feature is not enabled.
     """
-    if access.status == "suspended_by_billing":
+    unpaid = access.status == "suspended_by_billing"
+    if unpaid and not even_unpaid:
         msg = "The tenant is suspended until its invoices are paid."
         raise PaymentRequired(msg)
-    if access.status != "active":
+    if access.status != "active" and not unpaid:
         msg = "The tenant is suspended." if access.status == "suspended" else "The tenant is being deleted."
         raise Forbidden(msg)
     if feature and feature not in effective_features(caller.features, access.enabled_features):

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.billing.domain.customer import Customer
+from services.billing.domain.usage import Entry
 from services.runs.domain.run import Run
 from services.tenants.domain.tenant import Tenant
 from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
@@ -15,12 +17,13 @@ EDGES = {
     ("shared/http/app.py", "HttpApp.__call__"),
     ("shared/messaging/consumer.py", "EventConsumer._handle_one"),
     ("shared/messaging/consumer.py", "EventConsumer._handle_batch"),
+    ("shared/messaging/queue.py", "QueueConsumer._handle_one"),
     ("cli/app.py", "main"),
     ("cli/doctor.py", "_findings"),
 }
 """Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
 
-CARRY_THEIR_TENANT = (Run, Tenant)
+CARRY_THEIR_TENANT = (Customer, Entry, Run, Tenant)
 """Types that stand for `tenant_id` as an argument."""
 
 WITHOUT_TENANT = {
@@ -44,10 +47,42 @@ WITHOUT_TENANT = {
         )
     },
     "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
+    "services/billing/table/customers.py:tenants_at_the_end_of_grace": "of all tenants, from the `due` index",
+    "services/billing/table/entries.py:due_entries": "of all tenants, from the `due` index",
+    **{
+        f"services/billing/table/notices.py:{name}": "webhooks and customers of Stripe, before their tenant is known"
+        for name in ("add_notice", "find_notice", "finish_notice", "find_tenant", "keep_tenant")
+    },
+    **{
+        f"services/billing/table/hours.py:{name}": "a part of a key, made of a time alone"
+        for name in ("hour_text", "hour_from_text", "month_text", "months_of")
+    },
+    "services/billing/table/usage.py:first_hour_in": "a time made of times",
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
     "services/runs/table/runs.py:RunTable.buried": "as `due`",
     "services/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
+    "services/metering/table/counters.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/summaries.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/storage.py:list_due": "for the closer: of all tenants, from the `due` index",
+    "services/metering/table/rollups.py:list_due_days": "for the archiver: of all tenants, from the `due` index",
+    "services/metering/table/counters.py:finish_opened": "adds to a transaction, which carries its tenant",
+    "services/metering/table/counters.py:advance_opened": "adds to a transaction, which carries its tenant",
+    "services/metering/table/ledger.py:content_hash_of": "reads nothing but an entry's item",
+    **{
+        f"services/metering/table/amounts.py:{conversion}": "makes nothing but a part of an item or key, or reads one"
+        for conversion in (
+            "add",
+            "amounts_from_item",
+            "meters_from_item",
+            "dimensions_to_item",
+            "dimensions_from_item",
+            "place_of_dimensions",
+            "hour_to_text",
+            "hour_from_text",
+            "revision_to_text",
+        )
+    },
     **{
         f"services/runs/table/parts.py:{conversion}": "makes nothing but a part of a run's item, or reads one"
         for conversion in (
@@ -59,8 +94,11 @@ WITHOUT_TENANT = {
         )
     },
 }
+UNITS_OF_MONEY = ("nano_usd", "cents")
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 CLOCK_AND_CHANCE = {"random", "uuid", "secrets", "time", "os"}
+PATHS = {"__main__.py", "keys.py", "process.py", "server.py"}
+"""Of the local Stripe, what knows files, processes and sockets, and no money."""
 MADE_BY_CLOCK_OR_CHANCE = {"shared.times.utc_now", "shared.ids.new_id"}
 
 
@@ -156,8 +194,14 @@ class TestClockAndChance:
 
 class TestMoney:
     def test_no_module_that_counts_money_makes_a_float(self) -> None:
-        money = [of for of in of_functions() if "nano_usd" in of.text]
+        money = [of for of in of_functions() if any(unit in of.text for unit in UNITS_OF_MONEY)]
         assert money
+        assert {of.path: floats(of) for of in money if floats(of)} == {}
+
+    def test_no_module_of_the_local_stripe_makes_one(self) -> None:
+        folder = "infra/local/stripe/"
+        money = [of for of in modules() if of.path.startswith(folder) and of.path.removeprefix(folder) not in PATHS]
+        assert len(money) > 20
         assert {of.path: floats(of) for of in money if floats(of)} == {}
 
     @pytest.mark.parametrize("text", ["x = 0.5", "x = a / b", "x = float(y)", "x = round(y)"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from infra.names import Names
 from shared.declaration import Access, Function, Service, Slice, Table
@@ -10,8 +11,8 @@ from tests.infra.templates import ACCOUNT
 NAMES = Names("local", ACCOUNT)
 TENANT, TWIN = "acme", "acme2"
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
-READ, WRITE = "s3:GetObject", "s3:PutObject"
-FOLDERS = ("agents", "runs", "datasets", "exports")
+READ, WRITE, REMOVE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
+FOLDERS = ("agents", "runs", "usage", "datasets", "exports")
 DELETE, READ_SOME, WRITE_SOME = "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"
 _ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
 
@@ -72,11 +73,23 @@ def may(holder: Holder, probe: Probe, services: Sequence[Service]) -> bool:
         prefix = f"DUE#{holder.service.slice.name}#"
         asks = probe.action == QUERY and probe.table is holder.service.slice.table and bool(probe.keys)
         return holder.function.reads_due and asks and all(key.startswith(prefix) for key in probe.keys)
-    if holder.function and holder.function.access is not Access.SLICE:
-        return False
     if probe.table is not holder.service.slice.table or probe.index not in {"", "list"} or probe.action not in _ITEMS:
         return False
+    if (
+        holder.function
+        and probe.keys
+        and not probe.index
+        and all(_is_named(key, holder.function) for key in probe.keys)
+    ):
+        return True
+    if holder.function and holder.function.access is not Access.SLICE:
+        return False
     return bool(probe.keys) and all(_may_touch(holder, holder.service, key, probe, services) for key in probe.keys)
+
+
+def _is_named(key: str, function: Function) -> bool:
+    """Whether it is a key of nobody that the function asks for."""
+    return any(fnmatchcase(key, pattern) for pattern in function.keys)
 
 
 def _may_touch(holder: Holder, service: Service, key: str, probe: Probe, services: Sequence[Service]) -> bool:
@@ -99,7 +112,11 @@ def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
     granted = [one for function in functions if function.access is wanted for one in function.objects]
     if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
         return False
-    allowed = {READ: granted, WRITE: [one for one in granted if one.write]}.get(probe.action, [])
+    allowed = {
+        READ: [one for one in granted if not one.remove],
+        WRITE: [one for one in granted if one.write],
+        REMOVE: [one for one in granted if one.remove],
+    }.get(probe.action, [])
     return root == "tenants" and folder in {one.folder for one in allowed}
 
 
@@ -162,5 +179,5 @@ def _object_probes() -> Iterator[Probe]:
     for folder in FOLDERS:
         for tenant in (TENANT, TWIN, ""):
             key = f"tenants/{tenant}/{folder}/x/y.json"
-            yield from (Probe(action, object_key=key) for action in (READ, WRITE, "s3:DeleteObject"))
+            yield from (Probe(action, object_key=key) for action in (READ, WRITE, REMOVE))
         yield Probe(READ, object_key=f"tenants/{TENANT}/{folder}/x/y.json", tag=None)

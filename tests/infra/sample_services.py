@@ -116,7 +116,10 @@ BILLING = Service(
             access=Access.NONE,
             routes=(Route("POST", "/v1/webhooks/stripe", None),),
             secrets=("stripe/secret",),
+            keys=("STRIPE#*",),
+            sends_to=("inbox",),
         ),
+        Function(name="inbox", handler=OTHER, queued=True, keys=("STRIPE#*",)),
         Function(name="consumer", handler=OTHER, subscriptions=("tenant.created.v1",)),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from infra.services import SERVICES
-from tests.infra.access import GET, NAMES, TWIN, Probe, holders, may, probes, probes_around
+from tests.infra.access import GET, NAMES, READ, REMOVE, TWIN, WRITE, Probe, holders, may, probes, probes_around
 from tests.infra.privilege import problems
 from tests.infra.simulation import simulate, simulation
 from tests.infra.templates import Json, Templates
@@ -143,10 +143,19 @@ def _mutants(statements: Sequence[Json]) -> Iterator[tuple[str, Json, list[Json]
 
 
 def _is_tautology(name: str, changed: Json, statements: Sequence[Json]) -> bool:
-    """Whether the change opens nothing that another statement of the role does not open."""
-    return name == "objects to be written, too" and any(
-        "s3:PutObject" in one["Action"] and set(changed["Resource"]) <= set(one["Resource"]) for one in statements
-    )
+    """Whether the change opens no object that another statement of the role does not open."""
+    return name in OF_OBJECTS and _opened([changed]) <= _opened(statements)
+
+
+def _opened(statements: Sequence[Json]) -> set[tuple[str, str]]:
+    """What is granted on objects; a bucket itself is none."""
+    return {
+        (action, resource)
+        for one in _readable(statements)
+        for action in one["Action"]
+        for resource in _listed(one["Resource"])
+        if action in {READ, WRITE, REMOVE} and "/" in resource
+    }
 
 
 def _change_keys(statement: Json, old: str | None, new: str) -> None:

@@ -97,6 +97,7 @@ OF_TENANTS = (
     refused("another tenant itself", GET, TENANTS, ("TENANT#acme2",)),
     refused("billing's slice", GET, TENANTS, ("TENANT#acme#BILLING",)),
     refused("below billing's slice", GET, TENANTS, ("TENANT#acme#BILLING#INVOICES",)),
+    refused("billing's webhooks", GET, TENANTS, ("STRIPE#evt_1",)),
 )
 
 OF_REAPER = (
@@ -116,6 +117,24 @@ OF_TENANTS_CONSUMER = (
     refused("billing among own", "dynamodb:BatchGetItem", TENANTS, ("TENANT#a", "TENANT#a#BILLING"), tag=None),
     refused("billing's webhooks", GET, TENANTS, ("STRIPE#evt_1",), tag=None),
     refused("due work", QUERY, f"{TENANTS}/index/due", ("DUE#TENANTS#OUTBOX",), tag=None),
+)
+
+OF_WEBHOOK = (
+    allowed("a webhook", PUT, TENANTS, ("STRIPE#evt_1",), tag=None),
+    allowed("a customer", GET, TENANTS, ("STRIPE#cus_1",), tag=None),
+    refused("a tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
+    refused("billing's slice", GET, TENANTS, ("TENANT#acme#BILLING",), tag=None),
+    refused("a webhook and a tenant", "dynamodb:BatchGetItem", TENANTS, ("STRIPE#evt_1", "TENANT#acme"), tag=None),
+    refused("webhooks of another table", GET, ENTITIES, ("STRIPE#evt_1",), tag=None),
+    refused("no keys", QUERY, TENANTS, tag=None),
+    refused("scan", "dynamodb:Scan", TENANTS, tag=None),
+)
+
+OF_INBOX = (
+    allowed("a webhook", PUT, TENANTS, ("STRIPE#evt_1",), tag=None),
+    allowed("any tenant's billing", PUT, TENANTS, ("TENANT#acme#BILLING",), tag=None),
+    refused("a tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
+    refused("due work", QUERY, f"{TENANTS}/index/due", ("DUE#BILLING#SYNC",), tag=None),
 )
 
 OF_PUBLISHER = (
@@ -151,6 +170,8 @@ ROLES = {
     "tenants-data": OF_TENANTS,
     "runs-reaper": OF_REAPER,
     "tenants-consumer": OF_TENANTS_CONSUMER,
+    "billing-webhook": OF_WEBHOOK,
+    "billing-inbox": OF_INBOX,
     "publisher": OF_PUBLISHER,
 }
 

@@ -47,9 +47,20 @@ class TestEachFunction:
         assert not {action for action in actions if action.startswith(("dynamodb:", "s3:"))}
         assert {"sts:AssumeRole", "sts:TagSession", "lambda:InvokeFunction"} <= actions
 
-    def test_without_access_reaches_nothing_but_its_secret(self, local: Templates) -> None:
+    def test_without_access_reaches_no_tenant(self, local: Templates) -> None:
         own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
-        assert _actions(local, "billing-webhook") - own == {"secretsmanager:GetSecretValue"}
+        reached = {action for action in _actions(local, "billing-webhook") - own if not action.startswith("dynamodb:")}
+        assert reached == {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
+        [items] = [
+            one for one in local.statements("ainexus-local-billing-webhook") if "dynamodb:GetItem" in one["Action"]
+        ]
+        assert items["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["STRIPE#*"]
+
+    def test_sends_only_to_the_queue_that_it_names(self, local: Templates) -> None:
+        [sends] = [
+            one for one in local.statements("ainexus-local-billing-webhook") if "sqs:SendMessage" in one["Action"]
+        ]
+        assert sends["Resource"].endswith(":ainexus-local-billing-inbox")
 
     def test_reads_only_the_secrets_that_it_declares(self, local: Templates) -> None:
         (statement,) = [

@@ -13,7 +13,7 @@ LISTED = {
     "AWS::ApiGateway::RestApi.Tags": "a fixed id, so that the URL stays the same",
     "AWS::CloudWatch::Alarm": "the engine has no metrics that could raise one",
     "AWS::Lambda::EventSourceMapping.ScalingConfig": "two batches of a queue at once",
-    "AWS::Lambda::Function.Environment": "providers without a key are simulated, private addresses are allowed",
+    "AWS::Lambda::Function.Environment": "providers are simulated, private addresses allowed, Stripe is a local one",
     "AWS::Logs::LogGroup.RetentionInDays": "a week",
     "AWS::S3::BucketPolicy": "the engine speaks plain HTTP",
     "AWS::SQS::Queue.VisibilityTimeout": "a killed batch comes again sooner",
@@ -32,7 +32,7 @@ class TestLocal:
             for one in (local, dev)
         ]
         here, there = (_plain(one) for one in variables)
-        changed = {"PROVIDERS_WITHOUT_KEY", "ALLOW_PRIVATE_BASE_URLS"}
+        changed = {"PROVIDERS_WITHOUT_KEY", "ALLOW_PRIVATE_BASE_URLS", "STRIPE_API_BASE"}
         assert {name for name in here if here[name] != there[name]} == changed
 
     def test_api_id_is_eight_hex_digits(self, local: Templates) -> None:
@@ -52,6 +52,10 @@ class TestLocal:
 class TestProfiles:
     def test_are_of_the_four_environments(self) -> None:
         assert list(PROFILES) == ["local", "dev", "staging", "prod"]
+
+    def test_on_aws_the_stripe_is_the_real_one(self) -> None:
+        bases = {name: one.stripe_api_base for name, one in PROFILES.items() if name != "local"}
+        assert set(bases.values()) == {"https://api.stripe.com"}
 
     def test_nothing_is_simulated_on_aws(self) -> None:
         simulating = {name for name, one in PROFILES.items() if one.providers_without_key != "fail"}

@@ -48,6 +48,11 @@ class TestFunctions:
         assert "ReservedConcurrentExecutions" not in _function(prod, "runs-worker")
         assert "ReservedConcurrentExecutions" not in _function(local, "runs-api")
 
+    def test_know_the_queues_that_they_send_to(self, local: Templates) -> None:
+        variables = _function(local, "billing-webhook")["Environment"]["Variables"]
+        queues = {one["Properties"]["QueueName"]: name for name, one in local.named("AWS::SQS::Queue")}
+        assert variables["INBOX_QUEUE_URL"] == {"Ref": queues["ainexus-local-billing-inbox"]}
+
     def test_are_woken_by_their_schedule(self, local: Templates) -> None:
         rule = local.one("AWS::Events::Rule", Name="ainexus-local-runs-reaper-schedule")
         assert rule["ScheduleExpression"] == "rate(1 minute)"
@@ -65,14 +70,14 @@ class TestFunctions:
 
 
 class TestQueues:
-    def test_are_one_per_subscribing_function(self, local: Templates) -> None:
-        subscribing = {
+    def test_are_one_per_function_that_a_queue_wakes(self, local: Templates) -> None:
+        woken = {
             f"ainexus-local-{service.name}-{one.name}"
             for service in SAMPLES
             for one in service.functions
-            if one.subscriptions
+            if one.has_queue
         }
-        assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == subscribing
+        assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == woken
 
     def test_each_has_dead_letters_after_five_tries(self, local: Templates) -> None:
         for stack in local.stacks.values():
@@ -99,6 +104,9 @@ class TestQueues:
     def test_report_single_failures(self, local: Templates) -> None:
         found = local.resources("AWS::Lambda::EventSourceMapping", "Runs")
         assert [one["FunctionResponseTypes"] for one in found] == [["ReportBatchItemFailures"]]
+
+    def test_are_filled_by_no_rule_where_nothing_is_subscribed_to(self, local: Templates) -> None:
+        assert not [one for one in local.resources("AWS::Events::Rule") if one["Name"].endswith("billing-inbox")]
 
     def test_are_filled_by_one_rule_with_the_declared_types(self, local: Templates) -> None:
         rule = local.one("AWS::Events::Rule", Name="ainexus-local-metering-consumer")

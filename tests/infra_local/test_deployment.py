@@ -20,7 +20,16 @@ def _deployment(root: Path, cloudformation: Any, *, noted: dict[str, Any] | None
     if noted is not None:
         home.deployed.write_text(json.dumps(noted))
     clients: Any = FakeClients(cloudformation)
-    return Deployment(home, 4700, clients, {}, Progress(io.StringIO()), fingerprint="now")
+    return Deployment(
+        home,
+        4700,
+        clients=clients,
+        environ={},
+        progress=Progress(io.StringIO()),
+        stripe="http://localhost:4701",
+        stripe_api_base="http://localhost:4701",
+        fingerprint="now",
+    )
 
 
 class TestBringUp:

@@ -114,6 +114,7 @@ def inside(*tenants: str) -> Generator[Inside]:
         for name, value in _VARIABLES.items():
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
         for tenant_id in tenants:
             create_tenant(wiring.slice_store(), tenant_id, name=tenant_id, plan=Plan.ENTERPRISE, now=utc_now())
         made = Inside(client)

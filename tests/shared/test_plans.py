@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.plans import LIMITS, UNLIMITED, Plan
+from shared.money import nano_usd
+from shared.plans import LIMITS, PRICES, UNLIMITED, Plan, Prices
 from shared.tenancy.permissions import Feature, effective_features
 
 
@@ -29,3 +30,18 @@ class TestLimits:
     )
     def test_enable_the_features_of_the_plan(self, plan: Plan, features: set[Feature]) -> None:
         assert effective_features(None, LIMITS[plan].enabled_features) == features
+
+
+class TestPrices:
+    def test_the_free_plan_costs_nothing(self) -> None:
+        assert PRICES[Plan.FREE] == Prices()
+
+    @pytest.mark.parametrize(
+        ("plan", "base_usd", "metered_usd"),
+        [
+            (Plan.PRO, 29, ("0.000001", "0.000002", "0.10", "0.05")),
+            (Plan.ENTERPRISE, 299, ("0.0000005", "0.000001", "0.05", "0.02")),
+        ],
+    )
+    def test_are_those_of_the_price_list(self, plan: Plan, base_usd: int, metered_usd: tuple[str, ...]) -> None:
+        assert PRICES[plan] == Prices(base_usd * 100, *(nano_usd(price) for price in metered_usd))

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.metering import operations
 from services.metering.api import app
 from shared.events.envelope import Event
 from shared.events.runs import UsageRecorded
@@ -15,6 +14,7 @@ from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from tests.gateway import REQUEST_ID, claims, request
 from tests.services.metering.usage import AT, used
+from tests.services.metering.usage import count as count_usage
 
 USAGE = "/v1/tenants/{tenant_id}/usage"
 LAST_PAGE = {"nextToken": None, "hasMore": False}
@@ -36,7 +36,7 @@ def all_meters(**counted: int) -> dict[str, int]:
 
 def count(store: Store, *events: Event[UsageRecorded]) -> None:
     """Let these be counted."""
-    assert operations.count_usage(store, events) == {}
+    assert count_usage(store, *events) == {}
 
 
 class TestDaily:
@@ -138,7 +138,8 @@ class TestMonthly:
 
     def test_shows_the_last_12_months_by_default(self, slice_store: Store) -> None:
         now = datetime.now(UTC)
-        count(slice_store, used("run_1", at=now), used("run_2", at=now - timedelta(days=366)))
+        count(slice_store, used("run_1", at=now))
+        count(slice_store, used("run_2", at=now - timedelta(days=366)))
         assert [row["month"] for row in get("monthly")[1]["monthly"]] == [f"{now:%Y-%m}"]
 
     def test_groups(self, slice_store: Store) -> None:
@@ -154,7 +155,10 @@ class TestEvents:
         assert body["events"] == [
             {
                 "event_id": "run_1:1:1",
+                "kind": "call",
                 "occurred_at": "2026-11-22T23:19:05.042Z",
+                "source": None,
+                "id": None,
                 "run_id": "run_1",
                 "attempt": 1,
                 "call": 1,

@@ -1,10 +1,18 @@
 """Usage events, as the runs service says them."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 
+from services.metering.domain import usage
+from services.metering.domain.periods import Days, GroupBy, Period, Row
+from services.metering.domain.usage import Amounts, Entry
+from services.metering.operations import counting, reading
 from shared.events.envelope import Event, happened
 from shared.events.runs import UsageRecorded
 from shared.meters import Meter
+from shared.storage.store import Store
+
+Usage = Event[UsageRecorded]
 
 AT = datetime(2026, 11, 22, 23, 19, 5, 42_000, tzinfo=UTC)
 METERS = {Meter.REQUESTS: 1, Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 30}
@@ -40,3 +48,55 @@ def used(
         period=f"{at:%Y-%m}",
     )
     return happened(said, event_id=f"{run}:1:1", tenant_id=tenant_id, subject=run, seq=1, at=at)
+
+
+def entry(event: Usage) -> Entry:
+    """What the ledger has of it."""
+    return usage.entry_of_call(event)
+
+
+def count(store: Store, *events: Usage, now: datetime | None = None) -> dict[str, Exception]:
+    """Let these be counted, by default at the time of the last of them."""
+    at = now or max(event.occurred_at for event in events)
+    return counting.count(store, [(event.tenant_id, entry(event)) for event in events], now=at)
+
+
+def deliver(store: Store, batches: Iterable[Sequence[Usage]], *, now: datetime) -> None:
+    """Hand over batches as a queue does: what failed comes again."""
+    waiting = [list(batch) for batch in batches]
+    while waiting:
+        batch = waiting.pop(0)
+        failed = count(store, *batch, now=now) if batch else {}
+        if again := [event for event in batch if event.id in failed]:
+            waiting.append(again)
+
+
+ALL_DAYS = Days(date(2026, 10, 1), date(2027, 1, 1))
+
+
+def rows(
+    store: Store, *, tenant_id: str = "demo-org", period: Period = Period.DAY, group_by: GroupBy | None = None
+) -> list[Row]:
+    """What usage of all days says."""
+    return reading.usage_of(store, tenant_id, ALL_DAYS, period=period, group_by=group_by)
+
+
+def counted(
+    store: Store, tenant_id: str = "demo-org", *, period: Period = Period.DAY, group_by: GroupBy | None = None
+) -> Amounts:
+    """The sum of it."""
+    return sum_of(row.amounts for row in rows(store, tenant_id=tenant_id, period=period, group_by=group_by))
+
+
+def sum_of(several: Iterable[Amounts]) -> Amounts:
+    """All of these together."""
+    result = Amounts()
+    for amounts in several:
+        result = result.plus(amounts)
+    return result
+
+
+def expected(facts: Iterable[Usage], tenant_id: str = "demo-org") -> Amounts:
+    """The sum of the different events of a tenant."""
+    unique = {event.id: event for event in facts if event.tenant_id == tenant_id}
+    return sum_of(entry(event).amounts for event in unique.values())

@@ -1,5 +1,6 @@
 """Documents below their tenant's prefix, and payloads that may be too large for an item."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.errors import DependencyUnavailable
 from shared.storage.items import Reader
-from shared.storage.objects import Artifacts
+from shared.storage.objects import Archives, Artifacts
 from shared.storage.payloads import MAX_INLINE_BYTES, Payloads
 from shared.stored import Stored
 from tests.shared.storage.scripted import failure
@@ -183,3 +184,15 @@ class TestPayloads:
         packed = Payloads(kept).pack("acme", "x.json", {"t": "x" * MAX_INLINE_BYTES})
         with pytest.raises(ValueError, match="not of this tenant"):
             Payloads(kept).unpack("other", Reader(packed))
+
+
+class TestArchives:
+    def test_are_lines_of_json_below_the_tenants_prefix_and_the_same_when_written_again(self) -> None:
+        _, bucket = documents()
+        records = [{"n": 1}, {"t": "é"}]
+        written: list[bytes] = []
+        for _ in range(2):
+            Archives(bucket, bucket="artifacts").write("acme", "usage/1.jsonl.gz", records)
+            written.append(bucket.objects["tenants/acme/usage/1.jsonl.gz"])
+        assert written[0] == written[1]
+        assert [json.loads(line) for line in gzip.decompress(written[0]).decode().splitlines()] == records

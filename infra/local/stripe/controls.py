@@ -1,0 +1,187 @@
+"""The controls under `/_local/`: what a test or a demonstration does to this Stripe. They take and give JSON."""
+
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from infra.local.stripe import cycle, delivery, faults, invoices, reports, webhooks
+from infra.local.stripe.errors import StripeError, refuse
+from infra.local.stripe.items import period_of
+from infra.local.stripe.rendering import render
+from infra.local.stripe.routes import matching
+from infra.local.stripe.store import Json
+from infra.local.stripe.timeline import pass_time
+from infra.local.stripe.world import DEFAULTS, World
+
+_STATUSES = ("active", "past_due", "unpaid", "canceled", "paused", "trialing", "incomplete", "incomplete_expired")
+_CHAOS = frozenset({"duplicate", "drop", "delay_ms", "reorder", "hold"})
+
+Control = Callable[[World, str, Json], Json]
+
+
+def control(world: World, method: str, path: str, given: Json) -> tuple[int, Json]:
+    """Answer one control request with a status and a body."""
+    for known, pattern, act in _CONTROLS:
+        matched = re.fullmatch(pattern, path)
+        if known == method and matched:
+            try:
+                return 200, act(world, (*matched.groups(), "")[0], given)
+            except StripeError as error:
+                return error.status, error.to_answer()
+    return 404, {"error": {"message": f"No such control: {method} {path}"}}
+
+
+def _health(world: World, _: str, __: Json) -> Json:
+    return {"status": "healthy", "now": world.now(), "settings": {name: world.setting(name) for name in DEFAULTS}}
+
+
+def _set_status(world: World, name: str, given: Json) -> Json:
+    """Bring a subscription into a state, with the events that Stripe would send on the way there."""
+    status = given.get("status")
+    if status not in _STATUSES:
+        refuse(f"status must be one of {', '.join(_STATUSES)}", param="status")
+    with world.store.transaction():
+        subscription = world.store.get("subscription", name)
+        if status == "canceled":
+            at = world.now_for(subscription["customer"])
+            return render(cycle.end(world, subscription, at=at, reason="cancellation_requested"))
+        was = subscription["status"]
+        if status in {"past_due", "unpaid"}:
+            _fail_a_payment(world, subscription)
+        if status == "active" and was in {"past_due", "unpaid", "incomplete"}:
+            _pay_what_is_open(world, subscription)
+        subscription = world.store.get("subscription", name)
+        if subscription["status"] != status:
+            cycle.set_status(world, subscription, status)
+        if status == "paused":
+            world.emit("customer.subscription.paused", subscription)
+        if was == "paused" and status == "active":
+            world.emit("customer.subscription.resumed", subscription)
+        return render(subscription)
+
+
+def _fail_a_payment(world: World, subscription: Json) -> None:
+    start, end = period_of(subscription)
+    if _open_invoices(world, subscription):
+        invoice = _open_invoices(world, subscription)[0]
+    else:
+        of = cycle.base_lines(world, subscription)
+        period = (start, end)
+        made = invoices.draft(world, subscription, reason="subscription_cycle", of=of, period=period, grace_s=0)
+        invoice = invoices.finalise(world, made)
+    invoices.fail(world, invoice)
+
+
+def _pay_what_is_open(world: World, subscription: Json) -> None:
+    for invoice in _open_invoices(world, subscription):
+        before = world.setting("decline_payments")
+        world.set("decline_payments", 0)
+        cycle.pay(world, invoice)
+        world.set("decline_payments", before)
+
+
+def _open_invoices(world: World, subscription: Json) -> list[Json]:
+    found = matching(world.store.all("invoice", customer=subscription["customer"]), status="open")
+    name = subscription["id"]
+    return [one for one in found if one["parent"]["subscription_details"]["subscription"] == name]
+
+
+def _advance(world: World, _: str, given: Json) -> Json:
+    """Move the clock; forward, all that is due on the way happens at its own time."""
+    seconds = given.get("advance_s")
+    if not isinstance(seconds, int):
+        refuse("advance_s must be a whole number of seconds", param="advance_s")
+    with world.store.transaction():
+        until = world.now() + seconds
+        done = pass_time(world, clock=None, until=until)
+        world.set("offset_s", int(world.setting("offset_s")) + seconds)
+    return {"now": until, "done": done}
+
+
+def _chaos(world: World, _: str, given: Json) -> Json:
+    if set(given) - _CHAOS or not all(isinstance(value, int) for value in given.values()):
+        refuse(f"chaos takes whole numbers for {', '.join(sorted(_CHAOS))}", param="chaos")
+    with world.store.transaction():
+        world.set("chaos", given)
+    return given
+
+
+def _settings(world: World, _: str, given: Json) -> Json:
+    unknown = set(given) - (set(DEFAULTS) - {"offset_s", "faults", "chaos"})
+    if unknown:
+        refuse(f"There is no setting {min(unknown)}", param=min(unknown))
+    with world.store.transaction():
+        for name, value in given.items():
+            world.set(name, value)
+    return {name: world.setting(name) for name in DEFAULTS}
+
+
+def _faults(world: World, _: str, given: Json) -> Json:
+    wanted: list[dict[str, Any]] = given.get("next", [])
+    for one in wanted:
+        if one.get("kind") not in faults.KINDS or set(one) - {"kind", "times", "path"}:
+            refuse(f"kind must be one of {', '.join(faults.KINDS)}", param="next")
+    with world.store.transaction():
+        world.set("faults", wanted)
+    return {"next": wanted}
+
+
+def _events(world: World, _: str, __: Json) -> Json:
+    return {"events": [render(one) for one in world.store.all("event")[::-1]]}
+
+
+def _emit(world: World, _: str, given: Json) -> Json:
+    """Announce anything: an event of any type with any object, or with the one that an id names."""
+    kind, thing = given.get("type"), given.get("object")
+    if isinstance(thing, str):
+        thing = world.store.find(thing)
+    if not isinstance(kind, str) or not isinstance(thing, dict):
+        refuse("type must be a text, and object an object or the id of one", param="object")
+    with world.store.transaction():
+        return render(world.emit(kind, cast("Json", thing)))
+
+
+def _resend(world: World, name: str, _: Json) -> Json:
+    """Bring an event to every endpoint now, and say what each answered; chaos has no say in it."""
+    event = world.store.find(name)
+    if event is None or event["object"] not in {"event", reports.KIND}:
+        refuse(f"No such event: '{name}'", param="id", code="resource_missing")
+    endpoints = [one for one in world.store.all("webhook_endpoint") if one["status"] == "enabled"]
+    return {"statuses": {one["id"]: delivery.send(event, one) for one in endpoints}}
+
+
+def _deliveries(world: World, _: str, __: Json) -> Json:
+    rows = world.store.run("SELECT event, endpoint, attempt FROM deliveries ORDER BY seq")
+    return {
+        "waiting": [{"event": event, "endpoint": endpoint, "attempt": attempt} for event, endpoint, attempt in rows]
+    }
+
+
+def _usage(world: World, _: str, __: Json) -> Json:
+    names = ("identifier", "event_name", "customer", "value", "timestamp")
+    rows = world.store.run(f"SELECT {', '.join(names)} FROM usage ORDER BY rowid")  # noqa: S608 — our own names
+    return {"events": [dict(zip(names, row, strict=True)) for row in rows]}
+
+
+def _point(world: World, _: str, given: Json) -> Json:
+    url = given.get("url")
+    if not isinstance(url, str) or not url.startswith("http"):
+        refuse("url must be an address", param="url")
+    with world.store.transaction():
+        return render(webhooks.point_to_mesh(world, url))
+
+
+_CONTROLS: tuple[tuple[str, str, Control], ...] = (
+    ("GET", "/_local/health", _health),
+    ("POST", "/_local/subscriptions/([^/]+)", _set_status),
+    ("POST", "/_local/clock", _advance),
+    ("POST", "/_local/chaos", _chaos),
+    ("POST", "/_local/settings", _settings),
+    ("POST", "/_local/faults", _faults),
+    ("GET", "/_local/events", _events),
+    ("POST", "/_local/events", _emit),
+    ("POST", "/_local/events/([^/]+)/resend", _resend),
+    ("GET", "/_local/deliveries", _deliveries),
+    ("GET", "/_local/meter_events", _usage),
+    ("POST", "/_local/webhook", _point),
+)

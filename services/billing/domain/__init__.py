@@ -1,0 +1,1 @@
+"""Customers, what they use and what that costs."""

@@ -1,0 +1,1 @@
+"""Stripe, real and fake side by side."""

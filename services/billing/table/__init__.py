@@ -1,0 +1,24 @@
+"""The billing slice.
+
+TENANT#<t>#BILLING                  CUSTOMER                      the tenant as a customer; in `due` when its grace ends
+TENANT#<t>#BILLING                  REMAINDER                     byte-hours that make no whole MB-hour yet
+TENANT#<t>#BILLING                  COPY#TENANT                   what is known of the tenant
+TENANT#<t>#BILLING#INVOICES         <invoice id>                  an invoice as Stripe has it
+TENANT#<t>#BILLING#USAGE#<month>    <hour>#<rev>                  what was used in an hour, or a correction of it
+TENANT#<t>#BILLING#SYNC#<month>     <hour>#<identifier>           a meter event, by its stamp; in `due` until final
+
+Of no tenant, for the webhook functions alone:
+
+STRIPE#<event id>                   NOTICE                        a webhook, and whether it was handled
+STRIPE#<customer id>                CUSTOMER                      the tenant of a customer
+
+A month is `2026-11`, an hour `2026-11-22T23`.
+"""
+
+from shared.declaration import Slice, Table
+from shared.storage.traces import Traces
+
+SLICE = Slice("BILLING", Table.TENANTS)
+TRACES = Traces(keeps=("",))
+"""The books stay as they are: this partition and those of invoices, usage and meter events. They name nobody but the
+tenant's id, and what Stripe needs to find its customer."""

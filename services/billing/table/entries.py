@@ -1,0 +1,116 @@
+"""The sync ledger: every meter event that was ever to be sent, and what became of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from services.billing.domain.cost import Period
+from services.billing.domain.price import BilledMeter
+from services.billing.domain.usage import HOUR, Entry, EntryState
+from services.billing.errors import EntryChanged
+from services.billing.table import SLICE
+from services.billing.table.hours import SMALLEST, hour_text, month_text, months_of
+from shared.storage.items import Item, Key, Reader, Value
+from shared.storage.store import Store
+from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
+from shared.times import from_text, to_text
+
+DUE = SLICE.due_key("SYNC")
+
+
+def find_entry(store: Store, entry: Entry) -> Entry | None:
+    """The entry as it is now, if it is still stamped with the same hour."""
+    item = store.get(_key(entry))
+    return _from_item(item) if item else None
+
+
+def entries_between(store: Store, tenant_id: str, period: Period) -> Iterator[Entry]:
+    """The entries that are stamped with hours of this period, in that order."""
+    for month in months_of(period):
+        condition = Expression(
+            "#PK = :pk AND #SK BETWEEN :first AND :last",
+            {
+                "pk": SLICE.key(tenant_id, "SYNC", month_text(month)),
+                "first": hour_text(period.start),
+                "last": f"{hour_text(period.end - SMALLEST)}#~",
+            },
+        )
+        yield from (_from_item(item) for item in store.query_all(condition))
+
+
+def entries_of_hour(store: Store, tenant_id: str, hour: datetime) -> list[Entry]:
+    """The entries that are stamped with this hour."""
+    return list(entries_between(store, tenant_id, Period(hour, hour + HOUR)))
+
+
+def save_entry(store: Store, before: Entry, after: Entry, *, due_at: datetime | None) -> None:
+    """Write what became of an entry; with another stamp it moves.
+
+    Args:
+        store: the slice.
+        before: the entry as it was read.
+        after: the entry as it is to be.
+        due_at: when somebody is to look at it again; None: it is final.
+
+    Raises:
+        EntryChanged: somebody else has changed it since.
+    """
+    refused = refuse_with(EntryChanged())
+    unchanged = Expression("#state = :was", {"was": before.state})
+    transaction = Transaction(before.tenant_id)
+    if _key(before) == _key(after):
+        transaction.put(entry_to_item(after, due_at=due_at), when=unchanged, otherwise=refused)
+    else:
+        transaction.delete(_key(before), when=unchanged, otherwise=refused)
+        transaction.put(entry_to_item(after, due_at=due_at), when=ABSENT, otherwise=refused)
+    store.commit(transaction)
+
+
+def due_entries(store: Store, *, now: datetime, limit: int) -> list[Entry]:
+    """Entries of any tenants that somebody is to look at by now, the longest due first."""
+    condition = Expression("#due_pk = :due AND #due_sk <= :now", {"due": DUE, "now": to_text(now)})
+    page = store.query(condition, index="due", limit=limit)
+    keys = [Key(str(item["PK"]), str(item["SK"])) for item in page.items]
+    items = store.get_many(keys)
+    return [_from_item(items[key]) for key in keys if key in items]
+
+
+def entry_to_item(entry: Entry, *, due_at: datetime | None) -> dict[str, Value]:
+    """The item of an entry."""
+    item: dict[str, Value] = {
+        **_key(entry).attributes,
+        "tenant_id": entry.tenant_id,
+        "meter": entry.meter,
+        "hour": to_text(entry.hour),
+        "rev": entry.rev,
+        "quantity": entry.quantity,
+        "stamped_at": to_text(entry.stamped_at),
+        "carried": entry.carried,
+        "state": entry.state,
+        "first_sent_at": to_text(entry.first_sent_at) if entry.first_sent_at else None,
+        "reason": entry.reason,
+    }
+    if due_at:
+        item |= {"due_pk": DUE, "due_sk": to_text(due_at)}
+    return item
+
+
+def _key(entry: Entry) -> Key:
+    pk = SLICE.key(entry.tenant_id, "SYNC", month_text(entry.stamp_hour))
+    return Key(pk, f"{hour_text(entry.stamp_hour)}#{entry.identifier}")
+
+
+def _from_item(item: Item) -> Entry:
+    reader = Reader(item)
+    first_sent_at = reader.optional_text("first_sent_at")
+    return Entry(
+        tenant_id=reader.text("tenant_id"),
+        meter=BilledMeter(reader.text("meter")),
+        hour=from_text(reader.text("hour")),
+        rev=reader.integer("rev"),
+        quantity=reader.integer("quantity"),
+        stamped_at=from_text(reader.text("stamped_at")),
+        carried=reader.flag("carried"),
+        state=EntryState(reader.text("state")),
+        first_sent_at=from_text(first_sent_at) if first_sent_at else None,
+        reason=reader.optional_text("reason"),
+    )

@@ -1,0 +1,111 @@
+"""Usage that a tenant reports itself, in the shape of CloudEvents.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from services.metering.domain.hours import TAKEN_FOR, is_too_old
+from services.metering.domain.usage import Dimensions, Entry, Kind, Origin, unpriced_entry
+from services.metering.errors import NotTaken
+from shared.events.envelope import Event, happened
+from shared.events.metering import UsageIngested
+from shared.meters import Meter
+
+MOST_AT_ONCE = 100
+AHEAD = timedelta(minutes=5)
+"""How far a reporter's clock may be ahead of ours."""
+
+_MOST = 10**15
+"""Of one meter in one event, so that sums stay exact wherever they are read."""
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Amount = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReportedData(_Closed):
+    """What was used, and by whom."""
+
+    meters: Annotated[dict[Meter, Amount], Field(min_length=1)]
+    provider: Name | None = None
+    model: Name | None = None
+    agent_id: Name | None = None
+    project_id: Name | None = None
+
+
+class ReportedUsage(_Closed):
+    """One usage event; `source` and `id` together are unique."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Name
+    source: Name
+    type: Name
+    time: AwareDatetime
+    """When it was used."""
+    subject: Name | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: ReportedData
+
+
+def entry_of_report(reported: object, *, now: datetime) -> Entry:
+    """The entry that this makes.
+
+    Raises:
+        NotTaken: it is not what is asked for, older than 35 days, or of the future.
+    """
+    try:
+        said = ReportedUsage.model_validate(reported)
+    except ValidationError as error:
+        raise NotTaken("; ".join(_reason(dict(one)) for one in error.errors())) from error
+    if is_too_old(said.time, now=now):
+        msg = f"time: is more than {TAKEN_FOR.days} days ago"
+        raise NotTaken(msg)
+    if said.time > now + AHEAD:
+        msg = "time: is in the future"
+        raise NotTaken(msg)
+    # Hashed together, so that ids of different sources are different, and none is one of our own.
+    name = hashlib.sha256(f"{said.source}\0{said.id}".encode()).hexdigest()[:40]
+    used = said.data
+    return unpriced_entry(
+        f"in-{name}",
+        at=said.time,
+        origin=Origin(Kind.REPORTED, source=said.source, reported_id=said.id),
+        dimensions=Dimensions(used.agent_id, used.model, used.provider, used.project_id),
+        meters=used.meters,
+    )
+
+
+def _reason(error: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    return f"{place}: {error['msg']}" if place else str(error["msg"])
+
+
+def announcement(tenant_id: str, entry: Entry) -> Event[UsageIngested]:
+    """The event that tells the other services of an entry."""
+    origin, of = entry.origin, entry.dimensions
+    said = UsageIngested(
+        event_id=origin.reported_id or entry.event_id,
+        source=origin.source or "",
+        meters=dict(entry.meters),
+        provider=of.provider,
+        model=of.model,
+        agent_id=of.agent_id,
+        project_id=of.project_id,
+        period=entry.period,
+    )
+    return happened(
+        said,
+        event_id=f"{tenant_id}:{entry.event_id}:ingested",
+        tenant_id=tenant_id,
+        subject=entry.event_id,
+        seq=1,
+        at=entry.occurred_at,
+    )

@@ -1,0 +1,1 @@
+"""What the metering service can do."""

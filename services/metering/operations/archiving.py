@@ -1,0 +1,52 @@
+"""Archiving the ledger before it leaves the table."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+
+from services.metering.domain.usage import Entry
+from services.metering.table import ledger, rollups
+from shared.errors import DependencyUnavailable
+from shared.observability import logger
+from shared.storage.objects import Archives
+from shared.storage.store import Store
+
+ARCHIVED_AT_ONCE = 200
+"""Days that one invocation archives at most."""
+
+ENTRIES_IN_A_PART = 10_000
+
+
+def archive_due(store: Store, archives: Archives, *, now: datetime) -> int:
+    """Archive the days that are due, of all tenants; says how many. What fails stays due."""
+    archived = 0
+    for tenant_id, day in rollups.list_due_days(store, now=now, limit=ARCHIVED_AT_ONCE):
+        try:
+            archive(store, archives, tenant_id, day)
+        except DependencyUnavailable as error:
+            logger.warning("not archived", tenant_id=tenant_id, day=str(day), error=str(error))
+            continue
+        archived += 1
+    return archived
+
+
+def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> None:
+    """Write a day's ledger to the bucket, newest first, in parts; doing it again writes the same.
+
+    Raises:
+        DependencyUnavailable: the table or the bucket does not answer.
+    """
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    events = 0
+    for number, part in enumerate(_in_parts(store, tenant_id, start)):
+        records = [ledger.content_of(tenant_id, entry) for entry in part]
+        archives.write(tenant_id, f"usage/ledger/{day}/{number:04}.jsonl.gz", records)
+        events += len(part)
+    if not rollups.note_archived(store, tenant_id, day, events=events):
+        logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=events)
+
+
+def _in_parts(store: Store, tenant_id: str, start: datetime) -> Iterator[Sequence[Entry]]:
+    entries = ledger.entries_between(store, tenant_id, start=start, end=start + timedelta(days=1))
+    while part := list(islice(entries, ENTRIES_IN_A_PART)):
+        yield part

@@ -1,0 +1,75 @@
+"""Closing hours: after it an hour's usage is final, rolled up into its day and month, and announced."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+
+from services.metering.domain import closing
+from services.metering.domain.hours import Revision
+from services.metering.domain.usage import Amounts, Dimensions
+from services.metering.errors import BusyClosing
+from services.metering.operations import storing, summarising
+from services.metering.table import counters, rollups
+from services.metering.table.counters import RolledUpElsewhere
+from shared.errors import DependencyUnavailable
+from shared.events.envelope import Event
+from shared.events.runs import TenantRunsStopped
+from shared.observability import logger
+from shared.storage.store import Store
+
+CLOSED_AT_ONCE = 500
+"""Revisions that one invocation closes at most, so that it ends before the next one begins."""
+
+
+def close_due(store: Store, *, now: datetime) -> int:
+    """Close what is due of all tenants; says how much. What fails stays due."""
+    closed = 0
+    for tenant_id, revision in counters.list_due(store, now=now, limit=CLOSED_AT_ONCE):
+        try:
+            close(store, tenant_id, revision, now=now)
+        except DependencyUnavailable as error:
+            logger.warning("not closed", tenant_id=tenant_id, hour=str(revision.hour), error=str(error))
+            continue
+        closed += 1
+    return closed
+
+
+def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> None:
+    """Close a revision and roll it up; what breaks off is taken up where it was left, and nothing is added twice."""
+    counters.close_revision(store, tenant_id, revision)
+    opened = counters.read_opened(store, tenant_id, revision)
+    if opened is None:
+        return
+    total = counters.read_total(store, tenant_id, revision)
+    rows = counters.read_rows(store, tenant_id, opened)
+    try:
+        while len(rows) > rollups.ROWS_AT_ONCE:
+            some, rows = _parted(rows)
+            opened = rollups.roll_up_some(store, tenant_id, opened, some)
+        events = closing.announcement(tenant_id, revision, total, at=now)
+        rollups.finish(store, tenant_id, opened, rows, total=total, events=events)
+    except RolledUpElsewhere:
+        return
+    summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+
+
+def close_tenant(store: Store, event: Event[TenantRunsStopped], *, now: datetime) -> None:
+    """Close at once whatever is open of a tenant that is being deleted, and say so.
+
+    What it stores is counted to the end of the last whole hour.
+
+    Raises:
+        BusyClosing: usage came meanwhile, or somebody else closes the same.
+        DependencyUnavailable: the table does not answer.
+    """
+    storing.sample(store, event.tenant_id, now=now)
+    for opened in counters.list_opened(store, event.tenant_id):
+        close(store, event.tenant_id, opened.revision, now=now)
+    if counters.list_opened(store, event.tenant_id):
+        raise BusyClosing
+    rollups.say(store, event.tenant_id, closing.announcement_of_tenant(event))
+
+
+def _parted(rows: Mapping[Dimensions, Amounts]) -> tuple[dict[Dimensions, Amounts], dict[Dimensions, Amounts]]:
+    every = iter(rows.items())
+    return dict(islice(every, rollups.ROWS_AT_ONCE)), dict(every)

@@ -1,0 +1,74 @@
+"""Counting what a tenant reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from services.metering.domain import ingestion
+from services.metering.domain.counting import Outcome
+from services.metering.domain.usage import Entry
+from services.metering.errors import NotTaken
+from services.metering.operations import counting
+from services.metering.operations.counting import Counted
+from shared.storage.store import Store
+
+
+class Answer(StrEnum):
+    """What became of a report."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    """It was counted before."""
+    CONFLICT = "conflict"
+    """Its id is taken by other content; it is not counted."""
+    REJECTED = "rejected"
+    """It cannot be counted as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The answer to one report."""
+
+    answer: Answer
+    reason: str | None = None
+
+
+_ANSWERS = {
+    Outcome.COUNTED: Ingested(Answer.ACCEPTED),
+    Outcome.DUPLICATE: Ingested(Answer.DUPLICATE),
+    Outcome.CONFLICT: Ingested(Answer.CONFLICT, "this id was reported with other content"),
+    Outcome.TOO_OLD: Ingested(Answer.REJECTED, "it is too old"),
+}
+
+
+def ingest(store: Store, tenant_id: str, reports: Sequence[Any], *, now: datetime) -> list[Ingested]:
+    """Count reports, each exactly once; the answers are in the same order.
+
+    Raises:
+        DependencyUnavailable: some could not be counted now; all can be sent again.
+    """
+    read = [_read(report, now=now) for report in reports]
+    counted = counting.count_of_tenant(store, tenant_id, [one for one in read if isinstance(one, Entry)], now=now)
+    for error in counted.failed.values():
+        raise error
+    seen: set[tuple[str, str]] = set()
+    return [_answer(one, counted, seen) for one in read]
+
+
+def _read(report: object, *, now: datetime) -> Entry | Ingested:
+    try:
+        return ingestion.entry_of_report(report, now=now)
+    except NotTaken as error:
+        return Ingested(Answer.REJECTED, str(error))
+
+
+def _answer(read: Entry | Ingested, counted: Counted, seen: set[tuple[str, str]]) -> Ingested:
+    if isinstance(read, Ingested):
+        return read
+    answer = _ANSWERS[counted.outcomes[read.identity]]
+    # The same report twice in one call was counted once.
+    again = answer.answer is Answer.ACCEPTED and read.identity in seen
+    seen.add(read.identity)
+    return _ANSWERS[Outcome.DUPLICATE] if again else answer

@@ -1,0 +1,57 @@
+"""Saying what was used."""
+
+from collections.abc import Iterator
+
+from services.metering.domain import periods
+from services.metering.domain.periods import Days, GroupBy, Period, Row, Sum
+from services.metering.errors import BusyClosing
+from services.metering.table import counters, rollups
+from services.metering.table.counters import Opened
+from shared.storage.store import Store
+
+_TRIES = 5
+
+
+def usage_of(store: Store, tenant_id: str, days: Days, *, period: Period, group_by: GroupBy | None) -> list[Row]:
+    """The tenant's usage in these days by period and group, the newest first.
+
+    It is the sum of what is rolled up and of the revisions that are not; read again when one was rolled up meanwhile,
+    so that nothing is seen twice or not at all.
+
+    Raises:
+        BusyClosing: that happened each time.
+    """
+    by_dimensions = group_by is not None
+    for _ in range(_TRIES):
+        opened = counters.list_opened(store, tenant_id)
+        sums = [
+            *_rolled_up(store, tenant_id, days, period=period, by_dimensions=by_dimensions),
+            *_not_rolled_up(store, tenant_id, days, opened, by_dimensions=by_dimensions),
+        ]
+        if set(opened) <= set(counters.list_opened(store, tenant_id)):
+            return periods.rows_of(sums, period=period, group_by=group_by)
+    raise BusyClosing
+
+
+def _rolled_up(store: Store, tenant_id: str, days: Days, *, period: Period, by_dimensions: bool) -> Iterator[Sum]:
+    if period is Period.DAY:
+        yield from rollups.read_days(store, tenant_id, days, by_dimensions=by_dimensions)
+        return
+    if months := days.whole_months:
+        yield from rollups.read_months(store, tenant_id, months, by_dimensions=by_dimensions)
+    for part in days.around_whole_months:
+        yield from rollups.read_days(store, tenant_id, part, by_dimensions=by_dimensions)
+
+
+def _not_rolled_up(
+    store: Store, tenant_id: str, days: Days, opened: list[Opened], *, by_dimensions: bool
+) -> Iterator[Sum]:
+    for one in opened:
+        day = one.revision.hour.date()
+        if day not in days:
+            continue
+        if not by_dimensions:
+            yield Sum(day, None, counters.read_total(store, tenant_id, one.revision))
+            continue
+        for dimensions, amounts in counters.read_rows(store, tenant_id, one).items():
+            yield Sum(day, dimensions, amounts)

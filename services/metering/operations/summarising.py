@@ -1,0 +1,66 @@
+"""Telling how much a tenant has used in a month so far, and when that comes near a limit."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from services.metering.domain import periods, summary
+from services.metering.domain.periods import Period
+from services.metering.domain.summary import Summary
+from services.metering.domain.usage import Amounts
+from services.metering.operations import reading
+from services.metering.table import SLICE, storage, summaries
+from shared.copies.tenant_access import access_from_item, access_key
+from shared.errors import DependencyUnavailable
+from shared.observability import logger
+from shared.storage.store import Store
+from shared.tenancy.context import Allowance
+
+SAID_AT_ONCE = 500
+"""Summaries that one invocation looks at."""
+
+
+def summarise(store: Store, tenant_id: str, months: Iterable[str], *, now: datetime) -> None:
+    """Say what was used in these months, at most every 10 s; what comes in the pause is said after it.
+
+    A failure is no reason to count something again: the next usage, or the closing of its hour, leads here too.
+    """
+    for month in sorted(set(months)):
+        try:
+            _summarise(store, tenant_id, month, now=now)
+        except DependencyUnavailable as error:
+            logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
+
+
+def summarise_due(store: Store, *, now: datetime) -> int:
+    """Look again at what was said a pause ago, of all tenants; says at how many."""
+    due = summaries.list_due(store, now=now, limit=SAID_AT_ONCE)
+    for tenant_id, month in due:
+        summarise(store, tenant_id, [month], now=now)
+    return len(due)
+
+
+def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime) -> None:
+    turn = summaries.take_turn(store, tenant_id, month, now=now)
+    if turn is None:
+        return
+    found = _so_far(store, tenant_id, month)
+    allowance = _allowance_of(store, tenant_id)
+    reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
+    if found == turn.last and not reached:
+        summaries.rest(store, tenant_id, turn)
+        return
+    events = summary.news(tenant_id, month, found, reached, seq=turn.seq, at=now)
+    summaries.say(store, tenant_id, turn, found, thresholds=reached, events=events)
+
+
+def _so_far(store: Store, tenant_id: str, month: str) -> Summary:
+    days = periods.month_of(date.fromisoformat(f"{month}-01"))
+    rows = reading.usage_of(store, tenant_id, days, period=Period.MONTH, group_by=None)
+    amounts = rows[0].amounts if rows else Amounts()
+    return summary.summary_of(amounts, storage_bytes=storage.read(store, tenant_id).bytes_now)
+
+
+def _allowance_of(store: Store, tenant_id: str) -> Allowance | None:
+    """None: the tenant is not known here yet, so its limits are not either."""
+    item = store.get(access_key(SLICE, tenant_id))
+    return access_from_item(tenant_id, item).allowance if item else None

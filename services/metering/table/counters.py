@@ -1,0 +1,237 @@
+"""Counting: the one transaction of ledger and counters, and the revisions of hours that it counts in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.metering.domain.counting import Counter, raised_by
+from services.metering.domain.hours import Revision
+from services.metering.domain.usage import Amounts, Dimensions, Entry
+from services.metering.table import KEPT, SLICE
+from services.metering.table.amounts import (
+    add,
+    amounts_from_item,
+    dimensions_from_item,
+    dimensions_to_item,
+    hour_from_text,
+    hour_to_text,
+    place_of_dimensions,
+    revision_to_text,
+)
+from services.metering.table.ledger import content_hash_of, entry_key, entry_to_item
+from shared.events.envelope import Event
+from shared.storage.items import Item, Key, Reader
+from shared.storage.store import Refused, Store
+from shared.storage.transaction import ABSENT, MAX_ACTIONS, PRESENT, Expression, Transaction
+from shared.times import epoch, to_text
+
+ACTIONS_AT_ONCE = MAX_ACTIONS
+"""Actions that one transaction of entries may take."""
+
+_TAKES_USAGE = Expression("attribute_exists(PK) AND attribute_not_exists(#closed)")
+_DUE = SLICE.due_key("OPEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Why a transaction was refused; empty: it was carried out."""
+
+    hashes_there: dict[str, str] = field(default_factory=dict[str, str])
+    """By event id, what the ledger already has of the entries."""
+    unopened: set[Revision] = field(default_factory=set[Revision])
+    """Nothing was counted in these yet."""
+    closed: set[Revision] = field(default_factory=set[Revision])
+    """These take no more."""
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes_there or self.unopened or self.closed)
+
+
+def add_entries(
+    store: Store,
+    tenant_id: str,
+    entries: Sequence[Entry],
+    *,
+    revisions: Mapping[datetime, Revision],
+    events: Sequence[Event[Any]] = (),
+) -> Refusals:
+    """Write entries to the ledger, raise their counters and say the events: all of it, or nothing.
+
+    Args:
+        store: the slice.
+        tenant_id: whose usage.
+        entries: of one part.
+        revisions: by hour, the one that takes usage.
+        events: that tell of the entries.
+    """
+    transaction = Transaction(tenant_id)
+    transaction.emit(*events)
+    by_key = {entry_key(tenant_id, entry.event_id): entry for entry in entries}
+    for entry in entries:
+        item = entry_to_item(tenant_id, entry, revision=revisions[entry.hour].number)
+        transaction.put(item, when=ABSENT)
+    found = raised_by(entries, revisions)
+    raised = {_counter_key(tenant_id, counter): counter for counter in found}
+    for key, counter in raised.items():
+        fixed = dimensions_to_item(counter.dimensions) if counter.dimensions else {}
+        lasts = {"ttl": epoch(counter.revision.hour + KEPT)}
+        condition = None if counter.dimensions else _TAKES_USAGE
+        transaction.update(key, add(found[counter], fixed={**fixed, **lasts}), when=condition)
+    return _refusals(store.try_commit(transaction), by_key=by_key, raised=raised)
+
+
+def _refusals(refused: Sequence[Refused], *, by_key: Mapping[Key, Entry], raised: Mapping[Key, Counter]) -> Refusals:
+    found = Refusals()
+    for one in refused:
+        key = one.action.key
+        if key in by_key:
+            found.hashes_there[by_key[key].event_id] = content_hash_of(one.there)
+        else:
+            (found.closed if one.there else found.unopened).add(raised[key].revision)
+    return found
+
+
+def open_revision(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> None:
+    """Let this revision take usage on all its shards, and be closed in time; once opened, it stays as it is."""
+    transaction = Transaction(tenant_id)
+    for shard in revision.shards:
+        total = _counter_key(tenant_id, Counter(revision, shard))
+        transaction.put({**total.attributes, "ttl": epoch(revision.hour + KEPT)}, when=ABSENT)
+    transaction.put(
+        {
+            **_open_key(tenant_id, revision).attributes,
+            "rolled_up": "",
+            "due_pk": _DUE,
+            "due_sk": f"{to_text(revision.closes_at(opened_at=now))}#{tenant_id}#{_open_place(revision)}",
+        },
+        when=ABSENT,
+    )
+    store.try_commit(transaction)
+
+
+def revision_for(store: Store, tenant_id: str, closed: Revision) -> Revision:
+    """The revision that takes usage after this one; it may have to be opened."""
+    condition = Expression("#PK = :pk", {"pk": _counters(tenant_id, closed, closed.shards[0])})
+    [newest] = store.query(condition, newest_first=True, limit=1).items
+    last = Revision(closed.hour, int(str(newest["SK"]).partition("#")[0]))
+    return last.next if newest.get("closed") else last
+
+
+def close_revision(store: Store, tenant_id: str, revision: Revision) -> None:
+    """Let this revision take no more usage, on all its shards at once; nothing changes if it was closed before."""
+    transaction = Transaction(tenant_id)
+    closing = Expression("SET #closed = :yes", {"yes": True})
+    for shard in revision.shards:
+        transaction.update(_counter_key(tenant_id, Counter(revision, shard)), closing, when=_TAKES_USAGE)
+    store.try_commit(transaction)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A revision that is not rolled up yet."""
+
+    revision: Revision
+    rolled_up: str
+    """The place of the last of its rows that is; empty before the first."""
+
+
+def list_opened(store: Store, tenant_id: str) -> list[Opened]:
+    """The revisions of this tenant that are not rolled up yet, as they are now."""
+    condition = Expression("#PK = :pk", {"pk": SLICE.key(tenant_id, "OPEN")})
+    return [_opened_from_item(item) for item in store.query_all(condition)]
+
+
+def read_opened(store: Store, tenant_id: str, revision: Revision) -> Opened | None:
+    """This revision, or None when it is rolled up."""
+    item = store.get(_open_key(tenant_id, revision))
+    return _opened_from_item(item) if item else None
+
+
+def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, Revision]]:
+    """The revisions of all tenants that are to be closed, the most overdue first."""
+    # What follows the time in a place sorts below the tilde.
+    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
+    found: list[tuple[str, Revision]] = []
+    for item in store.query(until, index="due", limit=limit).items:
+        _, tenant_id, hour, number = str(item["due_sk"]).split("#")
+        found.append((tenant_id, Revision(hour_from_text(hour), int(number))))
+    return found
+
+
+def finish_opened(transaction: Transaction, opened: Opened) -> None:
+    """Let the transaction take this revision off the list, unless somebody else has rolled up some of it."""
+    key = _open_key(transaction.tenant_id, opened.revision)
+    transaction.delete(key, when=_still(opened), otherwise=lambda _: RolledUpElsewhere())
+
+
+def advance_opened(transaction: Transaction, opened: Opened, *, rolled_up: str) -> None:
+    """Let the transaction note how far this revision is rolled up, unless somebody else has rolled up some of it."""
+    key = _open_key(transaction.tenant_id, opened.revision)
+    change = Expression("SET #rolled_up = :after", {"after": rolled_up})
+    transaction.update(key, change, when=_still(opened), otherwise=lambda _: RolledUpElsewhere())
+
+
+class RolledUpElsewhere(Exception):
+    """Somebody else is rolling up this revision."""
+
+
+def read_total(store: Store, tenant_id: str, revision: Revision) -> Amounts:
+    """What was counted in a revision, over all its shards."""
+    keys = [_counter_key(tenant_id, Counter(revision, shard)) for shard in revision.shards]
+    total = Amounts()
+    for item in store.get_many(keys).values():
+        total = total.plus(amounts_from_item(item))
+    return total
+
+
+def read_rows(store: Store, tenant_id: str, opened: Opened) -> dict[Dimensions, Amounts]:
+    """What was counted in a revision by dimensions, over all its shards, in the order in which it is rolled up.
+
+    What is rolled up already is left out.
+    """
+    rows: dict[str, tuple[Dimensions, Amounts]] = {}
+    for place, item in _rows(store, tenant_id, opened.revision):
+        if place > opened.rolled_up:
+            dimensions, before = rows.get(place, (dimensions_from_item(item), Amounts()))
+            rows[place] = (dimensions, before.plus(amounts_from_item(item)))
+    return dict(rows[place] for place in sorted(rows))
+
+
+def _rows(store: Store, tenant_id: str, revision: Revision) -> Iterator[tuple[str, Item]]:
+    prefix = f"{revision_to_text(revision)}#DIM#"
+    for shard in revision.shards:
+        condition = Expression(
+            "#PK = :pk AND begins_with(#SK, :prefix)",
+            {"pk": _counters(tenant_id, revision, shard), "prefix": prefix},
+        )
+        for item in store.query_all(condition):
+            yield str(item["SK"]).removeprefix(prefix), item
+
+
+def _still(opened: Opened) -> Expression:
+    return Expression(f"{PRESENT.text} AND #rolled_up = :before", {"before": opened.rolled_up})
+
+
+def _counters(tenant_id: str, revision: Revision, shard: int) -> str:
+    return SLICE.key(tenant_id, "HOUR", hour_to_text(revision.hour), str(shard))
+
+
+def _counter_key(tenant_id: str, counter: Counter) -> Key:
+    kind = f"DIM#{place_of_dimensions(counter.dimensions)}" if counter.dimensions else "TOTAL"
+    pk = _counters(tenant_id, counter.revision, counter.shard)
+    return Key(pk, f"{revision_to_text(counter.revision)}#{kind}")
+
+
+def _open_place(revision: Revision) -> str:
+    return f"{hour_to_text(revision.hour)}#{revision_to_text(revision)}"
+
+
+def _open_key(tenant_id: str, revision: Revision) -> Key:
+    return Key(SLICE.key(tenant_id, "OPEN"), _open_place(revision))
+
+
+def _opened_from_item(item: Item) -> Opened:
+    reader = Reader(item)
+    hour, number = reader.text("SK").split("#")
+    return Opened(Revision(hour_from_text(hour), int(number)), reader.text("rolled_up"))

@@ -1,0 +1,92 @@
+"""What each tenant has in the bucket."""
+
+from datetime import datetime
+
+from services.metering.domain.storage import Changes, Sample, Stored
+from services.metering.table import SLICE
+from services.metering.table.amounts import hour_from_text, hour_to_text
+from shared.storage.inbox import Delivery
+from shared.storage.items import Item, Key, Reader, Value
+from shared.storage.store import Store
+from shared.storage.transaction import Expression, Transaction
+from shared.times import to_text
+
+_DUE = SLICE.due_key("STORAGE")
+
+
+def read(store: Store, tenant_id: str) -> Stored:
+    """What the tenant has."""
+    item = store.get(_key(tenant_id))
+    return _from_item(item) if item else Stored()
+
+
+def save(store: Store, tenant_id: str, before: Stored, after: Stored, *, delivery: Delivery | None = None) -> bool:
+    """Write what the tenant has, and once for this delivery; says whether nobody else has written meanwhile.
+
+    Raises:
+        AlreadyHandled: this delivery's event was handled.
+    """
+    transaction = Transaction(tenant_id)
+    if delivery:
+        delivery.mark(transaction, SLICE)
+    same = Expression("attribute_not_exists(PK) OR #seq = :before", {"before": before.seq})
+    transaction.put(_to_item(tenant_id, after), when=same, otherwise=lambda _: _Changed())
+    try:
+        store.commit(transaction)
+    except _Changed:
+        return False
+    return True
+
+
+class _Changed(Exception):
+    """Somebody else has written."""
+
+
+def is_handled(store: Store, tenant_id: str, delivery: Delivery) -> bool:
+    """Whether this delivery's event has had its effect."""
+    return store.get(delivery.mark_key(SLICE, tenant_id)) is not None
+
+
+def list_due(store: Store, *, now: datetime, limit: int) -> list[str]:
+    """The tenants, of all, for whom an hour can be worked out."""
+    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
+    return [str(item["due_sk"]).partition("#")[2] for item in store.query(until, index="due", limit=limit).items]
+
+
+def _key(tenant_id: str) -> Key:
+    return Key(SLICE.key(tenant_id), "STORAGE")
+
+
+def _to_item(tenant_id: str, stored: Stored) -> dict[str, Value]:
+    changes: list[Value] = [
+        {"hour": hour_to_text(hour), "bytes": one.bytes, "byte_ms": one.byte_ms} for hour, one in stored.changes.items()
+    ]
+    item: dict[str, Value] = {
+        **_key(tenant_id).attributes,
+        "seq": stored.seq,
+        "bytes_then": stored.bytes_then,
+        "changes": changes,
+    }
+    if stored.sampled_until:
+        item["sampled_until"] = hour_to_text(stored.sampled_until)
+    if stored.sample:
+        item["sample"] = {"hour": hour_to_text(stored.sample.hour), "byte_hours": stored.sample.byte_hours}
+    if stored.due_at:
+        item |= {"due_pk": _DUE, "due_sk": f"{to_text(stored.due_at)}#{tenant_id}"}
+    return item
+
+
+def _from_item(item: Item) -> Stored:
+    reader = Reader(item)
+    until = reader.optional_text("sampled_until")
+    sample = reader.map("sample") if "sample" in item else None
+    return Stored(
+        seq=reader.integer("seq"),
+        sampled_until=hour_from_text(until) if until else None,
+        bytes_then=reader.integer("bytes_then"),
+        changes={
+            hour_from_text(one.text("hour")): Changes(one.integer("bytes"), one.integer("byte_ms"))
+            for one in reader.maps("changes")
+        },
+        sample=Sample(hour_from_text(sample.text("hour")), sample.integer("byte_hours")) if sample else None,
+    )

@@ -1,0 +1,102 @@
+"""Summaries: what was said last of each month, and when it may be said again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.metering.domain.summary import Summary, Threshold
+from services.metering.table import SLICE
+from shared.events.envelope import Event
+from shared.storage.items import Item, Key, Reader
+from shared.storage.store import Store
+from shared.storage.transaction import Expression, Transaction
+from shared.times import to_text
+
+PAUSE = timedelta(seconds=10)
+"""The time between two summaries of a month, so that a busy tenant does not flood the bus."""
+
+_DUE = SLICE.due_key("SUMMARY")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to say the next summary of a month."""
+
+    month: str
+    seq: int
+    last: Summary
+    """What was said before."""
+    thresholds: tuple[str, ...]
+    """The names of those that were said."""
+
+
+def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Turn | None:
+    """The right to say the next summary, and the duty to look again after a pause; None during the pause."""
+    change = Expression(
+        "ADD #seq :one SET #next_at = :next_at, #due_pk = :due_pk, #due_sk = :due_sk",
+        {
+            "one": 1,
+            "next_at": to_text(now + PAUSE),
+            "due_pk": _DUE,
+            "due_sk": f"{to_text(now + PAUSE)}#{tenant_id}#{month}",
+        },
+    )
+    rested = Expression("attribute_not_exists(#next_at) OR #next_at <= :now", {"now": to_text(now)})
+    item = store.update(_key(tenant_id, month), change, when=rested)
+    return _turn_from_item(month, item) if item else None
+
+
+def say(
+    store: Store,
+    tenant_id: str,
+    turn: Turn,
+    summary: Summary,
+    *,
+    thresholds: Sequence[Threshold],
+    events: Sequence[Event[Any]],
+) -> None:
+    """Say a summary, unless somebody else has the turn by now."""
+    transaction = Transaction(tenant_id)
+    change = Expression(
+        "SET #requests = :requests, #tokens = :tokens, #storage_bytes = :storage_bytes, #thresholds = :thresholds",
+        {
+            "requests": summary.requests,
+            "tokens": summary.tokens,
+            "storage_bytes": summary.storage_bytes,
+            "thresholds": [*turn.thresholds, *(threshold.name for threshold in thresholds)],
+        },
+    )
+    transaction.update(_key(tenant_id, turn.month), change, when=_same_turn(turn))
+    transaction.emit(*events)
+    store.try_commit(transaction)
+
+
+def rest(store: Store, tenant_id: str, turn: Turn) -> None:
+    """Nothing is new: do not look again before there is more usage."""
+    store.update(_key(tenant_id, turn.month), Expression("REMOVE #due_pk, #due_sk"), when=_same_turn(turn))
+
+
+def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """The tenants and months, of all tenants, whose pause is over."""
+    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
+    found = store.query(until, index="due", limit=limit).items
+    return [(tenant_id, month) for _, tenant_id, month in (str(item["due_sk"]).split("#") for item in found)]
+
+
+def _key(tenant_id: str, month: str) -> Key:
+    return Key(SLICE.key(tenant_id), f"SUMMARY#{month}")
+
+
+def _same_turn(turn: Turn) -> Expression:
+    return Expression("#seq = :seq", {"seq": turn.seq})
+
+
+def _turn_from_item(month: str, item: Item) -> Turn:
+    reader = Reader(item)
+    last = Summary(
+        reader.optional_integer("requests") or 0,
+        reader.optional_integer("tokens") or 0,
+        reader.optional_integer("storage_bytes") or 0,
+    )
+    return Turn(month, reader.integer("seq"), last, reader.texts("thresholds"))

@@ -1,0 +1,1 @@
+"""DynamoDB for tests: a table in memory, faults in front of any table, and what both are held to."""

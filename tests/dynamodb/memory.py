@@ -1,0 +1,252 @@
+"""A table in memory with the keys and indexes of the product's tables; quick enough for a million events.
+
+What it is held to, together with the local engine, is in `test_conformance.py`.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from shared.storage.items import Value, item_from_wire
+from tests.dynamodb.expressions import BadExpression, WireItem, condition, update
+
+_MOST_ACTIONS = 100
+_PAGE_BYTES = 1024 * 1024
+_KEYS = {None: ("PK", "SK"), "list": ("list_pk", "list_sk"), "due": ("due_pk", "due_sk")}
+
+Place = tuple[str, str]
+
+
+class _Order:
+    """The items of one partition, of the table or of an index, in order when they are asked for."""
+
+    def __init__(self) -> None:
+        self._members: set[tuple[str, Place]] = set()
+        self._sorted: list[tuple[str, Place]] | None = None
+
+    def add(self, sort: str, place: Place) -> None:
+        self._members.add((sort, place))
+        self._sorted = None
+
+    def discard(self, sort: str, place: Place) -> None:
+        self._members.discard((sort, place))
+        self._sorted = None
+
+    def __iter__(self) -> Iterator[tuple[str, Place]]:
+        if self._sorted is None:
+            self._sorted = sorted(self._members)
+        return iter(self._sorted)
+
+    def __reversed__(self) -> Iterator[tuple[str, Place]]:
+        return reversed(list(self))
+
+
+class MemoryDynamoDB:
+    """Does what DynamoDB does with the requests of `Store`, and refuses what it would refuse."""
+
+    def __init__(self) -> None:
+        self._items: dict[Place, str] = {}
+        self._orders: dict[tuple[str | None, str], _Order] = {}
+        self._done: set[str] = set()
+        self._lock = threading.RLock()
+        self.calls = 0
+        self.bytes_read = 0
+        self.transactions = 0
+        """Those that were carried out."""
+
+    def items(self, prefix: str = "") -> Iterator[dict[str, Value]]:
+        """The items whose partition key begins so."""
+        return (item_from_wire(json.loads(text)) for (pk, _), text in self._items.items() if pk.startswith(prefix))
+
+    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """One item."""
+        with self._lock:
+            self.calls += 1
+            found = self._read(_place(arguments["Key"]))
+        return {"Item": found} if found else {}
+
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Several items."""
+        [(table, request)] = arguments["RequestItems"].items()
+        places = [_place(key) for key in request["Keys"]]
+        if len(set(places)) != len(places) or len(places) > _MOST_ACTIONS:
+            raise _error(code="ValidationException", operation="BatchGetItem")
+        with self._lock:
+            self.calls += 1
+            found = [item for item in map(self._read, places) if item]
+        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Change one item, if its condition holds."""
+        place = _place(arguments["Key"])
+        with self._lock:
+            self.calls += 1
+            there = self._peek(place)
+            if not _holds(arguments, there or {}):
+                raise _error(code="ConditionalCheckFailedException", operation="UpdateItem")
+            after = _updated(arguments, there)
+            self._write(place, after)
+        return {"Attributes": after}
+
+    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """All actions, or none."""
+        actions = [next(iter(entry.items())) for entry in arguments["TransactItems"]]
+        places = [_place(action.get("Key") or action["Item"]) for _, action in actions]
+        if len(set(places)) != len(places) or not 0 < len(places) <= _MOST_ACTIONS:
+            raise _error(code="ValidationException", operation="TransactWriteItems")
+        with self._lock:
+            self.calls += 1
+            token = arguments.get("ClientRequestToken")
+            if token in self._done:
+                return {}
+            there = [self._peek(place) for place in places]
+            pairs = list(zip(actions, there, strict=True))
+            reasons = [_reason(action, item) for (_, action), item in pairs]
+            if any(reason["Code"] != "None" for reason in reasons):
+                raise cancelled(reasons)
+            for place, ((operation, action), item) in zip(places, pairs, strict=True):
+                self._carry_out(place, operation, action, item)
+            self.transactions += 1
+            if token:
+                self._done.add(token)
+        return {}
+
+    def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Delete several items."""
+        [requests] = arguments["RequestItems"].values()
+        with self._lock:
+            self.calls += 1
+            for request in requests:
+                self._write(_place(request["DeleteRequest"]["Key"]), None)
+        return {"UnprocessedItems": {}}
+
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """A page of one partition."""
+        index = arguments.get("IndexName")
+        if index and arguments.get("ConsistentRead"):
+            raise _error(code="ValidationException", operation="Query")
+        text = _named(arguments["KeyConditionExpression"], arguments)
+        values = arguments["ExpressionAttributeValues"]
+        pk_name, sk_name = _KEYS[index]
+        found = re.match(rf"{pk_name} = (:\w+)", text)
+        if not found:
+            raise _error(code="ValidationException", operation="Query")
+        with self._lock:
+            self.calls += 1
+            order = self._orders.get((index, values[found[1]]["S"]), _Order())
+            test, newest_first = condition(text), not arguments.get("ScanIndexForward", True)
+            candidates = (
+                (sort, place)
+                for sort, place in (reversed(order) if newest_first else order)
+                if test({pk_name: values[found[1]], sk_name: {"S": sort}}, values)
+            )
+            return self._page(candidates, arguments, index=index, newest_first=newest_first)
+
+    def _page(
+        self,
+        candidates: Iterator[tuple[str, Place]],
+        arguments: dict[str, Any],
+        *,
+        index: str | None,
+        newest_first: bool,
+    ) -> dict[str, Any]:
+        pk_name, sk_name = _KEYS[index]
+        start = arguments.get("ExclusiveStartKey")
+        after = (start[sk_name]["S"], _place(start)) if start else None
+        found: list[WireItem] = []
+        size = 0
+        for one in candidates:
+            if after and (one >= after if newest_first else one <= after):
+                continue
+            if len(found) == arguments.get("Limit") or size > _PAGE_BYTES:
+                last = {name: found[-1][name] for name in {"PK", "SK", pk_name, sk_name}}
+                return {"Items": [_shown(item, index) for item in found], "LastEvaluatedKey": last}
+            item = self._read(one[1])
+            assert item
+            size += len(self._items[one[1]])
+            found.append(item)
+        return {"Items": [_shown(item, index) for item in found]}
+
+    def _peek(self, place: Place) -> WireItem | None:
+        text = self._items.get(place)
+        return json.loads(text) if text else None
+
+    def _read(self, place: Place) -> WireItem | None:
+        self.bytes_read += len(self._items.get(place, ""))
+        return self._peek(place)
+
+    def _carry_out(self, place: Place, operation: str, action: dict[str, Any], there: WireItem | None) -> None:
+        match operation:
+            case "Put":
+                self._write(place, action["Item"])
+            case "Update":
+                self._write(place, _updated(action, there))
+            case "Delete":
+                self._write(place, None)
+            case _:
+                assert operation == "ConditionCheck"
+
+    def _write(self, place: Place, item: WireItem | None) -> None:
+        before = self._peek(place)
+        for index, (pk_name, sk_name) in _KEYS.items():
+            for image, change in ((before, _Order.discard), (item, _Order.add)):
+                if image and pk_name in image and sk_name in image:
+                    key = (index, image[pk_name]["S"])
+                    change(self._orders.setdefault(key, _Order()), image[sk_name]["S"], place)
+        if item is None:
+            self._items.pop(place, None)
+        else:
+            self._items[place] = json.dumps(item, separators=(",", ":"))
+
+
+def cancelled(reasons: list[dict[str, Any]]) -> ClientError:
+    """The answer to a transaction that was cancelled for these reasons, one for each action."""
+    error = _error(code="TransactionCanceledException", operation="TransactWriteItems")
+    error.response["CancellationReasons"] = reasons  # pyright: ignore[reportGeneralTypeIssues]  # botocore adds it too
+    return error
+
+
+def _error(*, code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+def _place(wire: Mapping[str, Any]) -> Place:
+    return wire["PK"]["S"], wire["SK"]["S"]
+
+
+def _named(text: str, arguments: Mapping[str, Any]) -> str:
+    """The expression with the attributes that its names stand for."""
+    names: Mapping[str, str] = arguments.get("ExpressionAttributeNames", {})
+    return re.sub(r"#\w+", lambda found: names[found[0]], text) if names else text
+
+
+def _holds(arguments: Mapping[str, Any], item: WireItem) -> bool:
+    text = arguments.get("ConditionExpression")
+    return text is None or condition(_named(text, arguments))(item, arguments.get("ExpressionAttributeValues", {}))
+
+
+def _reason(action: Mapping[str, Any], there: WireItem | None) -> dict[str, Any]:
+    if _holds(action, there or {}):
+        return {"Code": "None"}
+    shown = there and action.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    return {"Code": "ConditionalCheckFailed", **({"Item": there} if shown else {})}
+
+
+def _updated(action: Mapping[str, Any], there: WireItem | None) -> WireItem:
+    item = dict(there or action["Key"])
+    try:
+        update(_named(action["UpdateExpression"], action))(item, action.get("ExpressionAttributeValues", {}))
+    except BadExpression as error:
+        raise _error(code="ValidationException", operation="UpdateItem") from error
+    return item
+
+
+def _shown(item: WireItem, index: str | None) -> WireItem:
+    """The indexes hold keys only."""
+    if index is None:
+        return item
+    return {name: item[name] for name in ("PK", "SK", *_KEYS[index])}

@@ -1,0 +1,254 @@
+"""The table in memory and the local engine answer alike."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from shared.storage.items import item_from_wire, item_to_wire
+from tests.conflicts import ConflictingDynamoDB
+from tests.dynamodb.memory import MemoryDynamoDB
+from tests.mesh import mesh
+from tests.tables import make_table
+
+__all__ = ["mesh"]
+
+
+class Table:
+    """One table under a name of its own, with short ways to ask it."""
+
+    def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 — botocore makes clients from data
+        self.client = client
+        self._name = name
+        self._pk = f"TENANT#{uuid4()}"
+
+    def key(self, sk: str) -> dict[str, Any]:
+        return {"PK": {"S": self._pk}, "SK": {"S": sk}}
+
+    def item(self, sk: str, **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 — any attributes
+        return {**self.key(sk), **item_to_wire(attributes)}
+
+    def put(self, sk: str, *, absent: bool = False, **attributes: Any) -> dict[str, Any]:  # noqa: ANN401 — any attributes
+        condition = {"ConditionExpression": "attribute_not_exists(PK)", **_SHOW} if absent else {}
+        return {"Put": {"TableName": self._name, "Item": self.item(sk, **attributes), **condition}}
+
+    def update(self, sk: str, text: str, when: str | None = None, **values: Any) -> dict[str, Any]:  # noqa: ANN401 — any values
+        return {"Update": {"TableName": self._name, "Key": self.key(sk), **_update(text, when, values)}}
+
+    def delete(self, sk: str) -> dict[str, Any]:
+        return {"Delete": {"TableName": self._name, "Key": self.key(sk)}}
+
+    def check(self, sk: str, when: str) -> dict[str, Any]:
+        condition = {"ConditionExpression": when, **_SHOW}
+        return {"ConditionCheck": {"TableName": self._name, "Key": self.key(sk), **condition}}
+
+    def transact(self, *actions: dict[str, Any], token: str | None = None) -> None:
+        self.client.transact_write_items(TransactItems=list(actions), ClientRequestToken=token or str(uuid4()))
+
+    def update_alone(self, sk: str, text: str, when: str | None = None, **values: Any) -> dict[str, Any]:  # noqa: ANN401 — any values
+        arguments = {"TableName": self._name, "Key": self.key(sk), "ReturnValues": "ALL_NEW"}
+        return item_from_wire(self.client.update_item(**arguments, **_update(text, when, values))["Attributes"])
+
+    def get(self, sk: str) -> dict[str, Any] | None:
+        answer = self.client.get_item(TableName=self._name, Key=self.key(sk), ConsistentRead=True)
+        found = item_from_wire(answer["Item"]) if "Item" in answer else None
+        return found and {name: value for name, value in found.items() if name != "PK"}
+
+    def query(self, text: str, *, index: str | None = None, **arguments: Any) -> Any:  # noqa: ANN401 — any arguments
+        values = {**item_to_wire(arguments.pop("values", {})), ":pk": {"S": self._pk}}
+        named = {"IndexName": index} if index else {"ConsistentRead": True}
+        return self.client.query(
+            TableName=self._name,
+            KeyConditionExpression=text,
+            ExpressionAttributeValues=values,
+            **named,
+            **arguments,
+        )
+
+    @property
+    def pk(self) -> str:
+        return self._pk
+
+
+_SHOW = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def _update(text: str, when: str | None, values: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"UpdateExpression": text}
+    if when:
+        arguments["ConditionExpression"] = when
+    if values:
+        arguments["ExpressionAttributeValues"] = item_to_wire({f":{name}": value for name, value in values.items()})
+    return arguments
+
+
+@pytest.fixture(params=["memory", pytest.param("engine", marks=pytest.mark.mesh)])
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    """Each of the two."""
+    if request.param == "memory":
+        yield Table(MemoryDynamoDB(), "memory")
+        return
+    client = request.getfixturevalue("mesh").clients.dynamodb
+    name = f"conformance-{uuid4()}"
+    make_table(client, name)
+    yield Table(client, name)
+    client.delete_table(TableName=name)
+
+
+def reasons_of(error: ClientError) -> list[dict[str, Any]]:
+    """Why a transaction was cancelled; botocore's types do not know of it."""
+    return cast("Any", error.response)["CancellationReasons"]
+
+
+def refused(table: Table, *actions: dict[str, Any]) -> list[dict[str, Any]]:
+    """The reasons for which this is cancelled."""
+    with pytest.raises(ClientError) as caught:
+        table.transact(*actions)
+    assert caught.value.response.get("Error", {}).get("Code") == "TransactionCanceledException"
+    return reasons_of(caught.value)
+
+
+class TestTransactions:
+    def test_do_everything(self, table: Table) -> None:
+        table.transact(table.put("a", n=1), table.put("b"))
+        table.transact(
+            table.put("c", absent=True),
+            table.update("a", "ADD n :n SET w = :w", "attribute_exists(PK)", n=2, w="x"),
+            table.delete("b"),
+        )
+        assert (table.get("a"), table.get("b"), table.get("c")) == ({"SK": "a", "n": 3, "w": "x"}, None, {"SK": "c"})
+
+    def test_do_nothing_when_one_condition_fails_and_say_which(self, table: Table) -> None:
+        table.transact(table.put("there", n=7))
+        reasons = refused(
+            table,
+            table.put("new", absent=True),
+            table.put("there", absent=True, n=8),
+            table.update("other", "ADD n :n", n=1),
+        )
+        assert [reason["Code"] for reason in reasons] == ["None", "ConditionalCheckFailed", "None"]
+        assert reasons[1]["Item"] == table.item("there", n=7)
+        assert (table.get("new"), table.get("other")) == (None, None)
+        assert table.get("there") == {"SK": "there", "n": 7}
+
+    def test_say_all_conditions_that_fail(self, table: Table) -> None:
+        table.transact(table.put("one"), table.put("two"))
+        reasons = refused(table, table.put("one", absent=True), table.put("x"), table.put("two", absent=True))
+        codes = [reason["Code"] for reason in reasons]
+        assert codes == ["ConditionalCheckFailed", "None", "ConditionalCheckFailed"]
+
+    def test_show_no_item_where_there_is_none(self, table: Table) -> None:
+        [reason] = refused(table, table.check("nothing", "attribute_exists(PK)"))
+        assert (reason["Code"], reason.get("Item")) == ("ConditionalCheckFailed", None)
+
+    @pytest.mark.parametrize(
+        ("when", "holds"),
+        [
+            ("attribute_exists(PK) AND attribute_not_exists(closed)", True),
+            ("attribute_not_exists(n)", False),
+            ("attribute_not_exists(PK) OR n = :n", True),
+            ("n < :n", False),
+            ("n <= :n", True),
+            ("attribute_exists(closed) AND attribute_exists(PK)", False),
+            ("NOT attribute_exists(closed)", True),
+        ],
+    )
+    def test_hold_to_conditions(self, table: Table, when: str, holds: bool) -> None:  # noqa: FBT001 — a parameter of the test
+        table.transact(table.put("a", n=5))
+        change = table.update("a", "SET seen = :n", when, n=5)
+        if holds:
+            table.transact(change)
+        else:
+            assert [reason["Code"] for reason in refused(table, change)] == ["ConditionalCheckFailed"]
+        assert ("seen" in (table.get("a") or {})) is holds
+
+    def test_of_more_than_100_actions_are_refused(self, table: Table) -> None:
+        with pytest.raises(ClientError, match="ValidationException"):
+            table.transact(*(table.put(str(number)) for number in range(101)))
+        table.transact(*(table.put(str(number)) for number in range(100)))
+
+    def test_with_an_item_twice_are_refused(self, table: Table) -> None:
+        with pytest.raises(ClientError, match="ValidationException"):
+            table.transact(table.put("a"), table.update("a", "ADD n :n", n=1))
+        assert table.get("a") is None
+
+    def test_are_carried_out_once_under_one_token(self, table: Table) -> None:
+        token = str(uuid4())
+        for _ in range(2):
+            table.transact(table.update("a", "ADD n :n", n=1), token=token)
+        assert table.get("a") == {"SK": "a", "n": 1}
+
+
+class TestUpdates:
+    def test_make_the_item(self, table: Table) -> None:
+        assert table.update_alone("a", "ADD n :n SET w = if_not_exists(w, :w)", n=-2, w="x")["n"] == -2
+
+    def test_set_from_what_was_there_before(self, table: Table) -> None:
+        table.update_alone("a", "SET n = :n, m = :m", n=1, m=10)
+        after = table.update_alone("a", "SET n = n + :one, m = n, w = if_not_exists(w, :one) REMOVE gone", one=1)
+        assert (after["n"], after["m"], after["w"]) == (2, 1, 1)
+
+    def test_remove(self, table: Table) -> None:
+        table.update_alone("a", "SET n = :n, m = :n", n=1)
+        assert "n" not in table.update_alone("a", "REMOVE n")
+
+    def test_say_that_their_condition_failed(self, table: Table) -> None:
+        with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+            table.update_alone("a", "SET n = :n", "attribute_exists(PK)", n=1)
+        assert table.get("a") is None
+
+
+class TestReads:
+    def test_query_a_range_in_both_directions(self, table: Table) -> None:
+        table.transact(*(table.put(f"s#{number}") for number in range(5)), table.put("t"))
+        values = {":a": "s#1", ":b": "s#3"}
+        found = table.query("PK = :pk AND SK BETWEEN :a AND :b", values=values)["Items"]
+        assert [item["SK"]["S"] for item in found] == ["s#1", "s#2", "s#3"]
+        newest = table.query("PK = :pk AND begins_with(SK, :a)", values={":a": "s#"}, ScanIndexForward=False, Limit=2)
+        assert [item["SK"]["S"] for item in newest["Items"]] == ["s#4", "s#3"]
+        rest = table.query(
+            "PK = :pk AND begins_with(SK, :a)",
+            values={":a": "s#"},
+            ScanIndexForward=False,
+            ExclusiveStartKey=newest["LastEvaluatedKey"],
+        )
+        assert [item["SK"]["S"] for item in rest["Items"]] == ["s#2", "s#1", "s#0"]
+        assert "LastEvaluatedKey" not in rest
+
+    def test_an_index_holds_keys_of_what_has_them(self, table: Table) -> None:
+        place = {"due_pk": table.pk, "due_sk": "2026"}
+        table.transact(table.put("a", n=1, due_pk=table.pk, due_sk="2026"), table.put("b"))
+        [found] = table.query("due_pk = :pk AND due_sk <= :now", index="due", values={":now": "2027"})["Items"]
+        assert item_from_wire(found) == {"PK": table.pk, "SK": "a", **place}
+        table.update_alone("a", "REMOVE due_pk, due_sk")
+        assert table.query("due_pk = :pk AND due_sk <= :now", index="due", values={":now": "2027"})["Items"] == []
+
+    def test_stop_at_a_megabyte(self, table: Table) -> None:
+        for number in range(4):
+            table.transact(table.put(str(number), text="x" * 390_000))
+        page = table.query("PK = :pk")
+        assert 0 < len(page["Items"]) < 4
+        rest = table.query("PK = :pk", ExclusiveStartKey=page["LastEvaluatedKey"])
+        assert len(page["Items"]) + len(rest["Items"]) == 4
+
+
+def test_overlapping_transactions_are_cancelled_and_change_nothing(table: Table) -> None:
+    conflicting = ConflictingDynamoDB(table.client)
+    table.client = conflicting
+
+    def one(_: int) -> bool:
+        try:
+            table.transact(table.update("hot", "ADD n :n", n=1))
+        except ClientError as error:
+            reasons = reasons_of(error)
+            assert [reason["Code"] for reason in reasons] == ["TransactionConflict"]
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = sum(pool.map(one, range(64)))
+    assert table.get("hot") == {"SK": "hot", "n": done}
+    assert conflicting.cancelled == 64 - done > 0

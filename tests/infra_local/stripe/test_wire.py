@@ -1,0 +1,194 @@
+"""The wire: repetition, pages, expansion, refusals, and trouble that is asked for."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import stripe
+
+from tests.infra_local.stripe.servers import Running, refuse_without_description, running
+from tests.infra_local.stripe.shop import shop
+
+
+def names(found: list[stripe.Customer]) -> list[str | None]:
+    return [customer.name for customer in found]
+
+
+class TestIdempotencyKey:
+    def test_repeats_the_answer_and_does_nothing_again(self, stripe_: Running) -> None:
+        customers = stripe_.client.v1.customers
+        first = customers.create({"name": "once"}, {"idempotency_key": "key"})
+        again = customers.create({"name": "once"}, {"idempotency_key": "key"})
+        assert again.id == first.id
+        assert again.last_response
+        assert again.last_response.headers["idempotent-replayed"] == "true"
+        assert len(customers.list().data) == 1
+
+    def test_is_refused_with_other_parameters(self, stripe_: Running) -> None:
+        customers = stripe_.client.v1.customers
+        customers.create({"name": "once"}, {"idempotency_key": "key"})
+        with pytest.raises(stripe.IdempotencyError) as refused:
+            customers.create({"name": "other"}, {"idempotency_key": "key"})
+        assert refused.value.http_status == 400
+
+    def test_repeats_a_decline_but_not_what_was_invalid(self, stripe_: Running) -> None:
+        prices: Any = stripe_.client.v1.prices
+        with pytest.raises(stripe.InvalidRequestError):
+            prices.create({"currency": "usd"}, {"idempotency_key": "key"})
+        product = stripe_.client.v1.products.create({"name": "p"})
+        prices.create({"currency": "usd", "unit_amount": 1, "product": product.id}, {"idempotency_key": "key"})
+
+
+class TestLists:
+    def test_are_newest_first_and_page_on(self, stripe_: Running) -> None:
+        customers = stripe_.client.v1.customers
+        for index in range(5):
+            customers.create({"name": f"{index}"})
+        first = customers.list({"limit": 2})
+        second = customers.list({"limit": 2, "starting_after": first.data[-1].id})
+        assert (names(first.data), first.has_more) == (["4", "3"], True)
+        assert names(second.data) == ["2", "1"]
+        assert names(customers.list({"limit": 2, "ending_before": second.data[0].id}).data) == ["4", "3"]
+        assert names(list(customers.list({"limit": 2}).auto_paging_iter())) == ["4", "3", "2", "1", "0"]
+
+    @pytest.mark.parametrize("limit", [0, 101])
+    def test_refuse_a_limit_out_of_bounds(self, stripe_: Running, limit: int) -> None:
+        with pytest.raises(stripe.InvalidRequestError):
+            stripe_.client.v1.customers.list({"limit": limit})
+
+    def test_find_prices_by_lookup_keys(self, stripe_: Running) -> None:
+        made = shop(stripe_)
+        found = stripe_.client.v1.prices.list({"lookup_keys": ["pro_base", "enterprise_base", "none"]})
+        assert {price.id for price in found.data} == {made.pro.base, made.enterprise.base}
+
+
+class TestPrices:
+    def test_a_lookup_key_moves_only_when_it_is_told_to(self, stripe_: Running) -> None:
+        made = shop(stripe_)
+        prices = stripe_.client.v1.prices
+        product = prices.retrieve(made.pro.base).product
+        given: Any = {"product": product, "currency": "usd", "unit_amount": 1, "lookup_key": "pro_base"}
+        with pytest.raises(stripe.InvalidRequestError):
+            prices.create(given)
+        given["transfer_lookup_key"] = True
+        moved = prices.create(given)
+        assert prices.retrieve(made.pro.base).lookup_key is None
+        assert moved.lookup_key == "pro_base"
+
+    @pytest.mark.parametrize("given", ["0.000000000001", "10.500", "7"])
+    def test_keep_twelve_decimals(self, stripe_: Running, given: str) -> None:
+        product = stripe_.client.v1.products.create({"name": "p"})
+        fields: Any = {"product": product.id, "currency": "usd", "unit_amount_decimal": given}
+        price = stripe_.client.v1.prices.create(fields)
+        assert stripe_.client.v1.prices.retrieve(price.id).unit_amount_decimal == Decimal(given)
+
+    def test_refuse_thirteen(self, stripe_: Running) -> None:
+        product = stripe_.client.v1.products.create({"name": "p"})
+        fields: Any = {"product": product.id, "currency": "usd", "unit_amount_decimal": "0.0000000000001"}
+        with pytest.raises(stripe.InvalidRequestError):
+            stripe_.client.v1.prices.create(fields)
+
+
+class TestExpansion:
+    def test_puts_the_object_in_the_place_of_its_id(self, stripe_: Running) -> None:
+        made = shop(stripe_)
+        subscription = made.subscribe(made.customer(), expand=["latest_invoice", "items.data.price.product"])
+        assert isinstance(subscription.latest_invoice, stripe.Invoice)
+        product = subscription["items"].data[0].price.product
+        assert isinstance(product, stripe.Product)
+        listed = stripe_.client.v1.subscriptions.list({"expand": ["data.customer"]})
+        assert isinstance(listed.data[0].customer, stripe.Customer)
+
+
+class TestRefusals:
+    def test_of_what_nobody_knows(self, stripe_: Running) -> None:
+        given: Any = {"name": "x", "nick_name": "y"}
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            stripe_.client.v1.customers.create(given)
+        assert refused.value.code == "parameter_unknown"
+        assert refused.value.user_message == "Received unknown parameter: nick_name"
+
+    def test_of_another_version(self, stripe_: Running) -> None:
+        with pytest.raises(stripe.InvalidRequestError, match="Invalid Stripe API version"):
+            stripe_.client.v1.customers.list({}, {"stripe_version": "2020-08-27"})
+
+    def test_of_what_is_not_there(self, stripe_: Running) -> None:
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            stripe_.client.v1.subscriptions.retrieve("sub_none")
+        assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("kind", "error"),
+        [
+            ("429", stripe.RateLimitError),
+            ("lock_timeout", stripe.RateLimitError),
+            ("500", stripe.APIError),
+            ("timeout", stripe.APIConnectionError),
+            ("lost_answer", stripe.APIConnectionError),
+        ],
+    )
+    def test_meet_the_next_request_and_no_other(
+        self, stripe_: Running, kind: str, error: type[stripe.StripeError]
+    ) -> None:
+        stripe_.control("faults", {"next": [{"kind": kind, "path": "/v1/customers"}]})
+        stripe_.client.v1.products.list()
+        with pytest.raises(error):
+            stripe_.client.v1.customers.create({"name": "x"})
+        done = names(stripe_.client.v1.customers.list().data)
+        assert done == (["x"] if kind == "lost_answer" else [])
+
+    def test_are_overcome_by_the_sdks_own_retries(self) -> None:
+        refuse_without_description()
+        with running(max_network_retries=2) as made:
+            made.control("faults", {"next": [{"kind": "lost_answer"}, {"kind": "500"}]})
+            made.client.v1.customers.create({"name": "once"})
+            assert names(made.client.v1.customers.list().data) == ["once"]
+
+
+class TestClock:
+    def test_is_of_its_customers_alone(self, stripe_: Running) -> None:
+        made = shop(stripe_)
+        now = stripe_.control("health")["now"]
+        clock = stripe_.client.v1.test_helpers.test_clocks.create({"frozen_time": now})
+        timed, other = made.customer(test_clock=clock.id), made.customer()
+        first, second = made.subscribe(timed), made.subscribe(other)
+        advanced = stripe_.client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": now + 40 * 86_400})
+        assert advanced.status == "advancing"
+        assert stripe_.client.v1.test_helpers.test_clocks.retrieve(clock.id).status == "ready"
+        assert [len(made.invoices(customer)) for customer in (timed, other)] == [2, 1]
+        assert [made.reload(one.id).status for one in (first, second)] == ["active", "active"]
+
+
+class TestControls:
+    @pytest.mark.parametrize(
+        "status", ["past_due", "unpaid", "paused", "canceled", "incomplete", "incomplete_expired", "trialing"]
+    )
+    def test_bring_a_subscription_into_any_state(self, stripe_: Running, status: str) -> None:
+        made = shop(stripe_)
+        subscription = made.subscribe(made.customer())
+        stripe_.control(f"subscriptions/{subscription.id}", {"status": status})
+        assert made.reload(subscription.id).status == status
+
+    def test_a_failed_payment_and_its_payment_are_told(self, stripe_: Running) -> None:
+        made = shop(stripe_)
+        subscription = made.subscribe(made.customer())
+        stripe_.control(f"subscriptions/{subscription.id}", {"status": "past_due"})
+        stripe_.control(f"subscriptions/{subscription.id}", {"status": "active"})
+        told = [kind for kind in stripe_.types() if kind.startswith("invoice.p")]
+        assert told[-3:] == ["invoice.payment_failed", "invoice.paid", "invoice.payment_succeeded"]
+
+    @pytest.mark.parametrize(
+        ("control", "body"),
+        [
+            ("subscriptions/sub_none", {"status": "active"}),
+            ("chaos", {"duplicates": 1}),
+            ("settings", {"offset_s": 1}),
+            ("faults", {"next": [{"kind": "418"}]}),
+            ("clock", {"advance_s": "1"}),
+            ("unheard", {}),
+        ],
+    )
+    def test_refuse_what_they_do_not_know(self, stripe_: Running, control: str, body: dict[str, Any]) -> None:
+        assert "error" in stripe_.control(control, body)

@@ -1,0 +1,191 @@
+"""Hours and the meter events that they become."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.billing.domain.price import BilledMeter
+from services.billing.domain.subscription import Subscription, SubscriptionState
+from services.billing.domain.usage import (
+    HOUR,
+    Entry,
+    EntryState,
+    Found,
+    HourUsage,
+    accepted,
+    book,
+    carried_to,
+    comes_too_late,
+    found_in_sum,
+    is_billable,
+    may_be_sent_blindly,
+    sent,
+    summed,
+    units_of,
+)
+from shared.meters import Meter
+from shared.plans import Plan
+from tests.services.billing.subscriptions import ENDS, STARTED, subscription
+
+FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
+NOW = FIRST + HOUR
+DAY = timedelta(days=1)
+
+
+def used(hour: datetime = FIRST, rev: int = 0, **meters: int) -> HourUsage:
+    return HourUsage(hour, rev, {Meter(name): amount for name, amount in meters.items()}, events=1)
+
+
+def entry(quantity: int = 10, rev: int = 0, state: EntryState = EntryState.PENDING) -> Entry:
+    return Entry("acme", BilledMeter.TOKENS_IN, FIRST, rev, quantity, FIRST, carried=False, state=state)
+
+
+class TestBillable:
+    @pytest.mark.parametrize(
+        ("hour", "billed"),
+        [
+            (STARTED - timedelta(minutes=17) - HOUR, False),
+            (STARTED - timedelta(minutes=17), False),
+            (FIRST, True),
+            (ENDS, True),
+        ],
+    )
+    def test_the_hour_in_which_it_starts_and_all_before_are_free(self, hour: datetime, billed: bool) -> None:  # noqa: FBT001 — a case
+        assert is_billable(hour, subscription(), now=NOW) is billed
+
+    def test_an_hour_belongs_to_the_subscription_that_it_starts_in(self) -> None:
+        over = subscription(SubscriptionState.CANCELED, ended_at=ENDS)
+        assert is_billable(ENDS - timedelta(minutes=17), over, now=ENDS + HOUR)
+        assert not is_billable(ENDS + timedelta(minutes=43), over, now=ENDS + HOUR)
+
+    def test_after_the_last_invoice_nothing_is(self) -> None:
+        over = subscription(SubscriptionState.CANCELED, ended_at=ENDS)
+        assert not is_billable(ENDS - HOUR, over, now=ENDS + DAY)
+
+    @pytest.mark.parametrize("other", [subscription(SubscriptionState.INCOMPLETE), subscription(plan=Plan.FREE)])
+    def test_without_a_metered_subscription_nothing_is(self, other: Subscription) -> None:
+        assert not is_billable(FIRST, other, now=NOW)
+
+
+class TestBook:
+    def test_makes_an_event_for_each_billed_meter_stamped_with_the_hour(self) -> None:
+        booking = book(
+            used(requests=1, tokens_in=120, tokens_out=7, egress_bytes=0, storage_byte_hours=2_500_000),
+            tenant_id="acme",
+            subscription=subscription(),
+            byte_hours_left=600_000,
+            now=NOW,
+        )
+        assert [(one.identifier, one.quantity, one.stamped_at) for one in booking.entries] == [
+            ("acme:tokens_in:2026-11-22T11:0", 120, FIRST),
+            ("acme:tokens_out:2026-11-22T11:0", 7, FIRST),
+            ("acme:storage_mb_hours:2026-11-22T11:0", 3, FIRST),
+        ]
+        assert booking.byte_hours_left == 100_000
+
+    def test_a_correction_may_take_back(self) -> None:
+        booking = book(
+            used(rev=1, tokens_in=-20, storage_byte_hours=-1),
+            tenant_id="acme",
+            subscription=subscription(),
+            byte_hours_left=0,
+            now=NOW,
+        )
+        assert [(one.identifier, one.quantity) for one in booking.entries] == [
+            ("acme:tokens_in:2026-11-22T11:1", -20),
+            ("acme:storage_mb_hours:2026-11-22T11:1", -1),
+        ]
+        assert booking.byte_hours_left == 999_999
+
+    def test_an_identifier_fits_into_what_stripe_takes(self) -> None:
+        longest = Entry("x" * 63, BilledMeter.STORAGE_MB_HOURS, FIRST, 99_999, 1, FIRST, carried=False)
+        assert len(longest.identifier) <= 100
+
+    @given(st.lists(st.integers(-(10**9), 10**12)))
+    def test_no_byte_hour_is_lost_in_any_order(self, byte_hours: list[int]) -> None:
+        left, sent_units = 0, 0
+        for amount in byte_hours:
+            quantities, left = units_of({Meter.STORAGE_BYTE_HOURS: amount}, byte_hours_left=left)
+            sent_units += quantities[BilledMeter.STORAGE_MB_HOURS]
+        assert sent_units * 10**6 + left == sum(byte_hours)
+        assert 0 <= left < 10**6
+
+
+class TestTooLate:
+    @pytest.mark.parametrize(
+        ("hour", "now", "late"),
+        [
+            (FIRST, NOW, False),
+            (ENDS - HOUR, ENDS + timedelta(hours=22), False),
+            (ENDS - HOUR, ENDS + timedelta(hours=23), True),
+            (STARTED - DAY, STARTED + timedelta(hours=22), False),
+            (STARTED - DAY, STARTED + timedelta(hours=23), True),
+            (STARTED - 29 * DAY, STARTED + HOUR, True),
+            (ENDS + HOUR, ENDS + 30 * DAY, False),
+            (FIRST, FIRST + 34 * DAY + HOUR, True),
+        ],
+    )
+    def test_is_what_no_invoice_can_take(self, hour: datetime, now: datetime, late: bool) -> None:  # noqa: FBT001 — a case
+        assert comes_too_late(hour, subscription(), now=now) is late
+
+    def test_so_is_what_was_used_before_a_change_of_plan_within_the_period(self) -> None:
+        changed = replace(subscription(), counts_since=FIRST + timedelta(minutes=30))
+        assert comes_too_late(FIRST, changed, now=NOW)
+        assert not comes_too_late(FIRST + HOUR, changed, now=NOW)
+        assert carried_to(entry(), changed, now=FIRST + timedelta(minutes=40)).stamped_at == changed.counts_since
+        assert carried_to(entry(), changed, now=NOW).stamped_at == NOW
+
+    def test_it_is_carried_into_the_current_hour(self) -> None:
+        late = book(
+            used(tokens_in=5), tenant_id="acme", subscription=subscription(), byte_hours_left=0, now=ENDS + 2 * DAY
+        )
+        [carried] = late.entries
+        assert (carried.carried, carried.hour) == (True, FIRST)
+        assert carried.stamped_at == datetime(2026, 12, 24, 10, tzinfo=UTC)
+        assert carried.identifier == "acme:tokens_in:2026-11-22T11:0"
+
+    def test_a_pending_one_can_be_carried_later(self) -> None:
+        moved = carried_to(entry(), subscription(), now=ENDS + 2 * DAY)
+        assert (moved.carried, moved.stamp_hour) == (True, datetime(2026, 12, 24, 10, tzinfo=UTC))
+        assert moved.identifier == entry().identifier
+
+
+class TestResend:
+    def test_within_twenty_hours_stripe_knows_the_identifier(self) -> None:
+        first = sent(entry(), now=NOW)
+        assert may_be_sent_blindly(first, now=NOW + timedelta(hours=20, seconds=-1))
+        assert not may_be_sent_blindly(first, now=NOW + timedelta(hours=20))
+        assert sent(first, now=NOW + HOUR).first_sent_at == NOW
+
+    @pytest.mark.parametrize(
+        ("others", "total", "found"),
+        [
+            ([], 10, Found.THERE),
+            ([], 0, Found.MISSING),
+            ([], 7, Found.UNCLEAR),
+            ([accepted(entry(5, rev=1))], 15, Found.THERE),
+            ([accepted(entry(5, rev=1))], 5, Found.MISSING),
+            ([entry(5, rev=1)], 10, Found.THERE),
+            ([entry(5, rev=1, state=EntryState.SENT)], 15, Found.THERE),
+            ([entry(5, rev=1, state=EntryState.SENT)], 5, Found.MISSING),
+            ([entry(10, rev=1, state=EntryState.SENT)], 10, Found.UNCLEAR),
+            ([replace(entry(5, rev=1), state=EntryState.REJECTED)], 10, Found.THERE),
+        ],
+    )
+    def test_later_its_sum_decides(self, others: list[Entry], total: int, found: Found) -> None:
+        asked = sent(entry(), now=NOW)
+        assert found_in_sum(asked, [asked, *others], stripes_sum=total) is found
+
+
+class TestSummed:
+    def test_adds_hours_and_corrections(self) -> None:
+        found = summed([used(tokens_in=5, storage_byte_hours=600_000), used(FIRST + HOUR, rev=1, tokens_in=-2)])
+        assert found.quantities[BilledMeter.TOKENS_IN] == 3
+        assert found.quantities[BilledMeter.STORAGE_MB_HOURS] == 0
+        assert found.counted_until == FIRST + 2 * HOUR
+
+    def test_of_nothing_is_counted_until_nowhere(self) -> None:
+        assert summed([]).counted_until is None

@@ -1,0 +1,91 @@
+"""The archive of the ledger."""
+
+import gzip
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from services.metering.domain.hours import ARCHIVED_AFTER, GRACE, HOUR
+from services.metering.operations import archiving, closing
+from shared.storage.objects import Archives
+from shared.storage.store import Store
+from tests.services.metering.scripted import Scripted
+from tests.services.metering.usage import AT, count, used
+
+DUE = AT.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) + ARCHIVED_AFTER
+
+
+class Bucket:
+    """Keeps what is put, or does not answer."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.answers = True
+
+    def put_object(self, **arguments: Any) -> object:  # noqa: ANN401 — as botocore's
+        """PutObject."""
+        if not self.answers:
+            raise EndpointConnectionError(endpoint_url="s3")
+        self.objects[arguments["Key"]] = arguments["Body"]
+        return {}
+
+    def get_object(self, **arguments: Any) -> object:  # noqa: ANN401 — as botocore's
+        """GetObject."""
+        return {"Body": io.BytesIO(self.objects[arguments["Key"]])}
+
+    def records(self, key: str) -> list[dict[str, Any]]:
+        """The lines of an object."""
+        return [json.loads(line) for line in gzip.decompress(self.objects[key]).decode().splitlines()]
+
+
+@pytest.fixture
+def table() -> Scripted:
+    """With three events of a day, one of the next, and all their hours closed."""
+    made = Scripted([])
+    for number in range(3):
+        count(made.store, used(f"run_{number}", at=AT + timedelta(seconds=number)))
+    count(made.store, used("run_9", at=AT + HOUR))
+    closing.close_due(made.store, now=AT + 2 * HOUR + GRACE)
+    return made
+
+
+def archive(store: Store, bucket: Bucket, **later: float) -> int:
+    """What the archiver does when the day is due, or so much later."""
+    return archiving.archive_due(store, Archives(bucket, bucket="bucket"), now=DUE + timedelta(**later))
+
+
+class TestArchive:
+    def test_holds_the_ledger_of_the_day(self, table: Scripted) -> None:
+        bucket = Bucket()
+        assert archive(table.store, bucket) == 1
+        [key] = bucket.objects
+        assert key == "tenants/demo-org/usage/ledger/2026-11-22/0000.jsonl.gz"
+        records = bucket.records(key)
+        assert [record["runId"] for record in records] == ["run_2", "run_1", "run_0"]
+        assert (records[0]["tokens_out"], records[0]["cost_nano_usd"]) == (30, 700)
+
+    def test_is_written_when_nothing_can_come_any_more_and_the_ledger_is_still_there(self, table: Scripted) -> None:
+        assert archive(table.store, Bucket(), milliseconds=-1) == 0
+        [item] = table.items("TENANT#demo-org#USAGE#EVENT#run_0")
+        assert int(str(item["ttl"])) > (DUE + timedelta(days=50)).timestamp()
+
+    def test_is_written_once(self, table: Scripted) -> None:
+        archive(table.store, Bucket())
+        assert archive(table.store, Bucket(), hours=1) == 0
+
+    def test_stays_due_when_the_bucket_does_not_answer(self, table: Scripted) -> None:
+        bucket = Bucket()
+        bucket.answers = False
+        assert archive(table.store, bucket) == 0
+        bucket.answers = True
+        assert archive(table.store, bucket) == 1
+
+    def test_notes_how_many_events_it_holds_beside_those_that_were_counted(self, table: Scripted) -> None:
+        count(table.store, used("run_5"))  # in a correction that is not rolled up
+        archive(table.store, Bucket())
+        days = [item for item in table.items("TENANT#demo-org#USAGE#DAYS") if "archived_events" in item]
+        assert [(item["events"], item["archived_events"]) for item in days] == [(3, 4)]

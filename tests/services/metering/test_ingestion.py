@@ -1,0 +1,139 @@
+"""Usage that a tenant reports, over HTTP."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.metering import wiring
+from services.metering.api import app
+from shared.meters import Meter
+from shared.storage.store import Store
+from shared.storage.transaction import Expression
+from shared.tenancy.permissions import Role
+from shared.times import to_text
+from tests.gateway import claims, request
+from tests.services.metering.usage import counted
+from tests.tenants import tenant_created
+
+EVENTS = "/v1/tenants/{tenant_id}/usage/events"
+NOW = datetime.now(UTC)
+
+
+def report(name: str = "evt-1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any field of an event
+    """What a tenant reports."""
+    data = {"meters": {"images_generated": 3}, "provider": "openai", "model": "gpt-image-1"}
+    said: dict[str, Any] = {"id": name, "source": "/batch", "type": "image.made", "time": to_text(NOW), "data": data}
+    return {name: value for name, value in {**said, **changes}.items() if value is not ...}
+
+
+def post(*events: Any, role: Role = Role.DEVELOPER, headers: dict[str, str] | None = None) -> tuple[int, Any]:  # noqa: ANN401 — any JSON
+    """Status and body."""
+    asked = request(
+        "POST",
+        EVENTS,
+        path_parameters={"tenant_id": "demo-org"},
+        claims=claims(role=role),
+        body={"events": list(events)},
+        headers=headers,
+    )
+    answer = app(asked)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def statuses(*events: dict[str, Any]) -> list[str]:
+    """What became of each."""
+    status, body = post(*events)
+    assert status == 200, body
+    assert [result["id"] for result in body["results"]] == [event["id"] for event in events]
+    return [result["status"] for result in body["results"]]
+
+
+@pytest.fixture
+def store(slice_store: Store) -> Store:
+    """A slice that knows the tenant."""
+    wiring.copies().keep(tenant_created("demo-org"))
+    return slice_store
+
+
+class TestIngest:
+    def test_counts_each_event_once(self, store: Store) -> None:
+        assert statuses(report("a"), report("b"), report("a")) == ["accepted", "accepted", "duplicate"]
+        assert statuses(report("b"), report("c")) == ["duplicate", "accepted"]
+        assert counted_now(store) == {Meter.IMAGES_GENERATED: 9}
+
+    def test_accepts_the_first_content_of_an_id_and_no_other(self, store: Store) -> None:
+        other = report("a", data={"meters": {"images_generated": 4}})
+        assert statuses(report("a"), other, report("a")) == ["accepted", "conflict", "duplicate"]
+        assert counted_now(store) == {Meter.IMAGES_GENERATED: 3}
+
+    def test_the_same_id_of_another_source_is_another_event(self, store: Store) -> None:
+        assert statuses(report("a"), report("a", source="/other")) == ["accepted", "accepted"]
+        assert counted_now(store) == {Meter.IMAGES_GENERATED: 6}
+
+    def test_takes_a_hundred_at_once(self, store: Store) -> None:
+        assert statuses(*(report(f"evt-{number}") for number in range(100))) == ["accepted"] * 100
+        assert counted_now(store) == {Meter.IMAGES_GENERATED: 300}
+
+    @pytest.mark.usefixtures("store")
+    def test_refuses_more_and_none_at_all(self) -> None:
+        assert post(*(report(f"evt-{number}") for number in range(101)))[0] == 422
+        assert post()[0] == 422
+
+    def test_tells_the_other_services(self, store: Store) -> None:
+        statuses(report("a"), report("a"))
+        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        [event] = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v1"]
+        assert (event["data"]["event_id"], event["data"]["source"]) == ("a", "/batch")
+        assert event["data"]["meters"] == {"images_generated": 3}
+        assert event["data"]["period"] == f"{NOW:%Y-%m}"
+
+    @pytest.mark.usefixtures("store")
+    def test_shows_it_among_the_events(self) -> None:
+        statuses(report("a"))
+        asked = request("GET", EVENTS, path_parameters={"tenant_id": "demo-org"}, claims=claims(role=Role.ANALYST))
+        [event] = json.loads(app(asked)["body"])["events"]
+        assert (event["kind"], event["id"], event["source"], event["run_id"]) == ("reported", "a", "/batch", None)
+
+    @pytest.mark.usefixtures("store")
+    @pytest.mark.parametrize(
+        ("event", "reason"),
+        [
+            ("text", "dictionary"),
+            (report(id=...), "id"),
+            (report(id=""), "id"),
+            (report(time="yesterday"), "time"),
+            (report(time="2026-11-22T10:00:00"), "time"),
+            (report(time=to_text(NOW - timedelta(days=36))), "35 days"),
+            (report(time=to_text(NOW + timedelta(hours=1))), "future"),
+            (report(data={"meters": {}}), "data.meters"),
+            (report(data={"meters": {"tokens_in": -1}}), "data.meters.tokens_in"),
+            (report(data={"meters": {"tokens_in": 1.5}}), "data.meters.tokens_in"),
+            (report(data={"meters": {"tokens_in": True}}), "data.meters.tokens_in"),
+            (report(data={"meters": {"tokens_in": 10**16}}), "data.meters.tokens_in"),
+            (report(data={"meters": {"miles": 1}}), "data.meters.miles"),
+            (report(color="red"), "color"),
+        ],
+    )
+    def test_rejects_what_cannot_be_counted_and_counts_the_rest(self, event: Any, reason: str) -> None:  # noqa: ANN401 — any JSON
+        status, body = post(event, report("good"))
+        assert status == 200
+        assert [result["status"] for result in body["results"]] == ["rejected", "accepted"]
+        assert reason in body["results"][0]["reason"]
+        assert "reason" not in body["results"][1]
+
+    @pytest.mark.usefixtures("store")
+    def test_has_its_own_ids_and_ignores_an_idempotency_key(self) -> None:
+        key = {"idempotency-key": "one"}
+        assert post(report("a"), headers=key)[1]["results"][0]["status"] == "accepted"
+        assert post(report("b"), headers=key)[1]["results"][0]["status"] == "accepted"
+
+    @pytest.mark.usefixtures("store")
+    def test_an_analyst_may_not(self) -> None:
+        assert post(report(), role=Role.ANALYST)[0] == 403
+
+
+def counted_now(store: Store) -> dict[Meter, int]:
+    """What the counters have."""
+    return dict(counted(store).meters)

@@ -1,0 +1,129 @@
+"""Storage integrated over time, in whatever order the changes come."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.metering.domain.hours import HOUR
+from services.metering.domain.storage import SAMPLED_AFTER, Change
+from services.metering.operations import closing, storing
+from services.metering.table import storage
+from shared.errors import DependencyUnavailable
+from shared.meters import Meter
+from shared.storage.inbox import Delivery
+from shared.storage.store import Store
+from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
+from tests.services.metering.usage import counted
+
+START = datetime(2026, 11, 22, 20, tzinfo=UTC)
+GB = 10**9
+
+
+def change(store: Store, event_id: str, size: int, *, at: datetime, now: datetime | None = None) -> None:
+    """Let this be heard."""
+    heard = now or at
+    delivery = Delivery("metering.consumer", event_id, heard)
+    storing.change_storage(store, "demo-org", Change(event_id, at, size), delivery, now=heard)
+
+
+def pass_hours(store: Store, number: int, *, since: datetime = START) -> None:
+    """Let the closer do its work after each of these hours."""
+    for hour in range(1, number + 1):
+        now = since + hour * HOUR + SAMPLED_AFTER
+        storing.sample_due(store, now=now)
+        closing.close_due(store, now=now)
+
+
+def byte_hours(store: Store) -> int:
+    """What all counters say."""
+    return counted(store).meters.get(Meter.STORAGE_BYTE_HOURS, 0)
+
+
+@pytest.fixture
+def store() -> Store:
+    """An empty slice."""
+    return Scripted([]).store
+
+
+class TestSample:
+    def test_counts_what_lies_there_for_each_hour_from_the_moment_it_was_stored(self, store: Store) -> None:
+        change(store, "a", GB, at=START + HOUR / 2)
+        pass_hours(store, 3)
+        assert byte_hours(store) == GB // 2 + 2 * GB
+
+    def test_stops_with_the_moment_it_was_deleted(self, store: Store) -> None:
+        change(store, "a", GB, at=START)
+        pass_hours(store, 1)
+        change(store, "b", -GB, at=START + HOUR + HOUR / 4)
+        pass_hours(store, 5)
+        assert byte_hours(store) == GB + GB // 4
+        assert storage.list_due(store, now=START + 100 * HOUR, limit=10) == []
+
+    def test_catches_up_with_hours_that_it_missed(self, store: Store) -> None:
+        change(store, "a", GB, at=START)
+        storing.sample_due(store, now=START + 7 * HOUR + SAMPLED_AFTER)
+        assert byte_hours(store) == 7 * GB
+
+    def test_an_hour_waits_for_what_is_on_its_way(self, store: Store) -> None:
+        change(store, "a", GB, at=START)
+        assert storing.sample_due(store, now=START + HOUR + SAMPLED_AFTER - timedelta(milliseconds=1)) == 0
+
+    @pytest.mark.parametrize("fault", [LOST_ANSWER, LOST_REQUEST])
+    @pytest.mark.parametrize("after", range(6))
+    def test_is_taken_up_where_it_broke_off(self, fault: str, after: int) -> None:
+        table = Scripted([])
+        change(table.store, "a", GB, at=START)
+        table.next_faults([FINE] * after + [fault])
+        for _ in range(2):
+            storing.sample_due(table.store, now=START + 2 * HOUR + SAMPLED_AFTER)
+        assert byte_hours(table.store) == 2 * GB
+
+
+class TestChangeStorage:
+    def test_is_done_once(self, store: Store) -> None:
+        for _ in range(3):
+            change(store, "a", GB, at=START)
+        pass_hours(store, 1)
+        change(store, "a", GB, at=START, now=START + 2 * HOUR)
+        assert storage.read(store, "demo-org").bytes_now == GB
+        assert byte_hours(store) == GB
+
+    def test_corrects_hours_that_are_worked_out(self, store: Store) -> None:
+        change(store, "a", GB, at=START)
+        pass_hours(store, 3)
+        change(store, "b", 2 * GB, at=START + HOUR / 2, now=START + 4 * HOUR)
+        assert byte_hours(store) == 3 * GB + GB + 2 * 2 * GB
+
+    @settings(deadline=None, max_examples=60)  # a busy machine is no failure
+    @given(
+        st.lists(st.tuples(st.integers(0, 4 * 3600), st.integers(-GB, GB), st.integers(0, 6)), max_size=8),
+        st.lists(st.sampled_from([FINE, LOST_ANSWER]), max_size=20),
+    )
+    def test_the_order_does_not_matter(self, changes: list[tuple[int, int, int]], faults: list[str]) -> None:
+        """Each change has a second, a size, and the hour after which it is heard."""
+        table = Scripted([])
+        change(table.store, "first", 10 * GB, at=START)
+        table.next_faults(faults)
+        for hour in range(8):
+            now = START + hour * HOUR + SAMPLED_AFTER
+            for number, (second, size, heard_in) in enumerate(changes):
+                if max(heard_in, second // 3600 + 1) == hour:
+                    hear(table.store, f"c{number}", size, at=START + timedelta(seconds=second), now=now)
+            storing.sample_due(table.store, now=now)
+        for _ in faults:
+            storing.sample_due(table.store, now=START + 7 * HOUR + SAMPLED_AFTER)
+        exact = 10 * GB * 7 + sum(size * (7 * 3600 - second) for second, size, _ in changes) // 3600
+        # Each hour, and each late change in its first one, is rounded down.
+        assert 0 <= exact - byte_hours(table.store) <= 7 + len(changes)
+
+
+def hear(store: Store, event_id: str, size: int, *, at: datetime, now: datetime) -> None:
+    """Let this be heard until it is handled, as a queue does."""
+    while True:
+        try:
+            change(store, event_id, size, at=at, now=now)
+        except DependencyUnavailable:
+            continue
+        return

@@ -1,0 +1,126 @@
+"""The month so far, said soon and not too often, and the thresholds of limits, said once."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.metering.domain.summary import Summary, thresholds_reached
+from services.metering.operations import closing, summarising
+from services.metering.table.summaries import PAUSE
+from shared.copies.tenant_access import TenantAccessCopies
+from shared.meters import Meter
+from shared.storage.store import Store
+from shared.tenancy.context import Allowance
+from tests.services.metering.scripted import LOST_REQUEST, Scripted
+from tests.services.metering.usage import AT, count, used
+from tests.tenants import tenant_created
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def table() -> Scripted:
+    """An empty table."""
+    return Scripted([])
+
+
+@pytest.fixture
+def store(table: Scripted) -> Store:
+    """The slice in it."""
+    return table.store
+
+
+def said(table: Scripted, kind: str) -> list[dict[str, Any]]:
+    """What waits to be published of this type, by `seq`."""
+    events = [json.loads(str(item["event"])) for item in table.items("TENANT#demo-org#USAGE#OUTBOX")]
+    return sorted((event for event in events if event["type"] == kind), key=lambda event: event["seq"])
+
+
+def summaries(table: Scripted) -> list[tuple[int, int, int]]:
+    """The number, requests and tokens of each summary."""
+    found = said(table, "usage.summarised.v1")
+    return [(event["seq"], event["data"]["requests"], event["data"]["tokens"]) for event in found]
+
+
+class TestSummarise:
+    def test_says_the_month_with_the_first_usage(self, table: Scripted, store: Store) -> None:
+        count(store, used())
+        assert summaries(table) == [(1, 1, 42)]
+        assert said(table, "usage.summarised.v1")[0]["data"]["month"] == "2026-11"
+
+    def test_is_silent_in_the_pause_and_says_the_rest_after_it(self, table: Scripted, store: Store) -> None:
+        for number in range(20):
+            count(store, used(f"run_{number}"), now=AT + number * PAUSE / 20)
+        assert len(summaries(table)) == 1
+        summarising.summarise_due(store, now=AT + PAUSE)
+        assert summaries(table) == [(1, 1, 42), (2, 20, 20 * 42)]
+
+    def test_looks_again_once_and_then_rests(self, table: Scripted, store: Store) -> None:
+        count(store, used())
+        looked = [summarising.summarise_due(store, now=AT + number * MINUTE) for number in range(1, 5)]
+        assert looked == [1, 0, 0, 0]
+        assert len(summaries(table)) == 1
+
+    def test_a_duplicate_is_no_reason(self, table: Scripted, store: Store) -> None:
+        count(store, used())
+        count(store, used(), now=AT + MINUTE)
+        assert summarising.summarise_due(store, now=AT + PAUSE) == 1
+        assert len(summaries(table)) == 1
+
+    def test_one_that_is_lost_is_made_up_for_when_the_hour_is_closed(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1"))
+        table.next_faults(["fine", LOST_REQUEST])  # the counting, and the summary
+        assert count(store, used("run_2"), now=AT + MINUTE) == {}
+        assert summaries(table) == [(1, 1, 42)]
+        closing.close_due(store, now=AT + timedelta(hours=2))
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    def test_is_of_each_month_by_itself(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1", at=AT - timedelta(days=25)), used("run_2"), now=AT)
+        found = {event["data"]["month"]: event["data"]["requests"] for event in said(table, "usage.summarised.v1")}
+        assert found == {"2026-10": 1, "2026-11": 1}
+
+
+class TestThresholds:
+    def keep(self, store: Store, *, requests: int) -> None:
+        """The tenant with this limit."""
+        TenantAccessCopies(store).keep(tenant_created("demo-org", max_requests_per_month=requests))
+
+    def test_are_said_once_in_a_month(self, table: Scripted, store: Store) -> None:
+        self.keep(store, requests=10)
+        for number in range(15):
+            count(store, used(f"run_{number}", meters={Meter.REQUESTS: 1}), now=AT + number * MINUTE)
+        found = [event["data"] for event in said(table, "quota.threshold_reached.v1")]
+        assert [(one["limit"], one["percent"], one["used"], one["allowed"]) for one in found] == [
+            ("max_requests_per_month", 50, 5, 10),
+            ("max_requests_per_month", 80, 8, 10),
+            ("max_requests_per_month", 100, 10, 10),
+        ]
+
+    def test_of_a_tenant_that_is_not_known_yet_wait_for_it(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1"))
+        self.keep(store, requests=1)
+        count(store, used("run_2"), now=AT + MINUTE)
+        assert [event["data"]["percent"] for event in said(table, "quota.threshold_reached.v1")] == [50, 80, 100]
+
+    @pytest.mark.parametrize(
+        ("summary", "reached"),
+        [
+            (Summary(), []),
+            (Summary(requests=49), []),
+            (Summary(requests=50), ["max_requests_per_month:50"]),
+            (Summary(tokens=1_000_000_000), []),
+            (Summary(storage_bytes=500_000_000), ["max_storage_gb:50"]),
+            (Summary(storage_bytes=799_999_999), ["max_storage_gb:50"]),
+        ],
+    )
+    def test_count_from_the_exact_part(self, summary: Summary, reached: list[str]) -> None:
+        allowance = Allowance(requests_per_month=100, tokens_per_month=-1, storage_gb=1, overage=False)
+        assert [one.name for one in thresholds_reached(summary, allowance, said=())] == reached
+
+    def test_of_a_limit_of_zero_are_reached_by_the_first_use(self) -> None:
+        allowance = Allowance(requests_per_month=0, tokens_per_month=-1, storage_gb=0, overage=False)
+        found = thresholds_reached(Summary(requests=1), allowance, said=("max_requests_per_month:50",))
+        assert [one.percent for one in found] == [80, 100]
