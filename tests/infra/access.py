@@ -145,7 +145,8 @@ def probes_around(owned: Slice) -> Iterator[Probe]:
     own, below, outbox = (f"TENANT#{TENANT}#{part}" for part in (name, f"{name}#x", f"{name}#OUTBOX"))
     twins = (f"TENANT#{TWIN}#{name}", f"TENANT#{TWIN}#{name}#x")
     near = (f"TENANT#{TENANT}#{name}2", f"TENANT#{TENANT}#{name}2#x", f"TENANT#{TENANT}", f"TENANT#{TWIN}")
-    odd = (f"TENANT##{name}", f"TENANT2#{TENANT}#{name}#OUTBOX", "STRIPE#evt_1", f"DUE#{name}#LEASE")
+    nobodys = "STRIPE#evt_1"
+    odd = (f"TENANT##{name}", f"TENANT2#{TENANT}#{name}#OUTBOX", nobodys, f"DUE#{name}#LEASE", "STRIPE2#evt_1")
     for key in (own, below, outbox, *twins, *near, *odd):
         yield from (Probe(GET, table, keys=(key,), tag=tag) for tag in (TENANT, None))
     for key in (own, below, outbox, *twins):
@@ -155,15 +156,18 @@ def probes_around(owned: Slice) -> Iterator[Probe]:
         yield from (Probe(action, table, keys=together, tag=None) for action in (READ_SOME, WRITE_SOME))
         yield Probe(READ_SOME, table, keys=together)
     yield from (Probe(QUERY, table, "list", keys=(key,)) for key in (own, twins[0]))
-    yield from (Probe(GET, table, "keys", keys=(key,), tag=None) for key in (own, outbox))
+    yield from (Probe(GET, table, "keys", keys=(key,), tag=None) for key in (own, outbox, nobodys))
     yield from (Probe(QUERY, table, index) for index in ("", "list", "due"))
     yield from (Probe(action, table, tag=None) for action in (GET, QUERY))
     yield from _due_probes(owned)
-    yield from (Probe(f"dynamodb:{name}", table, keys=(own,)) for name in ("Scan", "PartiQLSelect", "DeleteTable"))
-    yield from (Probe("dynamodb:Scan", table, keys=keys, tag=None) for keys in ((), (outbox,)))
+    for key in (own, nobodys):
+        yield from (Probe(f"dynamodb:{some}", table, keys=(key,)) for some in ("Scan", "PartiQLSelect", "DeleteTable"))
+    yield from (Probe("dynamodb:Scan", table, keys=keys, tag=None) for keys in ((), (outbox,), (nobodys,)))
     for other in Table:
         if other is not table:
-            yield from (Probe(GET, other, keys=(key,), tag=tag) for key in (own, outbox) for tag in (TENANT, None))
+            yield from (
+                Probe(GET, other, keys=(key,), tag=tag) for key in (own, outbox, nobodys) for tag in (TENANT, None)
+            )
 
 
 def _due_probes(owned: Slice) -> Iterator[Probe]:
