@@ -49,10 +49,14 @@ def _object(schema: Json, *, canary: str, known: Mapping[str, str]) -> Json:
         return {"note": canary}
     asked = [name for name in properties if name in schema.get("required", ()) or name in TOLD | known.keys()]
     return {
-        name: known[name] if _is_reference(name, known) else body_of(properties[name], canary=canary, known=known)
+        name: known[name] if _is_reference(name, known) else _field(name, properties[name], canary=canary, known=known)
         for name in asked
         if name in schema.get("required", ()) or name in TOLD or _is_reference(name, known)
     }
+
+
+def _field(name: str, schema: Json, *, canary: str, known: Mapping[str, str]) -> Any:  # noqa: ANN401 — any JSON
+    return f"{canary}@example.com" if name == "email" else body_of(schema, canary=canary, known=known)
 
 
 def _is_reference(name: str, known: Mapping[str, str]) -> bool:

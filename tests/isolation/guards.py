@@ -64,7 +64,7 @@ GUARDS = (
     Guard(
         "only known queries", "shared.http.app", "        if unknown:\n", "        if False:\n", "smuggled in the query"
     ),
-    Guard("cursors have a scope", "shared.http.pagination", " if mark == _mark(scope):", ":", "cursor"),
+    Guard("cursors have a scope", "shared.http.token", " if mark == _mark(scope):", ":", "cursor"),
     Guard("keys are of a tenant", "shared.storage.idempotency", "owned.key(self.tenant_id,", 'owned.key("all",', "key"),
     Guard(
         "keys are of a user",

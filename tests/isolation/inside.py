@@ -50,7 +50,9 @@ class Inside:
         """See `Way.send`."""
         answered = self._apps[request.operation.method, request.operation.path](_event(request))
         headers = {name: ",".join(values) for name, values in answered["multiValueHeaders"].items()}
-        return Answer(answered["statusCode"], json.loads(answered["body"]) if answered["body"] else None, headers)
+        text: str | None = answered["body"]
+        is_json = bool(text) and headers.get("Content-Type", "").startswith("application/json")
+        return Answer(answered["statusCode"], json.loads(text or "") if is_json else text or None, headers)
 
     def settle(self, until: Callable[[], bool] = lambda: True) -> None:
         """Bring every event that waits in an outbox to all who asked for it, until none waits."""

@@ -49,13 +49,40 @@ class Operation:
         return self.method == "POST" and bool(self.statuses & {201, 202}) and not self.path.endswith("}")
 
 
+_BILLING = "/v1/tenants/{tenant_id}/billing"
+_NEEDS_STRIPE = "its owner's twin needs a subscription at Stripe"
+_KEYS = "/v1/tenants/{tenant_id}/provider-keys/{provider}"
+_USERS = "/v1/tenants/{tenant_id}/users"
+_NEEDS_POOL = "its owner's twin needs a user pool, and another address each time"
+_NEEDS_SECRETS = "its owner's twin needs a vault"
+NOT_ATTACKED: Mapping[str, str] = {
+    f"PUT {_BILLING}/plan": _NEEDS_STRIPE,
+    f"PATCH {_BILLING}/plan": _NEEDS_STRIPE,
+    f"POST {_BILLING}/checkout": _NEEDS_STRIPE,
+    f"POST {_BILLING}/portal": _NEEDS_STRIPE,
+    f"GET {_BILLING}/invoices": _NEEDS_STRIPE,
+    f"GET {_BILLING}/invoices/{{invoice_id}}": _NEEDS_STRIPE,
+    f"POST {_USERS}/invite": _NEEDS_POOL,
+    f"PUT {_USERS}/{{user_id}}": _NEEDS_POOL,
+    f"PATCH {_USERS}/{{user_id}}": _NEEDS_POOL,
+    f"DELETE {_USERS}/{{user_id}}": _NEEDS_POOL,
+    **{f"{method} {_KEYS}": _NEEDS_SECRETS for method in ("PUT", "PATCH", "DELETE")},
+}
+"""Operations that the campaign leaves out, each with its reason; a new one is attacked by itself."""
+OPERATORS = "/v1/admin/"
+"""Below it nothing belongs to one tenant: who may call is the matrix of roles alone."""
+WITHOUT_CURSOR = frozenset({f"GET {_USERS}"})
+"""Lists in which nothing is, for the same reasons."""
+
+
 def operations_of(document: Json) -> list[Operation]:
-    """All operations of a document."""
-    return [
+    """The operations of a document that are attacked."""
+    found = [
         _operation(document, path, method, said)
         for path, methods in document["paths"].items()
         for method, said in methods.items()
     ]
+    return [one for one in found if one.name not in NOT_ATTACKED and not one.path.startswith(OPERATORS)]
 
 
 def _operation(document: Json, path: str, method: str, said: Json) -> Operation:
