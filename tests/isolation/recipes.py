@@ -54,6 +54,14 @@ def _hand_in_outputs(estate: Estate, operation: Operation) -> Request:
     return replace(estate.request(operation, run_id=_waiting_run(estate)), body=outputs)
 
 
+def _delete_ended(estate: Estate, operation: Operation) -> Request:
+    """A run is deleted when it has ended, and then its version changes no more."""
+    run_id = estate.make(_named(estate, f"POST {_RUNS}"))["run_id"]
+    shown = estate.request(_named(estate, f"GET {_RUNS}/{{run_id}}"), run_id=run_id)
+    estate.way.settle(lambda: estate.send(shown).body["run"]["status"] == "completed")
+    return estate.request(operation, run_id=run_id)
+
+
 def _waiting_run(estate: Estate) -> str:
     """A run that waits for the output of a tool."""
     agent = estate.request(_named(estate, f"POST {_AGENTS}"))
@@ -73,6 +81,7 @@ def _named(estate: Estate, name: str) -> Operation:
 
 
 RECIPES: Mapping[str, Recipe] = {
+    f"DELETE {_RUNS}/{{run_id}}": _delete_ended,
     f"PATCH {_RUNS}/{{run_id}}": _cancel,
     f"POST {_RUNS}/{{run_id}}/tool-outputs": _hand_in_outputs,
 }

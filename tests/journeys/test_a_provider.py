@@ -1,4 +1,7 @@
-"""An agent on a server of ours that speaks OpenAI's Chat Completions, with the real SDK, through the whole mesh."""
+"""An agent on a server of ours that speaks OpenAI's Chat Completions, with the real SDK, through the whole mesh.
+
+First of all journeys: workers keep for a minute that a tenant has no key.
+"""
 
 from collections.abc import Generator
 
