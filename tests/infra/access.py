@@ -115,7 +115,7 @@ def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
     allowed = {
         READ: [one for one in granted if not one.remove],
         WRITE: [one for one in granted if one.write],
-        REMOVE: [one for one in granted if one.remove],
+        REMOVE: [one for one in granted if one.remove or one.delete],
     }.get(probe.action, [])
     return root == "tenants" and folder in {one.folder for one in allowed}
 
