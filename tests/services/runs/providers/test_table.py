@@ -1,6 +1,5 @@
 """Every provider in every case: what a worker hears, and what is known to have been used."""
 
-import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
@@ -226,9 +225,7 @@ class TestTable:
     @pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
     def test_a_failure(self, server: ProviderServer, models: ProviderModels, speaker: Speaker, case: Failure) -> None:
         server.say(case.reply(speaker))
-        began = time.monotonic()
         heard = hear(models, request(speaker, server.url, timeout_s=case.timeout_s))
-        assert time.monotonic() - began < 1
         assert _told(heard) == (case.code, case.retry, case.usage_known, case.retry_after_s)
         assert (heard.ended, heard.text) == (None, case.text)
         assert heard.counted == (FIRST if case.counts and speaker.counts_first else {})
