@@ -11,10 +11,7 @@ from botocore.exceptions import ClientError
 from shared.storage.items import item_from_wire, item_to_wire
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.mesh import mesh
 from tests.tables import make_table
-
-__all__ = ["mesh"]
 
 
 class Table:
