@@ -11,6 +11,7 @@ from services.runs.gateways.configs import CachedConfigs
 from services.runs.gateways.workers import LambdaWorkers, Workers
 from services.runs.operations.planning import Planner
 from services.runs.table import SLICE
+from services.runs.table.agents import AgentCopies
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.meters import Meters
@@ -31,6 +32,12 @@ def tenant_runs() -> RunTable:
 def slice_runs() -> RunTable:
     """The runs of every tenant, for the reaper."""
     return RunTable(slice_store(), Payloads(_own.slice_objects()))
+
+
+@cache
+def tenant_agents() -> AgentCopies:
+    """The agents of the tenant that is acted for."""
+    return AgentCopies(tenant_store())
 
 
 def tenant_budgets() -> BudgetTable:

@@ -44,6 +44,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     monkeypatch.setenv("WORKER_FUNCTION_NAME", "ainexus-test-runs-worker")
     caches = (
         wiring.configs,
+        wiring.tenant_agents,
         worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
     )
