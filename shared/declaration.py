@@ -77,11 +77,10 @@ class Objects:
 
     folder: str
     """The folder below the tenant's, for example `agents`."""
+    read: bool = True
     write: bool = False
     delete: bool = False
-    """It may find and delete single objects, as they are now."""
-    remove: bool = False
-    """It may find and delete all objects with all their versions, and read none."""
+    """It may find and delete objects, with all their versions."""
 
 
 class TenantSecrets(StrEnum):

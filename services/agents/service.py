@@ -24,7 +24,7 @@ SERVICE = Service(
             "remover",
             "services.agents.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects("agents", remove=True),),
+            objects=(Objects("agents", read=False, delete=True),),
             tenant_secrets=TenantSecrets.DESTROY,
             timeout_s=900,
         ),

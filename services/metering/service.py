@@ -24,7 +24,7 @@ SERVICE = Service(
             "remover",
             "services.metering.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects("usage", remove=True),),
+            objects=(Objects("usage", read=False, delete=True),),
             timeout_s=900,
         ),
         Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),

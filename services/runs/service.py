@@ -56,7 +56,7 @@ SERVICE = Service(
             "remover",
             "services.runs.consumer.remover.handler",
             subscriptions=remover.handler.types,
-            objects=(Objects("runs", remove=True),),
+            objects=(Objects("runs", read=False, delete=True),),
             timeout_s=900,
         ),
         Function(

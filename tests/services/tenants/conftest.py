@@ -25,7 +25,7 @@ LIMITS: OwnLimits = {
 
 @pytest.fixture(name="database")
 def make_database() -> Iterator[DynamoDBClient]:
-    with tables(caches=(wiring.tenant_store, wiring.slice_store, wiring.identity)) as client:
+    with tables((wiring.identity,)) as client:
         yield client
 
 
