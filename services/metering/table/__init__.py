@@ -14,6 +14,7 @@ TENANT#<t>#USAGE#DAYS                   TOTAL#<day>            the closed hours 
 TENANT#<t>#USAGE#DAYS                   DIM#<day>#<hash>       the same by dimensions
 TENANT#<t>#USAGE#MONTHS                 TOTAL#<month>          the closed hours of a month
 TENANT#<t>#USAGE#MONTHS                 DIM#<month>#<hash>     the same by dimensions
+TENANT#<t>#USAGE#RUNS                   <day>#<agent>#<shard>  how runs ended, and how long they took
 
 A month is `2026-11`, an hour `2026-11-22T23`, a revision `0000`; 0 is the hour itself, the others are corrections.
 """
