@@ -3,7 +3,9 @@
 import os
 from functools import cache
 
-from services.metering.table import SLICE
+from services.metering.gateways.bucket import ExportBucket
+from services.metering.gateways.queue import ExportQueue, SqsExportQueue
+from services.metering.table import SLICE, exports
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
@@ -44,6 +46,16 @@ def buckets() -> tuple[Bucket, ...]:
 def archives() -> Archives:
     """The archives of every tenant."""
     return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def export_bucket() -> ExportBucket:
+    """Where exports lie."""
+    return ExportBucket(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"], owner=exports.OPERATORS)
+
+
+def export_queue() -> ExportQueue:
+    """Who writes exports."""
+    return SqsExportQueue(own_client("sqs"), url=os.environ["EXPORTER_QUEUE_URL"])
 
 
 def access(tenant_id: str) -> TenantAccess:

@@ -159,6 +159,12 @@ def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, Revi
     return found
 
 
+def list_tenants(store: Store) -> set[str]:
+    """The tenants with a revision that is not rolled up."""
+    all_of_them = Expression("#due_pk = :pk", {"pk": _DUE})
+    return {str(item["due_sk"]).split("#")[1] for item in store.query_all(all_of_them, index="due")}
+
+
 def finish_opened(transaction: Transaction, opened: Opened) -> None:
     """Let the transaction take this revision off the list, unless somebody else has rolled up some of it."""
     key = _open_key(transaction.tenant_id, opened.revision)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.metering.api import app
-from services.metering.consumer import consumer
+from services.metering.consumer.usage import consumer
 from services.metering.domain.dashboard import TOP, forecast
 from services.metering.domain.durations import Durations, bucket_of, middle_of
 from services.metering.domain.endings import Endings, ending_of

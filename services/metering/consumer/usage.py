@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.metering import wiring
-from services.metering.domain import endings, usage
+from services.metering.domain import endings
+from services.metering.domain import usage as domain
 from services.metering.operations import archiving, closing, counting, ending, storing, summarising
 from services.metering.table.traces import TRACES
 from shared.copies.tenant_access import TENANT_STATES
@@ -34,14 +35,14 @@ remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, bucket
 @consumer.on_batch(UsageRecorded)
 def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
     """What calls used is in the ledger and in the counters, once."""
-    entries = [(event.tenant_id, usage.entry_of_call(event)) for event in events]
+    entries = [(event.tenant_id, domain.entry_of_call(event)) for event in events]
     return counting.count(wiring.slice_store(), entries, now=utc_now())
 
 
 @consumer.on_batch(ArtifactDownloaded)
 def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str, Exception]:
     """So are the bytes that left."""
-    entries = [(event.tenant_id, usage.entry_of_download(event)) for event in events]
+    entries = [(event.tenant_id, domain.entry_of_download(event)) for event in events]
     return counting.count(wiring.slice_store(), entries, now=utc_now())
 
 
