@@ -18,6 +18,9 @@ from infra.mesh import Mesh
 from infra.names import SECRETS
 from shared.declaration import Table
 
+_PASSING = "tenants/_operators/"
+"""What operators have made for themselves lasts a day; no tenant can have this name."""
+
 
 class CoreStack(Stack):
     """Tables, bucket, bus, users, secrets, the API, and core's two functions."""
@@ -37,7 +40,7 @@ class CoreStack(Stack):
         self._outputs()
 
     def _bucket(self) -> s3.Bucket:
-        kept = self.mesh.profile.retain
+        kept, a_day = self.mesh.profile.retain, Duration.days(1)
         return s3.Bucket(
             self,
             "Artifacts",
@@ -46,7 +49,10 @@ class CoreStack(Stack):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=self.mesh.profile.enforce_ssl,
             versioned=kept,
-            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))],
+            lifecycle_rules=[
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=a_day),
+                s3.LifecycleRule(prefix=_PASSING, expiration=a_day, noncurrent_version_expiration=a_day),
+            ],
             removal_policy=removal(retain=kept),
         )
 

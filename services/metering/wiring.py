@@ -2,7 +2,9 @@
 
 import os
 
-from services.metering.table import SLICE
+from services.metering.gateways.bucket import ExportBucket
+from services.metering.gateways.queue import ExportQueue, SqsExportQueue
+from services.metering.table import SLICE, exports
 from shared.storage.clients import own_client
 from shared.storage.objects import Archives
 from shared.wiring import SliceWiring
@@ -15,3 +17,13 @@ access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_fold
 def archives() -> Archives:
     """The archives of every tenant."""
     return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def export_bucket() -> ExportBucket:
+    """Where exports lie."""
+    return ExportBucket(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"], owner=exports.OPERATORS)
+
+
+def export_queue() -> ExportQueue:
+    """Who writes exports."""
+    return SqsExportQueue(own_client("sqs"), url=os.environ["EXPORTER_QUEUE_URL"])

@@ -71,12 +71,13 @@ class EventConsumer:
 
         return register
 
-    def on_batch(self, kind: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
-        """Register a function that handles all events of this kind in a batch together."""
+    def on_batch(self, *kinds: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
+        """Register a function that handles all events of these kinds in a batch together."""
 
         def register(handler: Many[DataT]) -> Many[DataT]:
-            self._kinds[kind.TYPE] = kind
-            self._many[kind.TYPE] = handler
+            for kind in kinds:
+                self._kinds[kind.TYPE] = kind
+                self._many[kind.TYPE] = handler
             return handler
 
         return register
@@ -121,8 +122,8 @@ class EventConsumer:
         for message, error in zip(singles, self._handle_singles(singles), strict=True):
             if error:
                 failed[message.message_id] = error
-        for kind, handler in self._many.items():
-            batch = [message for message in messages if message.event.type == kind]
+        for handler in dict.fromkeys(self._many.values()):
+            batch = [message for message in messages if self._many.get(message.event.type) is handler]
             failed |= self._handle_batch(handler, batch)
         return failed
 

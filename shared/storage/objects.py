@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -92,6 +92,19 @@ class Archives:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/gzip")
         except (BotoCoreError, ClientError) as error:
             raise _unavailable() from error
+
+    def read(self, tenant_id: str, path: str) -> Iterator[Any]:
+        """The records that were stored there, one by one.
+
+        Raises:
+            DependencyUnavailable: the bucket does not answer.
+        """
+        key = f"tenants/{tenant_id}/{path}"
+        try:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
+        yield from map(json.loads, gzip.decompress(body).splitlines())
 
 
 class Artifacts(Documents):

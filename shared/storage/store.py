@@ -143,11 +143,13 @@ class Store:
         last = answer.get("LastEvaluatedKey")
         return Page([item_from_wire(item) for item in answer["Items"]], item_from_wire(last) if last else None)
 
-    def query_all(self, condition: Expression, *, newest_first: bool = False) -> Iterator[dict[str, Value]]:
+    def query_all(
+        self, condition: Expression, *, index: Literal["list", "due"] | None = None, newest_first: bool = False
+    ) -> Iterator[dict[str, Value]]:
         """All items under this key condition, read page by page."""
         resume_after: dict[str, Value] | None = None
         while True:
-            page = self.query(condition, newest_first=newest_first, resume_after=resume_after)
+            page = self.query(condition, index=index, newest_first=newest_first, resume_after=resume_after)
             yield from page.items
             resume_after = page.resume_after
             if resume_after is None:

@@ -1,6 +1,6 @@
 """Archiving the ledger before it leaves the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -40,10 +40,24 @@ def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> None
     events = 0
     for number, part in enumerate(_in_parts(store, tenant_id, start)):
         records = [ledger.content_of(tenant_id, entry) for entry in part]
-        archives.write(tenant_id, f"usage/ledger/{day}/{number:04}.jsonl.gz", records)
+        archives.write(tenant_id, _path(day, number), records)
         events += len(part)
     if not rollups.note_archived(store, tenant_id, day, events=events):
         logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=events)
+
+
+def read_archive(archives: Archives, tenant_id: str, day: date, *, events: int) -> Iterator[Mapping[str, object]]:
+    """What was archived of a day, so many events, newest first.
+
+    Raises:
+        DependencyUnavailable: the bucket does not answer.
+    """
+    for number in range(-(-events // ENTRIES_IN_A_PART)):
+        yield from archives.read(tenant_id, _path(day, number))
+
+
+def _path(day: date, number: int) -> str:
+    return f"usage/ledger/{day}/{number:04}.jsonl.gz"
 
 
 def _in_parts(store: Store, tenant_id: str, start: datetime) -> Iterator[Sequence[Entry]]:

@@ -40,7 +40,7 @@ def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) ->
     opened = counters.read_opened(store, tenant_id, revision)
     if opened is None:
         return
-    total = counters.read_total(store, tenant_id, revision)
+    total = counters.read_totals(store, tenant_id, [revision])[revision]
     rows = counters.read_rows(store, tenant_id, opened)
     try:
         while len(rows) > rollups.ROWS_AT_ONCE:

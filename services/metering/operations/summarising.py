@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from services.metering.domain import periods, summary
-from services.metering.domain.periods import Period
 from services.metering.domain.summary import Summary
-from services.metering.domain.usage import Amounts
 from services.metering.operations import reading
 from services.metering.table import SLICE, storage, summaries
 from shared.copies.tenant_access import access_from_item, access_key
@@ -55,8 +53,7 @@ def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime) -> No
 
 def _so_far(store: Store, tenant_id: str, month: str) -> Summary:
     days = periods.month_of(date.fromisoformat(f"{month}-01"))
-    rows = reading.usage_of(store, tenant_id, days, period=Period.MONTH, group_by=None)
-    amounts = rows[0].amounts if rows else Amounts()
+    amounts = reading.month_so_far(store, tenant_id, days)
     return summary.summary_of(amounts, storage_bytes=storage.read(store, tenant_id).bytes_now)
 
 

@@ -4,12 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.metering import wiring
-from services.metering.domain import usage
-from services.metering.operations import archiving, closing, counting, storing, summarising
+from services.metering.domain import endings
+from services.metering.domain import usage as domain
+from services.metering.operations import archiving, closing, counting, ending, storing, summarising
 from services.metering.table.traces import TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
-from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, TenantRunsStopped, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunEnded,
+    RunFailed,
+    TenantRunsStopped,
+    UsageRecorded,
+)
 from shared.events.tenants import TenantState
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
@@ -24,15 +35,22 @@ remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_
 @consumer.on_batch(UsageRecorded)
 def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
     """What calls used is in the ledger and in the counters, once."""
-    entries = [(event.tenant_id, usage.entry_of_call(event)) for event in events]
+    entries = [(event.tenant_id, domain.entry_of_call(event)) for event in events]
     return counting.count(wiring.slice_store(), entries, now=utc_now())
 
 
 @consumer.on_batch(ArtifactDownloaded)
 def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str, Exception]:
     """So are the bytes that left."""
-    entries = [(event.tenant_id, usage.entry_of_download(event)) for event in events]
+    entries = [(event.tenant_id, domain.entry_of_download(event)) for event in events]
     return counting.count(wiring.slice_store(), entries, now=utc_now())
+
+
+@consumer.on_batch(RunCompleted, RunFailed, RunCancelled)
+def count_endings(events: Sequence[Event[RunEnded]]) -> Mapping[str, Exception]:
+    """How runs ended is in the counters of their day."""
+    ended = [(event.tenant_id, endings.ending_of(event)) for event in events]
+    return ending.count_endings(wiring.slice_store(), ended, consumer=consumer.name, now=utc_now())
 
 
 @consumer.on(ArtifactStored, ArtifactDeleted)

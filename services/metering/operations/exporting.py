@@ -1,0 +1,56 @@
+"""Exports of the ledger as operators ask for them: begun once, and asked for again until they are there."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from services.metering.domain.export import MOST_EVENTS, Asked, Export, ExportStatus
+from services.metering.errors import ExportBrokeOff, ExportTooLarge
+from services.metering.gateways.queue import ExportQueue
+from services.metering.table import exports
+from shared.errors import DependencyUnavailable
+from shared.storage.store import Store
+
+_LOOKS, _PAUSE_S = 40, 0.5
+"""An answer waits for up to 20 s; the gateway, for 29."""
+
+
+def ask(
+    store: Store, queue: ExportQueue, asked: Asked, *, now: datetime, sleep: Callable[[float], None] = time.sleep
+) -> Export:
+    """The export, completed or still running.
+
+    Raises:
+        ExportTooLarge: there are too many events.
+        ExportBrokeOff: it has to be asked for again.
+        DependencyUnavailable: it cannot be begun now.
+    """
+    if begun := exports.start(store, asked, now=now):
+        _hand_over(store, queue, begun)
+    found = _look(store, asked)
+    for _ in range(_LOOKS):
+        if found.status is not ExportStatus.RUNNING:
+            break
+        sleep(_PAUSE_S)
+        found = _look(store, asked)
+    if found.status is ExportStatus.TOO_LARGE:
+        raise ExportTooLarge(MOST_EVENTS)
+    if found.status is ExportStatus.FAILED:
+        raise ExportBrokeOff
+    return found
+
+
+def _hand_over(store: Store, queue: ExportQueue, export: Export) -> None:
+    try:
+        queue.put(export)
+    except DependencyUnavailable:
+        exports.finish(store, export, status=ExportStatus.FAILED)
+        raise
+
+
+def _look(store: Store, asked: Asked) -> Export:
+    """What is known of it; it was begun, by this call or another."""
+    found = exports.read(store, asked)
+    if found is None:
+        raise ExportBrokeOff
+    return found
