@@ -82,6 +82,7 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.metering
 
 bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
 	@./ainexus bootstrap --env $(ENV)

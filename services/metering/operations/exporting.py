@@ -11,12 +11,18 @@ from services.metering.table import exports
 from shared.errors import DependencyUnavailable
 from shared.storage.store import Store
 
-_LOOKS, _PAUSE_S = 40, 0.5
-"""An answer waits for up to 20 s; the gateway, for 29."""
+_PATIENCE_S, _PAUSE_S = 15.0, 0.5
+"""The gateway waits for 29 s, and a table that is slow takes its time too."""
 
 
 def ask(
-    store: Store, queue: ExportQueue, asked: Asked, *, now: datetime, sleep: Callable[[float], None] = time.sleep
+    store: Store,
+    queue: ExportQueue,
+    asked: Asked,
+    *,
+    now: datetime,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Export:
     """The export, completed or still running.
 
@@ -25,12 +31,11 @@ def ask(
         ExportBrokeOff: it has to be asked for again.
         DependencyUnavailable: it cannot be begun now.
     """
+    deadline = monotonic() + _PATIENCE_S
     if begun := exports.start(store, asked, now=now):
         _hand_over(store, queue, begun)
     found = _look(store, asked)
-    for _ in range(_LOOKS):
-        if found.status is not ExportStatus.RUNNING:
-            break
+    while found.status is ExportStatus.RUNNING and monotonic() < deadline:
         sleep(_PAUSE_S)
         found = _look(store, asked)
     if found.status is ExportStatus.TOO_LARGE:
