@@ -1,9 +1,11 @@
 """The real things of this service."""
 
 import os
+from functools import cache
 
 from services.metering.gateways.bucket import ExportBucket
 from services.metering.gateways.queue import ExportQueue, SqsExportQueue
+from services.metering.operations.summarising import Pauses
 from services.metering.table import SLICE, exports
 from shared.storage.clients import own_client
 from shared.storage.objects import Archives
@@ -12,6 +14,12 @@ from shared.wiring import SliceWiring
 _own = SliceWiring(SLICE, folder="usage")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+
+
+@cache
+def pauses() -> Pauses:
+    """Between summaries, as this container knows of them."""
+    return Pauses()
 
 
 def archives() -> Archives:

@@ -36,7 +36,7 @@ remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_
 def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
     """What calls used is in the ledger and in the counters, once."""
     entries = [(event.tenant_id, domain.entry_of_call(event)) for event in events]
-    return counting.count(wiring.slice_store(), entries, now=utc_now())
+    return counting.count(wiring.slice_store(), entries, now=utc_now(), pauses=wiring.pauses())
 
 
 @consumer.on_batch(ArtifactDownloaded)
