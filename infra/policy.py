@@ -238,7 +238,8 @@ def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **conditi
         for some, folders in actions.items()
         if folders
     ]
-    found += _list_objects(names, [one for one in granted if one.delete], tenant=tenant, action="s3:ListBucket")
+    listed = [one for one in granted if one.find or one.delete]
+    found += _list_objects(names, listed, tenant=tenant, action="s3:ListBucket")
     return [*found, *_list_objects(names, removed, tenant=tenant, action="s3:ListBucketVersions")]
 
 

@@ -78,10 +78,22 @@ class Objects:
     folder: str
     """The folder below the tenant's, for example `agents`."""
     write: bool = False
+    find: bool = False
+    """It may ask which there are, as they are now."""
     delete: bool = False
     """It may find and delete single objects, as they are now."""
     remove: bool = False
     """It may find and delete all objects with all their versions, and read none."""
+
+
+def exports_of(service: str) -> str:
+    """The folder of a service's part of exports."""
+    return f"exports/{service}"
+
+
+def of_exports(service: str) -> tuple[Objects, Objects]:
+    """What a function needs that writes a service's part of exports, and removes it where the tenant is gone."""
+    return Objects(exports_of(service), write=True), Objects(exports_of(service), remove=True)
 
 
 class TenantSecrets(StrEnum):

@@ -7,6 +7,8 @@ from services.agents import table
 from services.agents.domain import Addresses
 from services.agents.gateways.vault import SecretsVault, Vault
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.declaration import exports_of
+from shared.export.exporter import Depot
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Documents
@@ -34,7 +36,13 @@ def documents() -> Documents:
 
 def buckets() -> tuple[Bucket, ...]:
     """Where the objects of agents lie, for their removal."""
-    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "agents"),)
+    client, bucket = own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"]
+    return tuple(Bucket(client, bucket, folder) for folder in ("agents", exports_of("agents")))
+
+
+def depot() -> Depot:
+    """Where the exports of the tenant that is acted for go, and its documents."""
+    return Depot(tenant_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], folders=("agents",))
 
 
 def is_deleted(tenant_id: str) -> bool:

@@ -12,6 +12,9 @@ from services.billing.gateways.stripe_payments import StripePayments
 from services.billing.gateways.stripe_shelf import StripeShelf
 from services.billing.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.declaration import exports_of
+from shared.export.exporter import Depot
+from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
@@ -38,6 +41,16 @@ def copies() -> TenantAccessCopies:
 def is_deleted(tenant_id: str) -> bool:
     """Whether the tenant is gone."""
     return copies().is_deleted(tenant_id)
+
+
+def buckets() -> tuple[Bucket, ...]:
+    """Where the objects of a deleted tenant are removed from."""
+    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], exports_of("billing")),)
+
+
+def depot() -> Depot:
+    """Where the exports of the tenant that is acted for go."""
+    return Depot(tenant_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def access(tenant_id: str) -> TenantAccess:

@@ -6,11 +6,12 @@ from typing import Any
 from services.metering import wiring
 from services.metering.domain import usage
 from services.metering.operations import archiving, closing, counting, storing, summarising
-from services.metering.table.traces import TRACES
+from services.metering.table.traces import EXPORTED, TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, TenantRunsStopped, UsageRecorded
 from shared.events.tenants import TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
 from shared.removal import remover as remover_of
@@ -19,6 +20,7 @@ from shared.times import utc_now
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
 remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, buckets=wiring.buckets)
+exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot, traces=EXPORTED)
 
 
 @consumer.on_batch(UsageRecorded)

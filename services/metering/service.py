@@ -2,7 +2,7 @@
 
 from services.metering import api, consumer
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -24,8 +24,18 @@ SERVICE = Service(
             "remover",
             "services.metering.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects("usage", remove=True),),
+            objects=(Objects("usage", remove=True), Objects(exports_of("metering"), remove=True)),
             timeout_s=900,
+        ),
+        Function(
+            "exporter",
+            "services.metering.consumer.exporter",
+            access=Access.TENANT,
+            subscriptions=consumer.exporter.types,
+            objects=(Objects("usage", find=True), *of_exports("metering")),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
         ),
         Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),
         Function(

@@ -5,6 +5,8 @@ from functools import cache
 
 from services.metering.table import SLICE
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.declaration import exports_of
+from shared.export.exporter import Depot
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.objects import Archives
@@ -37,7 +39,13 @@ def is_deleted(tenant_id: str) -> bool:
 
 def buckets() -> tuple[Bucket, ...]:
     """Where the objects of a deleted tenant are removed from."""
-    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "usage"),)
+    client, bucket = own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"]
+    return tuple(Bucket(client, bucket, folder) for folder in ("usage", exports_of("metering")))
+
+
+def depot() -> Depot:
+    """Where the exports of the tenant that is acted for go, and its documents."""
+    return Depot(tenant_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], folders=("usage",))
 
 
 @cache

@@ -14,6 +14,8 @@ from services.runs.table import SLICE
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.declaration import exports_of
+from shared.export.exporter import Depot
 from shared.meters import Meters
 from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
@@ -90,7 +92,13 @@ def workers() -> Workers:
 
 def buckets() -> tuple[Bucket, ...]:
     """Where the objects of runs lie, for their removal."""
-    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "runs"),)
+    client, bucket = own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"]
+    return tuple(Bucket(client, bucket, folder) for folder in ("runs", exports_of("runs")))
+
+
+def depot() -> Depot:
+    """Where the exports of the tenant that is acted for go, and its documents."""
+    return Depot(tenant_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], folders=("runs",))
 
 
 def is_deleted(tenant_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from services.tenants import api, consumer
 from services.tenants.table import SLICE
-from shared.declaration import Access, Function, Service
+from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
 from shared.events.tenants import (
     SAID_BY_ALL,
     ProjectCreated,
@@ -10,6 +10,7 @@ from shared.events.tenants import (
     TenantCreated,
     TenantDeleted,
     TenantDeletionRequested,
+    TenantExportRequested,
     TenantPlanChanged,
     TenantReactivated,
     TenantSuspended,
@@ -36,12 +37,14 @@ SERVICE = Service(
             "operators",
             "services.tenants.api.admin_handler",
             routes=api.admin.app.routes,
+            objects=(Objects("exports"),),
             reads_due=True,
         ),
         Function(
             "consumer",
             "services.tenants.consumer.consumer",
             subscriptions=consumer.consumer.types,
+            objects=(Objects("exports"), *of_exports("tenants")),
             manages_users=True,
             timeout_s=300,
         ),
@@ -49,11 +52,28 @@ SERVICE = Service(
             "remover",
             "services.tenants.consumer.remover",
             subscriptions=consumer.remover.types,
+            objects=(Objects(exports_of("tenants"), remove=True),),
             manages_users=True,
             timeout_s=900,
         ),
+        Function(
+            "exporter",
+            "services.tenants.consumer.exporter",
+            access=Access.TENANT,
+            subscriptions=consumer.exporter.types,
+            objects=of_exports("tenants"),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
+        ),
         Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
-        Function("admin", "services.tenants.consumer.admin", reads_due=True, manages_users=True),
+        Function(
+            "admin",
+            "services.tenants.consumer.admin",
+            objects=(Objects("exports"),),
+            reads_due=True,
+            manages_users=True,
+        ),
     ),
     emits=(
         TenantCreated.TYPE,
@@ -63,6 +83,7 @@ SERVICE = Service(
         TenantReactivated.TYPE,
         TenantDeletionRequested.TYPE,
         TenantDeleted.TYPE,
+        TenantExportRequested.TYPE,
         UserInvited.TYPE,
         UserRoleChanged.TYPE,
         UserDisabled.TYPE,
