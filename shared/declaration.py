@@ -87,8 +87,11 @@ class Objects:
 
 
 def exports_of(service: str) -> str:
-    """The folder of a service's part of exports."""
-    return f"exports/{service}"
+    """The folder of a service's part of exports.
+
+    Not one in a folder of all: `tenants/*/runs/*` would open `tenants/acme/exports/runs/` too.
+    """
+    return f"exports-{service}"
 
 
 def of_exports(service: str) -> tuple[Objects, Objects]:

@@ -1,6 +1,7 @@
 """What the tenants service is made of."""
 
 from services.tenants import api, consumer
+from services.tenants.domain.certificate import SERVICES
 from services.tenants.table import SLICE
 from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
 from shared.events.tenants import (
@@ -21,6 +22,9 @@ from shared.events.tenants import (
     UserRoleChanged,
 )
 
+_EXPORTS = tuple(Objects(exports_of(service)) for service in sorted(SERVICES))
+"""The exports of every service, to be listed and given out."""
+
 SERVICE = Service(
     name="tenants",
     purpose="Tenants: the organisations, their limits, users and projects.",
@@ -37,14 +41,14 @@ SERVICE = Service(
             "operators",
             "services.tenants.api.admin_handler",
             routes=api.admin.app.routes,
-            objects=(Objects("exports"),),
+            objects=_EXPORTS,
             reads_due=True,
         ),
         Function(
             "consumer",
             "services.tenants.consumer.consumer",
             subscriptions=consumer.consumer.types,
-            objects=(Objects("exports"), *of_exports("tenants")),
+            objects=(*_EXPORTS, *of_exports("tenants")),
             manages_users=True,
             timeout_s=300,
         ),
@@ -70,7 +74,7 @@ SERVICE = Service(
         Function(
             "admin",
             "services.tenants.consumer.admin",
-            objects=(Objects("exports"),),
+            objects=_EXPORTS,
             reads_due=True,
             manages_users=True,
         ),

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from infra.names import Names
-from shared.declaration import Access, Function, Service, Slice, Table
+from infra.services import SERVICES
+from shared.declaration import Access, Function, Service, Slice, Table, exports_of
 from tests.infra.templates import ACCOUNT
 
 NAMES = Names("local", ACCOUNT)
 TENANT, TWIN = "acme", "acme2"
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
 READ, WRITE, REMOVE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
-FOLDERS = ("agents", "runs", "usage", "datasets", "exports", "exports/runs", "exports/tenants")
+FOLDERS = ("agents", "runs", "usage", "datasets", *(exports_of(service.name) for service in SERVICES))
 DELETE, READ_SOME, WRITE_SOME = "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"
 _ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
 

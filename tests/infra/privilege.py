@@ -56,15 +56,10 @@ def _of_bucket(resource: str, statement: Json) -> Iterator[str]:
 
 def _of_objects(resource: str, condition: Json) -> Iterator[str]:
     folder, tenant, *rest = resource.replace(_TAG, "t").partition("/")[2].split("/")
-    if folder != "tenants" or tenant not in {"t", "*"} or not _names_a_folder(rest):
+    if folder != "tenants" or tenant not in {"t", "*"} or len(rest) != 2 or rest[1] != "*":
         yield f"{resource} is not a folder of tenants"
     if _TAG in resource and condition.get("Null", {}).get("aws:PrincipalTag/tenant_id") != "false":
         yield f"{resource} has no guard for a missing tag"
-
-
-def _names_a_folder(parts: list[str]) -> bool:
-    """Whether it is all below a folder that is named, or below one in that."""
-    return len(parts) in {2, 3} and parts[-1] == "*" and not any("*" in part or not part for part in parts[:-1])
 
 
 def _of_keys(statement: Json) -> Iterator[str]:

@@ -61,12 +61,6 @@ OF_RUNS = (
     listing("objects of all tenants", OBJECTS, "tenants/", is_allowed=False),
     listing("all objects", OBJECTS, None, is_allowed=False),
     listing("objects without tag", OBJECTS, "tenants/acme/runs/run_1/", is_allowed=False, tag=None),
-    listing("own objects of all runs, to export them", OBJECTS, "tenants/acme/runs/", is_allowed=True),
-    allowed("own exports' write", "s3:PutObject", f"{OBJECTS}/tenants/acme/exports/runs/xpt_1/1.jsonl.gz"),
-    refused("another service's exports' write", "s3:PutObject", f"{OBJECTS}/tenants/acme/exports/agents/xpt_1/1.gz"),
-    refused("another service's exports", "s3:GetObject", f"{OBJECTS}/tenants/acme/exports/agents/xpt_1/1.jsonl.gz"),
-    refused("another tenant's exports", "s3:GetObject", f"{OBJECTS}/tenants/other/exports/runs/xpt_1/1.jsonl.gz"),
-    refused("a twin's exports' write", "s3:PutObject", f"{OBJECTS}/tenants/acme2/exports/runs/xpt_1/1.jsonl.gz"),
     refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
     refused("twin's object", "s3:GetObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
     refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),
@@ -79,19 +73,6 @@ OF_RUNS = (
     refused("secret of no tenant", READ_SECRET, f"{SECRETS}/tenants//openai/key-AbCdEf", tag=None),
     refused("the platform's secret as a tenant", READ_SECRET, f"{SECRETS}/openai/key-AbCdEf"),
     refused("secret to write", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
-)
-
-OF_EXPORTER = (
-    refused("a row in its own role", GET, ENTITIES, (RUNS,)),
-    refused("an object in its own role", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
-    refused("a tenant's key", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
-    refused("the platform's key", READ_SECRET, f"{SECRETS}/openai/key-AbCdEf"),
-)
-
-OF_OPERATORS = (
-    allowed("any tenant's exports", "s3:GetObject", f"{OBJECTS}/tenants/acme/exports/runs/xpt_1/1.jsonl.gz", tag=None),
-    refused("any tenant's runs", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json", tag=None),
-    refused("any tenant's exports' write", "s3:PutObject", f"{OBJECTS}/tenants/acme/exports/runs/1.gz", tag=None),
 )
 
 OF_AGENTS = (
@@ -187,9 +168,6 @@ ROLES = {
     "runs-worker": OF_WORKER,
     "agents-data": OF_AGENTS,
     "tenants-data": OF_TENANTS,
-    "runs-exporter": OF_EXPORTER,
-    "agents-exporter": OF_EXPORTER,
-    "tenants-operators": OF_OPERATORS,
     "runs-reaper": OF_REAPER,
     "tenants-consumer": OF_TENANTS_CONSUMER,
     "billing-webhook": OF_WEBHOOK,

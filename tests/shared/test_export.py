@@ -223,7 +223,7 @@ class TestDeletion:
         buckets = tuple(Bucket(s3, BUCKET, folder) for folder in folders)
         remove = remover("things", store=lambda: store, traces=TRACES, buckets=lambda: buckets)
         assert remove(batch(deleted())) == {"batchItemFailures": []}
-        assert not s3.list_object_versions(Bucket=BUCKET, Prefix="tenants/acme/exports/").get("Versions")
+        assert not s3.list_object_versions(Bucket=BUCKET, Prefix="tenants/acme/exports-").get("Versions")
         rows = database.scan(TableName=os.environ[SLICE.table.variable])["Items"]
         assert [row for row in rows if "#EXPORTS" in str(row["PK"].get("S"))] == []
 
@@ -233,5 +233,5 @@ class TestDeletion:
         remove = remover("things", store=lambda: store, traces=TRACES)
         after_write = Then(s3, lambda: remove(batch(deleted())))
         assert export(store, after_write)(batch(requested())) == {"batchItemFailures": []}
-        assert not s3.list_object_versions(Bucket=BUCKET, Prefix="tenants/acme/exports/").get("Versions")
+        assert not s3.list_object_versions(Bucket=BUCKET, Prefix="tenants/acme/exports-").get("Versions")
         assert [event.type for event in outbox(store, database)] == ["tenant.data_removed.v1"]
