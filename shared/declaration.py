@@ -77,13 +77,12 @@ class Objects:
 
     folder: str
     """The folder below the tenant's, for example `agents`."""
+    read: bool = True
     write: bool = False
     find: bool = False
     """It may ask which there are, as they are now."""
     delete: bool = False
-    """It may find and delete single objects, as they are now."""
-    remove: bool = False
-    """It may find and delete all objects with all their versions, and read none."""
+    """It may find and delete objects, with all their versions."""
 
 
 def exports_of(service: str) -> str:
@@ -94,9 +93,14 @@ def exports_of(service: str) -> str:
     return f"exports-{service}"
 
 
-def of_exports(service: str) -> tuple[Objects, Objects]:
-    """What a function needs that writes a service's part of exports, and removes it where the tenant is gone."""
-    return Objects(exports_of(service), write=True), Objects(exports_of(service), remove=True)
+def removal_of_exports(service: str) -> Objects:
+    """What a remover needs there."""
+    return Objects(exports_of(service), read=False, delete=True)
+
+
+def writing_of_exports(service: str) -> Objects:
+    """What an exporter needs there: it removes them where the tenant is gone."""
+    return Objects(exports_of(service), read=False, write=True, delete=True)
 
 
 class TenantSecrets(StrEnum):

@@ -23,7 +23,7 @@ from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
 consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, buckets=wiring.buckets)
+remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
 exporter = exporter_of("billing", store=wiring.tenant_store, depot=wiring.depot, traces=BOOKS)
 admin = Commands()
 

@@ -3,7 +3,7 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from services.billing.table.notices import KEYS
-from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
+from shared.declaration import Access, Function, Service, removal_of_exports, writing_of_exports
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
 from shared.events.tenants import SAID_BY_ALL
 
@@ -36,7 +36,7 @@ SERVICE = Service(
             "remover",
             "services.billing.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects(exports_of("billing"), remove=True),),
+            objects=(removal_of_exports("billing"),),
             timeout_s=900,
         ),
         Function(
@@ -44,7 +44,7 @@ SERVICE = Service(
             "services.billing.consumer.exporter",
             access=Access.TENANT,
             subscriptions=consumer.exporter.types,
-            objects=of_exports("billing"),
+            objects=(writing_of_exports("billing"),),
             timeout_s=900,
             memory_mb=1024,
             batch_size=1,

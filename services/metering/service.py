@@ -2,7 +2,7 @@
 
 from services.metering import api, consumer
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
+from shared.declaration import Access, Function, Objects, Service, removal_of_exports, writing_of_exports
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -24,7 +24,7 @@ SERVICE = Service(
             "remover",
             "services.metering.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects("usage", remove=True), Objects(exports_of("metering"), remove=True)),
+            objects=(Objects("usage", read=False, delete=True), removal_of_exports("metering")),
             timeout_s=900,
         ),
         Function(
@@ -32,7 +32,7 @@ SERVICE = Service(
             "services.metering.consumer.exporter",
             access=Access.TENANT,
             subscriptions=consumer.exporter.types,
-            objects=(Objects("usage", find=True), *of_exports("metering")),
+            objects=(Objects("usage", find=True), writing_of_exports("metering")),
             timeout_s=900,
             memory_mb=1024,
             batch_size=1,

@@ -3,7 +3,7 @@
 from services.runs.api import runs, stream
 from services.runs.consumer import events, exporter, remover, worker
 from services.runs.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets, exports_of, of_exports
+from shared.declaration import Access, Function, Objects, Service, TenantSecrets, removal_of_exports, writing_of_exports
 from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
@@ -56,7 +56,7 @@ SERVICE = Service(
             "remover",
             "services.runs.consumer.remover.handler",
             subscriptions=remover.handler.types,
-            objects=(Objects("runs", remove=True), Objects(exports_of("runs"), remove=True)),
+            objects=(Objects("runs", read=False, delete=True), removal_of_exports("runs")),
             timeout_s=900,
         ),
         Function(
@@ -64,7 +64,7 @@ SERVICE = Service(
             "services.runs.consumer.exporter.handler",
             access=Access.TENANT,
             subscriptions=exporter.handler.types,
-            objects=(Objects("runs", find=True), *of_exports("runs")),
+            objects=(Objects("runs", find=True), writing_of_exports("runs")),
             timeout_s=900,
             memory_mb=1024,
             batch_size=1,

@@ -3,7 +3,7 @@
 from services.tenants import api, consumer
 from services.tenants.domain.certificate import SERVICES
 from services.tenants.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, exports_of, of_exports
+from shared.declaration import Access, Function, Objects, Service, exports_of, removal_of_exports, writing_of_exports
 from shared.events.tenants import (
     SAID_BY_ALL,
     ProjectCreated,
@@ -48,7 +48,7 @@ SERVICE = Service(
             "consumer",
             "services.tenants.consumer.consumer",
             subscriptions=consumer.consumer.types,
-            objects=(*_EXPORTS, *of_exports("tenants")),
+            objects=(*_EXPORTS, writing_of_exports("tenants")),
             manages_users=True,
             timeout_s=300,
         ),
@@ -56,7 +56,7 @@ SERVICE = Service(
             "remover",
             "services.tenants.consumer.remover",
             subscriptions=consumer.remover.types,
-            objects=(Objects(exports_of("tenants"), remove=True),),
+            objects=(removal_of_exports("tenants"),),
             manages_users=True,
             timeout_s=900,
         ),
@@ -65,7 +65,7 @@ SERVICE = Service(
             "services.tenants.consumer.exporter",
             access=Access.TENANT,
             subscriptions=consumer.exporter.types,
-            objects=of_exports("tenants"),
+            objects=(writing_of_exports("tenants"),),
             timeout_s=900,
             memory_mb=1024,
             batch_size=1,

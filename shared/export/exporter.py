@@ -5,10 +5,9 @@ tried again from its beginning, one that is there is never written twice, and a 
 with the tenant's own credentials.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Protocol
 
 from shared.copies.tenant_access import DELETED, access_key
 from shared.declaration import Slice, exports_of
@@ -18,31 +17,14 @@ from shared.export import sources
 from shared.export.part import Size, next_part
 from shared.export.progress import Progress, follows, get_progress, progress_key, to_item
 from shared.messaging.consumer import EventConsumer
-from shared.removal import Bucket, Versions
 from shared.storage.credentials import acting_for
+from shared.storage.depot import Depot
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key
-from shared.storage.objects import Documents
+from shared.storage.objects import Artifacts, Documents
 from shared.storage.store import Store
 from shared.storage.traces import Traces
 from shared.storage.transaction import Expression, Transaction
-
-
-class Objects(sources.Documents, Versions, Protocol):
-    """The calls that are made; boto3's S3 client has them."""
-
-    def put_object(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """PutObject."""
-
-
-@dataclass(frozen=True, slots=True)
-class Depot:
-    """Where a service's documents are, and where its exports go."""
-
-    client: Objects
-    bucket: str
-    folders: Sequence[str] = ()
-    """Of the tenant's documents that belong to the service."""
 
 
 class _SomebodyWasFaster(Exception):
@@ -118,7 +100,7 @@ class _Writer:
         except _SomebodyWasFaster:
             return
         except _Gone:
-            Bucket(self.depot.client, self.depot.bucket, exports_of(self.name)).empty(tenant_id)
+            Artifacts(self.depot.client, bucket=self.depot.bucket).delete_below(tenant_id, exports_of(self.name))
 
     def _sources(self, tenant_id: str, now: datetime) -> list[sources.Source]:
         documents = [

@@ -6,8 +6,8 @@ The order matters: a caller that may not be here learns nothing about what a val
 import inspect
 import json
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -25,6 +25,7 @@ from shared.observability import continue_trace, logger, trace_of_caller, trace_
 from shared.storage.audit import Change, network_of, recorded
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.tenancy.claims import InvalidToken, read_claims
 from shared.tenancy.context import TenantAccess, TenantContext, bind, check_may_change
@@ -37,6 +38,8 @@ JSON = "application/json"
 _USUAL_STATUS = {"POST": 201, "DELETE": 204}
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+Ahead = Callable[[str, Request], Sequence[Key]]
+"""The keys of what a request to a tenant's path will certainly read, to be read together."""
 Replay = Callable[[TenantContext, str], Response[Any]]
 """Renders the answer to a request that was carried out before, from the id of what it made."""
 
@@ -65,6 +68,7 @@ class HttpApp:
         self._routes: dict[tuple[str, str], Route] = {}
         self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
+        self._aheads: dict[tuple[str, str], Ahead] = {}
         self._audited: set[tuple[str, str]] = set()
         self._even_unpaid: set[tuple[str, str]] = set()
 
@@ -83,6 +87,7 @@ class HttpApp:
         statuses: tuple[int, ...] | None = None,
         media_type: str = JSON,
         replay: Replay | None = None,
+        ahead: Ahead | None = None,
         audited: bool = True,
         even_unpaid: bool = False,
     ) -> Callable[[Handler], Handler]:
@@ -96,6 +101,7 @@ class HttpApp:
             statuses: of the answers when all went well, for the OpenAPI document; by default the method's usual one.
             media_type: of their bodies, for the same; errors are JSON always.
             replay: for a POST that takes an Idempotency-Key.
+            ahead: what is read before anything is checked, for a route where each reading counts.
             audited: whether a change stands in the tenant's audit; not for what is itself a record, and comes often.
             even_unpaid: also in a tenant that billing has suspended: the ways out of that.
         """
@@ -109,6 +115,8 @@ class HttpApp:
                 self.queries[key] = query
             if replay:
                 self._replays[key] = replay
+            if ahead:
+                self._aheads[key] = ahead
             if audited and method != "GET":
                 self._audited.add(key)
             if even_unpaid:
@@ -138,7 +146,7 @@ class HttpApp:
         if route is None:
             raise _no_such_route()
         caller = _bind(request, route)
-        with acting_for(caller.tenant_id) if caller else nullcontext():
+        with acting_for(caller.tenant_id) if caller else nullcontext(), self._reading_ahead(request, caller):
             access = self._check(request, route, caller)
             call = Call(
                 request_id=request.request_id,
@@ -155,6 +163,12 @@ class HttpApp:
                     return self._resolve(event, context, replay=self._replays.get((route.method, route.path)))
             finally:
                 current.reset(token)
+
+    def _reading_ahead(self, request: Request, caller: TenantContext | None) -> AbstractContextManager[None]:
+        ahead = self._aheads.get((request.method, request.resource))
+        if ahead is None or caller is None or self._store is None or request.too_large:
+            return nullcontext()
+        return self._store().reading_ahead(ahead(caller.tenant_id, request))
 
     def _check(self, request: Request, route: Route, caller: TenantContext | None) -> TenantAccess | None:
         if request.too_large:

@@ -83,6 +83,14 @@ class Request:
             msg = "The body is not valid JSON."
             raise Malformed(msg) from error
 
+    def text_in_body(self, name: str) -> str | None:
+        """A text in the body, if there is one of this name: a hint, since nothing has been checked yet."""
+        try:
+            found = json.loads(self.body).get(name)
+        except (ValueError, RecursionError, AttributeError):
+            return None
+        return found if isinstance(found, str) else None
+
     @property
     def fingerprint(self) -> str:
         """The same for the same request only."""

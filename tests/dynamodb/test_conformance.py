@@ -1,20 +1,23 @@
-"""The table in memory and the local engine answer alike."""
+"""The table in memory and the local engine answer alike, and the engine alike to botocore and to the lean client."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.aws.client import Caller
+from shared.aws.connection import Connections
+from shared.aws.services import DynamoDB
+from shared.aws.signing import Keys, Scope
 from shared.storage.items import item_from_wire, item_to_wire
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.mesh import mesh
-from tests.tables import make_table
-
-__all__ = ["mesh"]
+from tests.mesh import Mesh
+from tests.tables import REGION, make_table
 
 
 class Table:
@@ -85,16 +88,22 @@ def _update(text: str, when: str | None, values: dict[str, Any]) -> dict[str, An
     return arguments
 
 
-@pytest.fixture(params=["memory", pytest.param("engine", marks=pytest.mark.mesh)])
+_ON_THE_MESH = [pytest.param(name, marks=pytest.mark.mesh) for name in ("engine", "engine, lean")]
+
+
+@pytest.fixture(params=["memory", *_ON_THE_MESH])
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """Each of the two."""
+    """Each of the three."""
     if request.param == "memory":
         yield Table(MemoryDynamoDB(), "memory")
         return
-    client = request.getfixturevalue("mesh").clients.dynamodb
-    name = f"conformance-{uuid4()}"
+    made: Mesh = request.getfixturevalue("mesh")
+    client, name = made.clients.dynamodb, f"conformance-{uuid4()}"
     make_table(client, name)
-    yield Table(client, name)
+    endpoint, keys = made.target.outputs["EngineEndpoint"], Keys("111111111111", "any", None)
+    with closing(Connections(endpoint, connect_timeout_s=2, read_timeout_s=10)) as connections:
+        lean = DynamoDB(Caller(connections, scope=Scope("dynamodb", REGION), keys=lambda: keys, attempts=3))
+        yield Table(lean if "lean" in request.param else client, name)
     client.delete_table(TableName=name)
 
 

@@ -114,9 +114,9 @@ def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
     if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
         return False
     allowed = {
-        READ: [one for one in granted if not one.remove],
+        READ: [one for one in granted if one.read],
         WRITE: [one for one in granted if one.write],
-        REMOVE: [one for one in granted if one.remove or one.delete],
+        REMOVE: [one for one in granted if one.delete],
     }.get(probe.action, [])
     return root == "tenants" and any(below.startswith(f"{one.folder}/") for one in allowed)
 

@@ -14,12 +14,14 @@ from shared.declaration import exports_of
 from shared.events.catalogue import CATALOGUE
 from shared.events.envelope import Event, happened, parse
 from shared.events.tenants import TenantDataExported, TenantExportRequested, TenantPartExported
-from shared.export.exporter import Depot, exporter
+from shared.export.exporter import exporter
 from shared.export.part import Size
 from shared.messaging.consumer import EventConsumer
-from shared.removal import Bucket, remover
+from shared.removal import remover
 from shared.storage.credentials import TenantCredentials
+from shared.storage.depot import Depot
 from shared.storage.items import Key
+from shared.storage.objects import Artifacts
 from shared.storage.store import Store
 from tests.messages import batch
 from tests.shared.test_removal import NOW, SLICE, TRACES, Dying, deleted, fill, make_bucket, make_database, store_of
@@ -173,7 +175,7 @@ class TestExporter:
         [complete] = outbox(store, database)
         assert len(lines_in(s3, complete)) == ROWS + 1
 
-    def test_reaches_data_with_the_tenants_own_credentials(self, database: DynamoDBClient, s3: S3Client) -> None:
+    def test_reaches_data_with_the_tenants_own_credentials(self, database: DynamoDBClient, s3: Any) -> None:  # noqa: ANN401 — as above
         store, tokens = store_of(database), FakeTokens()
         credentials = TenantCredentials(lambda: tokens, role_arn="arn:aws:iam::123456789012:role/data")
 
@@ -215,13 +217,15 @@ class Then:
 
 
 class TestDeletion:
-    def test_removes_exports_too(self, database: DynamoDBClient, s3: S3Client) -> None:
+    def test_removes_exports_too(self, database: DynamoDBClient, s3: Any) -> None:  # noqa: ANN401 — as above
         store = store_of(database)
         fill(store, s3, "acme")
         run_to_the_end(export(store, s3), store, database)
-        folders = ("things", exports_of("things"))
-        buckets = tuple(Bucket(s3, BUCKET, folder) for folder in folders)
-        remove = remover("things", store=lambda: store, traces=TRACES, buckets=lambda: buckets)
+
+        def empty(tenant_id: str) -> int:
+            return Artifacts(s3, bucket=BUCKET).delete_below(tenant_id, exports_of("things"))
+
+        remove = remover("things", store=lambda: store, traces=TRACES, empty_folder=empty)
         assert remove(batch(deleted())) == {"batchItemFailures": []}
         assert not s3.list_object_versions(Bucket=BUCKET, Prefix="tenants/acme/exports-").get("Versions")
         rows = database.scan(TableName=os.environ[SLICE.table.variable])["Items"]

@@ -33,7 +33,7 @@ remover = remover_of(
     "tenants",
     store=wiring.slice_store,
     traces=TRACES,
-    buckets=wiring.buckets,
+    empty_folder=wiring.empty_folder,
     tombstone=lambda _, tenant_id: config_key(tenant_id),
     before=lambda tenant_id: deletion.remove_users(wiring.identity(), tenant_id),
 )
@@ -83,8 +83,7 @@ def certify(event: Event[TenantDataRemoved], _: Delivery) -> None:
 @consumer.on(TenantDataExported)
 def follow_export(event: Event[TenantDataExported], _: Delivery) -> None:
     """The service is done with its part; the last one completes the export."""
-    [bucket] = wiring.buckets()
-    exports.follow_export(wiring.slice_store(), wiring.artifacts(), bucket, event)
+    exports.follow_export(wiring.slice_store(), wiring.artifacts(), event)
 
 
 @consumer.on(ChangeRecorded)

@@ -12,7 +12,6 @@ from services.tenants.table.tenants import get_tenant
 from shared.declaration import exports_of
 from shared.events.envelope import Event
 from shared.events.tenants import TenantDataExported
-from shared.removal import Bucket
 from shared.storage.idempotency import Once
 from shared.storage.objects import Artifacts
 from shared.storage.store import Store
@@ -52,7 +51,7 @@ def request_export(
     return export
 
 
-def follow_export(store: Store, artifacts: Artifacts, bucket: Bucket, event: Event[TenantDataExported]) -> None:
+def follow_export(store: Store, artifacts: Artifacts, event: Event[TenantDataExported]) -> None:
     """Write down that a service is done; the last one's word completes the export with its manifest."""
     export = exports.keep_share(store, event.tenant_id, event)
     if export is None or not export.is_complete or export.manifest:
@@ -61,7 +60,7 @@ def follow_export(store: Store, artifacts: Artifacts, bucket: Bucket, event: Eve
     manifest = artifacts.write(export.tenant_id, path, _manifest(artifacts, export))
     if not exports.keep_manifest(store, export, manifest):
         # The tenant was deleted meanwhile, and nothing of it may be left.
-        bucket.empty(export.tenant_id)
+        artifacts.delete_below(export.tenant_id, exports_of("tenants"))
 
 
 def files_of(artifacts: Artifacts, export: Export) -> list[File]:

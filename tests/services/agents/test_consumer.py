@@ -33,7 +33,7 @@ NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
 @pytest.fixture
 def store() -> Generator[Store]:
     """The slice that the consumer itself works on."""
-    with tables((wiring.slice_store,)):
+    with tables():
         yield wiring.slice_store()
 
 

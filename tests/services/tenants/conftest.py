@@ -26,8 +26,7 @@ LIMITS: OwnLimits = {
 
 @pytest.fixture(name="database")
 def make_database() -> Iterator[DynamoDBClient]:
-    caches = (wiring.tenant_store, wiring.slice_store, wiring.identity, wiring.artifacts)
-    with tables(caches) as client:
+    with tables((wiring.identity,)) as client:
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield client
 
