@@ -237,14 +237,16 @@ def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **conditi
         for some, folders in actions.items()
         if folders
     ]
-    return [*found, *_list_objects(names, deleted, tenant=tenant)]
+    sought = [one for one in granted if one.find]
+    found += _list_objects(names, sought, tenant=tenant, action="s3:ListBucket")
+    return [*found, *_list_objects(names, deleted, tenant=tenant, action="s3:ListBucketVersions")]
 
 
-def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str) -> list[Statement]:
+def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str, action: str) -> list[Statement]:
     """Finding objects: the bucket is asked, so the prefix that is asked for holds the line."""
     if not granted:
         return []
     prefixes = sorted({f"tenants/{tenant}/{one.folder}/*" for one in granted})
     bucket = f"arn:aws:s3:::{names.bucket}"
     guards = {"s3:prefix": "false", **({TENANT_TAG: "false"} if tenant == _TENANT else {})}
-    return [allow(["s3:ListBucketVersions"], bucket, StringLike={"s3:prefix": prefixes}, Null=guards)]
+    return [allow([action], bucket, StringLike={"s3:prefix": prefixes}, Null=guards)]

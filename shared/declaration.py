@@ -79,8 +79,28 @@ class Objects:
     """The folder below the tenant's, for example `agents`."""
     read: bool = True
     write: bool = False
+    find: bool = False
+    """It may ask which there are, as they are now."""
     delete: bool = False
     """It may find and delete objects, with all their versions."""
+
+
+def exports_of(service: str) -> str:
+    """The folder of a service's part of exports.
+
+    Not one in a folder of all: `tenants/*/runs/*` would open `tenants/acme/exports/runs/` too.
+    """
+    return f"exports-{service}"
+
+
+def removal_of_exports(service: str) -> Objects:
+    """What a remover needs there."""
+    return Objects(exports_of(service), read=False, delete=True)
+
+
+def writing_of_exports(service: str) -> Objects:
+    """What an exporter needs there: it removes them where the tenant is gone."""
+    return Objects(exports_of(service), read=False, write=True, delete=True)
 
 
 class TenantSecrets(StrEnum):

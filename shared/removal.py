@@ -20,6 +20,9 @@ from shared.storage.transaction import Expression, Transaction
 
 _SPREAD = "0123456789abcdef"
 
+EXPORTS = "EXPORTS"
+"""The partition of a slice in which its exports are."""
+
 
 class _Said(Exception):
     """The word is out already."""
@@ -76,6 +79,7 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
         *traces.partitions(tenant_id, event.occurred_at),
         *traces.named(store, tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),
+        owned.key(tenant_id, EXPORTS),
         owned.key(tenant_id),
     ]
     kept = tuple(traces.keeps)

@@ -4,8 +4,9 @@ import os
 from typing import Any
 
 from shared.copies.tenant_access import TenantAccessCopies
-from shared.declaration import Slice
+from shared.declaration import Slice, exports_of
 from shared.storage.clients import own_client, tenant_client
+from shared.storage.depot import Depot
 from shared.storage.objects import Artifacts
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
@@ -16,12 +17,14 @@ class SliceWiring:
 
     Args:
         owned: the slice.
+        service: whose it is.
         folder: of the service in the artifacts bucket, below each tenant's.
     """
 
-    def __init__(self, owned: Slice, *, folder: str = "") -> None:
+    def __init__(self, owned: Slice, *, service: str, folder: str = "") -> None:
         self._owned = owned
-        self._folder = folder
+        self._service = service
+        self._folders = (folder,) if folder else ()
 
     def tenant_store(self) -> Store:
         """The slice of the tenant that is acted for."""
@@ -53,7 +56,13 @@ class SliceWiring:
 
     def empty_folder(self, tenant_id: str) -> int:
         """Delete what the service has of a deleted tenant in the bucket; says how many objects."""
-        return self.slice_objects().delete_below(tenant_id, self._folder)
+        objects = self.slice_objects()
+        folders = (*self._folders, exports_of(self._service))
+        return sum(objects.delete_below(tenant_id, folder) for folder in folders)
+
+    def depot(self) -> Depot:
+        """The objects of the tenant that is acted for, to be exported, and where they are exported to."""
+        return Depot(tenant_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], folders=self._folders)
 
     def _store(self, client: Any) -> Store:  # noqa: ANN401 — botocore makes clients from data
         return Store(client, table=os.environ[self._owned.table.variable], owned=self._owned)

@@ -4,6 +4,7 @@ from services.agents import operations, table, wiring
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
 from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
@@ -16,6 +17,7 @@ remover = remover_of(
     empty_folder=wiring.empty_folder,
     before=lambda tenant_id: operations.destroy_provider_keys(wiring.every_vault(), tenant_id),
 )
+exporter = exporter_of("agents", store=wiring.tenant_store, depot=wiring.depot, traces=table.TRACES)
 
 
 @consumer.on(*TENANT_STATES)

@@ -9,10 +9,11 @@ from services.agents.gateways.vault import SecretsVault, Vault
 from shared.storage.clients import own_client, tenant_client
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(table.SLICE, folder="agents")
+_own = SliceWiring(table.SLICE, service="agents", folder="agents")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 documents = _own.tenant_objects
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+depot = _own.depot
 
 
 @cache

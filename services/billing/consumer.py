@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict
 from services.billing import wiring
 from services.billing.domain.usage import HourUsage
 from services.billing.operations import closing, customers, setup, usage, webhooks
-from services.billing.table import TRACES
+from services.billing.table import BOOKS, TRACES
 from services.billing.table.customers import tenants_at_the_end_of_grace
 from shared.copies.tenant_access import TENANT_CHANGES
 from shared.events.envelope import Event
 from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.queue import QueueConsumer
@@ -22,7 +23,8 @@ from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
 consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("billing", store=wiring.slice_store, traces=TRACES)
+remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
+exporter = exporter_of("billing", store=wiring.tenant_store, depot=wiring.depot, traces=BOOKS)
 admin = Commands()
 
 

@@ -14,9 +14,10 @@ from services.billing.table import SLICE
 from shared.storage.clients import own_client
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(SLICE)
+_own = SliceWiring(SLICE, service="billing")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 access, is_deleted = _own.access, _own.is_deleted
+empty_folder, depot = _own.empty_folder, _own.depot
 
 
 @cache

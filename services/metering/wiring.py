@@ -11,9 +11,10 @@ from shared.storage.clients import own_client
 from shared.storage.objects import Archives
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(SLICE, folder="usage")
+_own = SliceWiring(SLICE, service="metering", folder="usage")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+depot = _own.depot
 
 
 @cache
@@ -34,4 +35,4 @@ def export_bucket() -> ExportBucket:
 
 def export_queue() -> ExportQueue:
     """Who writes exports."""
-    return SqsExportQueue(own_client("sqs"), url=os.environ["EXPORTER_QUEUE_URL"])
+    return SqsExportQueue(own_client("sqs"), url=os.environ["REPORTER_QUEUE_URL"])

@@ -19,9 +19,10 @@ from shared.storage.clients import own_client
 from shared.storage.payloads import Payloads
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(SLICE, folder="runs")
+_own = SliceWiring(SLICE, service="runs", folder="runs")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+depot = _own.depot
 
 
 def tenant_runs() -> RunTable:

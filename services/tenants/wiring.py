@@ -11,8 +11,10 @@ from shared.storage.clients import own_client
 from shared.tenancy.context import TenantAccess
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(SLICE)
+_own = SliceWiring(SLICE, service="tenants")
 tenant_store, slice_store = _own.tenant_store, _own.slice_store
+empty_folder, depot = _own.empty_folder, _own.depot
+artifacts = _own.slice_objects
 
 
 @cache

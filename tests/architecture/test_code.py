@@ -8,6 +8,7 @@ import pytest
 from services.billing.domain.customer import Customer
 from services.billing.domain.usage import Entry
 from services.runs.domain.run import Run
+from services.tenants.domain.export import Export
 from services.tenants.domain.tenant import Tenant
 from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
 
@@ -23,7 +24,7 @@ EDGES = {
 }
 """Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
 
-CARRY_THEIR_TENANT = (Customer, Entry, Run, Tenant)
+CARRY_THEIR_TENANT = (Customer, Entry, Export, Run, Tenant)
 """Types that stand for `tenant_id` as an argument."""
 
 WITHOUT_TENANT = {

@@ -7,7 +7,7 @@ from services.metering import wiring
 from services.metering.domain import endings
 from services.metering.domain import usage as domain
 from services.metering.operations import archiving, closing, counting, ending, storing, summarising
-from services.metering.table.traces import TRACES
+from services.metering.table.traces import EXPORTED, TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
 from shared.events.runs import (
@@ -22,6 +22,7 @@ from shared.events.runs import (
     UsageRecorded,
 )
 from shared.events.tenants import TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
 from shared.observability import logger
 from shared.removal import remover as remover_of
@@ -30,6 +31,7 @@ from shared.times import utc_now
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
 remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
+exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot, traces=EXPORTED)
 
 
 @consumer.on_batch(UsageRecorded)

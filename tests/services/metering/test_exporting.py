@@ -302,7 +302,7 @@ class TestOverHttp:
         s3 = own_client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
         url = own_client("sqs").create_queue(QueueName="exporter")["QueueUrl"]
-        monkeypatch.setenv("EXPORTER_QUEUE_URL", url)
+        monkeypatch.setenv("REPORTER_QUEUE_URL", url)
         wanted = asked(ExportFormat.CSV)
         count(slice_store, used())
         begun = exports.start(slice_store, wanted, now=datetime.now(UTC))
