@@ -48,6 +48,7 @@ WITHOUT_TENANT = {
     },
     "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/billing/table/customers.py:tenants_at_the_end_of_grace": "of all tenants, from the `due` index",
+    "services/billing/table/customers.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
     "services/billing/table/entries.py:due_entries": "of all tenants, from the `due` index",
     **{
         f"services/billing/table/notices.py:{name}": "webhooks and customers of Stripe, before their tenant is known"
