@@ -10,7 +10,7 @@ import click
 
 from cli import seed
 from cli.admin import ask
-from cli.api import Answer, Request, curl_of, send
+from cli.api import Answer, Request, Send, curl_of, send
 from cli.payer import Counter, Payer
 from cli.reconciliation import Reconciliation, rows_of
 from cli.screen import Screen
@@ -80,29 +80,32 @@ def _world(target: Target, screen: Screen) -> World:
 
 def _payer(target: Target, screen: Screen, world: World) -> Payer | None:
     """The walk of a tenant that pays; None where the mesh speaks to another Stripe, which nobody may play with."""
-    stripe = target.outputs.get("StripeEndpoint")
-    if stripe is None:
+    if "StripeEndpoint" not in target.outputs:
         return None
+    return Payer(counter_of(target, show=world.send), title=screen.title, note=screen.note)
+
+
+def counter_of(target: Target, *, show: Send) -> Counter:
+    """What a tenant that is made for this alone does its walk on."""
     tenant = f"payer-{new_id('t', utc_now())[-8:].lower()}"
 
     def operate(service: str, command: str, **given: object) -> dict[str, Any]:
         return ask(target, command, service=service, **given)
 
     books = Reconciliation(tenant, operate, now=utc_now, pause=time.sleep)
-    counter = Counter(
-        api=world.api,
-        stripe=stripe,
+    return Counter(
+        api=target.outputs["ApiEndpoint"],
+        stripe=target.outputs["StripeEndpoint"],
         tenant=tenant,
         token=sign_in(target, seed.PLATFORM_ADMIN).token,
-        send=world.send,
-        ask=world.ask,
+        send=show,
+        ask=send,
         operate=operate,
         drift=lambda: rows_of(tenant, books.look_twice().drift),
         wall=utc_now,
-        now=world.now,
-        pause=world.pause,
+        now=time.monotonic,
+        pause=lambda: time.sleep(0.1),
     )
-    return Payer(counter, title=screen.title, note=screen.note)
 
 
 def _walk(world: World, screen: Screen, *, serving: Serving | None = None, payer: Payer | None = None) -> int:
