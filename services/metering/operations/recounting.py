@@ -38,14 +38,14 @@ class Account:
         return domain.drift_of(self.counted.counters, self.found)
 
 
-def recount(store: Store, tenant_id: str, days: Days) -> Account:
+def recount(store: Store, tenant_id: str, days: Days, *, at_once: int = RECOUNTED_AT_ONCE) -> Account:
     """Recount the ledger of these days, from the newest on; of a large ledger only as many as can be done at once."""
     opened = {one.revision for one in counters.list_opened(store, tenant_id)}
     counted, first = Recount(), days.start
     for day, entries in groupby(_counted(store, tenant_id, days), key=lambda one: one[1].occurred_at.date()):
         for revision, entry in entries:
             counted.add(entry, revision, rolled_up=revision not in opened)
-        if counted.entries >= RECOUNTED_AT_ONCE:
+        if counted.entries >= at_once:
             first = day
             break
     done = Days(first, days.end)
