@@ -112,6 +112,9 @@ class Payer:
         self.counter.operate("metering", "close", tenant_id=self.counter.tenant, running=True)
         usage = self._wait(self._cost, until=lambda found: ledger.items() <= _quantities(found["so_far"]).items())
         expect(ledger.items() <= _quantities(usage["so_far"]).items(), f"billing has {_quantities(usage['so_far'])}")
+        # In a moment a month will have passed, and with it every second try that Stripe would have got by then.
+        flushed = self._wait(self._flush, until=bool)
+        expect(flushed, "Stripe does not take the usage")
         self.note(f"cost so far: {usage['so_far']['amount_cents']} cents")
         return ledger
 
@@ -169,6 +172,10 @@ class Payer:
 
     def _cost(self) -> dict[str, Any]:
         return self.counter.ask(self._request("GET", "billing/usage")).body["usage"]
+
+    def _flush(self) -> bool:
+        """Send what was not sent; says whether Stripe has all of it."""
+        return bool(self.counter.operate("billing", "flush", tenant_id=self.counter.tenant)["all_sent"])
 
     def _invoices(self, status: str) -> list[dict[str, Any]]:
         found = self.counter.ask(self._request("GET", "billing/invoices")).body.get("invoices", [])
