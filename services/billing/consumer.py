@@ -1,12 +1,13 @@
 """All that is not HTTP: events, webhooks to be handled, the schedule and the operators' commands."""
 
+from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.billing import wiring
 from services.billing.domain.usage import HourUsage
-from services.billing.operations import closing, customers, setup, usage, webhooks
+from services.billing.operations import closing, customers, reconciling, setup, usage, webhooks
 from services.billing.table import BOOKS, TRACES
 from services.billing.table.customers import tenants_at_the_end_of_grace
 from shared.copies.tenant_access import TENANT_CHANGES
@@ -20,7 +21,7 @@ from shared.messaging.queue import QueueConsumer
 from shared.observability import logger
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
-from shared.times import utc_now
+from shared.times import to_text, utc_now
 
 consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
 remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
@@ -36,6 +37,13 @@ class _Setup(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     only_look: bool = False
+
+
+class _Window(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_id: str
+    since: AwareDatetime
 
 
 class _Flush(BaseModel):
@@ -128,3 +136,31 @@ def flush(asked: _Flush) -> dict[str, Any]:
     if asked.tenant_id:
         return {"all_sent": usage.flush(store, payments, asked.tenant_id, now=now)}
     return {"looked_at": usage.send_due(store, payments, now=now)}
+
+
+@admin.on("books", _Window)
+def books(asked: _Window) -> dict[str, Any]:
+    """What was heard of each hour, and where the books do not agree with each other or with Stripe."""
+    store, now = wiring.slice_store(), utc_now()
+    window = reconciling.window_until(now, since=asked.since)
+    findings = reconciling.compare(store, wiring.find_payments(), asked.tenant_id, window, now=now)
+    heard: dict[str, dict[str, Any]] = {}
+    for one in reconciling.usages_of(store, asked.tenant_id, window):
+        hour = heard.setdefault(to_text(one.hour), {"numbers": {}, "revs": []})
+        for name, amount in {"events": one.events, **one.meters}.items():
+            hour["numbers"][name] = hour["numbers"].get(name, 0) + amount
+        hour["revs"].append(one.rev)
+    return {
+        "drift": [asdict(one.drift) for one in findings if not one.pending],
+        "pending": [asdict(one.drift) for one in findings if one.pending],
+        "hours": heard,
+    }
+
+
+@admin.on("repair", _Window)
+def repair(asked: _Window) -> dict[str, Any]:
+    """Book and send what the sync ledger or Stripe lacks, or has too much."""
+    now = utc_now()
+    window = reconciling.window_until(now, since=asked.since)
+    made = reconciling.repair(wiring.slice_store(), wiring.payments(), asked.tenant_id, window, now=now)
+    return {"entries": [{"identifier": one.identifier, "quantity": one.quantity, "state": one.state} for one in made]}

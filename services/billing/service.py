@@ -14,7 +14,20 @@ SERVICE = Service(
     purpose="Billing: customers, their plans and invoices, and the usage that Stripe charges for.",
     slice=SLICE,
     functions=(
-        Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes, secrets=_STRIPE),
+        Function(
+            "api",
+            "services.billing.api.handler",
+            access=Access.TENANT,
+            routes=api.application.app.routes,
+            secrets=_STRIPE,
+        ),
+        Function(
+            "operators",
+            "services.billing.api.operators_handler",
+            routes=api.operators.app.routes,
+            reads_due=True,
+            secrets=_STRIPE,
+        ),
         Function(
             "webhook",
             "services.billing.api.webhook",

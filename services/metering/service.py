@@ -64,6 +64,7 @@ SERVICE = Service(
             objects=(Objects("usage", write=True),),
             timeout_s=900,
         ),
+        Function("admin", "services.metering.consumer.commands.admin", timeout_s=900),
     ),
     emits=(
         *SAID_BY_ALL,

@@ -76,6 +76,7 @@ SERVICE = Service(
             every_minutes=1,
             objects=(Objects("runs", write=True, delete=True),),
         ),
+        Function("admin", "services.runs.consumer.admin.handler", objects=(Objects("runs"),), timeout_s=300),
     ),
     emits=(
         *SAID_BY_ALL,

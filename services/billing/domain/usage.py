@@ -73,7 +73,7 @@ class Entry:
     state: EntryState = EntryState.PENDING
     first_sent_at: datetime | None = None
     reason: str | None = None
-    """Why it was rejected."""
+    """Why it was rejected, or why there is an entry that no usage has made."""
 
     @property
     def identifier(self) -> str:

@@ -1,6 +1,7 @@
 """The billing slice.
 
 TENANT#<t>#BILLING                  CUSTOMER                      the tenant as a customer; in `due` when its grace ends
+TENANT#<t>#BILLING                  KNOWN                         that there is one; in `due`, by which all are found
 TENANT#<t>#BILLING                  REMAINDER                     byte-hours that make no whole MB-hour yet
 TENANT#<t>#BILLING                  COPY#TENANT                   what is known of the tenant
 TENANT#<t>#BILLING#INVOICES         <invoice id>                  an invoice as Stripe has it

@@ -211,6 +211,14 @@ class Run:
         return tuple(call for attempt in self.attempts for call in attempt.calls)
 
     @property
+    def ended_calls(self) -> tuple[tuple[CallId, Call], ...]:
+        """The same, each with its id."""
+        attempts = enumerate(self.attempts, start=1)
+        return tuple(
+            (CallId(self.run_id, number, call.number), call) for number, attempt in attempts for call in attempt.calls
+        )
+
+    @property
     def open_call_id(self) -> CallId | None:
         """Which call is open; in a queued run it will be the next attempt's."""
         if self.open_call is None:

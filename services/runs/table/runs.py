@@ -291,16 +291,20 @@ class RunTable:
             if resume_after is None:
                 return
 
+    def made_in(self, tenant_id: str, span: str) -> Iterator[Run]:
+        """The runs whose ids begin so, newest first, without what lies in the bucket."""
+        return self._between(tenant_id, start=span, before=f"{span}~")
+
     def _newest_first(self, tenant_id: str, chosen: RunFilter, *, after: str | None) -> Iterator[Run]:
         end = first_at(chosen.end) if chosen.end else "~"
         before = min(after, f"run_{end}") if after else f"run_{end}"
+        start = f"run_{first_at(chosen.start)}" if chosen.start else "run_"
+        return self._between(tenant_id, start=start, before=before)
+
+    def _between(self, tenant_id: str, *, start: str, before: str) -> Iterator[Run]:
         condition = Expression(
             "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
-            {
-                "pk": list_key(tenant_id),
-                "start": f"run_{first_at(chosen.start)}" if chosen.start else "run_",
-                "before": before,
-            },
+            {"pk": list_key(tenant_id), "start": start, "before": before},
         )
         resume_after: Item | None = None
         while True:
