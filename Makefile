@@ -93,8 +93,8 @@ synth: setup ## Write the templates: make synth ENV=dev
 diff: setup ## What a deployment would change: make diff ENV=dev
 	@./ainexus diff --env $(ENV)
 
-deploy: setup ## Deploy to AWS: make deploy ENV=dev
-	@./ainexus deploy --env $(ENV)
+deploy: setup ## Deploy to AWS: make deploy ENV=dev; YES=1: without being asked
+	@./ainexus deploy --env $(ENV) $(if $(YES),--yes)
 
-destroy: setup ## Remove from AWS: make destroy ENV=dev
-	@./ainexus destroy --env $(ENV)
+destroy: setup ## Remove from AWS: make destroy ENV=dev; YES=1: without being asked
+	@./ainexus destroy --env $(ENV) $(if $(YES),--yes)

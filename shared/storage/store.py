@@ -70,6 +70,10 @@ class Unchanged:
     there: Item | None
 
 
+_RANDOM = random.SystemRandom()
+"""The system's: a generator of the process would come out of a snapshot the same in every container."""
+
+
 class Store:
     """One slice of one table.
 
@@ -83,7 +87,7 @@ class Store:
         table: str,
         owned: Slice,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
+        jitter: Callable[[float, float], float] = _RANDOM.uniform,
     ) -> None:
         self._client = client
         self._table = table

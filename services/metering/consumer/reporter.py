@@ -1,4 +1,4 @@
-"""The queue of operators' exports that are to be written; in a module of its own, because its bundle alone carries DuckDB."""
+"""The queue of operators' exports; in a module of its own, because its bundle alone carries DuckDB."""
 
 from services.metering import wiring
 from services.metering.gateways.queue import ExportJob
