@@ -11,8 +11,9 @@ import pytest
 from cli.reconciliation import Look, Reconciliation
 from services.billing import consumer as billing
 from services.billing import wiring as of_billing
-from services.metering import consumer as metering
 from services.metering import wiring as of_metering
+from services.metering.consumer import commands
+from services.metering.consumer import usage as metering
 from services.runs import wiring as of_runs
 from services.runs.consumer import admin as runs
 from services.runs.domain import lifecycle
@@ -39,7 +40,7 @@ PERIOD = f"{AT:%Y-%m}"
 SPENT = Spent(requests=1, tokens=8)
 """Of one run."""
 
-_COMMANDS: Mapping[str, Commands] = {"metering": metering.admin, "runs": runs.handler, "billing": billing.admin}
+_COMMANDS: Mapping[str, Commands] = {"metering": commands.admin, "runs": runs.handler, "billing": billing.admin}
 _CACHES = (
     *(of_billing.tenant_store, of_billing.slice_store, of_billing.copies, of_billing.secrets),
     *(of_metering.tenant_store, of_metering.slice_store, of_metering.copies),
