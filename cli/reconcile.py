@@ -22,7 +22,8 @@ _COLUMNS = ("tenant_id", "place", "at", "meter", "expected", "found", "subject")
 def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
     """Compare all accounts of what was used.
 
-    60 days of the ledger are recounted and held against runs, counters, budgets, billing and Stripe. What is on its way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
+    60 days of the ledger are recounted and held against runs, counters, budgets, billing and Stripe. What is on its
+    way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
     """
     found: dict[str, Any] = {"drift": [], "pending": [], "repaired": [], "tenants": 0, "entries": 0}
     tenants = [tenant_id] if tenant_id else _tenants(target)
