@@ -36,7 +36,7 @@ def setup(target: Target, *, only_look: bool) -> int:
 @click.option("--running", is_flag=True, help="Close also the hour that runs; what comes later is a correction.")
 @for_target
 def flush(target: Target, *, tenant_id: str | None, running: bool) -> int:
-    """Close a tenant's past hours, and send now what is to be sent."""
+    """Close past hours, and send their usage now."""
     said = flushed(target, tenant_id, running=running)
     show(target, said, [f"{name.replace('_', ' ')}: {value}" for name, value in said.items()])
     return 0 if said.get("all_sent", True) else 1

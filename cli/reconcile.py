@@ -20,9 +20,10 @@ _COLUMNS = ("tenant_id", "place", "at", "meter", "expected", "found", "subject")
 @click.option("--repair", is_flag=True, help="Put right what is wrong, by corrections that are said and recorded.")
 @for_target
 def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
-    """Recount 60 days of the ledger, and compare everything with it.
+    """Compare all accounts of what was used.
 
-    What is on its way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
+    60 days of the ledger are recounted and held against runs, counters, budgets, billing and Stripe. What is on its
+    way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
     """
     found: dict[str, Any] = {"drift": [], "pending": [], "repaired": [], "tenants": 0, "entries": 0}
     tenants = [tenant_id] if tenant_id else _tenants(target)
