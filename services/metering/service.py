@@ -2,7 +2,7 @@
 
 from services.metering import api, consumer
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -46,4 +46,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "drift"),
 )

@@ -3,7 +3,7 @@
 from services.runs.api import runs, stream
 from services.runs.consumer import events, remover, worker
 from services.runs.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, TenantSecrets
 from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
@@ -79,4 +79,5 @@ SERVICE = Service(
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "unpriced-calls"),
 )

@@ -8,6 +8,7 @@ import botocore.session
 from botocore.config import Config
 
 from shared.storage.credentials import TenantCredentials
+from shared.tracing import traced
 
 _CONFIG = Config(
     connect_timeout=2,
@@ -43,7 +44,7 @@ def tenant_client(service: str) -> Any:  # noqa: ANN401 — as above
 
 @cache
 def _own_session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    return traced(botocore.session.get_session())
 
 
 @cache
@@ -51,4 +52,4 @@ def _tenant_session() -> botocore.session.Session:
     session = botocore.session.Session()
     credentials = TenantCredentials(lambda: own_client("sts"), role_arn=os.environ["DATA_ROLE_ARN"])
     session._credentials = credentials  # pyright: ignore[reportAttributeAccessIssue]
-    return session
+    return traced(session)

@@ -15,6 +15,7 @@ LISTED = {
     "AWS::Lambda::EventSourceMapping.ScalingConfig": "two batches of a queue at once",
     "AWS::Lambda::Function.Environment": "providers are simulated, private addresses allowed, Stripe is a local one",
     "AWS::Logs::LogGroup.RetentionInDays": "a week",
+    "AWS::Logs::QueryDefinition": "the engine does not know them",
     "AWS::S3::BucketPolicy": "the engine speaks plain HTTP",
     "AWS::SQS::Queue.VisibilityTimeout": "a killed batch comes again sooner",
     "AWS::SQS::QueuePolicy": "the engine speaks plain HTTP",
