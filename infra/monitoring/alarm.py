@@ -58,7 +58,7 @@ def alarms_of(mesh: Mesh) -> list[Alarm]:
 def _of_core(names: Names) -> Iterator[Alarm]:
     api = {"ApiName": names.api, "Stage": names.environment}
     yield Alarm(
-        names.of("api-errors"),
+        names.of("api-answers"),
         "api-errors",
         "The API answers with 500 and above.",
         Source("AWS/ApiGateway", "5XXError", api),

@@ -27,7 +27,7 @@ def operations(names: Names, subjects: Subjects) -> list[Widget]:
         _queues(names, "ApproximateAgeOfOldestMessage", subjects.queues),
         searched(names, "Age of messages when handled (ms)", m.QUEUE_AGE, stat="Maximum"),
         _queues(names, "ApproximateNumberOfMessagesVisible", subjects.dead_letters),
-        searched(names, "Failed messages, and new dead letters", m.FAILED_MESSAGES, m.DEAD_LETTERS),
+        searched(names, "Messages, failures and new dead letters", m.MESSAGES, m.FAILED_MESSAGES, m.DEAD_LETTERS),
         searched(names, "Events published, and found late in the outbox", m.EVENTS_PUBLISHED, m.OUTBOX_LATE),
         searched(names, "Age of events when published (ms)", m.OUTBOX_AGE, stat="Maximum"),
         _of(names, "Publisher behind the streams (ms)", "AWS/Lambda", "IteratorAge", "FunctionName", [names.publisher]),
