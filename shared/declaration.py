@@ -1,6 +1,6 @@
 """What a service says of itself, once; infra builds from it and the tests hold the READMEs to it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.tenancy.permissions import Feature, Role
@@ -157,6 +157,10 @@ class Function:
         return self.queued or bool(self.subscriptions)
 
 
+USUAL_ALARMS = ("dead-letters", "errors", "throttles", "queue-age", "latency")
+"""What can happen to any service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service of the mesh."""
@@ -167,7 +171,8 @@ class Service:
     functions: tuple[Function, ...]
     emits: tuple[str, ...] = ()
     """Event types that it may put into its outbox."""
-    alarms: tuple[str, ...] = field(default=("dead-letters", "errors"))
+    alarms: tuple[str, ...] = USUAL_ALARMS
+    """What of it calls somebody, by the section of the runbook."""
 
     @property
     def routes(self) -> tuple[Route, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.billing import wiring
+from services.billing.domain import usage as rules
 from services.billing.domain.usage import HourUsage
 from services.billing.operations import closing, customers, reconciling, setup, usage, webhooks
 from services.billing.table import BOOKS, TRACES
@@ -18,7 +19,9 @@ from shared.export.exporter import exporter as exporter_of
 from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.queue import QueueConsumer
-from shared.observability import logger
+from shared.messaging.schedule import Done, scheduled
+from shared.metrics import SYNC_LAG, WEBHOOK_FAILURES
+from shared.observability import report
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 from shared.times import to_text, utc_now
@@ -99,22 +102,29 @@ def _take_in(tenant_id: str, used: HourUsage, delivery: Delivery) -> None:
 
 
 def _handle_webhook(message: _Webhook) -> None:
-    webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+    failures = 1
+    try:
+        webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+        failures = 0
+    finally:
+        report("webhook handled", {WEBHOOK_FAILURES: failures}, event_id=message.event_id)
 
 
 inbox = QueueConsumer("billing.inbox", _Webhook, _handle_webhook)
 
 
-def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+@scheduled("swept")
+def sweep() -> Done:
     """Every minute: usage that is still to be sent, and tenants whose grace is over."""
     payments = wiring.find_payments()
     if payments is None:
-        return
+        return {}, {}
     store, now = wiring.slice_store(), utc_now()
     over = tenants_at_the_end_of_grace(store, now=now)
     for tenant_id in over:
         customers.refresh_subscription(store, payments, tenant_id, now=now)
-    logger.info("swept", sent=usage.send_due(store, payments, now=now), out_of_grace=len(over))
+    due = usage.send_due(store, payments, now=now)
+    return {"sent": len(due), "out_of_grace": len(over)}, {SYNC_LAG: rules.lag_s(due, now=now)}
 
 
 @admin.on("setup", _Setup)
@@ -135,7 +145,7 @@ def flush(asked: _Flush) -> dict[str, Any]:
     store, payments, now = wiring.slice_store(), wiring.payments(), utc_now()
     if asked.tenant_id:
         return {"all_sent": usage.flush(store, payments, asked.tenant_id, now=now)}
-    return {"looked_at": usage.send_due(store, payments, now=now)}
+    return {"looked_at": len(usage.send_due(store, payments, now=now))}
 
 
 @admin.on("books", _Window)

@@ -3,7 +3,7 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from services.billing.table.notices import KEYS
-from shared.declaration import Access, Function, Service, removal_of_exports, writing_of_exports
+from shared.declaration import USUAL_ALARMS, Access, Function, Service, removal_of_exports, writing_of_exports
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
 from shared.events.tenants import SAID_BY_ALL
 
@@ -73,4 +73,5 @@ SERVICE = Service(
         Function("admin", "services.billing.consumer.admin", reads_due=True, secrets=_STRIPE, timeout_s=300),
     ),
     emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
+    alarms=(*USUAL_ALARMS, "sync-lag", "webhook-failures", "drift"),
 )

@@ -3,7 +3,7 @@
 from services.metering import api
 from services.metering.consumer import usage
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, removal_of_exports, writing_of_exports
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, removal_of_exports, writing_of_exports
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -75,4 +75,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "drift"),
 )

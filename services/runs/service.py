@@ -3,7 +3,16 @@
 from services.runs.api import runs, stream
 from services.runs.consumer import events, exporter, remover, worker
 from services.runs.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets, removal_of_exports, writing_of_exports
+from shared.declaration import (
+    USUAL_ALARMS,
+    Access,
+    Function,
+    Objects,
+    Service,
+    TenantSecrets,
+    removal_of_exports,
+    writing_of_exports,
+)
 from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
@@ -90,4 +99,5 @@ SERVICE = Service(
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "unpriced-calls"),
 )

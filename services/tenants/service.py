@@ -71,6 +71,7 @@ SERVICE = Service(
             batch_size=1,
         ),
         Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
+        Function("census", "services.tenants.consumer.census", reads_due=True, every_minutes=60, timeout_s=300),
         Function(
             "admin",
             "services.tenants.consumer.admin",

@@ -6,6 +6,7 @@ The order matters: a caller that may not be here learns nothing about what a val
 import inspect
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -21,7 +22,8 @@ from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLar
 from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
-from shared.observability import continue_trace, logger, trace_of_caller, trace_of_invocation
+from shared.metrics import CLIENT_ERRORS, LATENCY, REQUESTS, SERVER_ERRORS, Class
+from shared.observability import continue_trace, logger, report, trace_of_caller, trace_of_invocation
 from shared.storage.audit import Change, network_of, recorded
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
@@ -133,13 +135,40 @@ class HttpApp:
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
         """Answer one request of the gateway."""
+        since = time.perf_counter()
         request = Request.read(event)
         continue_trace(trace_of_caller(request.headers.get("traceparent")) or trace_of_invocation())
         try:
             answer = self._answer(event, context, request)
         except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
             answer = _error(error, request_id=request.request_id)
-        return _finish(answer, request)
+        answer = _finish(answer, request)
+        self._report(request, answer["statusCode"], took_ms=(time.perf_counter() - since) * 1000)
+        return answer
+
+    def _report(self, request: Request, status: int, *, took_ms: float) -> None:
+        """One line for each request, with its numbers."""
+        report(
+            "answered",
+            {
+                REQUESTS: 1,
+                LATENCY: round(took_ms, 1),
+                CLIENT_ERRORS: int(400 <= status < 500),
+                SERVER_ERRORS: int(status >= 500),
+            },
+            request_id=request.request_id,
+            method=request.method,
+            route=request.resource,
+            route_class=self.class_of(request).value,
+            status=status,
+        )
+
+    def class_of(self, request: Request) -> Class:
+        """How quick the answer can be expected to be."""
+        streams = self.media_types.get((request.method, request.resource), JSON) != JSON
+        if streams or "wait" in request.headers.get("prefer", ""):
+            return Class.WAIT
+        return Class.READ if request.method == "GET" else Class.CHANGE
 
     def _answer(self, event: dict[str, Any], context: Any, request: Request) -> dict[str, Any]:  # noqa: ANN401 — as above
         route = self._routes.get((request.method, request.resource))
@@ -247,9 +276,8 @@ def _finish(answer: dict[str, Any], request: Request) -> dict[str, Any]:
     headers: dict[str, list[str]] = answer.setdefault("multiValueHeaders", {})
     headers["X-Request-Id"] = [request.request_id]
     headers |= cors_headers(request.headers.get("origin"))
-    answer["statusCode"] = status = int(answer["statusCode"])
+    answer["statusCode"] = int(answer["statusCode"])
     answer["body"] = answer.get("body") or ""
-    logger.info("answered", request_id=request.request_id, method=request.method, route=request.resource, status=status)
     return answer
 
 

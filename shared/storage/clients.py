@@ -16,6 +16,7 @@ from shared.aws.connection import Connections
 from shared.aws.services import DynamoDB, Events, Functions
 from shared.aws.signing import Keys, Scope
 from shared.storage.credentials import TenantCredentials
+from shared.tracing import traced
 
 _LEAN: dict[str, Callable[[Caller], Any]] = {"dynamodb": DynamoDB, "events": Events, "lambda": Functions}
 _CONNECT_S, _READ_S, _ATTEMPTS = 2.0, 10.0, 3
@@ -88,7 +89,7 @@ def _frozen(credentials: Any) -> Keys:  # noqa: ANN401 — botocore's have no co
 
 @cache
 def _own_session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    return traced(botocore.session.get_session())
 
 
 @cache
@@ -100,4 +101,4 @@ def _tenant_credentials() -> TenantCredentials:
 def _tenant_session() -> botocore.session.Session:
     session = botocore.session.Session()
     session._credentials = _tenant_credentials()  # pyright: ignore[reportAttributeAccessIssue]
-    return session
+    return traced(session)

@@ -48,6 +48,12 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Templates:
 
 
 @pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of a development mesh on AWS with the real services."""
+    return synthesized(DEV, folder=tmp_path_factory.mktemp("real"), services=SERVICES)
+
+
+@pytest.fixture(scope="session")
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """The templates of the production mesh."""
     return synthesized(PROD, folder=tmp_path_factory.mktemp("prod"))

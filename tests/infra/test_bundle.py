@@ -42,8 +42,9 @@ class TestArchive:
     def test_holds_no_provider_sdk_and_nothing_of_the_runtime(self, archive: Path) -> None:
         assert _top_level(archive) & (PROVIDERS | {"boto3", "botocore", "urllib3", "dateutil", "jmespath"}) == set()
 
-    def test_holds_what_the_tracer_needs(self, archive: Path) -> None:
-        assert {"aws_lambda_powertools", "aws_xray_sdk", "wrapt", "pydantic", "pydantic_core"} <= _top_level(archive)
+    def test_holds_what_it_needs_and_no_tracer(self, archive: Path) -> None:
+        assert {"aws_lambda_powertools", "pydantic", "pydantic_core"} <= _top_level(archive)
+        assert "aws_xray_sdk" not in _top_level(archive)
 
     def test_holds_wheels_of_the_target(self, archive: Path) -> None:
         libraries = [entry.filename for entry in _entries(archive) if entry.filename.endswith(".so")]
@@ -128,7 +129,7 @@ class TestLock:
     def test_brings_what_a_package_requires_and_leaves_out_the_runtime(self) -> None:
         lines = Lock.read(ROOT / "locks" / "functions.txt").requirements(["aws_lambda_powertools", "boto3"])
         names = {line.partition("==")[0] for line in lines.splitlines() if "==" in line}
-        assert names >= {"aws-lambda-powertools", "aws-xray-sdk", "wrapt", "typing-extensions"}
+        assert names >= {"aws-lambda-powertools", "typing-extensions"}
         assert names & RUNTIME == set()
 
     def test_refuses_what_is_not_locked(self) -> None:

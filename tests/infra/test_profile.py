@@ -21,6 +21,7 @@ LISTED = {
     f"{_VARIABLES}.PROVIDERS_WITHOUT_KEY": "without a key, answers are simulated",
     f"{_VARIABLES}.STRIPE_API_BASE": "the local Stripe",
     "AWS::Logs::LogGroup Properties.RetentionInDays": "a week",
+    "AWS::Logs::QueryDefinition": "the engine does not know them",
     "AWS::S3::BucketPolicy": _TLS,
     "AWS::SNS::TopicPolicy": _TLS,
     "AWS::SQS::Queue Properties.VisibilityTimeout": "a killed batch comes again sooner",

@@ -19,6 +19,7 @@ from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item
 from shared.times import utc_now
+from shared.tracing import subsegment
 
 queue = EventConsumer("runs.worker", concurrently=True)
 
@@ -37,7 +38,7 @@ def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
 
 
 def _execute(tenant_id: str, run_id: str) -> Item | None:
-    with acting_for(tenant_id):
+    with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
         return _worker().execute(tenant_id, run_id)
 
 

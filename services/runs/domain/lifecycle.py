@@ -40,6 +40,7 @@ def submit(
     trace_id: str,
     waited: bool,
     now: datetime,
+    plan: str = "",
 ) -> Change:
     """A new run; one that somebody waits for is not put into the queue."""
     run = Run(
@@ -58,6 +59,7 @@ def submit(
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
         queued_at=(now,),
+        plan=plan,
         trace_id=trace_id,
         open_call=first_call,
     )

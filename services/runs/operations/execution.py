@@ -21,12 +21,13 @@ from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
 from services.runs.operations.budgets import settle
 from services.runs.operations.lease import Lease
 from services.runs.operations.planning import Planner, Price
+from services.runs.operations.reporting import report_progress, report_start
 from services.runs.operations.submission import Configs
 from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
 from shared.errors import LimitReached
 from shared.meters import Meter, Meters
-from shared.observability import continue_trace, count, logger
+from shared.observability import continue_trace, logger
 from shared.storage.items import Item
 from shared.tenancy.context import TenantAccess
 
@@ -89,6 +90,7 @@ class Worker:
         if run is None:
             return None
         continue_trace(run.trace_id)
+        report_start(run)
         config = self.configs.read(tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))
@@ -263,6 +265,7 @@ class Attempt:
     def _settle(self, after: Run) -> None:
         """Give back what the call that was open has not used, now that its end is written."""
         settle(self._worker.planner.budgets, self._run, after)
+        report_progress(self._run, after)
         self._run = after
 
     def _end(
@@ -278,7 +281,6 @@ class Attempt:
         cost = self._worker.price(request, meters, self._worker.clock())
         if cost.is_missing:
             logger.warning("a model without a price", provider=request.provider, model=request.model)
-            count("UnpricedCalls", provider=request.provider)
         return cost
 
 

@@ -84,6 +84,7 @@ def submit_run(
         max_output_tokens=asked.max_output_tokens,
         max_cost_nano_usd=asked.max_cost_nano_usd,
         request_id=asked.request_id,
+        plan=access.plan,
         trace_id=asked.trace_id,
         waited=asked.waited,
         now=now,

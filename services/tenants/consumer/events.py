@@ -1,7 +1,5 @@
 """What other services say, what users' rows say to the pool, and the sweep."""
 
-from typing import Any
-
 from services.tenants import wiring
 from services.tenants.operations import deletion, exports, tenants, users
 from services.tenants.table import TRACES, audit, config_key
@@ -22,7 +20,10 @@ from shared.events.tenants import (
 )
 from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
-from shared.observability import logger
+from shared.messaging.schedule import Done, scheduled
+from shared.metrics import ACTIVE_TENANTS, MRR
+from shared.observability import report
+from shared.plans import PRICES
 from shared.removal import remover as remover_of
 from shared.storage.audit import Change, recorded
 from shared.storage.inbox import Delivery
@@ -98,7 +99,18 @@ def show_usage(event: Event[UsageSummarised], _: Delivery) -> None:
     tenants.keep_usage(wiring.slice_store(), event)
 
 
-def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+@scheduled("swept")
+def sweep() -> Done:
     """Every few minutes: invitations that a crash has left open."""
     finished = users.finish_invitations(wiring.slice_store(), wiring.identity(), now=utc_now())
-    logger.info("swept", invitations=finished)
+    return {"invitations": finished}, {}
+
+
+@scheduled("counted")
+def census() -> Done:
+    """Every hour: how many tenants are active on each plan, and what their plans bring in."""
+    active = tenants.count_active(wiring.slice_store())
+    for plan, count in active.items():
+        month_cents = count * PRICES[plan].base_cents_per_month
+        report("tenants counted", {ACTIVE_TENANTS: count, MRR: month_cents}, plan=plan.value)
+    return {"active": sum(active.values())}, {}
