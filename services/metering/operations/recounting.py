@@ -87,8 +87,8 @@ def correct_month(store: Store, tenant_id: str, month: date) -> list[Drift]:
 def say_again(store: Store, tenant_id: str, hour: datetime, numbers: Iterable[int], *, now: datetime) -> list[str]:
     """Announce revisions of an hour once more, as they were announced; says under which ids."""
     said: list[str] = []
-    for revision in (Revision(hour, number) for number in numbers):
-        total = counters.read_total(store, tenant_id, revision)
+    revisions = [Revision(hour, number) for number in numbers]
+    for revision, total in counters.read_totals(store, tenant_id, revisions).items():
         for event in announcement(tenant_id, revision, total, at=now):
             rollups.say(store, tenant_id, event)
             said.append(event.id)

@@ -94,6 +94,6 @@ def correct_budget(asked: _Spent) -> dict[str, Any]:
     """Make a month's budget say that so much was spent."""
     spent = Spent(asked.requests, asked.tokens)
     before = accounting.correct_budget(
-        wiring.slice_budgets(), wiring.slice_access, asked.tenant_id, asked.period, spent
+        wiring.slice_budgets(), wiring.copies().read, asked.tenant_id, asked.period, spent
     )
     return {"before": asdict(before)}
