@@ -204,6 +204,24 @@ class TestUpdates:
         table.update_alone("a", "SET n = :n, m = :n", n=1)
         assert "n" not in table.update_alone("a", "REMOVE n")
 
+    def test_reach_into_maps_and_lists(self, table: Table) -> None:
+        table.transact(table.put("a", open={}, said=[1]))
+        after = table.update_alone("a", "SET open.one = :one, said = list_append(said, :more)", one={"n": 1}, more=[2])
+        assert (after["open"], after["said"]) == ({"one": {"n": 1}}, [1, 2])
+        table.update_alone("a", "SET open.one.n = :n", "open.one.n = :one AND size(open) < :two", n=5, one=1, two=2)
+        with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+            table.update_alone("a", "SET open.two = :two", "attribute_not_exists(open.one)", two=2)
+        with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+            table.update_alone("a", "SET open.two = :two", "size(open) < :one", one=1, two=2)
+        assert table.update_alone("a", "REMOVE open.one", "attribute_exists(open.one)")["open"] == {}
+
+    def test_show_what_their_condition_failed_for(self, table: Table) -> None:
+        for there in (None, table.item("a", n=1)):
+            with pytest.raises(ClientError) as caught:
+                table.client.update_item(**table.update("a", "SET n = :n", "n = :n", n=7)["Update"], **_SHOW)
+            assert caught.value.response.get("Item") == there
+            table.transact(table.put("a", n=1))
+
     def test_say_that_their_condition_failed(self, table: Table) -> None:
         with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
             table.update_alone("a", "SET n = :n", "attribute_exists(PK)", n=1)
