@@ -64,7 +64,7 @@ contracts: setup ## Who may import whom
 snapshots: setup ## Write the snapshots of the event contracts
 	@$(BIN)/python -m tests.contracts.write
 
-docs: setup ## Write docs/api: the OpenAPI document and the matrix of roles and routes
+docs: setup ## Write what is derived: docs/api (routes, roles, events, variables) and docs/costs.md
 	@$(BIN)/python -m infra.documents
 
 stripe-description: ## Fetch Stripe's own description of its API, by which the local Stripe is tested
@@ -80,6 +80,7 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m infra.documents
 
 bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
 	@./ainexus bootstrap --env $(ENV)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import PlainSerializer
+from pydantic import PlainSerializer, WithJsonSchema
 
 
 def utc_now() -> datetime:
@@ -26,5 +26,9 @@ def epoch(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-Rfc3339 = Annotated[datetime, PlainSerializer(to_text)]
+Rfc3339 = Annotated[
+    datetime,
+    PlainSerializer(to_text),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 """A moment in an answer."""

@@ -139,7 +139,7 @@ def delete_tenant(caller: Caller, call: CurrentCall) -> Response[None]:
     return no_content()
 
 
-@app.route("POST", f"{_TENANT}/suspend", least=Role.PLATFORM_ADMIN)
+@app.route("POST", f"{_TENANT}/suspend", least=Role.PLATFORM_ADMIN, statuses=(200,))
 def suspend_tenant(
     caller: Caller, call: CurrentCall, body: Annotated[NewSuspension, Body()]
 ) -> Response[AdminTenantAnswer]:
@@ -149,7 +149,7 @@ def suspend_tenant(
     return _shown(tenant, now=call.now)
 
 
-@app.route("POST", f"{_TENANT}/reactivate", least=Role.PLATFORM_ADMIN)
+@app.route("POST", f"{_TENANT}/reactivate", least=Role.PLATFORM_ADMIN, statuses=(200,))
 def reactivate_tenant(caller: Caller, call: CurrentCall) -> Response[AdminTenantAnswer]:
     """Lift an operator's suspension; billing's is billing's to lift."""
     tenant = operations.reactivate_tenant(wiring.slice_store(), caller.tenant_id, now=call.now)
