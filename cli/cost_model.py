@@ -6,15 +6,15 @@ from cli.answer import Row, show, table
 from cli.target import Target, for_target
 from infra.costs import counted, model
 
-_COLUMNS = ("component", "what", "per run", "nano-USD each", "USD per million runs")
+_COLUMNS = ("component", "what", "per_run", "nano_usd_each", "usd_per_million_runs")
 
 
 @click.command("cost-model")
 @for_target
 def cost_model(target: Target) -> None:
-    """What a million runs cost on AWS, by counted calls and list prices; the same for every environment.
+    """What a million runs cost on AWS.
 
-    docs/costs.md says what is assumed.
+    By counted calls and list prices, the same for every environment; docs/costs.md says what is assumed.
     """
     lines = model.cost_of_run(counted.read())
     rows = [row_of(line) for line in lines]
@@ -25,5 +25,5 @@ def cost_model(target: Target) -> None:
 
 def row_of(line: model.Line) -> Row:
     """A line of the bill."""
-    values = (line.component, line.what, f"{line.quantity:.3f}", line.nano_usd, f"{line.usd_per_million:.2f}")
+    values = (line.component, line.what, round(line.quantity, 3), line.nano_usd, round(line.usd_per_million, 2))
     return dict(zip(_COLUMNS, values, strict=True))

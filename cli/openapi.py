@@ -12,7 +12,10 @@ from cli.target import Target, for_target
 @click.command()
 @for_target
 def openapi(target: Target) -> None:
-    """Print the OpenAPI document that the deployed API serves; it is JSON with and without --json."""
+    """Print the OpenAPI document of the API.
+
+    It is the one that is deployed, and JSON with and without --json.
+    """
     answer = send(Request("GET", f"{target.outputs['ApiEndpoint']}/v1/openapi.json"))
     if answer.status != 200:
         raise Refused(answer.reason)

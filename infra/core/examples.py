@@ -185,8 +185,8 @@ class _Maker:
                 return VALUES[name]
             case {"properties": _}:
                 return self._object(schema, model=model, is_sent=is_sent)
-            case {"type": "array", "items": dict(items)} if items.get("type") or "$ref" in items:
-                return [self.value(cast("Json", items), name.removesuffix("s"), is_sent=is_sent)]
+            case {"type": "array", "items": {"type": _} | {"$ref": _}}:
+                return [self.value(schema["items"], name.removesuffix("s"), is_sent=is_sent)]
             case _:
                 return schema.get("default", schema.get("minimum", _ANY.get(schema.get("type", ""), {})))
 

@@ -43,8 +43,8 @@ def type_of(schema: dict[str, Any]) -> str:
             return " or ".join(type_of(option) for option in cast("list[dict[str, Any]]", options))
         case {"type": "array"}:
             return f"list of {type_of(schema.get('items', {}))}"
-        case {"type": "object", "additionalProperties": dict(values)}:
-            return f"object of {type_of(cast('dict[str, Any]', values))}"
+        case {"type": "object", "additionalProperties": dict()}:
+            return f"object of {type_of(schema['additionalProperties'])}"
         case {"format": str(form)}:
             return form
         case _:

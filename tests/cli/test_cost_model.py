@@ -18,5 +18,5 @@ def test_answers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost-model", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["usd_per_million_runs"] == pytest.approx(
-        sum(float(line["USD per million runs"]) for line in said["lines"]), abs=0.05
+        sum(line["usd_per_million_runs"] for line in said["lines"]), abs=0.05
     )

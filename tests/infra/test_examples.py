@@ -69,7 +69,7 @@ class TestExample:
 
     def _made(self, schema: Json, *, sent: bool) -> list[Json]:
         content: Json = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}
-        operation = {"parameters": [], "responses": {} if sent else {"200": content}}
+        operation: Json = {"parameters": [], "responses": {} if sent else {"200": content}}
         document = with_examples(
             {
                 "paths": {"/things": {"post": operation | ({"requestBody": content} if sent else {})}},
