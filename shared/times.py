@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import PlainSerializer
+from pydantic import PlainSerializer, WithJsonSchema
 
 _FIRST_MONTH = 2026 * 12 + 9
 
@@ -35,5 +35,9 @@ def epoch(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-Rfc3339 = Annotated[datetime, PlainSerializer(to_text)]
+Rfc3339 = Annotated[
+    datetime,
+    PlainSerializer(to_text),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 """A moment in an answer."""
