@@ -70,18 +70,18 @@ class Export(BaseModel):
         )
 
 
-class ExportAnswer(Answer):
+class TenantExportAnswer(Answer):
     """One export."""
 
     export: Export
 
 
-def _show_accepted(caller: TenantContext, export_id: str) -> Response[ExportAnswer]:
+def _show_accepted(caller: TenantContext, export_id: str) -> Response[TenantExportAnswer]:
     return _accepted(table.get_export(wiring.slice_store(), caller.tenant_id, export_id))
 
 
 @app.route("POST", f"{TENANT}/export", least=Role.PLATFORM_ADMIN, statuses=(202,), replay=_show_accepted)
-def export_tenant(caller: Caller, call: CurrentCall) -> Response[ExportAnswer]:
+def export_tenant(caller: Caller, call: CurrentCall) -> Response[TenantExportAnswer]:
     """Have everything of a tenant written as JSON lines; look at it until it is complete."""
     export_id = new_id("xpt", call.now, entropy=call.once.entropy) if call.once else new_id("xpt", call.now)
     export = operations.request_export(
@@ -91,15 +91,15 @@ def export_tenant(caller: Caller, call: CurrentCall) -> Response[ExportAnswer]:
 
 
 @app.route("GET", f"{TENANT}/exports/{{export_id}}", least=Role.PLATFORM_ADMIN)
-def get_export(caller: Caller, export_id: str) -> Response[ExportAnswer]:
+def get_export(caller: Caller, export_id: str) -> Response[TenantExportAnswer]:
     """How far an export is, and when it is complete, where its files can be downloaded."""
-    return ok(ExportAnswer(export=Export.of(table.get_export(wiring.slice_store(), caller.tenant_id, export_id))))
+    return ok(TenantExportAnswer(export=Export.of(table.get_export(wiring.slice_store(), caller.tenant_id, export_id))))
 
 
 def _share(service: str, share: domain.Share) -> Share:
     return Share(service=service, files=share.files, lines=share.lines)
 
 
-def _accepted(export: domain.Export) -> Response[ExportAnswer]:
+def _accepted(export: domain.Export) -> Response[TenantExportAnswer]:
     location = f"{TENANT.format(tenant_id=export.tenant_id)}/exports/{export.export_id}"
-    return accepted(ExportAnswer(export=Export.of(export)), location=location)
+    return accepted(TenantExportAnswer(export=Export.of(export)), location=location)
