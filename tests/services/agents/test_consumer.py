@@ -209,8 +209,8 @@ class _Racing(Store):
         super().__init__(own_client("dynamodb"), table=os.environ["ENTITIES_TABLE_NAME"], owned=store.owned)
         self._rival = rival
 
-    def query_all(self, condition: Expression, *, newest_first: bool = False) -> Any:  # noqa: ANN401 — as the base's
+    def query_all(self, condition: Expression, **options: Any) -> Any:  # noqa: ANN401 — as the base's
         """See `Store.query_all`."""
-        items = list(super().query_all(condition, newest_first=newest_first))
+        items = list(super().query_all(condition, **options))
         self._rival()
         return iter(items)
