@@ -68,6 +68,14 @@ WITHOUT_TENANT = {
     "services/metering/table/summaries.py:list_due": "for the closer: of all tenants, from the `due` index",
     "services/metering/table/storage.py:list_due": "for the closer: of all tenants, from the `due` index",
     "services/metering/table/rollups.py:list_due_days": "for the archiver: of all tenants, from the `due` index",
+    **{
+        f"services/metering/table/{module}.py:list_tenants": "for exports: of all tenants, from the `due` index"
+        for module in ("counters", "rollups")
+    },
+    **{
+        f"services/metering/table/exports.py:{name}": "of operators, under a name that no tenant can have"
+        for name in ("start", "read", "finish")
+    },
     "services/metering/table/counters.py:finish_opened": "adds to a transaction, which carries its tenant",
     "services/metering/table/counters.py:advance_opened": "adds to a transaction, which carries its tenant",
     "services/metering/table/ledger.py:content_hash_of": "reads nothing but an entry's item",

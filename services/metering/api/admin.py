@@ -1,5 +1,6 @@
 """Usage of all tenants, for operators: another application, in a function that reaches the slice of every tenant."""
 
+import time
 from datetime import date, timedelta
 from typing import Annotated, Self
 
@@ -79,7 +80,8 @@ def export_usage(call: CurrentCall, query: Annotated[ExportQuery, Query()]) -> R
     """The ledger of some days, by default the last 30, as a file; 202: it is being written, ask again."""
     days = periods.days_asked(query.start, query.end, period=Period.DAY, today=call.now.date())
     asked = Asked(days, query.tenant_id, query.format)
-    found = exporting.ask(wiring.slice_store(), wiring.export_queue(), asked, now=call.now)
+    store, queue = wiring.slice_store(), wiring.export_queue()
+    found = exporting.ask(store, queue, asked, now=call.now, sleep=time.sleep, monotonic=time.monotonic)
     shown = UsageExport.of(found)
     if found.status is ExportStatus.RUNNING:
         return accepted(ExportAnswer(export=shown), location=_location(asked))

@@ -1,6 +1,5 @@
 """Exports of the ledger as operators ask for them: begun once, and asked for again until they are there."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -21,8 +20,8 @@ def ask(
     asked: Asked,
     *,
     now: datetime,
-    sleep: Callable[[float], None] = time.sleep,
-    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None],
+    monotonic: Callable[[], float],
 ) -> Export:
     """The export, completed or still running.
 
