@@ -28,6 +28,8 @@ _LONGEST_DELAY_MS = 10_000
 _NUMBER = re.compile(r"\[\[(tokens|delay|error) (\d{1,6})\]\]")
 _TOOL = re.compile(r"\[\[tool ([a-zA-Z0-9_-]{1,64}) (?=\{)")
 _READ = json.JSONDecoder().raw_decode
+_MOST_TOOLS = 1_000
+"""What comes after so many is not read: to say where JSON is broken takes as long as all that comes before it."""
 _CUT, _END = "[[cut]]", "]]"
 _FILLER = ("and", "so", "it", "goes", "on", "word", "by", "word")
 
@@ -114,7 +116,10 @@ def _without_tools(asked: str) -> str:
 def _tools(asked: str) -> Iterator[_Tool]:
     """The directives of tools; what is no JSON is none."""
     place = 0
-    while found := _TOOL.search(asked, place):
+    for _ in range(_MOST_TOOLS):
+        found = _TOOL.search(asked, place)
+        if found is None:
+            return
         place = found.end()
         try:
             _, end = _READ(asked, place)
