@@ -89,8 +89,8 @@ class ProviderNotConfigured(ProviderFailed):
 class StreamTruncated(ProviderFailed):
     """The answer ended without its terminal event."""
 
-    def __init__(self) -> None:
-        super().__init__("StreamTruncated", "The provider's answer broke off.", retry=True, usage_known=False)
+    def __init__(self, *, usage_known: bool = False) -> None:
+        super().__init__("StreamTruncated", "The provider's answer broke off.", retry=True, usage_known=usage_known)
 
 
 class RunAlreadyEnded(Conflict):

@@ -205,15 +205,15 @@ class TestUpdates:
         assert "n" not in table.update_alone("a", "REMOVE n")
 
     def test_reach_into_maps_and_lists(self, table: Table) -> None:
-        table.transact(table.put("a", open={}, said=[1]))
-        after = table.update_alone("a", "SET open.one = :one, said = list_append(said, :more)", one={"n": 1}, more=[2])
-        assert (after["open"], after["said"]) == ({"one": {"n": 1}}, [1, 2])
-        table.update_alone("a", "SET open.one.n = :n", "open.one.n = :one AND size(open) < :two", n=5, one=1, two=2)
+        table.transact(table.put("a", held={}, said=[1]))
+        after = table.update_alone("a", "SET held.one = :one, said = list_append(said, :more)", one={"n": 1}, more=[2])
+        assert (after["held"], after["said"]) == ({"one": {"n": 1}}, [1, 2])
+        table.update_alone("a", "SET held.one.n = :n", "held.one.n = :one AND size(held) < :two", n=5, one=1, two=2)
         with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
-            table.update_alone("a", "SET open.two = :two", "attribute_not_exists(open.one)", two=2)
+            table.update_alone("a", "SET held.two = :two", "attribute_not_exists(held.one)", two=2)
         with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
-            table.update_alone("a", "SET open.two = :two", "size(open) < :one", one=1, two=2)
-        assert table.update_alone("a", "REMOVE open.one", "attribute_exists(open.one)")["open"] == {}
+            table.update_alone("a", "SET held.two = :two", "size(held) < :one", one=1, two=2)
+        assert table.update_alone("a", "REMOVE held.one", "attribute_exists(held.one)")["held"] == {}
 
     def test_show_what_their_condition_failed_for(self, table: Table) -> None:
         for there in (None, table.item("a", n=1)):

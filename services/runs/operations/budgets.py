@@ -22,7 +22,7 @@ from services.runs.domain.budget import (
 )
 from services.runs.domain.run import CallId, Run
 from services.runs.table import SLICE
-from services.runs.table.budgets import BudgetTable, NoBudget
+from services.runs.table.budgets import BudgetTable, DueBudget, NoBudget
 from services.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable, LimitReached
 from shared.events.envelope import Event
@@ -155,14 +155,22 @@ def sweep(budgets: BudgetTable, runs: RunTable, *, now: datetime) -> int:
     """
     settled = 0
     for due in budgets.due(now=now):
-        old = milliseconds(now - LEFT_ALONE)
-        forgotten = [held for held in due.budget.open.values() if held.touched_ms < old]
-        found = runs.find_many(due.tenant_id, {held.call.run_id for held in forgotten})
-        for held in forgotten:
-            spent = spent_by(found.get(held.call.run_id), held.call)
-            if spent is not None:
-                settled += budgets.settle(due.tenant_id, due.period, held, spent, unless_touched=True)
-        budgets.look_again(due.tenant_id, due.period, at=now + LEFT_ALONE)
+        try:
+            settled += _sweep(budgets, runs, due, now=now)
+        except DependencyUnavailable:
+            logger.warning("a budget is left to the next sweep", tenant_id=due.tenant_id, period=due.period)
+    return settled
+
+
+def _sweep(budgets: BudgetTable, runs: RunTable, due: DueBudget, *, now: datetime) -> int:
+    settled, old = 0, milliseconds(now - LEFT_ALONE)
+    forgotten = [held for held in due.budget.open.values() if held.touched_ms < old]
+    found = runs.find_many(due.tenant_id, {held.call.run_id for held in forgotten})
+    for held in forgotten:
+        spent = spent_by(found.get(held.call.run_id), held.call)
+        if spent is not None:
+            settled += budgets.settle(due.tenant_id, due.period, held, spent, unless_touched=True)
+    budgets.look_again(due.tenant_id, due.period, at=now + LEFT_ALONE)
     return settled
 
 

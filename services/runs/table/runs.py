@@ -22,9 +22,11 @@ from services.runs.table.items import (
 )
 from services.runs.table.parts import attempt_to_item, open_call_to_item
 from services.runs.table.texts import TextTable
+from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
+from shared.observability import logger
 from shared.storage.idempotency import Once
 from shared.storage.items import Item, Reader, Value, key_of
 from shared.storage.payloads import Payloads
@@ -34,6 +36,8 @@ from shared.times import to_text
 
 _CLEARED_DUE = timedelta(minutes=1)
 """When the reaper clears what a deletion that was cut off has left."""
+_REAPED_AT_ONCE = 1_000
+"""Runs that the reaper looks at in one minute."""
 _SCANNED_AT_MOST = 1_000
 """Runs that one page looks at when its filter lets few of them pass."""
 
@@ -270,14 +274,22 @@ class RunTable:
             if item := self._store.get(key_of(entry)):
                 yield str(item["tenant_id"]), str(item["run_id"])
 
-    def due(self, *, now: datetime, limit: int = 100) -> Iterator[Run]:
-        """Runs of all tenants that the reaper has to look at, the most overdue first."""
+    def due(self, *, now: datetime) -> Iterator[Run]:
+        """Runs of all tenants that the reaper has to look at, the most overdue first.
+
+        One that cannot be read now is left out, so that it does not hold up those behind it.
+        """
         until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": DUE, "now": to_text(now)})
-        for entry in self._store.query(until, index="due", limit=limit).items:
-            item = self._store.get(key_of(entry))
-            # The index follows the table with a delay, so the run may have moved on.
-            if item and item.get("due_at") and str(item["due_at"]) <= to_text(now):
-                yield run_from_item(item, self._payloads)
+        for entry in self._store.query(until, index="due", limit=_REAPED_AT_ONCE).items:
+            try:
+                item = self._store.get(key_of(entry))
+                # The index follows the table with a delay, so the run may have moved on.
+                run = run_from_item(item, self._payloads) if item else None
+            except DependencyUnavailable:
+                logger.warning("a run that is due cannot be read", run=key_of(entry).pk)
+                continue
+            if run and run.due_at and run.due_at <= now:
+                yield run
 
     def under_way(self, tenant_id: str) -> Iterator[str]:
         """The ids of the tenant's runs that have not ended, as the reaper finds them."""

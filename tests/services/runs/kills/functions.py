@@ -17,6 +17,7 @@ from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE, agents
+from services.runs.table.agents import AgentCopies
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.items import run_from_item
 from services.runs.table.runs import RunFilter, RunTable
@@ -131,7 +132,7 @@ class Functions:
             if once:
                 once.ensure_new(tools.store)
             run = submit_run(
-                tools.store,
+                AgentCopies(tools.store),
                 tools.runs,
                 _Configs(tools),
                 tools.planner,
