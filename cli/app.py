@@ -6,6 +6,7 @@ import click
 
 from cli import (
     billing,
+    cost_model,
     dead_letters,
     demo,
     deploy,
@@ -13,7 +14,9 @@ from cli import (
     events,
     logs,
     mesh,
+    openapi,
     outputs,
+    reconcile,
     runs,
     secrets,
     seed,
@@ -46,10 +49,13 @@ for _command in (
     users.users,
     secrets.secrets,
     billing.billing,
+    reconcile.reconcile,
     runs.runs,
     events.events,
     logs.logs,
     dead_letters.dead_letters,
+    openapi.openapi,
+    cost_model.cost_model,
 ):
     ainexus.add_command(_command)
 

@@ -1,5 +1,6 @@
 """`logs`: what the functions of a service say."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import click
 from cli.errors import Refused
 from cli.target import Target, for_target
 from infra.local.warmth import functions_of
+from shared.times import to_text
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -85,12 +87,14 @@ def _read(logs: "CloudWatchLogsClient", group: str, *, begin_ms: int) -> Iterato
 
 
 def format_line(line: Line, *, as_json: bool) -> str:
-    """A line as it is, behind its time and its function; in JSON only what the function said."""
-    message = str(line["message"]).rstrip()
-    if as_json:
+    """A line as it is, behind its time and its function; in JSON what the function said, or Lambda of it."""
+    message, function = str(line["message"]).rstrip(), line["group"].rpartition("/")[2]
+    at = datetime.fromtimestamp(line["timestamp"] / 1000, UTC)
+    if as_json and message.startswith("{"):
         return message
-    at = datetime.fromtimestamp(line["timestamp"] / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-    return f"{at} {line['group'].rpartition('/')[2]}  {message}"
+    if as_json:
+        return json.dumps({"message": message, "timestamp": to_text(at), "function": function})
+    return f"{at.strftime('%H:%M:%S.%f')[:-3]} {function}  {message}"
 
 
 def seconds_of(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The Node programs that this project uses, pinned: the CDK command line, and a policy simulator for the tests."""
+"""The Node programs that this project uses, pinned: the CDK command line, and two for the tests."""
 
 import json
 import os
@@ -12,11 +12,14 @@ from infra.bundle.target import ROOT, STATE
 
 CDK_CLI = "aws-cdk@2.1148.1"
 IAM_SIMULATE = "@cloud-copilot/iam-simulate@0.1.173"
+"""Policies, decided as AWS decides them."""
+REDOCLY = "@redocly/cli@2.77.0"
+"""Lints the OpenAPI and the AsyncAPI document; one package, without dependencies."""
 
 NODE_FOLDER = STATE / "node"
 
 
-def install_node_tools(tools: Sequence[str] = (CDK_CLI, IAM_SIMULATE)) -> None:
+def install_node_tools(tools: Sequence[str] = (CDK_CLI, IAM_SIMULATE, REDOCLY)) -> None:
     """Install these tools, unless they are there."""
     missing = [tool for tool in tools if not _is_installed(tool)]
     if not missing:

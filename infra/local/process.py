@@ -24,7 +24,9 @@ def _linux_mark(pid: int) -> str | None:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] == "Z" else fields[19]
+    # Its first thread may be a zombie while others still end; until then it holds its files and its port.
+    has_ended = fields[0] == "Z" and int(fields[17]) <= 1
+    return None if has_ended else fields[19]
 
 
 def is_running(pid: int, *, mark: str) -> bool:

@@ -34,3 +34,10 @@ class ExportBrokeOff(DependencyUnavailable):
 
 class NotTaken(InvalidRequest):
     """A reported usage event cannot be counted as it is; the message says why."""
+
+
+class CounterMoved(DependencyUnavailable):
+    """A counter was changed between its recount and its correction."""
+
+    def __init__(self) -> None:
+        super().__init__("A counter has changed meanwhile; recount it again.", retry_after_s=1)

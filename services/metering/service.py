@@ -3,7 +3,7 @@
 from services.metering import api
 from services.metering.consumer import usage
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, removal_of_exports, writing_of_exports
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -25,11 +25,11 @@ SERVICE = Service(
             "services.metering.api.admin_handler",
             routes=api.admin.app.routes,
             objects=(Objects("usage"),),
-            sends_to=("exporter",),
+            sends_to=("reporter",),
         ),
         Function(
-            "exporter",
-            "services.metering.consumer.exporter.handler",
+            "reporter",
+            "services.metering.consumer.reporter.handler",
             queued=True,
             reads_due=True,
             objects=(Objects("usage", write=True),),
@@ -42,8 +42,18 @@ SERVICE = Service(
             "remover",
             "services.metering.consumer.usage.remover",
             subscriptions=usage.remover.types,
-            objects=(Objects("usage", remove=True),),
+            objects=(Objects("usage", read=False, delete=True), removal_of_exports("metering")),
             timeout_s=900,
+        ),
+        Function(
+            "exporter",
+            "services.metering.consumer.usage.exporter",
+            access=Access.TENANT,
+            subscriptions=usage.exporter.types,
+            objects=(Objects("usage", find=True), writing_of_exports("metering")),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
         ),
         Function("closer", "services.metering.consumer.usage.closer", reads_due=True, every_minutes=1, timeout_s=55),
         Function(
@@ -54,6 +64,7 @@ SERVICE = Service(
             objects=(Objects("usage", write=True),),
             timeout_s=900,
         ),
+        Function("admin", "services.metering.consumer.commands.admin", timeout_s=900),
     ),
     emits=(
         *SAID_BY_ALL,
@@ -64,4 +75,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "drift"),
 )

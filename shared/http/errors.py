@@ -26,7 +26,7 @@ from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
 
 # The first class that fits decides, so a subclass stands before its base.
-_STATUS: tuple[tuple[type[AinexusError], int, str], ...] = (
+STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
     (InvalidToken, 401, "Unauthorized"),
     (Malformed, 400, "BadRequest"),
     (TooLarge, 413, "PayloadTooLarge"),
@@ -66,7 +66,7 @@ def error_answer(error: Exception, *, request_id: str) -> tuple[int, dict[str, A
     if isinstance(error, LimitReached):
         status, body = _limit_reached(error)
     elif isinstance(error, AinexusError):
-        status, code = next((status, code) for kind, status, code in _STATUS if isinstance(error, kind))
+        status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
         body = {"error": code, "message": str(error)}
     if isinstance(error, InvalidRequest) and error.details:
         body["details"] = [{"field": detail.field, "message": detail.message} for detail in error.details]

@@ -1,32 +1,31 @@
 """The OpenAPI document of the whole mesh, put together from what each service's application says of its routes."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from shared.declaration import Route
 from shared.http.app import JSON, HttpApp
 from shared.http.errors import ErrorBody
+from shared.http.failures import FAILURES, codes, examples_of
 from shared.ids import TENANT_ID
 
 VERSION = "1.0.0"
 _REFERENCE = "#/components/schemas/{model}"
 _CONDITIONAL = frozenset({"PUT", "PATCH", "DELETE"})
-_ERRORS = {
-    "400": "The request cannot be read.",
-    "401": "There is no valid id token.",
-    "402": "The tenant is suspended until it has paid.",
-    "403": "The role, a feature or the path does not allow it.",
-    "404": "There is no such resource.",
-    "409": "The state of the resource, or a limit that does not renew, does not allow it.",
-    "412": "The resource has changed since it was read.",
-    "413": "The body is over 1 MiB.",
-    "422": "The request is not valid.",
-    "429": "A limit of the plan is reached, or there are too many requests.",
-    "500": "Something went wrong on our side.",
-    "503": "Something that is needed does not answer.",
+_WAITED = {201, 202}
+"""A route that answers with both can be waited for."""
+_GENERIC = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
+_NO_WORDS, _AS_IT_IS = {"title", "ge", "le"}, {"example", "examples", "default", "const", "enum"}
+_NAMES = frozenset({"properties", "headers"})
+"""What lies below these is named by us, so that a word there is none of JSON Schema's."""
+_ID_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The id token of the user pool; an access token is refused.",
 }
 _SUCCESSES = {
     200: "The answer.",
@@ -42,6 +41,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "The request was carried out before.",
         "schema": {"type": "string", "const": "true"},
     },
+    "Preference-Applied": {"description": "The wait that was granted, `wait=25`.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait, at most 60.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
 }
 _PARAMETERS: dict[str, dict[str, Any]] = {
@@ -49,6 +49,13 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "The same request with the same key is done once, for 24 h.",
+        "required": False,
+        "schema": {"type": "string"},
+    },
+    "Prefer": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`wait=N`: answer when it is done, or after N seconds; more than 25 means 25.",
         "required": False,
         "schema": {"type": "string"},
     },
@@ -72,7 +79,7 @@ def document(apps: Iterable[HttpApp]) -> dict[str, Any]:
     """OpenAPI 3.1: every path of these applications, with the errors in their one shape."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
-    _merge(schemas, {"Error": ErrorBody.model_json_schema(ref_template=_REFERENCE)})
+    _merge(schemas, {"Error": _error_schema()})
     for app in apps:
         part = _part(app)
         _merge(schemas, part.get("components", {}).get("schemas", {}))
@@ -81,20 +88,44 @@ def document(apps: Iterable[HttpApp]) -> dict[str, Any]:
                 {method: _operation(app, path, method, said) for method, said in operations.items()}
             )
         _merge(schemas, {name: schema for model in app.queries.values() for name, schema in _query(model)[1].items()})
-    for generic in ("HTTPValidationError", "ResponseValidationError", "ValidationError"):
-        schemas.pop(generic, None)
+        # Parameters say what they hold; and what the resolver would answer is not what we answer.
+        for name in (*_GENERIC, *(model.__name__ for model in app.queries.values())):
+            schemas.pop(name, None)
     return {
         "openapi": "3.1.0",
         "info": {"title": "ainexus", "version": VERSION},
-        "paths": dict(sorted(paths.items())),
+        "paths": _plain(dict(sorted(paths.items())), names=True),
         "components": {
-            "schemas": dict(sorted(schemas.items())),
+            "schemas": _plain(dict(sorted(schemas.items())), names=True),
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
-            "responses": {status: _error(status, text) for status, text in _ERRORS.items()},
-            "securitySchemes": {"idToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "responses": {status: _error(status, text) for status, (text, _) in FAILURES.items()},
+            "securitySchemes": {"idToken": _ID_TOKEN},
         },
     }
+
+
+def _plain(node: Any, *, names: bool = False) -> Any:  # noqa: ANN401 — any JSON
+    """Without the titles that only repeat a name, and the bounds that JSON Schema has no word for."""
+    match node:
+        case dict():
+            fields = cast("dict[str, Any]", node).items()
+            left_out = set[str]() if names else _NO_WORDS
+            return {
+                key: value if key in _AS_IT_IS else _plain(value, names=key in _NAMES)
+                for key, value in fields
+                if key not in left_out
+            }
+        case list():
+            return [_plain(one) for one in cast("list[Any]", node)]
+        case _:
+            return node
+
+
+def _error_schema() -> dict[str, Any]:
+    schema = ErrorBody.model_json_schema(ref_template=_REFERENCE)
+    schema["properties"]["error"]["enum"] = codes()
+    return schema
 
 
 def _merge(schemas: dict[str, Any], more: dict[str, Any]) -> None:
@@ -116,27 +147,57 @@ def _operation(app: HttpApp, path: str, method: str, said: dict[str, Any]) -> di
     route = next(route for route in app.routes if route.path == path and route.method == method.upper())
     query = app.queries.get((route.method, path))
     replays = app.takes_idempotency_key(route)
+    statuses = app.statuses[(route.method, path)]
+    waits = {*statuses} >= _WAITED
     said["parameters"] = [
         *_path_parameters(path, said.get("parameters", [])),
         *(_query(query)[0] if query else []),
         *(one for one in said.get("parameters", ()) if one["in"] == "header"),
         *([_parameter("IdempotencyKey")] if replays else []),
+        *([_parameter("Prefer")] if waits else []),
         *([_parameter("IfMatch")] if route.method in _CONDITIONAL else []),
     ]
     content = said["responses"].pop("200").get("content", {})
     media_type = app.media_types[(route.method, path)]
     if media_type != JSON:
         content = {media_type: {"schema": {"type": "string"}}}
-    said["responses"] = {
-        str(status): _success(status, content, replays=replays) for status in app.statuses[(route.method, path)]
-    }
+    said["responses"] = {str(status): _success(status, content, replays=replays, waits=waits) for status in statuses}
     said["responses"] |= {
-        status: {"$ref": f"#/components/responses/{status}"} for status in _ERRORS if _may_answer(route, status)
+        status: {"$ref": f"#/components/responses/{status}"} for status in FAILURES if _may_answer(route, status)
     }
+    said["operationId"] = _operation_id(said["operationId"], route, is_twin=_is_twin(app, route))
+    summary, _, more = said["summary"].partition("\n")
+    said["summary"] = summary.rstrip(".")
+    said["description"] = "\n\n".join(part for part in (summary, more.strip(), *_asks(route, replays=replays)) if part)
     said["security"] = [] if route.least is None else [{"idToken": []}]
     said["x-least-role"] = route.least.value if route.least else None
     said["x-feature"] = route.feature.value if route.feature else None
     return said
+
+
+def _operation_id(said: str, route: Route, *, is_twin: bool) -> str:
+    """The handler's name, which a generated client gives its method; a PATCH that is a PUT's twin needs its own."""
+    place = re.sub(r"\W", "_", route.path)
+    name = said.removesuffix(f"{place}_{route.method.lower()}")
+    return f"{name}_by_patch" if is_twin else name
+
+
+def _is_twin(app: HttpApp, route: Route) -> bool:
+    return route.method == "PATCH" and any((one.method, one.path) == ("PUT", route.path) for one in app.routes)
+
+
+def _asks(route: Route, *, replays: bool) -> Iterator[str]:
+    """What the route asks of the caller, in sentences."""
+    if route.least is None:
+        yield "No token is asked for."
+    else:
+        yield f"Least role: `{route.least}`."
+    if route.feature:
+        yield f"The tenant and the token need the feature `{route.feature}`."
+    if replays:
+        yield "With an `Idempotency-Key`, the same request is done once."
+    if route.method in _CONDITIONAL:
+        yield "With `If-Match`, only the version that was read is changed."
 
 
 def _path_parameters(path: str, said: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -181,21 +242,27 @@ def _may_answer(route: Route, status: str) -> bool:
             return True
 
 
-def _success(status: int, content: dict[str, Any], *, replays: bool) -> dict[str, Any]:
+def _success(status: int, content: dict[str, Any], *, replays: bool, waits: bool) -> dict[str, Any]:
     names = ["X-Request-Id"]
     names += ["ETag"] if status in {200, 201} else []
     names += ["Location"] if status in {201, 202} else []
     names += ["Idempotent-Replayed"] if replays else []
+    names += ["Preference-Applied"] if waits else []
     answer = {"description": _SUCCESSES[status], "headers": {name: _header(name) for name in names}}
     return answer if status == 204 else {**answer, "content": content}
 
 
 def _error(status: str, text: str) -> dict[str, Any]:
-    names = ["X-Request-Id", *(["Retry-After"] if status == "503" else [])]
+    names = ["X-Request-Id", *(["Retry-After"] if status in {"429", "503"} else [])]
     return {
         "description": text,
         "headers": {name: _header(name) for name in names},
-        "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": _REFERENCE.format(model="Error")},
+                "examples": examples_of(status),
+            }
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """Log lines: each once, in the order of time."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +70,8 @@ class TestFormatLine:
         assert format_line(_LINE, as_json=False) == "00:00:01.500 ainexus-dev-api  said"
 
     def test_is_what_the_function_said_in_json(self) -> None:
-        assert format_line(_LINE, as_json=True) == "said"
+        said = json.loads(format_line(_LINE, as_json=True))
+        assert (said["message"], said["function"]) == ("said", "ainexus-dev-api")
 
 
 class TestSecondsOf:

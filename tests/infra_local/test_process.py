@@ -5,6 +5,18 @@ import subprocess
 import sys
 
 from infra.local import process
+from infra.local.health import is_free
+
+_SERVER = """
+import socket, threading, time
+listening = socket.create_server(("127.0.0.1", 0))
+memory = bytearray(100_000_000)
+for _ in range(50):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print(listening.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+"""It takes a moment to end: there is much to give back, and its first thread is done before the others."""
 
 
 class TestStartMark:
@@ -30,3 +42,14 @@ class TestEnd:
             assert process.end(other.pid, mark="another", patience_s=1)
             assert other.poll() is None
             other.kill()
+
+
+class TestEndNow:
+    def test_waits_until_the_port_is_free_again(self) -> None:
+        for _ in range(5):
+            with subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 — our own text
+                assert server.stdout
+                port = int(server.stdout.readline())
+                assert not is_free(port)
+                assert process.end_now(server.pid, mark=process.start_mark(server.pid) or "")
+                assert is_free(port)

@@ -47,7 +47,14 @@ def roll_up_some(store: Store, tenant_id: str, opened: Opened, rows: Rows) -> Op
 
 
 def finish(
-    store: Store, tenant_id: str, opened: Opened, rows: Rows, *, total: Amounts, events: Sequence[Event[Any]]
+    store: Store,
+    tenant_id: str,
+    opened: Opened,
+    rows: Rows,
+    *,
+    total: Amounts,
+    events: Sequence[Event[Any]],
+    now: datetime,
 ) -> None:
     """Add the last rows of a closed revision, and its total to hour, day and month; take it off the list, and say so.
 
@@ -57,9 +64,11 @@ def finish(
     revision, transaction = opened.revision, Transaction(tenant_id)
     _add_rows(transaction, revision, rows)
     hour = Key(SLICE.key(tenant_id, "HOURS"), hour_to_text(revision.hour))
-    transaction.update(hour, add(total, fixed={"revision": revision.number}))
+    transaction.update(hour, add(total, fixed={"revision": revision.number, "rolled_up_at": to_text(now)}))
     if total.events:
-        transaction.update(_day_key(tenant_id, revision), add(total, fixed=_archive_place(tenant_id, revision)))
+        transaction.update(
+            _day_key(tenant_id, revision), add(total, fixed=archive_place(tenant_id, revision.hour.date()))
+        )
         transaction.update(_month_key(tenant_id, revision), add(total, fixed=_month_place(tenant_id, revision)))
     finish_opened(transaction, opened)
     transaction.emit(*events)
@@ -132,8 +141,8 @@ def _month_place(tenant_id: str, revision: Revision) -> dict[str, Value]:
     return {"due_pk": _MONTH, "due_sk": f"{revision.hour:%Y-%m}#{tenant_id}"}
 
 
-def _archive_place(tenant_id: str, revision: Revision) -> dict[str, Value]:
-    day = revision.hour.date()
+def archive_place(tenant_id: str, day: date) -> dict[str, Value]:
+    """Where a day's total waits for its archive."""
     return {"due_pk": _DUE, "due_sk": f"{to_text(archived_at(day))}#{tenant_id}#{day}"}
 
 

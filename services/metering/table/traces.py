@@ -34,3 +34,9 @@ TRACES = Traces(
     partitions=lambda tenant_id, _: tuple(SLICE.key(tenant_id, kind) for kind in ("DAYS", "MONTHS", "RUNS")),
     named=_counters_of_hours,
 )
+
+EXPORTED = Traces(
+    lists=TRACES.lists,
+    partitions=lambda tenant_id, _: (SLICE.key(tenant_id, kind) for kind in ("HOURS", "DAYS", "MONTHS")),
+)
+"""For exports: the ledger, and what closed hours, days and months add up to; the shards of an hour add up to it."""

@@ -40,6 +40,7 @@ def submit(
     trace_id: str,
     waited: bool,
     now: datetime,
+    plan: str = "",
 ) -> Change:
     """A new run; one that somebody waits for is not put into the queue."""
     run = Run(
@@ -58,6 +59,7 @@ def submit(
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
         queued_at=(now,),
+        plan=plan,
         trace_id=trace_id,
         open_call=first_call,
     )
@@ -295,11 +297,21 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
+def usage_of(run: Run, call: CallId) -> Event[RunEvent] | None:
+    """What was said when this call ended, to be said again; None when it has not."""
+    ended = run.ended_call(call)
+    return _said_of_call(run, ended, call) if ended else None
+
+
 def _usage(run: Run, call: Call) -> Event[RunEvent]:
-    name = str(CallId(run.run_id, run.attempt, call.number))
+    return _said_of_call(run, call, CallId(run.run_id, run.attempt, call.number))
+
+
+def _said_of_call(run: Run, call: Call, call_id: CallId) -> Event[RunEvent]:
+    name = str(call_id)
     data = UsageRecorded(
         run_id=run.run_id,
-        attempt=run.attempt,
+        attempt=call_id.attempt,
         call=call.number,
         request_id=run.request_id,
         agent_id=run.agent_id,

@@ -21,12 +21,14 @@ from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
 from services.runs.operations.budgets import settle
 from services.runs.operations.lease import Lease
 from services.runs.operations.planning import Planner, Price
+from services.runs.operations.reporting import report_progress, report_start
 from services.runs.operations.submission import Configs
 from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
 from shared.errors import LimitReached
 from shared.meters import Meter, Meters
-from shared.observability import continue_trace, count, logger
+from shared.observability import continue_trace, logger
+from shared.storage.items import Item
 from shared.tenancy.context import TenantAccess
 
 
@@ -78,19 +80,25 @@ class Worker:
     sleep: Callable[[float], None]
     jitter: Jitter
 
-    def execute(self, tenant_id: str, run_id: str) -> None:
-        """Take a queued run and bring it to its end; does nothing for one that is leased or final."""
+    def execute(self, tenant_id: str, run_id: str) -> Item | None:
+        """Take a queued run and bring it to its end; does nothing for one that is leased or final.
+
+        Returns:
+            The run as this has written it at last; None when somebody else has it.
+        """
         run = self.runs.take(tenant_id, run_id, now=self.clock())
         if run is None:
-            return
+            return None
         continue_trace(run.trace_id)
+        report_start(run)
         config = self.configs.read(tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))
         try:
-            Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
+            return Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
         except LeaseLost:
             logger.warning("another attempt has the run", run_id=run_id, attempt=run.attempt)
+            return None
 
 
 class Attempt:
@@ -106,9 +114,10 @@ class Attempt:
         self._gives_up_at = gives_up_at
         self._failures: list[Failure] = []
         self._repaired = False
+        self._written: Item | None = None
 
-    def work(self) -> None:
-        """Call after call, until the run has ended or waits for tools.
+    def work(self) -> Item | None:
+        """Call after call, until the run has ended or waits for tools; gives what it has written at last.
 
         Raises:
             LeaseLost: another attempt has the run.
@@ -119,13 +128,14 @@ class Attempt:
                 call = self._begin(request)
             except CancelRequested:
                 self._save(lifecycle.stop(self._run, None, now=self._worker.clock()))
-                return
+                break
             except (LimitReached, ModelWithoutPrice) as refused:
                 code = "LimitReached" if isinstance(refused, LimitReached) else "ModelWithoutPrice"
                 self._save(lifecycle.fail(self._run, None, RunError(code, str(refused)), now=self._worker.clock()))
-                return
+                break
             sent = replace(request, provider=call.provider, max_output_tokens=call.max_output_tokens)
             request = self._after(request, self._read(sent, call))
+        return self._written
 
     def _begin(self, request: ModelRequest) -> OpenCall:
         """Write the call down; the first one was planned with the run, and written when the run was taken.
@@ -240,7 +250,7 @@ class Attempt:
     def _save_unless_cancelled(self, change: lifecycle.Change, end: CallEnd) -> bool:
         after, events = change
         try:
-            self._worker.runs.save(self._run, after, events, unless_cancelled=True)
+            self._written = self._worker.runs.save(self._run, after, events, unless_cancelled=True)
         except CancelRequested:
             self._save(lifecycle.stop(self._run, end, now=self._worker.clock()))
             return False
@@ -249,12 +259,13 @@ class Attempt:
 
     def _save(self, change: lifecycle.Change) -> None:
         after, events = change
-        self._worker.runs.save(self._run, after, events)
+        self._written = self._worker.runs.save(self._run, after, events)
         self._settle(after)
 
     def _settle(self, after: Run) -> None:
         """Give back what the call that was open has not used, now that its end is written."""
         settle(self._worker.planner.budgets, self._run, after)
+        report_progress(self._run, after)
         self._run = after
 
     def _end(
@@ -270,7 +281,6 @@ class Attempt:
         cost = self._worker.price(request, meters, self._worker.clock())
         if cost.is_missing:
             logger.warning("a model without a price", provider=request.provider, model=request.model)
-            count("UnpricedCalls", provider=request.provider)
         return cost
 
 

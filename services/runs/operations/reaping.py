@@ -5,6 +5,7 @@ from datetime import datetime
 from services.runs.domain import lifecycle
 from services.runs.errors import LeaseLost
 from services.runs.operations.budgets import settle
+from services.runs.operations.reporting import report_progress
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 
@@ -19,5 +20,6 @@ def reap(runs: RunTable, budgets: BudgetTable, *, now: datetime) -> int:
         except LeaseLost:
             continue  # It moved on in this moment, which is what the reaper wants.
         settle(budgets, run, after)
+        report_progress(run, after)
         reaped += 1
     return reaped

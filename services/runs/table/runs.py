@@ -82,6 +82,16 @@ class RunTable:
             raise RunNotFound
         return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
 
+    def written(self, tenant_id: str, run_id: str, item: Item) -> Run:
+        """The run that `save` has written as this item.
+
+        Raises:
+            RunNotFound: it is another one.
+        """
+        if (item["tenant_id"], item["run_id"]) != (tenant_id, run_id):
+            raise RunNotFound
+        return run_from_item(item, self._payloads)
+
     def find_many(self, tenant_id: str, run_ids: Iterable[str]) -> dict[str, Run]:
         """Those of these runs that there are, by their ids."""
         items = self._store.get_many([run_key(tenant_id, run_id) for run_id in run_ids])
@@ -197,8 +207,8 @@ class RunTable:
         *,
         only_if_still_due: bool = False,
         unless_cancelled: bool = False,
-    ) -> None:
-        """Write what became of a run, if it is still in the state that this was decided in.
+    ) -> Item:
+        """Write what became of a run, if it is still in the state that this was decided in; gives what was written.
 
         Args:
             before: as it was read.
@@ -217,6 +227,7 @@ class RunTable:
         transaction.put(item, when=fence, otherwise=lambda there: _refusal(before, there))
         transaction.emit(*events)
         self._store.commit(transaction)
+        return item
 
     def say(self, run: Run, *events: Event[RunEvent]) -> None:
         """Say these events of a run that does not change."""
@@ -280,16 +291,20 @@ class RunTable:
             if resume_after is None:
                 return
 
+    def made_in(self, tenant_id: str, span: str) -> Iterator[Run]:
+        """The runs whose ids begin so, newest first, without what lies in the bucket."""
+        return self._between(tenant_id, start=span, before=f"{span}~")
+
     def _newest_first(self, tenant_id: str, chosen: RunFilter, *, after: str | None) -> Iterator[Run]:
         end = first_at(chosen.end) if chosen.end else "~"
         before = min(after, f"run_{end}") if after else f"run_{end}"
+        start = f"run_{first_at(chosen.start)}" if chosen.start else "run_"
+        return self._between(tenant_id, start=start, before=before)
+
+    def _between(self, tenant_id: str, *, start: str, before: str) -> Iterator[Run]:
         condition = Expression(
             "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
-            {
-                "pk": list_key(tenant_id),
-                "start": f"run_{first_at(chosen.start)}" if chosen.start else "run_",
-                "before": before,
-            },
+            {"pk": list_key(tenant_id), "start": start, "before": before},
         )
         resume_after: Item | None = None
         while True:

@@ -1,4 +1,4 @@
-"""The queue of exports that are to be written; in a module of its own, because its bundle alone carries DuckDB."""
+"""The queue of operators' exports; in a module of its own, because its bundle alone carries DuckDB."""
 
 from services.metering import wiring
 from services.metering.gateways.queue import ExportJob
@@ -13,4 +13,4 @@ def write_export(job: ExportJob) -> None:
     )
 
 
-handler = QueueConsumer("metering.exporter", ExportJob, write_export)
+handler = QueueConsumer("metering.reporter", ExportJob, write_export)

@@ -1,0 +1,1 @@
+"""What a million runs cost on AWS: counted calls, times list prices."""

@@ -1,0 +1,40 @@
+"""What is published of the mesh: pages that are derived from the code, and held to it by a test."""
+
+import json
+from collections.abc import Mapping
+
+from infra.bundle.target import ROOT
+from infra.core.document import openapi
+from infra.core.roles import roles_markdown
+from infra.documents.asyncapi import asyncapi
+from infra.documents.costs import costs_markdown
+from infra.documents.events import events_markdown
+from infra.documents.routes import routes_markdown
+from infra.documents.variables import variables_markdown
+from infra.services import SERVICES
+
+FOLDER = ROOT / "docs"
+
+
+def documents() -> dict[str, str]:
+    """Every page by its place in `docs`."""
+    said = openapi(SERVICES)
+    return {
+        "api/openapi.json": _json(said),
+        "api/routes.md": routes_markdown(said),
+        "api/roles.md": roles_markdown(SERVICES),
+        "api/asyncapi.json": _json(asyncapi(SERVICES)),
+        "api/events.md": events_markdown(SERVICES),
+        "api/variables.md": variables_markdown(),
+        "costs.md": costs_markdown(),
+    }
+
+
+def write() -> None:
+    """Write all pages."""
+    for name, text in documents().items():
+        (FOLDER / name).write_text(text)
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

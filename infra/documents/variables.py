@@ -1,0 +1,91 @@
+"""The environment variables as a page: of functions with their values, of the command line, and of tests."""
+
+from collections.abc import Iterator, Mapping
+
+from infra.documents.markdown import table
+from infra.local.variables import SHARED
+from infra.names import REGION, Names
+from infra.profile import PROFILES
+
+_HEAD = """# Environment variables
+
+Written by `make docs`. That no name is missing or left over is a test, which reads the templates and the sources.
+
+## Of functions
+
+The same names hold a function's settings in every environment. Those in bold mean the same in every function, and
+`ainexus up` writes them into `.env.local` for programs of your own.
+"""
+OF_FUNCTIONS: Mapping[str, str] = {
+    "ENVIRONMENT": "the name of the environment",
+    "ENTITIES_TABLE_NAME": "the table of agents and runs",
+    "USAGE_TABLE_NAME": "the table of metering",
+    "TENANTS_TABLE_NAME": "the table of tenants and billing",
+    "ARTIFACTS_BUCKET_NAME": "the bucket of configs and of what is large",
+    "EVENT_BUS_NAME": "the bus",
+    "USER_POOL_ID": "the user pool; its id is known when it is deployed",
+    "CORS_ORIGINS": "the origins that a browser may call from, a JSON list",
+    "PROVIDERS_WITHOUT_KEY": "`simulate` or `fail`: what becomes of a call to a provider without a key",
+    "ALLOW_PRIVATE_BASE_URLS": "`true`: a config may name a server in a private network, also by plain http",
+    "STRIPE_API_BASE": "where Stripe answers",
+    "DATA_ROLE_ARN": "the role that a function assumes for one tenant; only where a function acts for one at a time",
+    "POWERTOOLS_SERVICE_NAME": "the service, as its log lines name it",
+    "OUTBOXES": "the publisher's: the table of each slice, a JSON object",
+    "DEAD_LETTERS_URL": "the publisher's: where an event goes that the bus refuses",
+    "WORKER_FUNCTION_NAME": "of the functions that may invoke the worker: its name",
+    "INBOX_QUEUE_URL": "of the function that takes webhooks: the queue of the one that handles them",
+}
+OF_COMMANDS: Mapping[str, str] = {
+    "AINEXUS_PORT": "the port of the local engine; 4566 unless set. The local Stripe takes the next one that is free",
+    "AINEXUS_HOME": "where the local mesh keeps its state; `.ainexus` of the checkout unless set",
+    "AINEXUS_STRIPE_API_BASE": "another Stripe than the local one, for example `https://api.stripe.com`",
+    "AINEXUS_WARM_S": "for how long a function's process is kept on this machine; 300 unless set",
+    "AINEXUS_ENGINE_LOG_LEVEL": "of the engine's own log; `INFO` unless set",
+    "AINEXUS_ENGINE_PYTHON": "the interpreter that local bundles are built for; the engine's unless set",
+    "AINEXUS_UV": "the `uv` that builds bundles; the checkout's unless set",
+}
+OF_TESTS: Mapping[str, str] = {
+    "AINEXUS_TEST_HOME": "a folder whose mesh the journeys use again; without it they deploy one and remove it",
+    "AINEXUS_BENCH_HOME": "the same for the measurements",
+    "AINEXUS_CI": "set: what is missing on the machine fails a test that would be skipped",
+    "PROOF_EVENTS": "how many events the proof on the engine counts",
+    "PROOF_SEED": "the seed of its faults",
+    "PROOF_LIVES": "how many lives of subscriptions the journey of billing plays",
+}
+
+
+def variables_markdown() -> str:
+    """The page."""
+    lines = [_HEAD, *_of_functions(), "## Of the command line", "", *_named(OF_COMMANDS)]
+    lines += [
+        "The usual variables of AWS (`AWS_PROFILE`, `AWS_REGION`, `AWS_DEFAULT_REGION`, …) say whose account a command",
+        f"with `--env dev`, `staging` or `prod` is for; without a region it is {REGION}. With `--env local` they are",
+        "left aside. `HTTPS_PROXY` and `PIP_INDEX_URL` hold for what is installed.",
+        "",
+        "## Of tests and measurements",
+        "",
+        *_named(OF_TESTS),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _of_functions() -> Iterator[str]:
+    values = {name: _values(name) for name in PROFILES}
+    rows = (
+        (f"**`{name}`**" if name in SHARED else f"`{name}`", what, *(_value(values[env].get(name)) for env in PROFILES))
+        for name, what in OF_FUNCTIONS.items()
+    )
+    yield from table(("name", "what", *PROFILES), rows)
+
+
+def _values(environment: str) -> dict[str, str]:
+    """What is fixed before anything is deployed."""
+    return {**PROFILES[environment].variables, **Names(environment, "<account>").variables}
+
+
+def _value(said: str | None) -> str:
+    return f"`{said}`" if said else ""
+
+
+def _named(names: Mapping[str, str]) -> Iterator[str]:
+    yield from table(("name", "what"), ((f"`{name}`", what) for name, what in names.items()))
