@@ -9,13 +9,12 @@ from services.metering.domain.export import COLUMNS, Kind
 
 _TYPES = {Kind.TEXT: "VARCHAR", Kind.MOMENT: "TIMESTAMPTZ", Kind.INTEGER: "BIGINT", Kind.FLAG: "BOOLEAN"}
 _PIECE_BYTES = 1024 * 1024
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": "512MB"}
 
 
 def parquet_of(json_lines: Iterable[bytes]) -> Iterator[bytes]:
     """The Parquet file of these lines, in pieces; a million of them take some 100 MB of disk meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
-        lines, made = Path(folder) / "lines.json.gz", Path(folder) / "made.parquet"
+        lines, made = Path(folder, "lines.json.gz"), Path(folder, "made.parquet")
         with gzip.open(lines, "wb", compresslevel=1) as file:
             file.writelines(json_lines)
         _convert(lines, made)
@@ -29,5 +28,7 @@ def _convert(lines: Path, made: Path) -> None:
 
     columns = ", ".join(f"'{column.name}': '{_TYPES[column.kind]}'" for column in COLUMNS)
     read = f"read_json('{lines}', format = 'newline_delimited', columns = {{{columns}}})"
-    with duckdb.connect(config={**_SETTINGS, "temp_directory": str(lines.parent)}) as database:
+    with duckdb.connect(
+        config={"threads": 1, "memory_limit": "512MB", "temp_directory": str(lines.parent)}
+    ) as database:
         database.execute(f"COPY (FROM {read}) TO '{made}' (FORMAT parquet, COMPRESSION zstd)")

@@ -150,7 +150,7 @@ class TestAsk:
 
     def test_takes_what_is_archived_from_the_archive_and_the_rest_from_the_ledger(self, desk: Desk) -> None:
         closing.close_due(desk.store, now=AT + 4 * HOUR)
-        assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE) == 2
+        assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE).days == 2
         before = desk.rows(asked())
         for item in list(desk.table.items("TENANT#demo-org#USAGE#EVENT#run_0")):
             desk.table.batch_write_item(
@@ -334,4 +334,4 @@ def test_hours_are_found_by_the_closer_as_ever() -> None:
     count(desk.store, used())
     assert closing.close_due(desk.store, now=AT + HOUR + GRACE) == 1
     assert closing.close_due(desk.store, now=AT + 400 * 24 * HOUR) == 0
-    assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE) == 1
+    assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE).days == 1
