@@ -111,7 +111,10 @@ def certificate(target: Target, *, tenant_id: str) -> None:
 @click.option("--wait", "wait_s", default=600, show_default=True, metavar="SECONDS", help="How long to wait for it.")
 @for_target
 def export(target: Target, *, tenant_id: str, export_id: str | None, into: Path | None, wait_s: int) -> None:
-    """Have everything of a tenant written as JSON lines, and say where the files are."""
+    """Write everything of a tenant as JSON lines to the bucket.
+
+    It says where the files are.
+    """
     if export_id is None:
         export_id = str(ask(target, "export_tenant", tenant_id=tenant_id)["export"]["export_id"])
     answer = wait_for_export(

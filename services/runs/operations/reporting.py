@@ -34,7 +34,7 @@ def report_start(run: Run) -> None:
 
 
 def _report_call(run: Run, call: Call) -> None:
-    measured: dict[Metric, float] = {
+    measured: dict[Metric, int] = {
         TOKENS_IN: call.meters.get(Meter.TOKENS_IN, 0),
         TOKENS_OUT: call.meters.get(Meter.TOKENS_OUT, 0),
         CALL_DURATION: _ms(call.started_at, call.ended_at),
@@ -57,7 +57,7 @@ def _report_call(run: Run, call: Call) -> None:
 
 
 def _report_end(run: Run) -> None:
-    measured: dict[Metric, float] = {RUNS_ENDED: 1, RUN_DURATION: _ms(run.created_at, run.ended_at or run.created_at)}
+    measured: dict[Metric, int] = {RUNS_ENDED: 1, RUN_DURATION: _ms(run.created_at, run.ended_at or run.created_at)}
     error_code = run.error.code if run.error else None
     report("run ended", measured, **_about(run), state=run.status.value, attempts=run.attempt, error_code=error_code)
 

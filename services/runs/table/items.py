@@ -124,7 +124,7 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
     def unpack_or_name(name: str) -> dict[str, Any] | None:
         return unpack(name) if whole else payloads.name(reader.map(name)) if name in item else None
 
-    config, error = reader.map("config"), reader.map("error") if "error" in item else None
+    config = reader.map("config")
     return Run(
         run_id=reader.text("run_id"),
         tenant_id=tenant_id,
@@ -145,7 +145,7 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
         open_call=open_call_from_item(reader.map("open_call")) if "open_call" in item else None,
         call_started_at=_time(reader, "call_started_at"),
         cancel_requested=reader.flag("cancel_requested"),
-        error=RunError(error.text("code"), error.text("message")) if error else None,
+        error=_error(reader.map("error")) if "error" in item else None,
         created_at=from_text(reader.text("created_at")),
         due_at=_time(reader, "due_at"),
         queued_at=tuple(from_text(moment) for moment in reader.texts("queued_at")),
@@ -159,6 +159,10 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
 
 def _text(moment: datetime | None) -> str | None:
     return to_text(moment) if moment else None
+
+
+def _error(reader: Reader) -> RunError:
+    return RunError(reader.text("code"), reader.text("message"))
 
 
 def _time(reader: Reader, name: str) -> datetime | None:
