@@ -62,12 +62,12 @@ WILDCARDS = (
     ),
     _wildcard(
         "s3:GetObject s3:PutObject s3:DeleteObject s3:DeleteObjectVersion",
-        r"arn:aws:s3:::[\w-]+/tenants/<aws:PrincipalTag/tenant_id>/\w+/\*",
+        r"arn:aws:s3:::[\w-]+/tenants/<aws:PrincipalTag/tenant_id>/[\w-]+/\*",
         "All objects in one folder of the tenant that is acted for",
     ),
     _wildcard(
         "s3:GetObject s3:PutObject s3:DeleteObject s3:DeleteObjectVersion",
-        r"arn:aws:s3:::[\w-]+/tenants/\*/\w+/\*",
+        r"arn:aws:s3:::[\w-]+/tenants/\*/[\w-]+/\*",
         "Events and schedules concern every tenant: one folder of each",
     ),
     _wildcard(

@@ -116,7 +116,7 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
         whole: False leaves large inputs and outputs there, and only says how large they are.
     """
     reader = Reader(item)
-    tenant_id = reader.text("tenant_id")
+    tenant_id, config = reader.text("tenant_id"), reader.map("config")
 
     def unpack(name: str) -> dict[str, Any] | None:
         return payloads.unpack(tenant_id, reader.map(name)) if name in item else None
@@ -124,7 +124,6 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
     def unpack_or_name(name: str) -> dict[str, Any] | None:
         return unpack(name) if whole else payloads.name(reader.map(name)) if name in item else None
 
-    config = reader.map("config")
     return Run(
         run_id=reader.text("run_id"),
         tenant_id=tenant_id,

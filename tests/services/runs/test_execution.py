@@ -1,8 +1,12 @@
 """A worker's way from the lease to the end."""
 
+<<<<<<< HEAD
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+=======
+from datetime import timedelta
+>>>>>>> observe
 from typing import ClassVar
 
 import pytest
@@ -79,12 +83,11 @@ class TestOneCall:
         assert [call.cost_nano_usd for call in done.calls] == [0, 1_000]
         assert (done.cost_nano_usd, done.calls[1].price_version) == (1_000, "list 1")
 
-    def test_says_aloud_that_a_model_has_no_price(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_says_aloud_that_a_model_has_no_price(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         done = execute(world, submit(world), ScriptedModel([ANSWER]), cost=Cost(None, "list 1"))
         assert done.cost_nano_usd is None
-        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        metric = next(line for line in told if "_aws" in line)
-        assert (metric["UnpricedCalls"], metric["provider"]) == ([1.0], "openai")
+        told = [vars(record) for record in caplog.records if record.getMessage() == "call ended"]
+        assert [(line["UnpricedCalls"], line["provider"]) for line in told] == [(1, "openai")]
 
     def test_fails_a_run_whose_provider_has_no_key(self, world: World) -> None:
         done = execute(world, submit(world), ScriptedModel([[ProviderNotConfigured("openai")]]))
