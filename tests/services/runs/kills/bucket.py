@@ -23,9 +23,10 @@ class MemoryS3:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "NoSuchKey"}}, "GetObject")
         return {"Body": BytesIO(self.objects[arguments["Key"]])}
 
-    def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """All below a prefix."""
-        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(arguments["Prefix"])]}
+    def list_object_versions(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """All below a prefix; each has one version."""
+        found = (key for key in sorted(self.objects) if key.startswith(arguments["Prefix"]))
+        return {"Versions": [{"Key": key, "VersionId": "1"} for key in found]}
 
     def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """Remove several."""
