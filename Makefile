@@ -10,7 +10,7 @@ SPREAD = -n 2 --dist loadgroup
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test prove check bench lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove check bench load lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.metering
 	@$(BIN)/python -m infra.documents
+
+load: setup ## Load on a mesh of this machine, in stages; see bench/README.md
+	@$(BIN)/python -m bench.load
 
 bootstrap: setup ## Prepare an AWS account and region, once: make bootstrap ENV=dev
 	@./ainexus bootstrap --env $(ENV)

@@ -21,6 +21,18 @@ _GENERIC = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
 _NO_WORDS, _AS_IT_IS = {"title", "ge", "le"}, {"example", "examples", "default", "const", "enum"}
 _NAMES = frozenset({"properties", "headers"})
 """What lies below these is named by us, so that a word there is none of JSON Schema's."""
+_EVENT_STREAM = "text/event-stream"
+_SERVER_SENT_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "event": {"type": "string"},
+        "data": {"type": "string", "description": "JSON."},
+        "retry": {"description": "Milliseconds after which to ask again."},
+    },
+}
 _ID_TOKEN = {
     "type": "http",
     "scheme": "bearer",
@@ -160,7 +172,7 @@ def _operation(app: HttpApp, path: str, method: str, said: dict[str, Any]) -> di
     content = said["responses"].pop("200").get("content", {})
     media_type = app.media_types[(route.method, path)]
     if media_type != JSON:
-        content = {media_type: {"schema": {"type": "string"}}}
+        content = {media_type: {"schema": _SERVER_SENT_EVENT if media_type == _EVENT_STREAM else {"type": "string"}}}
     said["responses"] = {str(status): _success(status, content, replays=replays, waits=waits) for status in statuses}
     said["responses"] |= {
         status: {"$ref": f"#/components/responses/{status}"} for status in FAILURES if _may_answer(route, status)

@@ -1,0 +1,1 @@
+"""Load on the local mesh: the API asked by many at once, in stages."""

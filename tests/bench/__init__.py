@@ -1,0 +1,1 @@
+"""What is measured is written down as it was seen."""

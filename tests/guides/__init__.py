@@ -1,0 +1,1 @@
+"""What the guides say can be done as they say it."""

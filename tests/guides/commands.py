@@ -1,0 +1,94 @@
+"""The commands in a block of shell, and whether the AWS command line has them as they stand."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import botocore.session
+from botocore.exceptions import UnknownServiceError
+
+_GLOBAL = frozenset({"--region", "--profile", "--query", "--output", "--endpoint-url", "--max-items", "--page-size"})
+_RENAMED = {("sns", "subscribe"): {"--endpoint": "--notification-endpoint"}}
+"""The command line has an option of its own of that name."""
+_OWN = {("logs", "tail"): frozenset({"--follow", "--since", "--format", "--filter-pattern"})}
+"""Commands that are no operation of the service's API, with their options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command with its words, as the shell would split them."""
+
+    words: tuple[str, ...]
+
+    @property
+    def options(self) -> list[str]:
+        """Those that begin with two dashes."""
+        return [word.partition("=")[0] for word in self.words if word.startswith("--")]
+
+
+def commands_of(code: str) -> Iterator[Command]:
+    """Every simple command of a block, also those inside of `$(…)`."""
+    text = re.sub(r"(?m)(^|\s)#\s.*$", "", re.sub(r"\\\n", " ", code))
+    for inner in re.findall(r"\$\(([^()]*)\)", text):
+        yield from commands_of(inner)
+    text = re.sub(r"\$\([^()]*\)", "SAID", text)
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|\n")
+    lexer.whitespace, lexer.whitespace_split = " \t", True
+    words: list[str] = []
+    for word in [*lexer, "\n"]:
+        if set(word) <= set(";&|\n"):
+            yield from [Command(tuple(words))] if words else []
+            words = []
+        else:
+            words.append(word)
+
+
+def wrong_with(command: Command) -> list[str]:
+    """What the AWS command line would not understand of an `aws …`."""
+    match command.words:
+        case ("aws", service, operation, *_):
+            known = _options(service, operation)
+            if known is None:
+                return [f"there is no aws {service} {operation}"]
+            missing = _required(service, operation) - {*command.options}
+            unknown = [option for option in command.options if option not in known | _GLOBAL]
+            return [*(f"{option} is unknown" for option in unknown), *(f"{option} is missing" for option in missing)]
+        case _:
+            return []
+
+
+def _options(service: str, operation: str) -> frozenset[str] | None:
+    if (service, operation) in _OWN:
+        return _OWN[(service, operation)]
+    members = _members(service, operation)
+    renamed = _RENAMED.get((service, operation), {})
+    return None if members is None else frozenset(renamed.get(_option(name), _option(name)) for name in members[0])
+
+
+def _required(service: str, operation: str) -> set[str]:
+    members = _members(service, operation)
+    return {_option(name) for name in members[1]} if members else set()
+
+
+@cache
+def _members(service: str, operation: str) -> tuple[Sequence[str], Sequence[str]] | None:
+    """The parameters of an operation, and those that must be given; None: there is no such operation."""
+    try:
+        model = botocore.session.get_session().get_service_model(service)
+    except UnknownServiceError:
+        return None
+    named = {_dashed(name): name for name in model.operation_names}
+    if operation not in named:
+        return None
+    shape = model.operation_model(named[operation]).input_shape
+    return ([*shape.members], list(shape.required_members)) if shape else ([], [])
+
+
+def _option(name: str) -> str:
+    return f"--{_dashed(name)}"
+
+
+def _dashed(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
