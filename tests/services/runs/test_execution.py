@@ -1,12 +1,7 @@
 """A worker's way from the lease to the end."""
 
-<<<<<<< HEAD
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-=======
-from datetime import timedelta
->>>>>>> observe
 from typing import ClassVar
 
 import pytest
