@@ -16,6 +16,7 @@ _TOGETHER = ("infra",)
 _FIGURES = "figures"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """What shares something dear goes to the same process, where there are several."""
     for item in items:

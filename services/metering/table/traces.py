@@ -37,6 +37,6 @@ TRACES = Traces(
 
 EXPORTED = Traces(
     lists=TRACES.lists,
-    partitions=lambda tenant_id, _: (SLICE.key(tenant_id, kind) for kind in ("HOURS", "DAYS", "MONTHS")),
+    partitions=lambda tenant_id, _: (SLICE.key(tenant_id, kind) for kind in ("HOURS", "DAYS", "MONTHS", "RUNS")),
 )
 """For exports: the ledger, and what closed hours, days and months add up to; the shards of an hour add up to it."""
