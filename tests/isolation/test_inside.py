@@ -85,7 +85,11 @@ class TestAttacks:
 class TestEstate:
     def test_shows_its_canary_and_ids_to_its_owner(self, fought: Fought) -> None:
         for owner in fought.estates:
-            reads = [request for request in owner.requests.values() if not request.operation.changes]
+            reads = [
+                request
+                for request in owner.requests.values()
+                if not request.operation.changes and "tenant_id" in request.operation.names
+            ]
             shown = [request for request in reads if owner.marks.search(whole(owner.way.send(request)))]
             assert len(shown) > len(reads) * 3 / 4
 

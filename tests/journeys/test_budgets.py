@@ -120,7 +120,10 @@ class TestProcesses:
         for _ in range(2):
             known = len(spender.all_runs())
             worker = _start(endpoint, spender, SLOW, max_output_tokens=500)
-            wait_for(lambda known=known: _ended(spender) > known, what="it has brought a run to its end")
+            wait_for(
+                lambda known=known: _ended(spender) > known and _is_calling(spender),
+                what="it has brought a run to its end, and has others under way",
+            )
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait()
             left_open += len(spender.budget(period).open)
@@ -180,6 +183,10 @@ def _start(
 
 def _ended(spender: Spender) -> int:
     return sum(run.status.final for run in spender.all_runs())
+
+
+def _is_calling(spender: Spender) -> bool:
+    return any(run.status is Status.RUNNING and run.open_call for run in spender.all_runs())
 
 
 def _say(numbers: str) -> None:
