@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 ENV ?= dev
 SEED ?= 1
 BIN = .venv/bin
+# One process has the mesh; more than two would only wait for it.
+SPREAD = -n 2 --dist loadgroup
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
@@ -34,7 +36,7 @@ status: ## How the mesh on this machine is
 	@./ainexus status
 
 test: setup ## The whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SPREAD)
 
 prove: setup ## That every event is counted once, at large: a million in memory, 100,000 on the local engine (SEED=1)
 	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
@@ -43,7 +45,7 @@ prove: setup ## That every event is counted once, at large: a million in memory,
 	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
 
 check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SPREAD)
 	@./ainexus synth --env local
 	@./ainexus synth --env prod
 
@@ -82,6 +84,7 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.metering
 	@$(BIN)/python -m infra.documents
 
 load: setup ## Load on a mesh of this machine, in stages; see bench/README.md
@@ -96,8 +99,8 @@ synth: setup ## Write the templates: make synth ENV=dev
 diff: setup ## What a deployment would change: make diff ENV=dev
 	@./ainexus diff --env $(ENV)
 
-deploy: setup ## Deploy to AWS: make deploy ENV=dev
-	@./ainexus deploy --env $(ENV)
+deploy: setup ## Deploy to AWS: make deploy ENV=dev; YES=1: without being asked
+	@./ainexus deploy --env $(ENV) $(if $(YES),--yes)
 
-destroy: setup ## Remove from AWS: make destroy ENV=dev
-	@./ainexus destroy --env $(ENV)
+destroy: setup ## Remove from AWS: make destroy ENV=dev; YES=1: without being asked
+	@./ainexus destroy --env $(ENV) $(if $(YES),--yes)

@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import cold, machine, mesh, peer, profiles, report, sides
+from bench import cold, machine, mesh, peer, profiles, report, sides, targets
 from bench.upstream import TAKES_S
 from infra.local.paths import ROOT
 from shared.times import to_text, utc_now
 
 RESULTS = ROOT / "bench" / "results"
 SIMULATED, STREAMED = "run, simulated", "run, streamed from upstream"
+TOGETHER = "run, simulated, four at once"
 PEER, PEER_STREAMED = "LiteLLM, whole from upstream", "LiteLLM, streamed from upstream"
 _WARM = 5
 
@@ -29,7 +30,7 @@ def main() -> None:
     with ExitStack() as stack:
         ours = stack.enter_context(mesh.deployed())
         found = _measure(ours, rounds=options.rounds, requests=options.requests, with_peer=not options.no_peer)
-        results = {
+        results: dict[str, Any] = {
             "at": to_text(utc_now()),
             "commit": _commit(),
             "machine": machine.facts(),
@@ -38,6 +39,7 @@ def main() -> None:
             "profile_ms": profiles.by_package(ours),
             "functions": _functions(ours),
         }
+        results["targets"] = targets.of(results)
     _write(results)
 
 
@@ -45,7 +47,8 @@ def _measure(ours: mesh.Mesh, *, rounds: int, requests: int, with_peer: bool) ->
     with ExitStack() as stack:
         url = stack.enter_context(mesh.upstream())
         found = [
-            sides.of_mesh(stack, ours, SIMULATED, provider_s=0, model="gpt-4"),
+            sides.of_mesh(stack, ours, SIMULATED, provider_s=0, model="gpt-4", provider="simulated"),
+            sides.of_mesh(stack, ours, TOGETHER, provider_s=0, together=4, model="gpt-4", provider="simulated"),
             sides.of_mesh(stack, ours, STREAMED, provider_s=TAKES_S, model="m", base_url=url),
         ]
         if with_peer:

@@ -1,6 +1,6 @@
 """The results as text, for a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Results = Mapping[str, Any]
@@ -14,6 +14,8 @@ def lines_of(results: Results) -> Iterator[str]:
     yield ", ".join(f"{name} {value}" for name, value in results["machine"].items())
     yield ""
     yield from _sides(results["sides"])
+    yield ""
+    yield from _targets(results["targets"])
     yield ""
     yield from _ratios(results["ratios"])
     yield ""
@@ -31,6 +33,12 @@ def _sides(sides: Mapping[str, Results]) -> Iterator[str]:
             f"{name:34} {side['cpu_ms']:7} {side['overhead_ms_p50']:10} ms {side['overhead_ms_p95']:7} "
             f"{side['aws_calls'] or '-':>10} {side['requests']:5}"
         )
+
+
+def _targets(targets: Sequence[Results]) -> Iterator[str]:
+    yield f"{'to hold':66} {'measured':>9} {'at most':>8}"
+    for one in targets:
+        yield f"{one['name']:66} {one['measured']:9} {one['most']:8} {'' if one['held'] else 'not held'}".rstrip()
 
 
 def _ratios(ratios: Mapping[str, float]) -> Iterator[str]:

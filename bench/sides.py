@@ -3,7 +3,8 @@
 import json
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,8 @@ class Side:
     """One thing that is asked again and again, and what was seen of it."""
 
     name: str
-    client: Client
+    clients: Sequence[Client]
+    """They ask at the same time, one request after the other each."""
     body: Mapping[str, Any]
     cpu_ms: Callable[[], Counter[str]]
     provider_s: float
@@ -40,7 +42,8 @@ class Side:
     def warm(self, requests: int) -> None:
         """Ask without measuring."""
         self._ask(requests)
-        self.client.seconds.clear()
+        for client in self.clients:
+            client.seconds.clear()
 
     def measure(self, requests: int) -> None:
         """One round."""
@@ -52,19 +55,24 @@ class Side:
         self.calls_of += self.calls() - calls
 
     def _ask(self, requests: int) -> None:
-        self.client.renew()
+        each = requests // len(self.clients)
+        with ThreadPoolExecutor(len(self.clients)) as pool:
+            list(pool.map(self._ask_by, self.clients, [each] * len(self.clients)))
+        self.asked += each * len(self.clients)
+        self.settle(self.asked)
+
+    def _ask_by(self, client: Client, requests: int) -> None:
+        client.renew()
         for _ in range(requests):
-            said = self.client.post(self.body)
+            said = client.post(self.body)
             if not self.check(said):
                 msg = f"{self.name} answered {said[:500]!r}"
                 raise RuntimeError(msg)
-        self.asked += requests
-        self.settle(self.asked)
 
     def results(self) -> dict[str, Any]:
         """In numbers."""
-        measured = len(self.client.seconds)
-        overhead = [(seconds - self.provider_s) * 1_000 for seconds in self.client.seconds]
+        overhead = [(seconds - self.provider_s) * 1_000 for client in self.clients for seconds in client.seconds]
+        measured = len(overhead)
         cuts = statistics.quantiles(overhead, n=20)
         return {
             "requests": measured,
@@ -78,13 +86,21 @@ class Side:
         }
 
 
-def of_mesh(stack: ExitStack, mesh: Mesh, name: str, *, provider_s: float, **config: Any) -> Side:  # noqa: ANN401 — any field of a config
-    """A waited run of ours, from the request to the counted usage."""
+def of_mesh(
+    stack: ExitStack,
+    mesh: Mesh,
+    name: str,
+    *,
+    provider_s: float,
+    together: int = 1,
+    **config: Any,  # noqa: ANN401 — any field of a config
+) -> Side:
+    """A waited run of ours, from the request to the counted usage; `together` are asked for at the same time."""
     agent_id = mesh.agent(**config)
     headers = {"Authorization": f"Bearer {mesh.token}", "Prefer": "wait=25"}
     return Side(
         name,
-        stack.enter_context(Client(f"{mesh.tenant_url}/runs", headers)),
+        [stack.enter_context(Client(f"{mesh.tenant_url}/runs", headers)) for _ in range(together)],
         {"agent_id": agent_id, "inputs": {"message": _MESSAGE}},
         cpu_ms=mesh.cpu_ms,
         provider_s=provider_s,
@@ -99,7 +115,7 @@ def of_peer(stack: ExitStack, peer: Peer, name: str, *, stream: bool) -> Side:
     usage = {"stream_options": {"include_usage": True}} if stream else {}
     return Side(
         name,
-        stack.enter_context(Client(peer.url, {"Authorization": f"Bearer {KEY}"})),
+        [stack.enter_context(Client(peer.url, {"Authorization": f"Bearer {KEY}"}))],
         {"model": "m", "messages": [{"role": "user", "content": _MESSAGE}], "stream": stream, **usage},
         cpu_ms=lambda: Counter({"proxy": int(machine.cpu_ms(machine.family(peer.pid)))}),
         provider_s=TAKES_S,

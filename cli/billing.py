@@ -7,6 +7,7 @@ import click
 
 from cli.admin import ask
 from cli.answer import show, table
+from cli.errors import Refused
 from cli.target import Target, for_target
 
 _SIGNS = {"same": "=", "add": "+", "replace": "~", "refuse": "!"}
@@ -32,12 +33,26 @@ def setup(target: Target, *, only_look: bool) -> int:
 
 @billing.command("flush")
 @click.option("--tenant", "tenant_id", help="Everything of this tenant; without it, what is due of any.")
+@click.option("--running", is_flag=True, help="Close also the hour that runs; what comes later is a correction.")
 @for_target
-def flush(target: Target, *, tenant_id: str | None) -> int:
-    """Send the usage of closed hours now."""
-    said = ask(target, "flush", service="billing", tenant_id=tenant_id)
+def flush(target: Target, *, tenant_id: str | None, running: bool) -> int:
+    """Close past hours, and send their usage now."""
+    said = flushed(target, tenant_id, running=running)
     show(target, said, [f"{name.replace('_', ' ')}: {value}" for name, value in said.items()])
     return 0 if said.get("all_sent", True) else 1
+
+
+def flushed(target: Target, tenant_id: str | None, *, running: bool) -> dict[str, Any]:
+    """Have hours closed and usage sent.
+
+    Raises:
+        Refused: the hour that runs is to be closed, and of nobody.
+    """
+    if running and tenant_id is None:
+        msg = "Say of which tenant the hour that runs is to be closed: --tenant."
+        raise Refused(msg)
+    closed = ask(target, "close", service="metering", tenant_id=tenant_id, running=running) if tenant_id else {}
+    return closed | ask(target, "flush", service="billing", tenant_id=tenant_id)
 
 
 def lines_of(steps: Iterable[dict[str, Any]]) -> list[str]:

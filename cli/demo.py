@@ -4,16 +4,22 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from cli import seed
-from cli.api import Answer, Request, curl_of, send
+from cli.admin import ask
+from cli.api import Answer, Request, Send, curl_of, send
+from cli.payer import Counter, Payer
+from cli.reconciliation import Reconciliation, rows_of
 from cli.screen import Screen
 from cli.sign_in import sign_in
 from cli.target import Target, for_target
 from cli.walk import Item, Walk, WalkFailed, World, expect
 from infra.local.model import NAME, LocalModel, Serving
+from shared.ids import new_id
+from shared.times import utc_now
 
 _USER = "admin@demo-org.com"
 _TENANT = "demo-org"
@@ -24,6 +30,7 @@ What to try next
   ./ainexus token --user dev@demo-org.com              a token for curl
   ./ainexus logs runs --follow                         what the services say
   ./ainexus dead-letters list                          what could not be handled
+  ./ainexus reconcile                                  whether everything says the same
   ./ainexus outputs --format ts                        the settings of a front end
   curl -s {api}/v1/openapi.json   the whole API
   make down                                            stop; all data stays
@@ -45,7 +52,7 @@ def demo(target: Target, *, model: str | None) -> int:
     screen.lines(seed.lines_of(seed.sow(target, temporary_password=seed.new_password())))
     world = _world(target, screen)
     if model is None:
-        return _walk(world, screen)
+        return _walk(world, screen, payer=_payer(target, screen, world))
     with LocalModel(target.mesh.home, target.mesh.progress).served() as serving:
         config = {"model": NAME, "base_url": serving.base_url, "max_output_tokens": 60, "temperature": 0}
         return _walk(replace(world, config=config), screen, serving=serving)
@@ -71,9 +78,41 @@ def _world(target: Target, screen: Screen) -> World:
     )
 
 
-def _walk(world: World, screen: Screen, *, serving: Serving | None = None) -> int:
+def _payer(target: Target, screen: Screen, world: World) -> Payer | None:
+    """The walk of a tenant that pays; None where the mesh speaks to another Stripe, which nobody may play with."""
+    if "StripeEndpoint" not in target.outputs:
+        return None
+    return Payer(counter_of(target, show=world.send), title=screen.title, note=screen.note)
+
+
+def counter_of(target: Target, *, show: Send) -> Counter:
+    """What a tenant that is made for this alone does its walk on."""
+    tenant = f"payer-{new_id('t', utc_now())[-8:].lower()}"
+
+    def operate(service: str, command: str, **given: object) -> dict[str, Any]:
+        return ask(target, command, service=service, **given)
+
+    books = Reconciliation(tenant, operate, now=utc_now, pause=time.sleep)
+    return Counter(
+        api=target.outputs["ApiEndpoint"],
+        stripe=target.outputs["StripeEndpoint"],
+        tenant=tenant,
+        token=sign_in(target, seed.PLATFORM_ADMIN).token,
+        send=show,
+        ask=send,
+        operate=operate,
+        drift=lambda: rows_of(tenant, books.look_twice().drift),
+        wall=utc_now,
+        now=time.monotonic,
+        pause=lambda: time.sleep(0.1),
+    )
+
+
+def _walk(world: World, screen: Screen, *, serving: Serving | None = None, payer: Payer | None = None) -> int:
     try:
         seen = Walk(world, title=screen.title, note=screen.note).go()
+        if payer:
+            seen["paid"] = payer.go()
         if serving:
             _compare(seen["usage"], serving, screen)
     except WalkFailed as failure:

@@ -9,12 +9,12 @@ import click
 
 from cli.errors import Refused
 from cli.seed import new_password
+from cli.srp import sign_in_by_srp
 from cli.target import Target
 
 if TYPE_CHECKING:
     from types_boto3_cognito_idp import CognitoIdentityProviderClient
 
-_CHALLENGE = "NEW_PASSWORD_REQUIRED"
 _TRIES = 5
 
 
@@ -81,16 +81,14 @@ def sign_in_as_operator(pool: Pool, email: str) -> SignedIn:
 
 
 def _sign_in_by_prompt(pool: Pool, email: str) -> SignedIn:
-    password = str(click.prompt(f"Password of {email}", hide_input=True, err=True))
-    answer = _begin(pool, email=email, password=password)
-    if answer.get("ChallengeName") == _CHALLENGE:
-        new = str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
-        answer = pool.cognito.respond_to_auth_challenge(
-            ClientId=pool.client_id,
-            ChallengeName=_CHALLENGE,
-            Session=answer["Session"],
-            ChallengeResponses={"USERNAME": email, "NEW_PASSWORD": new},
-        )
+    answer = sign_in_by_srp(
+        pool.cognito,
+        pool_id=pool.pool_id,
+        client_id=pool.client_id,
+        email=email,
+        password=str(click.prompt(f"Password of {email}", hide_input=True, err=True)),
+        ask_new=lambda: str(click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)),
+    )
     return _signed_in(answer)
 
 

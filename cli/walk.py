@@ -75,6 +75,7 @@ class Walk:
         item = self.ledger(run)
         self.events(token, run)
         self.daily(token, day=date.fromisoformat(item["timestamp"]["S"][:10]))
+        self.cost(token)
         return {"agent_id": agent_id, "run_id": run["run_id"], "usage": counts_of(run["usage"])}
 
     def health(self) -> None:
@@ -151,6 +152,18 @@ class Walk:
         expect_status(self.world.send(request), 200)
         expect(counter == ledger, f"usage/daily has {said(counter)}; the ledger {said(ledger)}")
         self.note(f"usage/daily and the sum of the ledger say the same: {said(counter)}")
+
+    def cost(self, token: str) -> None:
+        """What the tenant's month costs so far: lines that add up, of the hours that are closed."""
+        self.title("Cost so far")
+        answer = self.world.send(Request("GET", self._url("billing/usage"), token=token))
+        expect_status(answer, 200)
+        bill = answer.body["usage"]["so_far"]
+        added = sum(line["amount_cents"] for line in bill["lines"])
+        expect(added == bill["amount_cents"], f"the lines are {added} cents together, the bill {bill['amount_cents']}")
+        self.note(
+            f"{bill['amount_cents']} cents, for hours that are closed; the one that runs is added when it is over"
+        )
 
     def _finished(self, token: str, run_id: str) -> dict[str, Any]:
         request = Request("GET", self._url(f"runs/{run_id}"), token=token)

@@ -1,5 +1,6 @@
 """The CDK application: `python -m infra.app`, with the context `environment`, `account` and `region`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from infra.mesh import Mesh
 from infra.monitoring.stack import MonitoringStack
 from infra.names import PRODUCT, REGION, Names
 from infra.profile import PROFILES, Profile
+from infra.review import review
 from infra.service.stack import ServiceStack
 from infra.services import SERVICES
+from infra.settings import CONTEXT, settings_of
 from shared.declaration import Service
 
 
@@ -31,23 +34,28 @@ def build(app: App, profile: Profile, services: Sequence[Service], *, openapi: b
     for service in mesh.services:
         stack = ServiceStack(app, mesh, service, core=core, **options)
         stack.add_stack_dependency(core)
+        Tags.of(stack).add("service", service.name)
         for last in (edge, monitoring):
             last.add_stack_dependency(stack)
     edge.add_stack_dependency(core)
     monitoring.add_stack_dependency(core)
-    Tags.of(app).add("product", PRODUCT)
-    Tags.of(app).add("environment", profile.environment)
+    for name, value in {"product": PRODUCT, "environment": profile.environment, **profile.settings.tags}.items():
+        Tags.of(app).add(name, value)
     bundles.prune()
 
 
 def main() -> None:
     """Build the application that the context asks for."""
     app = App(analytics_reporting=False)
-    profile = PROFILES[str(app.node.get_context("environment"))]
+    environment = str(app.node.get_context("environment"))
+    settings = settings_of(environment, app.node.try_get_context(CONTEXT))
+    profile = replace(PROFILES[environment], settings=settings)
     stripe = app.node.try_get_context("stripe_api_base")
     if stripe:
         profile = replace(profile, stripe_api_base=str(stripe))
     build(app, profile, SERVICES, openapi=openapi_json(SERVICES))
+    if os.environ.get("CDK_VALIDATION") != "false":
+        review(app)
     app.synth()
 
 

@@ -225,12 +225,11 @@ def _deny(resources: list[str], patterns: list[str]) -> Statement:
 
 
 def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
-    removed = [one for one in granted if one.remove]
+    deleted = [one for one in granted if one.delete]
     actions = {
-        ("s3:GetObject",): [one for one in granted if not one.remove],
+        ("s3:GetObject",): [one for one in granted if one.read],
         ("s3:PutObject",): [one for one in granted if one.write],
-        ("s3:DeleteObject",): [one for one in granted if one.delete],
-        ("s3:DeleteObject", "s3:DeleteObjectVersion"): removed,
+        ("s3:DeleteObject", "s3:DeleteObjectVersion"): deleted,
     }
     prefix = f"arn:aws:s3:::{names.bucket}/tenants/{tenant}"
     found = [
@@ -238,8 +237,9 @@ def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **conditi
         for some, folders in actions.items()
         if folders
     ]
-    found += _list_objects(names, [one for one in granted if one.delete], tenant=tenant, action="s3:ListBucket")
-    return [*found, *_list_objects(names, removed, tenant=tenant, action="s3:ListBucketVersions")]
+    sought = [one for one in granted if one.find]
+    found += _list_objects(names, sought, tenant=tenant, action="s3:ListBucket")
+    return [*found, *_list_objects(names, deleted, tenant=tenant, action="s3:ListBucketVersions")]
 
 
 def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str, action: str) -> list[Statement]:

@@ -1,9 +1,10 @@
-"""What differs between environments: this one list, and nothing else."""
+"""What differs between environments: this one list, and beside it what an operator says (`infra/settings.py`)."""
 
 import json
 from dataclasses import dataclass, field, replace
 
 from infra.bundle.target import Target
+from infra.settings import Settings
 
 CORS_ORIGINS = ("http://localhost:3000", "http://localhost:8080")
 
@@ -27,18 +28,26 @@ class Profile:
     enforce_ssl: bool = True
     api_id: str | None = None
     """A fixed API id, where the engine lets one choose it, so that the URL stays the same: 8 hex digits."""
-    max_concurrency: int | None = None
-    """How many batches of one queue are worked on at once; None: as many as Lambda likes."""
+    max_concurrency: int = 100
+    """How many batches of one queue are worked on at once, so that no backlog takes what the API's functions need."""
     reserve_concurrency: bool = True
     """Whether functions that mostly wait are held back; a fresh account has too little concurrency to share it out."""
+    snap_start: bool = True
+    """Whether functions with routes start from a snapshot; each costs about $2 a month for being kept."""
     visibility_factor: int = 6
     """How many timeouts of its function a message stays hidden; a killed batch waits for that long."""
     providers_without_key: str = "fail"
     allow_private_base_urls: bool = False
     stripe_api_base: str = "https://api.stripe.com"
-    cors_origins: tuple[str, ...] = CORS_ORIGINS
+    settings: Settings = field(default_factory=Settings)
+    """What the operator says."""
     preflight_origins: tuple[str, ...] | None = None
     """Whom the gateway's own preflight answers are for; None: the same as the functions' answers."""
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The pages that may call the API."""
+        return CORS_ORIGINS if self.settings.cors_origins is None else self.settings.cors_origins
 
     @property
     def variables(self) -> dict[str, str]:
@@ -53,8 +62,16 @@ class Profile:
 
 
 PROD = Profile(environment="prod")
-STAGING = replace(PROD, environment="staging", log_retention_days=90, password_sign_in=True)
-DEV = replace(STAGING, environment="dev", retain=False, log_retention_days=30, reserve_concurrency=False)
+STAGING = replace(PROD, environment="staging", log_retention_days=90, password_sign_in=True, max_concurrency=50)
+DEV = replace(
+    STAGING,
+    environment="dev",
+    retain=False,
+    log_retention_days=30,
+    max_concurrency=10,
+    reserve_concurrency=False,
+    snap_start=False,
+)
 LOCAL = replace(
     DEV,
     environment="local",

@@ -13,10 +13,10 @@ from constructs import Construct
 from infra.function import MeshFunction
 from infra.mesh import Mesh
 from shared.declaration import Function
+from shared.messaging.batch import TRIES
 
 NOBODY = {"redrivePermission": "denyAll"}
 
-_TRIES = 5
 _KEPT = Duration.days(14)
 
 
@@ -36,7 +36,7 @@ class EventQueue(Construct):
             visibility_timeout=hidden,
             retention_period=_KEPT,
             enforce_ssl=mesh.profile.enforce_ssl,
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_TRIES, queue=self.dead_letters),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
         )
         if declared.subscriptions:
             self._subscribe(name, declared.subscriptions)

@@ -9,6 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.profile import Profile
+from infra.review import accept
 from shared.declaration import Function
 
 SKELETON = ("/v1", "/v1/admin", "/v1/tenants", "/v1/tenants/{tenant_id}")
@@ -59,12 +60,14 @@ class Paths:
         integration = gateway.LambdaIntegration(function, scope_permission_to_method=False)
         for route in declared.routes:
             checked = route.least is not None
-            self.at(route.path).add_method(
+            added = self.at(route.path).add_method(
                 route.method,
                 integration,
                 authorizer=authorizer if checked else None,
                 authorization_type=gateway.AuthorizationType.COGNITO if checked else gateway.AuthorizationType.NONE,
             )
+            if not checked:
+                accept(added, "APIG4", "COG4")
 
 
 def root_of(

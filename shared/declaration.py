@@ -1,6 +1,6 @@
 """What a service says of itself, once; infra builds from it and the tests hold the READMEs to it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.tenancy.permissions import Feature, Role
@@ -77,11 +77,30 @@ class Objects:
 
     folder: str
     """The folder below the tenant's, for example `agents`."""
+    read: bool = True
     write: bool = False
+    find: bool = False
+    """It may ask which there are, as they are now."""
     delete: bool = False
-    """It may find and delete single objects, as they are now."""
-    remove: bool = False
-    """It may find and delete all objects with all their versions, and read none."""
+    """It may find and delete objects, with all their versions."""
+
+
+def exports_of(service: str) -> str:
+    """The folder of a service's part of exports.
+
+    Not one in a folder of all: `tenants/*/runs/*` would open `tenants/acme/exports/runs/` too.
+    """
+    return f"exports-{service}"
+
+
+def removal_of_exports(service: str) -> Objects:
+    """What a remover needs there."""
+    return Objects(exports_of(service), read=False, delete=True)
+
+
+def writing_of_exports(service: str) -> Objects:
+    """What an exporter needs there: it removes them where the tenant is gone."""
+    return Objects(exports_of(service), read=False, write=True, delete=True)
 
 
 class TenantSecrets(StrEnum):
@@ -138,6 +157,10 @@ class Function:
         return self.queued or bool(self.subscriptions)
 
 
+USUAL_ALARMS = ("dead-letters", "errors", "throttles", "queue-age", "latency")
+"""What can happen to any service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service of the mesh."""
@@ -148,7 +171,8 @@ class Service:
     functions: tuple[Function, ...]
     emits: tuple[str, ...] = ()
     """Event types that it may put into its outbox."""
-    alarms: tuple[str, ...] = field(default=("dead-letters", "errors"))
+    alarms: tuple[str, ...] = USUAL_ALARMS
+    """What of it calls somebody, by the section of the runbook."""
 
     @property
     def routes(self) -> tuple[Route, ...]:

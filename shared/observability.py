@@ -1,13 +1,20 @@
-"""Logs, traces and the ids that tie them together: one structured line per invocation.
+"""Logs, metrics and the ids that tie them together: one structured line per invocation.
 
-Nothing that a user wrote is ever logged: no prompts, outputs, tokens or keys.
+A metric is a field of a log line; the line says which of its fields are metrics (CloudWatch's embedded metric format),
+so that one line has the number and all that is known of the case. Nothing that a user wrote is ever logged: no
+prompts, outputs, tokens or keys.
 """
 
 import os
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from shared.metrics import COLD_STARTS, NAMESPACE, Metric
 
 logger = Logger(use_rfc3339=True, utc=True)
 """The one logger; `POWERTOOLS_SERVICE_NAME` names the service."""
@@ -15,6 +22,8 @@ logger = Logger(use_rfc3339=True, utc=True)
 _TRACEPARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 _trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+_cold = [True]
+"""Empty once this container has said that it began."""
 
 
 def current_trace_id() -> str:
@@ -29,20 +38,36 @@ def continue_trace(trace_id: str) -> None:
     logger.thread_safe_append_keys(trace_id=trace_id)
 
 
-def count(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Add to a metric of the mesh, by a log line in the embedded metric format of CloudWatch.
+def report(message: str, measured: Mapping[Metric, float], **facts: object) -> None:
+    """Log what was done, with its metrics. The first such line of a container says that it was a cold start.
 
     Args:
-        metric: its name, for example `UnpricedCalls`.
-        value: how many.
-        dimensions: of few values each; every combination of values is a metric of its own.
+        message: what was done.
+        measured: the numbers.
+        facts: what else is known; what a metric is split by must be among it.
     """
-    # Only what has something to count pays for its import.
-    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+    cold = {COLD_STARTS: int(_cold.pop())} if _cold else {}
+    logger.info(message, **facts, **_metrics({**measured, **cold}, facts))
 
-    namespace = f"ainexus-{os.environ['ENVIRONMENT']}"
-    with single_metric(metric, MetricUnit.Count, value, namespace=namespace, default_dimensions=dimensions):
-        pass
+
+def _metrics(measured: Mapping[Metric, float], facts: Mapping[str, object]) -> dict[str, Any]:
+    """The fields of a log line that make CloudWatch take numbers out of it."""
+    environment = os.environ.get("ENVIRONMENT", "unknown")
+    fields: dict[str, Any] = {metric.name: value for metric, value in measured.items()}
+    emf: dict[str, Any] = {}
+    for by in dict.fromkeys(metric.by for metric in measured):
+        dimensions = {"environment": environment, **{name: str(facts[name]) for name in by}}
+        some = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=logger.service, default_dimensions=dimensions)
+        for metric, value in measured.items():
+            if metric.by == by:
+                some.add_metric(metric.name, metric.unit, value)
+        written: dict[str, Any] = {**some.serialize_metric_set()}  # pyright: ignore[reportUnknownMemberType]  # untyped there
+        # It writes one set of dimensions, and a line may have several.
+        earlier = emf.get("CloudWatchMetrics", [])
+        emf = {**written["_aws"], "CloudWatchMetrics": [*earlier, *written["_aws"]["CloudWatchMetrics"]]}
+    if emf:
+        fields["_aws"] = emf
+    return {"environment": environment, **fields}
 
 
 def trace_of_caller(traceparent: str | None) -> str:
@@ -57,15 +82,3 @@ def trace_of_invocation() -> str:
     """The root id that the Lambda runtime gives for this invocation, or nothing outside of it."""
     header = os.environ.get("_X_AMZN_TRACE_ID", "")
     return next((part.removeprefix("Root=") for part in header.split(";") if part.startswith("Root=")), "")
-
-
-def trace_aws_calls() -> None:
-    """A subsegment of the X-Ray trace for each call to AWS, where the runtime has a daemon to send it to."""
-    if "AWS_XRAY_DAEMON_ADDRESS" in os.environ:
-        # Importing the SDK costs a cold start some 100 ms, so only where there is somebody to tell.
-        from aws_lambda_powertools import Tracer
-
-        Tracer(patch_modules=("botocore",))
-
-
-trace_aws_calls()

@@ -4,9 +4,8 @@ Whatever stops it in the middle, the message comes again and the rest is removed
 that nothing new arrives meanwhile; the numbers are added up in it, so that they are of all tries together.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from shared.copies.tenant_access import DELETED, access_key, write_if_newer
 from shared.declaration import Slice
@@ -21,44 +20,8 @@ from shared.storage.transaction import Expression, Transaction
 
 _SPREAD = "0123456789abcdef"
 
-
-class Versions(Protocol):
-    """The calls that are made; boto3's S3 client has them."""
-
-    def list_object_versions(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """ListObjectVersions."""
-
-    def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """DeleteObjects."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The folder of a service in the artifacts bucket."""
-
-    client: Versions
-    name: str
-    folder: str
-
-    def empty(self, tenant_id: str) -> int:
-        """Delete all objects of the tenant, with all their versions; says how many."""
-        removed = 0
-        while found := self._some(tenant_id):
-            answer = self.client.delete_objects(Bucket=self.name, Delete={"Objects": found, "Quiet": True})
-            if answer.get("Errors"):
-                msg = f"{len(answer['Errors'])} objects could not be deleted"
-                raise ObjectsLeft(msg)
-            removed += len(found)
-        return removed
-
-    def _some(self, tenant_id: str) -> list[dict[str, str]]:
-        answer = self.client.list_object_versions(Bucket=self.name, Prefix=f"tenants/{tenant_id}/{self.folder}/")
-        found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
-        return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
-
-
-class ObjectsLeft(Exception):
-    """The bucket did not let go of everything; the message comes again."""
+EXPORTS = "EXPORTS"
+"""The partition of a slice in which its exports are."""
 
 
 class _Said(Exception):
@@ -70,7 +33,7 @@ def remover(
     *,
     store: Callable[[], Store],
     traces: Traces,
-    buckets: Callable[[], Sequence[Bucket]] = tuple,
+    empty_folder: Callable[[str], int] = lambda _: 0,
     tombstone: Callable[[Slice, str], Key] = access_key,
     before: Callable[[str], None] = lambda _: None,
 ) -> EventConsumer:
@@ -80,7 +43,7 @@ def remover(
         name: of the service.
         store: its slice.
         traces: where the rows are.
-        buckets: where the objects are.
+        empty_folder: deletes its objects of a tenant, and says how many.
         tombstone: where what stays of the tenant lies.
         before: what else has to go first.
     """
@@ -96,8 +59,7 @@ def remover(
         for keys in _rows(slice_of, event, traces, grave):
             slice_of.remove(keys)
             _add(slice_of, grave, items=len(keys))
-        for bucket in buckets():
-            _add(slice_of, grave, objects=bucket.empty(tenant_id))
+        _add(slice_of, grave, objects=empty_folder(tenant_id))
         _say(name, slice_of, event, grave)
 
     return consumer
@@ -117,6 +79,7 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
         *traces.partitions(tenant_id, event.occurred_at),
         *traces.named(store, tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),
+        owned.key(tenant_id, EXPORTS),
         owned.key(tenant_id),
     ]
     kept = tuple(traces.keeps)

@@ -1,9 +1,12 @@
 """Moments as text: RFC 3339 in UTC, milliseconds, `Z`; they sort as they happened."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import PlainSerializer, WithJsonSchema
+
+_FIRST_MONTH = 2026 * 12 + 9
 
 
 def utc_now() -> datetime:
@@ -19,6 +22,12 @@ def to_text(moment: datetime) -> str:
 def from_text(text: str) -> datetime:
     """The moment that `to_text` wrote."""
     return datetime.fromisoformat(text)
+
+
+def months_until(now: datetime) -> Iterator[str]:
+    """All months that anything can be of, `2026-10` first, and the one after this: clocks differ."""
+    for month in range(_FIRST_MONTH, now.year * 12 + now.month + 1):
+        yield f"{month // 12}-{month % 12 + 1:02}"
 
 
 def epoch(moment: datetime) -> int:

@@ -1,6 +1,6 @@
 """The mesh of the journeys: the real stacks on an engine of their own, beside any mesh that a person has up.
 
-A `conftest.py` takes the fixture by `from tests.mesh import mesh`. To look at a failed journey afterwards, or to
+`tests/conftest.py` has the fixture, so that there is one for all. To look at a failed journey afterwards, or to
 spare oneself the deployment, name a folder in `AINEXUS_TEST_HOME`: the mesh in it is used again and stays up.
 """
 

@@ -22,6 +22,8 @@ _VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
     "AWS_DEFAULT_REGION": REGION,
+    # moto stands in for AWS inside of botocore.
+    "AWS_CLIENTS": "botocore",
     # The account is moto's own: in another one the assumed role would find no tables.
     "DATA_ROLE_ARN": "arn:aws:iam::123456789012:role/data",
     "ARTIFACTS_BUCKET_NAME": BUCKET,

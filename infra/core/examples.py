@@ -133,6 +133,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
 }
+_FORMATS: Mapping[str, str] = {"date-time": _AT, "date": "2026-11-24"}
 _ANY: Mapping[str, Any] = {"string": "text", "integer": 0, "number": 0, "boolean": False, "object": {}, "array": []}
 
 
@@ -188,7 +189,8 @@ class _Maker:
             case {"type": "array", "items": {"type": _} | {"$ref": _}}:
                 return [self.value(schema["items"], name.removesuffix("s"), is_sent=is_sent)]
             case _:
-                return schema.get("default", schema.get("minimum", _ANY.get(schema.get("type", ""), {})))
+                fallback = _FORMATS.get(schema.get("format", ""), _ANY.get(schema.get("type", ""), {}))
+                return schema.get("default", schema.get("minimum", fallback))
 
     def _object(self, schema: Json, *, model: str, is_sent: bool) -> Json:
         required = schema.get("required", ())

@@ -8,8 +8,11 @@ from constructs import Construct
 from infra.core.refusals import REFUSALS
 from infra.function import pascal
 from infra.mesh import Mesh
+from infra.review import accept
 from infra.route import SKELETON, Paths, preflight
 from shared.http.app import EXPOSED_HEADERS
+
+_LOG_ROLE = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]"
 
 
 class Gateway(Construct):
@@ -26,6 +29,7 @@ class Gateway(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             min_compression_size=Size.bytes(1024),
         )
+        accept(self.api, "APIG2", _LOG_ROLE)
         if mesh.profile.api_id:
             only_api = ["AWS::ApiGateway::RestApi"]
             Tags.of(self.api).add("ms-custom-id", mesh.profile.api_id, include_resource_types=only_api)

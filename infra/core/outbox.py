@@ -12,6 +12,7 @@ from infra.core.functions import PUBLISHER
 from infra.function import MeshFunction, pascal
 from infra.mesh import Mesh
 from infra.queue import dead_letters
+from infra.review import accept
 from shared.declaration import Table
 from shared.storage.outbox import SORT_KEY_PREFIX
 
@@ -29,6 +30,7 @@ class Outbox(Construct):
         names = mesh.names
         name = names.publisher
         refused = dead_letters(self, mesh, of=name)
+        accept(refused, "SQS3")
         self.publisher = MeshFunction(
             self,
             mesh,

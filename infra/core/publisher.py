@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 from shared.messaging.publisher import NotPublished, Publisher, inserted_items
-from shared.observability import logger
+from shared.metrics import OUTBOX_LATE
+from shared.observability import continue_trace, logger, report, trace_of_invocation
 from shared.storage.clients import own_client
 from shared.storage.items import Item, Key, Wire, item_from_wire, key_of
 from shared.times import to_text, utc_now
@@ -19,6 +20,7 @@ def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG
     Raises:
         NotPublished: the bus did not take all; the stream brings the whole batch again.
     """
+    continue_trace(trace_of_invocation())
     if "Records" in event:
         for table, items in inserted_items(event).items():
             _publisher().publish(table, items)
@@ -29,15 +31,18 @@ def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG
 def _sweep() -> None:
     """Publish what has stood in an outbox for longer than a stream takes."""
     now = to_text(utc_now())
-    published = 0
+    published = late = 0
     for owned, table in json.loads(os.environ["OUTBOXES"]).items():
         keys = list(_due_keys(table, owned=owned, now=now))
+        if not keys:
+            continue
+        late += len(keys)
         try:
             published += _publisher().publish(table, list(_items(table, keys)))
         except NotPublished:
             # The next sweep finds them again; the other slices must not wait for this one.
             logger.warning("the bus did not take all", slice=owned)
-    logger.info("swept", events=published)
+    report("swept", {OUTBOX_LATE: late}, events=published)
 
 
 def _due_keys(table: str, *, owned: str, now: str) -> Iterator[Key]:

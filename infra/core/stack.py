@@ -4,7 +4,6 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.core.document import PATH
@@ -12,11 +11,16 @@ from infra.core.functions import API
 from infra.core.gateway import Gateway
 from infra.core.outbox import Outbox
 from infra.core.tables import table_of
+from infra.core.topic import topic_of
 from infra.core.users import Users
 from infra.function import MeshFunction, log_group, pascal, removal
 from infra.mesh import Mesh
 from infra.names import SECRETS
+from infra.review import accept
 from shared.declaration import Table
+
+_PASSING = "tenants/_operators/"
+"""What operators have made for themselves lasts a day; no tenant can have this name."""
 
 
 class CoreStack(Stack):
@@ -31,14 +35,14 @@ class CoreStack(Stack):
         self.users = Users(self, mesh)
         self._secrets()
         self.gateway = Gateway(self, mesh, pool=self.users.pool)
-        self.topic = sns.Topic(self, "AlertsTopic", topic_name=mesh.names.alerts_topic)
+        self.topic = topic_of(self, mesh)
         log_group(self, mesh, name=mesh.names.access_logs)
         self._functions()
         self._outputs()
 
     def _bucket(self) -> s3.Bucket:
-        kept = self.mesh.profile.retain
-        return s3.Bucket(
+        kept, a_day = self.mesh.profile.retain, Duration.days(1)
+        made = s3.Bucket(
             self,
             "Artifacts",
             bucket_name=self.mesh.names.bucket,
@@ -46,9 +50,18 @@ class CoreStack(Stack):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=self.mesh.profile.enforce_ssl,
             versioned=kept,
-            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))],
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=a_day,
+                    # For as long as a table can be brought back to: then nothing refers to them any more.
+                    noncurrent_version_expiration=Duration.days(35),
+                ),
+                s3.LifecycleRule(prefix=_PASSING, expiration=a_day, noncurrent_version_expiration=a_day),
+            ],
             removal_policy=removal(retain=kept),
         )
+        accept(made, "S1")
+        return made
 
     def _secrets(self) -> None:
         for secret in SECRETS:
@@ -60,6 +73,7 @@ class CoreStack(Stack):
                 secret_string="{}",  # noqa: S106 — it is empty
             )
             made.apply_removal_policy(removal(retain=self.mesh.profile.retain))
+            accept(made, "SMG4")
 
     def _functions(self) -> None:
         pool_id = self.users.pool.user_pool_id

@@ -6,6 +6,7 @@ from constructs import Construct
 
 from infra.function import removal
 from infra.mesh import Mesh
+from infra.review import accept
 
 _CUSTOM = ("tenant_id", "role", "plan", "features")
 
@@ -16,6 +17,7 @@ class Users(Construct):
     def __init__(self, scope: Construct, mesh: Mesh) -> None:
         super().__init__(scope, "Users")
         self.pool = self._pool(mesh)
+        accept(self.pool, "COG2", "COG8")
         self.client = self._client(mesh)
 
     def _pool(self, mesh: Mesh) -> cognito.UserPool:

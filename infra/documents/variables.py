@@ -34,6 +34,7 @@ OF_FUNCTIONS: Mapping[str, str] = {
     "DEAD_LETTERS_URL": "the publisher's: where an event goes that the bus refuses",
     "WORKER_FUNCTION_NAME": "of the functions that may invoke the worker: its name",
     "INBOX_QUEUE_URL": "of the function that takes webhooks: the queue of the one that handles them",
+    "REPORTER_QUEUE_URL": "of the function that is asked for usage exports: the queue of the one that writes them",
 }
 OF_COMMANDS: Mapping[str, str] = {
     "AINEXUS_PORT": "the port of the local engine; 4566 unless set. The local Stripe takes the next one that is free",

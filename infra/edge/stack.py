@@ -7,8 +7,11 @@ from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from infra.core.stack import CoreStack
+from infra.edge import domain, firewall
 from infra.edge.fingerprint import fingerprint
+from infra.edge.throttle import throttles
 from infra.mesh import Mesh
+from infra.review import accept
 
 _LOGGED = {
     "requestId": "$context.requestId",
@@ -22,6 +25,7 @@ _LOGGED = {
     "latency_ms": "$context.responseLatency",
     "integration_ms": "$context.integrationLatency",
     "error": "$context.error.responseType",
+    "integration_error": "$context.integrationErrorMessage",
     "user": "$context.authorizer.claims.sub",
 }
 
@@ -35,7 +39,7 @@ class EdgeStack(Stack):
         deployment = apigateway.CfnDeployment(self, "Deployment", rest_api_id=api_id)
         # A deployment is a picture that never changes, so another picture must be another resource.
         deployment.override_logical_id(f"Deployment{fingerprint(mesh)}")
-        apigateway.CfnStage(
+        stage = apigateway.CfnStage(
             self,
             "Stage",
             rest_api_id=api_id,
@@ -53,6 +57,14 @@ class EdgeStack(Stack):
                     metrics_enabled=True,
                     throttling_burst_limit=mesh.profile.throttle_burst,
                     throttling_rate_limit=mesh.profile.throttle_rate,
-                )
+                ),
+                *throttles(mesh),
             ],
         )
+        accept(stage, "APIG6")
+        if mesh.profile.settings.firewall:
+            firewall.stand_before(self, mesh, stage=stage)
+        else:
+            accept(stage, "APIG3")
+        if mesh.profile.settings.domain:
+            domain.lead_to(self, mesh.profile.settings.domain, stage=stage)

@@ -9,6 +9,7 @@ SIGTERM and SIGINT end it with its state saved; SIGUSR1 saves the state and goes
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -34,6 +35,22 @@ def empty_stream_positions(state: Path) -> None:
         fresh = path.with_suffix(".fresh")
         fresh.write_text(json.dumps(saved))
         fresh.replace(path)
+
+
+def move_queues(state: Path, port: int) -> None:
+    """Give the queues the address at which the engine is to listen.
+
+    The engine saves them by their URL, and so do functions and stacks that name one. On another port than before it
+    would look for them in vain, and nobody would hear of an event.
+    """
+    saved = re.compile(rb"(http://localhost:)\d+(/\d{12}/)")
+    for path in (state / name for name in ("cloudformation.json", "lambda.json", "sqs.json")):
+        said = path.read_bytes() if path.exists() else b""
+        moved = saved.sub(rb"\g<1>%d\g<2>" % port, said)
+        if moved != said:
+            fresh = path.with_suffix(".fresh")
+            fresh.write_bytes(moved)
+            fresh.replace(path)
 
 
 def empty(folder: Path) -> None:
@@ -103,9 +120,11 @@ def main() -> None:
     """Prepare the folders and run until told to end."""
     state = Path(os.environ["STATE_DIR"])
     state.mkdir(parents=True, exist_ok=True)
+    port = int(os.environ["GATEWAY_PORT"])
     empty_stream_positions(state)
+    move_queues(state, port)
     empty(Path(os.environ["TMPDIR"]))
-    asyncio.run(_serve(int(os.environ["GATEWAY_PORT"])))
+    asyncio.run(_serve(port))
     # Threads of the engine that poll queues would keep the process; all that matters is saved.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,40 +1,47 @@
-"""Alarms: something lies in dead letters, or a function fails."""
+"""The alarms as resources; all call the one topic."""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.function import pascal
 from infra.mesh import Mesh
-from infra.monitoring.subject import Subjects
-
-_PERIOD_S = 300
+from infra.monitoring.alarm import MINUTE_S, Alarm, alarms_of
 
 
 class Alarms(Construct):
-    """The alarms of a mesh; all go to the one topic."""
+    """The alarms of a mesh.
 
-    def __init__(self, scope: Construct, mesh: Mesh, *, subjects: Subjects) -> None:
+    The context `repository`, a URL with a slash at its end, makes links of the runbook's paths.
+    """
+
+    def __init__(self, scope: Construct, mesh: Mesh) -> None:
         super().__init__(scope, "Alarms")
         self._topic = mesh.names.arn("sns", mesh.names.alerts_topic)
-        for queue in subjects.dead_letters:
-            self._above_zero(queue, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, stat="Maximum")
-        for function in subjects.alarming:
-            self._above_zero(f"{function}-errors", "AWS/Lambda", "Errors", "FunctionName", function, stat="Sum")
+        self._base = str(self.node.try_get_context("repository") or "")
+        for alarm in alarms_of(mesh):
+            self._add(alarm)
 
-    def _above_zero(self, name: str, namespace: str, metric: str, dimension: str, of: str, *, stat: str) -> None:
+    def _add(self, alarm: Alarm) -> None:
+        source = alarm.source
+        percentile = source.stat.startswith("p")
         cloudwatch.CfnAlarm(
             self,
-            pascal(name),
-            alarm_name=name,
-            namespace=namespace,
-            metric_name=metric,
-            dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name=dimension, value=of)],
-            statistic=stat,
-            period=_PERIOD_S,
-            evaluation_periods=1,
-            threshold=0,
+            pascal(alarm.name),
+            alarm_name=alarm.name,
+            alarm_description=alarm.description(self._base),
+            namespace=source.namespace,
+            metric_name=source.metric,
+            dimensions=[
+                cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)
+                for name, value in source.dimensions.items()
+            ],
+            statistic=None if percentile else source.stat,
+            extended_statistic=source.stat if percentile else None,
+            period=alarm.minutes * MINUTE_S,
+            evaluation_periods=alarm.times,
+            threshold=alarm.above,
             comparison_operator="GreaterThanThreshold",
-            treat_missing_data="notBreaching",
+            treat_missing_data="breaching" if alarm.silence_is_bad else "notBreaching",
             alarm_actions=[self._topic],
             ok_actions=[self._topic],
         )

@@ -1,9 +1,10 @@
 """All that is not HTTP: what the tenants service says."""
 
 from services.agents import operations, table, wiring
-from shared.copies.tenant_access import TENANT_STATES, TenantAccessCopies
+from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
 from shared.events.tenants import ProjectCreated, ProjectDeleted, TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
@@ -13,15 +14,16 @@ remover = remover_of(
     "agents",
     store=wiring.slice_store,
     traces=table.TRACES,
-    buckets=wiring.buckets,
+    empty_folder=wiring.empty_folder,
     before=lambda tenant_id: operations.destroy_provider_keys(wiring.every_vault(), tenant_id),
 )
+exporter = exporter_of("agents", store=wiring.tenant_store, depot=wiring.depot, traces=table.TRACES)
 
 
 @consumer.on(*TENANT_STATES)
 def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """What the tenant may do is known from now on."""
-    TenantAccessCopies(wiring.slice_store()).keep(event)
+    wiring.copies().keep(event)
 
 
 @consumer.on(ProjectCreated)

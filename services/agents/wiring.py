@@ -1,4 +1,4 @@
-"""The real things, made once per container."""
+"""The real things of this service."""
 
 import os
 from functools import cache
@@ -6,40 +6,14 @@ from functools import cache
 from services.agents import table
 from services.agents.domain import Addresses
 from services.agents.gateways.vault import SecretsVault, Vault
-from shared.copies.tenant_access import TenantAccessCopies
-from shared.removal import Bucket
 from shared.storage.clients import own_client, tenant_client
-from shared.storage.objects import Documents
-from shared.storage.store import Store
-from shared.tenancy.context import TenantAccess
+from shared.wiring import SliceWiring
 
-
-@cache
-def tenant_store() -> Store:
-    """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
-
-
-@cache
-def slice_store() -> Store:
-    """The slice of every tenant, for what is heard from other services."""
-    return Store(own_client("dynamodb"), table=os.environ[table.SLICE.table.variable], owned=table.SLICE)
-
-
-@cache
-def documents() -> Documents:
-    """The configs of the tenant that is acted for."""
-    return Documents(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
-
-
-def buckets() -> tuple[Bucket, ...]:
-    """Where the objects of agents lie, for their removal."""
-    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "agents"),)
-
-
-def is_deleted(tenant_id: str) -> bool:
-    """Whether the tenant is gone."""
-    return TenantAccessCopies(slice_store()).is_deleted(tenant_id)
+_own = SliceWiring(table.SLICE, service="agents", folder="agents")
+tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
+documents = _own.tenant_objects
+access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+depot = _own.depot
 
 
 @cache
@@ -58,8 +32,3 @@ def every_vault() -> Vault:
 def addresses() -> Addresses:
     """Which servers may be named in this environment."""
     return Addresses(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true")
-
-
-def access(tenant_id: str) -> TenantAccess:
-    """The tenant as this service knows it."""
-    return TenantAccessCopies(tenant_store()).read(tenant_id)

@@ -1,28 +1,34 @@
 """All that is not HTTP: events, webhooks to be handled, the schedule and the operators' commands."""
 
+from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.billing import wiring
+from services.billing.domain import usage as rules
 from services.billing.domain.usage import HourUsage
-from services.billing.operations import closing, customers, setup, usage, webhooks
-from services.billing.table import TRACES
+from services.billing.operations import closing, customers, reconciling, setup, usage, webhooks
+from services.billing.table import BOOKS, TRACES
 from services.billing.table.customers import tenants_at_the_end_of_grace
 from shared.copies.tenant_access import TENANT_CHANGES
 from shared.events.envelope import Event
 from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.queue import QueueConsumer
-from shared.observability import logger
+from shared.messaging.schedule import Done, scheduled
+from shared.metrics import SYNC_LAG, WEBHOOK_FAILURES
+from shared.observability import report
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
-from shared.times import utc_now
+from shared.times import to_text, utc_now
 
 consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("billing", store=wiring.slice_store, traces=TRACES)
+remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
+exporter = exporter_of("billing", store=wiring.tenant_store, depot=wiring.depot, traces=BOOKS)
 admin = Commands()
 
 
@@ -34,6 +40,13 @@ class _Setup(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     only_look: bool = False
+
+
+class _Window(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_id: str
+    since: AwareDatetime
 
 
 class _Flush(BaseModel):
@@ -89,22 +102,29 @@ def _take_in(tenant_id: str, used: HourUsage, delivery: Delivery) -> None:
 
 
 def _handle_webhook(message: _Webhook) -> None:
-    webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+    failures = 1
+    try:
+        webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+        failures = 0
+    finally:
+        report("webhook handled", {WEBHOOK_FAILURES: failures}, event_id=message.event_id)
 
 
 inbox = QueueConsumer("billing.inbox", _Webhook, _handle_webhook)
 
 
-def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+@scheduled("swept")
+def sweep() -> Done:
     """Every minute: usage that is still to be sent, and tenants whose grace is over."""
     payments = wiring.find_payments()
     if payments is None:
-        return
+        return {}, {}
     store, now = wiring.slice_store(), utc_now()
     over = tenants_at_the_end_of_grace(store, now=now)
     for tenant_id in over:
         customers.refresh_subscription(store, payments, tenant_id, now=now)
-    logger.info("swept", sent=usage.send_due(store, payments, now=now), out_of_grace=len(over))
+    due = usage.send_due(store, payments, now=now)
+    return {"sent": len(due), "out_of_grace": len(over)}, {SYNC_LAG: rules.lag_s(due, now=now)}
 
 
 @admin.on("setup", _Setup)
@@ -125,4 +145,32 @@ def flush(asked: _Flush) -> dict[str, Any]:
     store, payments, now = wiring.slice_store(), wiring.payments(), utc_now()
     if asked.tenant_id:
         return {"all_sent": usage.flush(store, payments, asked.tenant_id, now=now)}
-    return {"looked_at": usage.send_due(store, payments, now=now)}
+    return {"looked_at": len(usage.send_due(store, payments, now=now))}
+
+
+@admin.on("books", _Window)
+def books(asked: _Window) -> dict[str, Any]:
+    """What was heard of each hour, and where the books do not agree with each other or with Stripe."""
+    store, now = wiring.slice_store(), utc_now()
+    window = reconciling.window_until(now, since=asked.since)
+    findings = reconciling.compare(store, wiring.find_payments(), asked.tenant_id, window, now=now)
+    heard: dict[str, dict[str, Any]] = {}
+    for one in reconciling.usages_of(store, asked.tenant_id, window):
+        hour = heard.setdefault(to_text(one.hour), {"numbers": {}, "revs": []})
+        for name, amount in {"events": one.events, **one.meters}.items():
+            hour["numbers"][name] = hour["numbers"].get(name, 0) + amount
+        hour["revs"].append(one.rev)
+    return {
+        "drift": [asdict(one.drift) for one in findings if not one.pending],
+        "pending": [asdict(one.drift) for one in findings if one.pending],
+        "hours": heard,
+    }
+
+
+@admin.on("repair", _Window)
+def repair(asked: _Window) -> dict[str, Any]:
+    """Book and send what the sync ledger or Stripe lacks, or has too much."""
+    now = utc_now()
+    window = reconciling.window_until(now, since=asked.since)
+    made = reconciling.repair(wiring.slice_store(), wiring.payments(), asked.tenant_id, window, now=now)
+    return {"entries": [{"identifier": one.identifier, "quantity": one.quantity, "state": one.state} for one in made]}

@@ -3,7 +3,7 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from services.billing.table.notices import KEYS
-from shared.declaration import Access, Function, Service
+from shared.declaration import USUAL_ALARMS, Access, Function, Service, removal_of_exports, writing_of_exports
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
 from shared.events.tenants import SAID_BY_ALL
 
@@ -14,7 +14,20 @@ SERVICE = Service(
     purpose="Billing: customers, their plans and invoices, and the usage that Stripe charges for.",
     slice=SLICE,
     functions=(
-        Function("api", "services.billing.api.handler", access=Access.TENANT, routes=api.app.routes, secrets=_STRIPE),
+        Function(
+            "api",
+            "services.billing.api.handler",
+            access=Access.TENANT,
+            routes=api.application.app.routes,
+            secrets=_STRIPE,
+        ),
+        Function(
+            "operators",
+            "services.billing.api.operators_handler",
+            routes=api.operators.app.routes,
+            reads_due=True,
+            secrets=_STRIPE,
+        ),
         Function(
             "webhook",
             "services.billing.api.webhook",
@@ -32,7 +45,23 @@ SERVICE = Service(
             secrets=_STRIPE,
             timeout_s=60,
         ),
-        Function("remover", "services.billing.consumer.remover", subscriptions=consumer.remover.types, timeout_s=900),
+        Function(
+            "remover",
+            "services.billing.consumer.remover",
+            subscriptions=consumer.remover.types,
+            objects=(removal_of_exports("billing"),),
+            timeout_s=900,
+        ),
+        Function(
+            "exporter",
+            "services.billing.consumer.exporter",
+            access=Access.TENANT,
+            subscriptions=consumer.exporter.types,
+            objects=(writing_of_exports("billing"),),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
+        ),
         Function(
             "sweep",
             "services.billing.consumer.sweep",
@@ -44,4 +73,5 @@ SERVICE = Service(
         Function("admin", "services.billing.consumer.admin", reads_due=True, secrets=_STRIPE, timeout_s=300),
     ),
     emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
+    alarms=(*USUAL_ALARMS, "sync-lag", "webhook-failures", "drift"),
 )

@@ -1,4 +1,4 @@
-"""The real things, made once per container."""
+"""The real things of this service."""
 
 import os
 from functools import cache
@@ -11,38 +11,13 @@ from services.billing.gateways.stripe_client import make_client
 from services.billing.gateways.stripe_payments import StripePayments
 from services.billing.gateways.stripe_shelf import StripeShelf
 from services.billing.table import SLICE
-from shared.copies.tenant_access import TenantAccessCopies
-from shared.storage.clients import own_client, tenant_client
-from shared.storage.store import Store
-from shared.tenancy.context import TenantAccess
+from shared.storage.clients import own_client
+from shared.wiring import SliceWiring
 
-
-@cache
-def tenant_store() -> Store:
-    """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
-
-
-@cache
-def slice_store() -> Store:
-    """The slice of every tenant, for events, schedules and webhooks."""
-    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
-
-
-@cache
-def copies() -> TenantAccessCopies:
-    """The copies of tenants, to be written."""
-    return TenantAccessCopies(slice_store())
-
-
-def is_deleted(tenant_id: str) -> bool:
-    """Whether the tenant is gone."""
-    return copies().is_deleted(tenant_id)
-
-
-def access(tenant_id: str) -> TenantAccess:
-    """What this service knows of the tenant that is acted for."""
-    return TenantAccessCopies(tenant_store()).read(tenant_id)
+_own = SliceWiring(SLICE, service="billing")
+tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
+access, is_deleted = _own.access, _own.is_deleted
+empty_folder, depot = _own.empty_folder, _own.depot
 
 
 @cache

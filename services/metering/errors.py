@@ -17,5 +17,27 @@ class BusyClosing(DependencyUnavailable):
         super().__init__("Usage is being added up at this moment; try again.", retry_after_s=1)
 
 
+class ExportTooLarge(InvalidRequest):
+    """There are more events than one export takes."""
+
+    def __init__(self, most: int) -> None:
+        message = f"there are more than {most:,} events; ask for fewer days, or for one tenant"
+        super().__init__("The request is not valid.", [Detail("from", message)])
+
+
+class ExportBrokeOff(DependencyUnavailable):
+    """What writes an export was stopped; asked for again, it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__("The export broke off; ask again.", retry_after_s=1)
+
+
 class NotTaken(InvalidRequest):
     """A reported usage event cannot be counted as it is; the message says why."""
+
+
+class CounterMoved(DependencyUnavailable):
+    """A counter was changed between its recount and its correction."""
+
+    def __init__(self) -> None:
+        super().__init__("A counter has changed meanwhile; recount it again.", retry_after_s=1)

@@ -1,8 +1,9 @@
 """What the metering service is made of."""
 
-from services.metering import api, consumer
+from services.metering import api
+from services.metering.consumer import usage
 from services.metering.table import SLICE
-from shared.declaration import Access, Function, Objects, Service
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, removal_of_exports, writing_of_exports
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -18,24 +19,52 @@ SERVICE = Service(
     purpose="Metering: every use counted exactly once, in a ledger and in counters by the hour.",
     slice=SLICE,
     functions=(
-        Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.app.routes),
-        Function("consumer", "services.metering.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.application.app.routes),
+        Function(
+            "operators",
+            "services.metering.api.admin_handler",
+            routes=api.admin.app.routes,
+            objects=(Objects("usage"),),
+            sends_to=("reporter",),
+        ),
+        Function(
+            "reporter",
+            "services.metering.consumer.reporter.handler",
+            queued=True,
+            reads_due=True,
+            objects=(Objects("usage", write=True),),
+            timeout_s=900,
+            memory_mb=1769,
+            batch_size=1,
+        ),
+        Function("consumer", "services.metering.consumer.usage.consumer", subscriptions=usage.consumer.types),
         Function(
             "remover",
-            "services.metering.consumer.remover",
-            subscriptions=consumer.remover.types,
-            objects=(Objects("usage", remove=True),),
+            "services.metering.consumer.usage.remover",
+            subscriptions=usage.remover.types,
+            objects=(Objects("usage", read=False, delete=True), removal_of_exports("metering")),
             timeout_s=900,
         ),
-        Function("closer", "services.metering.consumer.closer", reads_due=True, every_minutes=1, timeout_s=55),
+        Function(
+            "exporter",
+            "services.metering.consumer.usage.exporter",
+            access=Access.TENANT,
+            subscriptions=usage.exporter.types,
+            objects=(Objects("usage", find=True), writing_of_exports("metering")),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
+        ),
+        Function("closer", "services.metering.consumer.usage.closer", reads_due=True, every_minutes=1, timeout_s=55),
         Function(
             "archiver",
-            "services.metering.consumer.archiver",
+            "services.metering.consumer.usage.archiver",
             reads_due=True,
             every_minutes=60,
             objects=(Objects("usage", write=True),),
             timeout_s=900,
         ),
+        Function("admin", "services.metering.consumer.commands.admin", timeout_s=900),
     ),
     emits=(
         *SAID_BY_ALL,
@@ -46,4 +75,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "drift"),
 )

@@ -1,51 +1,38 @@
-"""The real things, made once per container."""
+"""The real things of this service."""
 
 import os
 from functools import cache
 
-from services.metering.table import SLICE
-from shared.copies.tenant_access import TenantAccessCopies
-from shared.removal import Bucket
-from shared.storage.clients import own_client, tenant_client
+from services.metering.gateways.bucket import ExportBucket
+from services.metering.gateways.queue import ExportQueue, SqsExportQueue
+from services.metering.operations.summarising import Pauses
+from services.metering.table import SLICE, exports
+from shared.storage.clients import own_client
 from shared.storage.objects import Archives
-from shared.storage.store import Store
-from shared.tenancy.context import TenantAccess
+from shared.wiring import SliceWiring
+
+_own = SliceWiring(SLICE, service="metering", folder="usage")
+tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
+access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
+depot = _own.depot
 
 
 @cache
-def tenant_store() -> Store:
-    """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
+def pauses() -> Pauses:
+    """Between summaries, as this container knows of them."""
+    return Pauses()
 
 
-@cache
-def slice_store() -> Store:
-    """The slice of every tenant, for events."""
-    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
-
-
-@cache
-def copies() -> TenantAccessCopies:
-    """The copies of tenants, to be written."""
-    return TenantAccessCopies(slice_store())
-
-
-def is_deleted(tenant_id: str) -> bool:
-    """Whether the tenant is gone."""
-    return copies().is_deleted(tenant_id)
-
-
-def buckets() -> tuple[Bucket, ...]:
-    """Where the objects of a deleted tenant are removed from."""
-    return (Bucket(own_client("s3"), os.environ["ARTIFACTS_BUCKET_NAME"], "usage"),)
-
-
-@cache
 def archives() -> Archives:
     """The archives of every tenant."""
     return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
-def access(tenant_id: str) -> TenantAccess:
-    """What this service knows of the tenant that is acted for."""
-    return TenantAccessCopies(tenant_store()).read(tenant_id)
+def export_bucket() -> ExportBucket:
+    """Where exports lie."""
+    return ExportBucket(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"], owner=exports.OPERATORS)
+
+
+def export_queue() -> ExportQueue:
+    """Who writes exports."""
+    return SqsExportQueue(own_client("sqs"), url=os.environ["REPORTER_QUEUE_URL"])

@@ -2,7 +2,15 @@
 
 from datetime import datetime
 
-from shared.errors import Conflict, Detail, InvalidRequest, LimitReached, NotFound, TooManyRequests
+from shared.errors import (
+    Conflict,
+    DependencyUnavailable,
+    Detail,
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    TooManyRequests,
+)
 
 
 class RunNotFound(NotFound):
@@ -81,8 +89,8 @@ class ProviderNotConfigured(ProviderFailed):
 class StreamTruncated(ProviderFailed):
     """The answer ended without its terminal event."""
 
-    def __init__(self) -> None:
-        super().__init__("StreamTruncated", "The provider's answer broke off.", retry=True, usage_known=False)
+    def __init__(self, *, usage_known: bool = False) -> None:
+        super().__init__("StreamTruncated", "The provider's answer broke off.", retry=True, usage_known=usage_known)
 
 
 class RunAlreadyEnded(Conflict):
@@ -147,3 +155,10 @@ class TooManyOpenCalls(TooManyRequests):
 
     def __init__(self) -> None:
         super().__init__("Too many runs of this tenant are under way; try again when some have ended.", retry_after_s=5)
+
+
+class BudgetMoved(DependencyUnavailable):
+    """A budget was changed between its reading and its correction."""
+
+    def __init__(self) -> None:
+        super().__init__("The budget has changed meanwhile; look again.", retry_after_s=1)

@@ -1,9 +1,18 @@
 """What the runs service is made of."""
 
 from services.runs.api import runs, stream
-from services.runs.consumer import events, remover, worker
+from services.runs.consumer import events, exporter, remover, worker
 from services.runs.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets
+from shared.declaration import (
+    USUAL_ALARMS,
+    Access,
+    Function,
+    Objects,
+    Service,
+    TenantSecrets,
+    removal_of_exports,
+    writing_of_exports,
+)
 from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
@@ -56,8 +65,18 @@ SERVICE = Service(
             "remover",
             "services.runs.consumer.remover.handler",
             subscriptions=remover.handler.types,
-            objects=(Objects("runs", remove=True),),
+            objects=(Objects("runs", read=False, delete=True), removal_of_exports("runs")),
             timeout_s=900,
+        ),
+        Function(
+            "exporter",
+            "services.runs.consumer.exporter.handler",
+            access=Access.TENANT,
+            subscriptions=exporter.handler.types,
+            objects=(Objects("runs", find=True), writing_of_exports("runs")),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
         ),
         Function(
             "reaper",
@@ -66,6 +85,7 @@ SERVICE = Service(
             every_minutes=1,
             objects=(Objects("runs", write=True, delete=True),),
         ),
+        Function("admin", "services.runs.consumer.admin.handler", objects=(Objects("runs"),), timeout_s=300),
     ),
     emits=(
         *SAID_BY_ALL,
@@ -79,4 +99,5 @@ SERVICE = Service(
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
     ),
+    alarms=(*USUAL_ALARMS, "unpriced-calls"),
 )

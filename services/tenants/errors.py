@@ -45,6 +45,13 @@ class OverageNeedsMeteredPlan(Conflict):
         super().__init__("The plan has no prices for usage, so its limits cannot be passed.")
 
 
+class ExportNotFound(NotFound):
+    """There is no such export of this tenant."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such export.")
+
+
 class ProjectNotFound(NotFound):
     """There is no such project in this tenant."""
 

@@ -1,8 +1,9 @@
 """What the tenants service is made of."""
 
 from services.tenants import api, consumer
+from services.tenants.domain.certificate import SERVICES
 from services.tenants.table import SLICE
-from shared.declaration import Access, Function, Service
+from shared.declaration import Access, Function, Objects, Service, exports_of, removal_of_exports, writing_of_exports
 from shared.events.tenants import (
     SAID_BY_ALL,
     ProjectCreated,
@@ -10,6 +11,7 @@ from shared.events.tenants import (
     TenantCreated,
     TenantDeleted,
     TenantDeletionRequested,
+    TenantExportRequested,
     TenantPlanChanged,
     TenantReactivated,
     TenantSuspended,
@@ -19,6 +21,9 @@ from shared.events.tenants import (
     UserRemoved,
     UserRoleChanged,
 )
+
+_EXPORTS = tuple(Objects(exports_of(service)) for service in sorted(SERVICES))
+"""The exports of every service, to be listed and given out."""
 
 SERVICE = Service(
     name="tenants",
@@ -36,12 +41,14 @@ SERVICE = Service(
             "operators",
             "services.tenants.api.admin_handler",
             routes=api.admin.app.routes,
+            objects=_EXPORTS,
             reads_due=True,
         ),
         Function(
             "consumer",
             "services.tenants.consumer.consumer",
             subscriptions=consumer.consumer.types,
+            objects=(*_EXPORTS, writing_of_exports("tenants")),
             manages_users=True,
             timeout_s=300,
         ),
@@ -49,11 +56,29 @@ SERVICE = Service(
             "remover",
             "services.tenants.consumer.remover",
             subscriptions=consumer.remover.types,
+            objects=(removal_of_exports("tenants"),),
             manages_users=True,
             timeout_s=900,
         ),
+        Function(
+            "exporter",
+            "services.tenants.consumer.exporter",
+            access=Access.TENANT,
+            subscriptions=consumer.exporter.types,
+            objects=(writing_of_exports("tenants"),),
+            timeout_s=900,
+            memory_mb=1024,
+            batch_size=1,
+        ),
         Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
-        Function("admin", "services.tenants.consumer.admin", reads_due=True, manages_users=True),
+        Function("census", "services.tenants.consumer.census", reads_due=True, every_minutes=60, timeout_s=300),
+        Function(
+            "admin",
+            "services.tenants.consumer.admin",
+            objects=_EXPORTS,
+            reads_due=True,
+            manages_users=True,
+        ),
     ),
     emits=(
         TenantCreated.TYPE,
@@ -63,6 +88,7 @@ SERVICE = Service(
         TenantReactivated.TYPE,
         TenantDeletionRequested.TYPE,
         TenantDeleted.TYPE,
+        TenantExportRequested.TYPE,
         UserInvited.TYPE,
         UserRoleChanged.TYPE,
         UserDisabled.TYPE,

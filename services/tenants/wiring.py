@@ -1,4 +1,4 @@
-"""The real things, made once per container."""
+"""The real things of this service."""
 
 import os
 from functools import cache
@@ -7,21 +7,14 @@ from services.tenants.gateways.cognito import CognitoIdentity
 from services.tenants.gateways.identity import Identity
 from services.tenants.table import SLICE
 from services.tenants.table.tenants import get_tenant
-from shared.storage.clients import own_client, tenant_client
-from shared.storage.store import Store
+from shared.storage.clients import own_client
 from shared.tenancy.context import TenantAccess
+from shared.wiring import SliceWiring
 
-
-@cache
-def tenant_store() -> Store:
-    """The slice of the tenant that is acted for."""
-    return Store(tenant_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
-
-
-@cache
-def slice_store() -> Store:
-    """The slice of every tenant, for operators' commands."""
-    return Store(own_client("dynamodb"), table=os.environ[SLICE.table.variable], owned=SLICE)
+_own = SliceWiring(SLICE, service="tenants")
+tenant_store, slice_store = _own.tenant_store, _own.slice_store
+empty_folder, depot = _own.empty_folder, _own.depot
+artifacts = _own.slice_objects
 
 
 @cache

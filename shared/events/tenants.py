@@ -90,6 +90,46 @@ class TenantDataRemoved(TenantEvent):
     """Objects in the bucket, with all their versions."""
 
 
+class TenantExportRequested(TenantEvent):
+    """Somebody wants all that there is of it; the subject is the export."""
+
+    TYPE: ClassVar[str] = "tenant.export_requested.v1"
+
+    export_id: str
+
+
+class TenantPartExported(TenantEvent):
+    """A service has written a part of an export, and there is more to come.
+
+    The subject is the export with the service.
+    """
+
+    TYPE: ClassVar[str] = "tenant.part_exported.v1"
+
+    service: str
+    export_id: str
+    files: int
+    """Parts that are there now."""
+
+
+class TenantDataExported(TenantEvent):
+    """A service has written all that it has into an export; every service says it.
+
+    The subject is the export with the service.
+    """
+
+    TYPE: ClassVar[str] = "tenant.data_exported.v1"
+
+    service: str
+    export_id: str
+    files: int
+    lines: int
+    """In all files."""
+    index_key: str
+    """Where the list of the files lies in the artifacts bucket."""
+    index_sha256: str
+
+
 class SaidFact(BaseModel):
     """An event that a change has said."""
 
@@ -122,7 +162,7 @@ class ChangeRecorded(TenantEvent):
     facts: tuple[SaidFact, ...] = ()
 
 
-SAID_BY_ALL = (TenantDataRemoved.TYPE, ChangeRecorded.TYPE)
+SAID_BY_ALL = (TenantPartExported.TYPE, TenantDataExported.TYPE, TenantDataRemoved.TYPE, ChangeRecorded.TYPE)
 """Events that every service emits."""
 
 

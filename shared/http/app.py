@@ -6,8 +6,9 @@ The order matters: a caller that may not be here learns nothing about what a val
 import inspect
 import json
 import os
-from collections.abc import Callable
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -21,10 +22,12 @@ from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLar
 from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
-from shared.observability import continue_trace, logger, trace_of_caller, trace_of_invocation
+from shared.metrics import CLIENT_ERRORS, LATENCY, REQUESTS, SERVER_ERRORS, Class
+from shared.observability import continue_trace, logger, report, trace_of_caller, trace_of_invocation
 from shared.storage.audit import Change, network_of, recorded
 from shared.storage.credentials import acting_for
 from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.tenancy.claims import InvalidToken, read_claims
 from shared.tenancy.context import TenantAccess, TenantContext, bind, check_may_change
@@ -37,6 +40,8 @@ JSON = "application/json"
 _USUAL_STATUS = {"POST": 201, "DELETE": 204}
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+Ahead = Callable[[str, Request], Sequence[Key]]
+"""The keys of what a request to a tenant's path will certainly read, to be read together."""
 Replay = Callable[[TenantContext, str], Response[Any]]
 """Renders the answer to a request that was carried out before, from the id of what it made."""
 
@@ -65,6 +70,7 @@ class HttpApp:
         self._routes: dict[tuple[str, str], Route] = {}
         self.queries: dict[tuple[str, str], type[BaseModel]] = {}
         self._replays: dict[tuple[str, str], Replay] = {}
+        self._aheads: dict[tuple[str, str], Ahead] = {}
         self._audited: set[tuple[str, str]] = set()
         self._even_unpaid: set[tuple[str, str]] = set()
 
@@ -83,6 +89,7 @@ class HttpApp:
         statuses: tuple[int, ...] | None = None,
         media_type: str = JSON,
         replay: Replay | None = None,
+        ahead: Ahead | None = None,
         audited: bool = True,
         even_unpaid: bool = False,
     ) -> Callable[[Handler], Handler]:
@@ -96,6 +103,7 @@ class HttpApp:
             statuses: of the answers when all went well, for the OpenAPI document; by default the method's usual one.
             media_type: of their bodies, for the same; errors are JSON always.
             replay: for a POST that takes an Idempotency-Key.
+            ahead: what is read before anything is checked, for a route where each reading counts.
             audited: whether a change stands in the tenant's audit; not for what is itself a record, and comes often.
             even_unpaid: also in a tenant that billing has suspended: the ways out of that.
         """
@@ -109,6 +117,8 @@ class HttpApp:
                 self.queries[key] = query
             if replay:
                 self._replays[key] = replay
+            if ahead:
+                self._aheads[key] = ahead
             if audited and method != "GET":
                 self._audited.add(key)
             if even_unpaid:
@@ -125,20 +135,47 @@ class HttpApp:
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:  # noqa: ANN401 — Lambda's own object
         """Answer one request of the gateway."""
+        since = time.perf_counter()
         request = Request.read(event)
         continue_trace(trace_of_caller(request.headers.get("traceparent")) or trace_of_invocation())
         try:
             answer = self._answer(event, context, request)
         except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
             answer = _error(error, request_id=request.request_id)
-        return _finish(answer, request)
+        answer = _finish(answer, request)
+        self._report(request, answer["statusCode"], took_ms=(time.perf_counter() - since) * 1000)
+        return answer
+
+    def _report(self, request: Request, status: int, *, took_ms: float) -> None:
+        """One line for each request, with its numbers."""
+        report(
+            "answered",
+            {
+                REQUESTS: 1,
+                LATENCY: round(took_ms, 1),
+                CLIENT_ERRORS: int(400 <= status < 500),
+                SERVER_ERRORS: int(status >= 500),
+            },
+            request_id=request.request_id,
+            method=request.method,
+            route=request.resource,
+            route_class=self.class_of(request).value,
+            status=status,
+        )
+
+    def class_of(self, request: Request) -> Class:
+        """How quick the answer can be expected to be."""
+        streams = self.media_types.get((request.method, request.resource), JSON) != JSON
+        if streams or "wait" in request.headers.get("prefer", ""):
+            return Class.WAIT
+        return Class.READ if request.method == "GET" else Class.CHANGE
 
     def _answer(self, event: dict[str, Any], context: Any, request: Request) -> dict[str, Any]:  # noqa: ANN401 — as above
         route = self._routes.get((request.method, request.resource))
         if route is None:
             raise _no_such_route()
         caller = _bind(request, route)
-        with acting_for(caller.tenant_id) if caller else nullcontext():
+        with acting_for(caller.tenant_id) if caller else nullcontext(), self._reading_ahead(request, caller):
             access = self._check(request, route, caller)
             call = Call(
                 request_id=request.request_id,
@@ -155,6 +192,12 @@ class HttpApp:
                     return self._resolve(event, context, replay=self._replays.get((route.method, route.path)))
             finally:
                 current.reset(token)
+
+    def _reading_ahead(self, request: Request, caller: TenantContext | None) -> AbstractContextManager[None]:
+        ahead = self._aheads.get((request.method, request.resource))
+        if ahead is None or caller is None or self._store is None or request.too_large:
+            return nullcontext()
+        return self._store().reading_ahead(ahead(caller.tenant_id, request))
 
     def _check(self, request: Request, route: Route, caller: TenantContext | None) -> TenantAccess | None:
         if request.too_large:
@@ -233,9 +276,8 @@ def _finish(answer: dict[str, Any], request: Request) -> dict[str, Any]:
     headers: dict[str, list[str]] = answer.setdefault("multiValueHeaders", {})
     headers["X-Request-Id"] = [request.request_id]
     headers |= cors_headers(request.headers.get("origin"))
-    answer["statusCode"] = status = int(answer["statusCode"])
+    answer["statusCode"] = int(answer["statusCode"])
     answer["body"] = answer.get("body") or ""
-    logger.info("answered", request_id=request.request_id, method=request.method, route=request.resource, status=status)
     return answer
 
 

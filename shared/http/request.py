@@ -5,12 +5,14 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from shared.errors import Malformed
 
+JSON = "application/json"
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PATH_PART = 128
 
@@ -63,20 +65,31 @@ class Request:
         return any(len(part) > MAX_PATH_PART for part in self.path.split("/"))
 
     def check_json(self) -> None:
-        """Refuse a body that cannot be read, or not be written again: broken, bottomless, or not Unicode.
+        """Refuse a body that cannot be read, or not be written again: not JSON, broken, bottomless, or not Unicode.
 
         Raises:
             Malformed: it is one of these.
         """
         if not self.body:
             return
+        if not _is_json(self.headers.get("content-type") or JSON):
+            msg = "The body must be sent as application/json."
+            raise Malformed(msg)
         try:
-            parsed = json.loads(self.body, parse_constant=_refuse_constant)
+            parsed = json.loads(self.body, parse_constant=_refuse_constant, parse_float=_finite)
             if "\\ud" in self.body.lower():
                 json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             msg = "The body is not valid JSON."
             raise Malformed(msg) from error
+
+    def text_in_body(self, name: str) -> str | None:
+        """A text in the body, if there is one of this name: a hint, since nothing has been checked yet."""
+        try:
+            found = json.loads(self.body).get(name)
+        except (ValueError, RecursionError, AttributeError):
+            return None
+        return found if isinstance(found, str) else None
 
     @property
     def fingerprint(self) -> str:
@@ -87,6 +100,18 @@ class Request:
 def _refuse_constant(name: str) -> None:
     """`NaN` and `Infinity`, which Python reads and JSON does not have."""
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """A number that can be written again; `1e400` cannot."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip() == JSON
 
 
 def _texts(event: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.errors import AinexusError
 from shared.http.errors import error_answer, from_validation
-from shared.observability import logger
+from shared.observability import continue_trace, report, trace_of_invocation
 from shared.storage.audit import Change, recorded
 from shared.times import utc_now
 
@@ -41,13 +41,14 @@ class Commands:
     def __call__(self, event: dict[str, Any], context: object = None) -> Answer:
         """Carry out one command; an error of ours is an answer in the one error shape."""
         name = str(event.get("command"))
+        continue_trace(trace_of_invocation())
         try:
             with recorded(_change(name, context)):
                 answer = self._carry_out(name, event)
         except AinexusError as error:
             return error_answer(error, request_id="")[1]
         finally:
-            logger.info("command", command=name)
+            report("command", {}, command=name)
         return answer
 
     def _carry_out(self, name: str, event: dict[str, Any]) -> Answer:

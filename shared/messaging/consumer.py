@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 
 from shared.errors import AinexusError
 from shared.events.envelope import Event, EventData, parse
-from shared.observability import continue_trace, logger
+from shared.messaging.batch import report_batch
+from shared.observability import continue_trace, trace_of_invocation
 from shared.storage.inbox import AlreadyHandled, Delivery
 from shared.times import utc_now
+from shared.tracing import subsegment
 
 DataT = TypeVar("DataT", bound=EventData)
 One = Callable[[Event[DataT], Delivery], None]
@@ -71,12 +73,13 @@ class EventConsumer:
 
         return register
 
-    def on_batch(self, kind: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
-        """Register a function that handles all events of this kind in a batch together."""
+    def on_batch(self, *kinds: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
+        """Register a function that handles all events of these kinds in a batch together."""
 
         def register(handler: Many[DataT]) -> Many[DataT]:
-            self._kinds[kind.TYPE] = kind
-            self._many[kind.TYPE] = handler
+            for kind in kinds:
+                self._kinds[kind.TYPE] = kind
+                self._many[kind.TYPE] = handler
             return handler
 
         return register
@@ -91,9 +94,9 @@ class EventConsumer:
             except (ValueError, KeyError, TypeError, UnknownEvent) as error:
                 failed[record["messageId"]] = error
         failed |= self._handle_or_fail(messages)
-        for message_id, error in failed.items():
-            logger.warning("message failed", message_id=message_id, error=type(error).__name__, exc_info=error)
-        logger.info("consumed", consumer=self.name, messages=len(batch["Records"]), failed=len(failed))
+        # The batch is of many traces, and the last of them is not the batch's.
+        continue_trace(trace_of_invocation())
+        report_batch(self.name, batch["Records"], failed, **_named(messages))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     def _parse(self, record: Mapping[str, Any]) -> Event[EventData]:
@@ -121,8 +124,8 @@ class EventConsumer:
         for message, error in zip(singles, self._handle_singles(singles), strict=True):
             if error:
                 failed[message.message_id] = error
-        for kind, handler in self._many.items():
-            batch = [message for message in messages if message.event.type == kind]
+        for handler in dict.fromkeys(self._many.values()):
+            batch = [message for message in messages if self._many.get(message.event.type) is handler]
             failed |= self._handle_batch(handler, batch)
         return failed
 
@@ -137,7 +140,8 @@ class EventConsumer:
         event = message.event
         continue_trace(event.trace_id)
         try:
-            self._one[event.type](event, Delivery(self.name, event.id, utc_now()))
+            with subsegment(event.type, **_annotations(event)):
+                self._one[event.type](event, Delivery(self.name, event.id, utc_now()))
         except AlreadyHandled:
             return None
         except Exception as error:  # noqa: BLE001 — the edge: one bad message must not take the others with it
@@ -147,9 +151,26 @@ class EventConsumer:
     def _handle_batch(self, handler: Many[Any], messages: Sequence[_Message]) -> dict[str, Exception]:
         if not messages:
             return {}
-        continue_trace(messages[0].event.trace_id)
+        first = messages[0].event
+        continue_trace(first.trace_id)
         try:
-            by_event = handler([message.event for message in messages])
+            with subsegment(first.type, **_annotations(first)):
+                by_event = handler([message.event for message in messages])
         except Exception as error:  # noqa: BLE001 — as above
             return {message.message_id: error for message in messages}
         return {message.message_id: by_event[message.event.id] for message in messages if message.event.id in by_event}
+
+
+def _named(messages: Sequence[_Message]) -> dict[str, list[str]]:
+    """By what one event, or all of one trace, is found in the log."""
+    events = [message.event for message in messages]
+    return {
+        "event_ids": [event.id for event in events],
+        "trace_ids": sorted({event.trace_id for event in events if event.trace_id}),
+        "tenant_ids": sorted({event.tenant_id for event in events}),
+    }
+
+
+def _annotations(event: Event[EventData]) -> dict[str, str]:
+    """By what a subsegment is found; its own trace is that of the batch."""
+    return {"event_id": event.id, "origin": event.trace_id, "tenant_id": event.tenant_id}

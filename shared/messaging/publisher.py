@@ -4,14 +4,19 @@ An event stands in the outbox until it is on the bus. The stream brings it withi
 loses, the sweep finds. The order does not matter (`seq`), and a second delivery does not either (inbox marks).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
-from shared.observability import logger
+from shared.metrics import DEAD_LETTERS, EVENTS_PUBLISHED, OUTBOX_AGE, Metric
+from shared.observability import report
 from shared.storage.items import Item, Key, item_from_wire, key_of
+from shared.storage.outbox import happened_at, trace_of
+from shared.times import utc_now
 
 _ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
+_QUEUE = "core.publisher"
 _PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalException", "ServiceUnavailable"})
 
 
@@ -43,6 +48,7 @@ class Publisher:
     bus: Bus
     bus_name: str
     outboxes: Outboxes
+    clock: Callable[[], datetime] = utc_now
 
     def publish(self, table: str, items: Sequence[Item]) -> int:
         """Publish these outbox items of one table; says how many the bus took.
@@ -51,7 +57,7 @@ class Publisher:
             NotPublished: some must come again; what was taken is deleted all the same.
         """
         taken: list[Key] = []
-        left = 0
+        left = lost = 0
         for some in _in_parts(items, _ENTRIES_AT_ONCE):
             answer = self.bus.put_events(Entries=[self._entry(item) for item in some])
             for item, result in zip(some, answer["Entries"], strict=True):
@@ -61,21 +67,42 @@ class Publisher:
                     continue
                 if code:
                     self.outboxes.set_aside(table, item, reason=str(code))
+                    lost += 1
                 taken.append(key_of(item))
         for some in _in_parts(taken, _DELETES_AT_ONCE):
             self.outboxes.delete(table, some)
-        logger.info("published", table=table, events=len(taken), left=left)
+        self._report(table, items, taken=len(taken), left=left, lost=lost)
         if left:
             raise NotPublished(left)
         return len(taken)
 
     def _entry(self, item: Item) -> dict[str, Any]:
+        trace_id = trace_of(item)
+        # X-Ray goes on with it in the queues behind the bus; consumers read the envelope's.
+        header = {"TraceHeader": f"Root={trace_id}"} if trace_id else {}
         return {
             "EventBusName": self.bus_name,
             "Source": item["source"],
             "DetailType": item["type"],
             "Detail": item["event"],
+            **header,
         }
+
+    def _report(self, table: str, items: Sequence[Item], *, taken: int, left: int, lost: int) -> None:
+        """One line for the batch, by which each of its events is found."""
+        measured: dict[Metric, float] = {EVENTS_PUBLISHED: taken - lost, DEAD_LETTERS: lost}
+        if items:
+            oldest = min(happened_at(item) for item in items)
+            measured[OUTBOX_AGE] = max(0, int((self.clock() - oldest).total_seconds() * 1000))
+        report(
+            "published",
+            measured,
+            table=table,
+            left=left,
+            queue=_QUEUE,
+            event_ids=[key_of(item).sk.partition("#")[2] for item in items],
+            trace_ids=sorted({trace_of(item) for item in items} - {""}),
+        )
 
 
 def inserted_items(batch: Mapping[str, Any]) -> dict[str, list[Item]]:

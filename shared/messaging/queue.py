@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from shared.observability import continue_trace, logger
+from shared.messaging.batch import report_batch
+from shared.observability import continue_trace, trace_of_invocation
 
 MessageT = TypeVar("MessageT", bound=BaseModel)
 
@@ -28,15 +29,12 @@ class QueueConsumer(Generic[MessageT]):
 
     def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:  # noqa: ARG002 — Lambda passes it
         """Handle a batch; the answer names the messages that must come again."""
-        continue_trace("")
-        failed: list[str] = []
+        continue_trace(trace_of_invocation())
+        failed: dict[str, Exception] = {}
         for record in batch["Records"]:
             if error := self._handle_one(record["body"]):
-                failed.append(record["messageId"])
-                logger.warning(
-                    "message failed", message_id=record["messageId"], error=type(error).__name__, exc_info=error
-                )
-        logger.info("consumed", consumer=self.name, messages=len(batch["Records"]), failed=len(failed))
+                failed[record["messageId"]] = error
+        report_batch(self.name, batch["Records"], failed)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     def _handle_one(self, body: str) -> Exception | None:

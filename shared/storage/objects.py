@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,8 +25,8 @@ class S3(Protocol):
 class WholeS3(S3, Protocol):
     """The calls that are made where documents are given out and removed; boto3's client has them."""
 
-    def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """ListObjectsV2."""
+    def list_object_versions(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """ListObjectVersions."""
 
     def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
         """DeleteObjects."""
@@ -93,6 +93,19 @@ class Archives:
         except (BotoCoreError, ClientError) as error:
             raise _unavailable() from error
 
+    def read(self, tenant_id: str, path: str) -> Iterator[Any]:
+        """The records that were stored there, one by one.
+
+        Raises:
+            DependencyUnavailable: the bucket does not answer.
+        """
+        key = f"tenants/{tenant_id}/{path}"
+        try:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise _unavailable() from error
+        yield from map(json.loads, gzip.decompress(body).splitlines())
+
 
 class Artifacts(Documents):
     """Documents that can also be downloaded from outside, and removed."""
@@ -108,30 +121,31 @@ class Artifacts(Documents):
         return str(self._whole.generate_presigned_url("get_object", Params=asked, ExpiresIn=lasts_s))
 
     def delete_below(self, tenant_id: str, folder: str) -> int:
-        """Remove every document below this folder of the tenant's; says how many there were.
+        """Remove every object below this folder of the tenant's, with all its versions; says how many there were.
 
         Raises:
             DependencyUnavailable: the bucket does not answer, or keeps some.
         """
         prefix, deleted = f"tenants/{tenant_id}/{folder}/", 0
-        while keys := self._list(prefix):
-            objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        while versions := self._list(prefix):
+            objects = {"Objects": versions, "Quiet": True}
             try:
                 kept = self._whole.delete_objects(Bucket=self._bucket, Delete=objects).get("Errors")
             except (BotoCoreError, ClientError) as error:
                 raise _unavailable() from error
             if kept:
                 raise _unavailable()
-            deleted += len(keys)
+            deleted += len(versions)
         return deleted
 
-    def _list(self, prefix: str) -> list[str]:
-        """Some of the keys; after their deletion there may be more."""
+    def _list(self, prefix: str) -> list[dict[str, str]]:
+        """Some of the versions, and of the marks of deletions; when these are deleted there may be more."""
         try:
-            page = self._whole.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+            page = self._whole.list_object_versions(Bucket=self._bucket, Prefix=prefix)
         except (BotoCoreError, ClientError) as error:
             raise _unavailable() from error
-        return [str(entry["Key"]) for entry in page.get("Contents", ())]
+        found = (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+        return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
 
 
 def _check_is_of(tenant_id: str, stored: Stored) -> None:

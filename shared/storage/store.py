@@ -3,7 +3,8 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
+from shared.storage import ahead
 from shared.storage.audit import current_change
 from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
 from shared.storage.outbox import outbox_item
@@ -68,6 +70,10 @@ class Unchanged:
     there: Item | None
 
 
+_RANDOM = random.SystemRandom()
+"""The system's: a generator of the process would come out of a snapshot the same in every container."""
+
+
 class Store:
     """One slice of one table.
 
@@ -81,7 +87,7 @@ class Store:
         table: str,
         owned: Slice,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
+        jitter: Callable[[float, float], float] = _RANDOM.uniform,
     ) -> None:
         self._client = client
         self._table = table
@@ -91,6 +97,8 @@ class Store:
 
     def get(self, key: Key) -> dict[str, Value] | None:
         """The item as it is now, or None."""
+        if read := ahead.take((self._table, key)):
+            return read[0]
         answer = self._patiently(
             lambda: self._client.get_item(TableName=self._table, Key=key.wire, ConsistentRead=True)
         )
@@ -105,6 +113,13 @@ class Store:
                 item = item_from_wire(wire)
                 found[Key(str(item["PK"]), str(item["SK"]))] = item
         return found
+
+    @contextmanager
+    def reading_ahead(self, keys: Sequence[Key]) -> Generator[None]:
+        """Read these items together; in this block, the first `get` of each gives what was found now."""
+        found = self.get_many(keys)
+        with ahead.known({(self._table, key): found.get(key) for key in keys}):
+            yield
 
     def query(
         self,
@@ -132,11 +147,13 @@ class Store:
         last = answer.get("LastEvaluatedKey")
         return Page([item_from_wire(item) for item in answer["Items"]], item_from_wire(last) if last else None)
 
-    def query_all(self, condition: Expression, *, newest_first: bool = False) -> Iterator[dict[str, Value]]:
+    def query_all(
+        self, condition: Expression, *, index: Literal["list", "due"] | None = None, newest_first: bool = False
+    ) -> Iterator[dict[str, Value]]:
         """All items under this key condition, read page by page."""
         resume_after: dict[str, Value] | None = None
         while True:
-            page = self.query(condition, newest_first=newest_first, resume_after=resume_after)
+            page = self.query(condition, index=index, newest_first=newest_first, resume_after=resume_after)
             yield from page.items
             resume_after = page.resume_after
             if resume_after is None:

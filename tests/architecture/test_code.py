@@ -8,6 +8,7 @@ import pytest
 from services.billing.domain.customer import Customer
 from services.billing.domain.usage import Entry
 from services.runs.domain.run import Run
+from services.tenants.domain.export import Export
 from services.tenants.domain.tenant import Tenant
 from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
 
@@ -23,7 +24,7 @@ EDGES = {
 }
 """Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
 
-CARRY_THEIR_TENANT = (Customer, Entry, Run, Tenant)
+CARRY_THEIR_TENANT = (Customer, Entry, Export, Run, Tenant)
 """Types that stand for `tenant_id` as an argument."""
 
 WITHOUT_TENANT = {
@@ -48,6 +49,7 @@ WITHOUT_TENANT = {
     },
     "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/billing/table/customers.py:tenants_at_the_end_of_grace": "of all tenants, from the `due` index",
+    "services/billing/table/customers.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
     "services/billing/table/entries.py:due_entries": "of all tenants, from the `due` index",
     **{
         f"services/billing/table/notices.py:{name}": "webhooks and customers of Stripe, before their tenant is known"
@@ -66,6 +68,14 @@ WITHOUT_TENANT = {
     "services/metering/table/summaries.py:list_due": "for the closer: of all tenants, from the `due` index",
     "services/metering/table/storage.py:list_due": "for the closer: of all tenants, from the `due` index",
     "services/metering/table/rollups.py:list_due_days": "for the archiver: of all tenants, from the `due` index",
+    **{
+        f"services/metering/table/{module}.py:list_tenants": "for exports: of all tenants, from the `due` index"
+        for module in ("counters", "rollups")
+    },
+    **{
+        f"services/metering/table/exports.py:{name}": "of operators, under a name that no tenant can have"
+        for name in ("start", "read")
+    },
     "services/metering/table/counters.py:finish_opened": "adds to a transaction, which carries its tenant",
     "services/metering/table/counters.py:advance_opened": "adds to a transaction, which carries its tenant",
     "services/metering/table/ledger.py:content_hash_of": "reads nothing but an entry's item",
@@ -155,6 +165,12 @@ def length(definition: Definition) -> int:
     return lines - (docstring.end_lineno or 0) + docstring.lineno - 1 if docstring else lines
 
 
+COUNTING = ("services/billing/", "services/metering/", "shared/drift.py", "shared/meters.py", "shared/money.py")
+
+SECONDS = ("services/billing/gateways/secret.py", "services/metering/operations/exporting.py")
+"""For how long a key is kept, or an export is waited for, by a clock that gives floats."""
+
+
 class TestTables:
     def test_every_public_function_takes_the_tenant_first(self) -> None:
         found = [name for of in parts("table") for name in without_tenant(of)]
@@ -197,6 +213,11 @@ class TestMoney:
         money = [of for of in of_functions() if any(unit in of.text for unit in UNITS_OF_MONEY)]
         assert money
         assert {of.path: floats(of) for of in money if floats(of)} == {}
+
+    def test_neither_does_any_that_counts_what_money_is_asked_for(self) -> None:
+        counting = [of for of in modules() if of.path.startswith(COUNTING) and of.path not in SECONDS]
+        assert len(counting) > 50
+        assert {of.path: floats(of) for of in counting if floats(of)} == {}
 
     def test_no_module_of_the_local_stripe_makes_one(self) -> None:
         folder = "infra/local/stripe/"

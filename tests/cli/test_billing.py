@@ -1,6 +1,10 @@
 """How the price list is shown."""
 
-from cli.billing import lines_of
+import pytest
+
+from cli.billing import flushed, lines_of
+from cli.errors import Refused
+from cli.target import Target
 
 
 def test_each_difference_has_its_sign() -> None:
@@ -17,3 +21,8 @@ def test_each_difference_has_its_sign() -> None:
 
 def test_nothing_is_said_to_be_nothing() -> None:
     assert lines_of([]) == ["There is nothing to set up."]
+
+
+def test_the_hour_that_runs_is_closed_of_one_tenant_only() -> None:
+    with pytest.raises(Refused, match="--tenant"):
+        flushed(Target("local"), None, running=True)

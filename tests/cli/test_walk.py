@@ -52,6 +52,7 @@ class TestWalk:
             (FakeMesh(events=_WRONG), "usage/events has .*tokens_in 16"),
             (FakeMesh(daily=_WRONG), "usage/daily has .*tokens_in 16.*the ledger .*tokens_in 15"),
             (FakeMesh(daily=_TWICE), "usage/daily has requests 2"),
+            (FakeMesh(bill=2901), "the lines are 2900 cents together, the bill 2901"),
             (FakeMesh(late=10_000), "0 items of the run"),
             (FakeMesh(health="ill"), "healthy"),
             (FakeMesh(status="failed"), "the run is failed.*ProviderFailed"),

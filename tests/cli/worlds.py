@@ -29,6 +29,7 @@ class FakeMesh:
         }
     )
     agent_status: int = 201
+    bill: int = 2900
     seconds: float = 0
     looks: int = 0
     asked: list[Request] = field(default_factory=list[Request])
@@ -75,6 +76,10 @@ class FakeMesh:
                 return Answer(200, {"run": self._run()})
             case "GET", "events":
                 return Answer(200, {"events": [{"run_id": _RUN, "meters": self.events}]})
+            case "GET", "usage":
+                return Answer(
+                    200, {"usage": {"so_far": {"lines": [{"amount_cents": 2900}], "amount_cents": self.bill}}}
+                )
             case _:
                 return Answer(200, {"daily": [{"date": "2026-11-23", "meters": self.daily}]})
 

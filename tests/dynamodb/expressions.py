@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -12,6 +13,7 @@ WireItem = dict[str, Any]
 Values = Mapping[str, Any]
 Test = Callable[[WireItem, Values], bool]
 Change = Callable[[WireItem, Values], None]
+Read = Callable[[WireItem], Any]
 
 _TOKEN = re.compile(r"\s*([:#]?[\w.]+|<=|>=|<>|[=<>(),+-])")
 _CLAUSE = re.compile(r"\b(SET|ADD|REMOVE|DELETE)\b")
@@ -56,9 +58,35 @@ def _term(tokens: list[str]) -> Test:
         inner = _any_of(tokens)
         _expect(tokens, ")")
         return inner
-    if tokens and tokens[0] == "(":
+    if tokens and tokens[0] == "(" and first != "size":
         return _function(first, tokens)
-    return _comparison(first, tokens)
+    return _comparison(_measured(tokens) if first == "size" else _read(first), tokens)
+
+
+def _measured(tokens: list[str]) -> Read:
+    """The number of entries of a map or list."""
+    _expect(tokens, "(")
+    read = _read(tokens.pop(0))
+    _expect(tokens, ")")
+
+    def size(item: WireItem) -> Any:  # noqa: ANN401 — a wire value
+        found = read(item)
+        return {"N": str(len(_plain(found)))} if found else None
+
+    return size
+
+
+def _read(path: str) -> Read:
+    """What stands at `attribute`, or at `attribute.entry`; None: nothing."""
+    name, *entries = path.split(".")
+
+    def read(item: WireItem) -> Any:  # noqa: ANN401 — a wire value
+        found = item.get(name)
+        for entry in entries:
+            found = found["M"].get(entry) if found else None
+        return found
+
+    return read
 
 
 def _function(name: str, tokens: list[str]) -> Test:
@@ -69,11 +97,12 @@ def _function(name: str, tokens: list[str]) -> Test:
         tokens.pop(0)
         argument = tokens.pop(0)
     _expect(tokens, ")")
+    read = _read(attribute)
     match name:
         case "attribute_exists":
-            return lambda item, _: attribute in item
+            return lambda item, _: read(item) is not None
         case "attribute_not_exists":
-            return lambda item, _: attribute not in item
+            return lambda item, _: read(item) is None
         case "begins_with":
             return lambda item, values: (
                 attribute in item and _plain(item[attribute]).startswith(_plain(values[argument]))
@@ -82,18 +111,20 @@ def _function(name: str, tokens: list[str]) -> Test:
             raise BadExpression(name)
 
 
-def _comparison(left: str, tokens: list[str]) -> Test:
+def _comparison(left: Read, tokens: list[str]) -> Test:
     operator = tokens.pop(0)
     if operator == "BETWEEN":
         low = tokens.pop(0)
         _expect(tokens, "AND")
         high = tokens.pop(0)
-        return lambda item, values: left in item and _plain(values[low]) <= _plain(item[left]) <= _plain(values[high])
+        return lambda item, values: (
+            (there := left(item)) is not None and _plain(values[low]) <= _plain(there) <= _plain(values[high])
+        )
     right = tokens.pop(0)
     compare = _COMPARISONS.get(operator)
     if compare is None:
         raise BadExpression(operator)
-    return lambda item, values: left in item and compare(item[left], values[right])
+    return lambda item, values: (there := left(item)) is not None and compare(there, values[right])
 
 
 def _same_kind(left: Any, right: Any) -> bool:  # noqa: ANN401 — wire values
@@ -131,7 +162,7 @@ def update(text: str) -> Change:
     changes = [_CLAUSES[name](_split(body)) for name, body in clauses.items()]
 
     def change(item: WireItem, values: Values) -> None:
-        before = dict(item)
+        before = copy.deepcopy(item)
         for one in changes:
             one(item, {**values, "": before})
 
@@ -147,8 +178,9 @@ def _set(parts: list[str]) -> Change:
     assignments = [tuple(side.strip() for side in part.split("=", 1)) for part in parts]
 
     def change(item: WireItem, values: Values) -> None:
-        for name, text in assignments:
-            item[name] = _operand(text, values)
+        for path, text in assignments:
+            parent, name = _parent(item, path)
+            parent[name] = _operand(text, values)
 
     return change
 
@@ -156,16 +188,30 @@ def _set(parts: list[str]) -> Change:
 def _operand(text: str, values: Values) -> Any:  # noqa: ANN401 — a wire value
     before: WireItem = values[""]
     if found := re.fullmatch(r"if_not_exists\((.+),(.+)\)", text):
-        name, default = (side.strip() for side in found.groups())
-        return before[name] if name in before else _operand(default, values)
+        path, default = (side.strip() for side in found.groups())
+        there = _read(path)(before)
+        return _operand(default, values) if there is None else there
+    if found := re.fullmatch(r"list_append\((.+),(.+)\)", text):
+        return {"L": [entry for side in found.groups() for entry in _operand(side.strip(), values)["L"]]}
     if found := re.fullmatch(r"(.+?)\s*([+-])\s*(.+)", text):
         left, right = (int(_operand(side, values)["N"]) for side in (found[1], found[3]))
         return {"N": str(left + right if found[2] == "+" else left - right)}
     if text.startswith(":"):
         return values[text]
-    if text not in before:
+    there = _read(text)(before)
+    if there is None:
         raise BadExpression(text)
-    return before[text]
+    return there
+
+
+def _parent(item: WireItem, path: str) -> tuple[WireItem, str]:
+    """The map in which the last name of a path stands."""
+    *outer, name = path.split(".")
+    for entry in outer:
+        if entry not in item:
+            raise BadExpression(path)
+        item = item[entry]["M"]
+    return item, name
 
 
 def _add(parts: list[str]) -> Change:
@@ -180,8 +226,9 @@ def _add(parts: list[str]) -> Change:
 
 def _remove(parts: list[str]) -> Change:
     def change(item: WireItem, _: Values) -> None:
-        for name in parts:
-            item.pop(name, None)
+        for path in parts:
+            parent, name = _parent(item, path)
+            parent.pop(name, None)
 
     return change
 

@@ -87,7 +87,7 @@ class MemoryDynamoDB:
             self.calls += 1
             there = self._peek(place)
             if not _holds(arguments, there or {}):
-                raise _error(code="ConditionalCheckFailedException", operation="UpdateItem")
+                raise _refused(arguments, there)
             after = _updated(arguments, there)
             self._write(place, after)
         return {"Attributes": after}
@@ -212,6 +212,14 @@ def cancelled(reasons: list[dict[str, Any]]) -> ClientError:
 
 def _error(*, code: str, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+def _refused(arguments: Mapping[str, Any], there: WireItem | None) -> ClientError:
+    """The answer to an update whose condition failed."""
+    error = _error(code="ConditionalCheckFailedException", operation="UpdateItem")
+    if there and arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+        error.response["Item"] = there  # pyright: ignore[reportGeneralTypeIssues]  # botocore adds it too
+    return error
 
 
 def _place(wire: Mapping[str, Any]) -> Place:

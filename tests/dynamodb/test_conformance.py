@@ -1,20 +1,23 @@
-"""The table in memory and the local engine answer alike."""
+"""The table in memory and the local engine answer alike, and the engine alike to botocore and to the lean client."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.aws.client import Caller
+from shared.aws.connection import Connections
+from shared.aws.services import DynamoDB
+from shared.aws.signing import Keys, Scope
 from shared.storage.items import item_from_wire, item_to_wire
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.mesh import mesh
-from tests.tables import make_table
-
-__all__ = ["mesh"]
+from tests.mesh import Mesh
+from tests.tables import REGION, make_table
 
 
 class Table:
@@ -85,16 +88,22 @@ def _update(text: str, when: str | None, values: dict[str, Any]) -> dict[str, An
     return arguments
 
 
-@pytest.fixture(params=["memory", pytest.param("engine", marks=pytest.mark.mesh)])
+_ON_THE_MESH = [pytest.param(name, marks=pytest.mark.mesh) for name in ("engine", "engine, lean")]
+
+
+@pytest.fixture(params=["memory", *_ON_THE_MESH])
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """Each of the two."""
+    """Each of the three."""
     if request.param == "memory":
         yield Table(MemoryDynamoDB(), "memory")
         return
-    client = request.getfixturevalue("mesh").clients.dynamodb
-    name = f"conformance-{uuid4()}"
+    made: Mesh = request.getfixturevalue("mesh")
+    client, name = made.clients.dynamodb, f"conformance-{uuid4()}"
     make_table(client, name)
-    yield Table(client, name)
+    endpoint, keys = made.target.outputs["EngineEndpoint"], Keys("111111111111", "any", None)
+    with closing(Connections(endpoint, connect_timeout_s=2, read_timeout_s=10)) as connections:
+        lean = DynamoDB(Caller(connections, scope=Scope("dynamodb", REGION), keys=lambda: keys, attempts=3))
+        yield Table(lean if "lean" in request.param else client, name)
     client.delete_table(TableName=name)
 
 
@@ -194,6 +203,24 @@ class TestUpdates:
     def test_remove(self, table: Table) -> None:
         table.update_alone("a", "SET n = :n, m = :n", n=1)
         assert "n" not in table.update_alone("a", "REMOVE n")
+
+    def test_reach_into_maps_and_lists(self, table: Table) -> None:
+        table.transact(table.put("a", held={}, said=[1]))
+        after = table.update_alone("a", "SET held.one = :one, said = list_append(said, :more)", one={"n": 1}, more=[2])
+        assert (after["held"], after["said"]) == ({"one": {"n": 1}}, [1, 2])
+        table.update_alone("a", "SET held.one.n = :n", "held.one.n = :one AND size(held) < :two", n=5, one=1, two=2)
+        with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+            table.update_alone("a", "SET held.two = :two", "attribute_not_exists(held.one)", two=2)
+        with pytest.raises(ClientError, match="ConditionalCheckFailedException"):
+            table.update_alone("a", "SET held.two = :two", "size(held) < :one", one=1, two=2)
+        assert table.update_alone("a", "REMOVE held.one", "attribute_exists(held.one)")["held"] == {}
+
+    def test_show_what_their_condition_failed_for(self, table: Table) -> None:
+        for there in (None, table.item("a", n=1)):
+            with pytest.raises(ClientError) as caught:
+                table.client.update_item(**table.update("a", "SET n = :n", "n = :n", n=7)["Update"], **_SHOW)
+            assert caught.value.response.get("Item") == there
+            table.transact(table.put("a", n=1))
 
     def test_say_that_their_condition_failed(self, table: Table) -> None:
         with pytest.raises(ClientError, match="ConditionalCheckFailedException"):

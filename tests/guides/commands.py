@@ -12,7 +12,10 @@ from botocore.exceptions import UnknownServiceError
 _GLOBAL = frozenset({"--region", "--profile", "--query", "--output", "--endpoint-url", "--max-items", "--page-size"})
 _RENAMED = {("sns", "subscribe"): {"--endpoint": "--notification-endpoint"}}
 """The command line has an option of its own of that name."""
-_OWN = {("logs", "tail"): frozenset({"--follow", "--since", "--format", "--filter-pattern"})}
+_OWN = {
+    ("logs", "tail"): frozenset({"--follow", "--since", "--format", "--filter-pattern"}),
+    ("dynamodb", "wait"): frozenset({"--table-name"}),
+}
 """Commands that are no operation of the service's API, with their options."""
 
 

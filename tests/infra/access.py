@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from infra.names import Names
-from shared.declaration import Access, Function, Service, Slice, Table
+from infra.services import SERVICES
+from shared.declaration import Access, Function, Service, Slice, Table, exports_of
 from tests.infra.templates import ACCOUNT
 
 NAMES = Names("local", ACCOUNT)
 TENANT, TWIN = "acme", "acme2"
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
 READ, WRITE, REMOVE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
-FOLDERS = ("agents", "runs", "usage", "datasets", "exports")
+FOLDERS = ("agents", "runs", "usage", "datasets", *(exports_of(service.name) for service in SERVICES))
 DELETE, READ_SOME, WRITE_SOME = "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"
 _ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
 
@@ -106,18 +107,18 @@ def _may_touch(holder: Holder, service: Service, key: str, probe: Probe, service
 
 
 def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
-    root, tenant, folder, *_ = probe.object_key.split("/")
+    root, tenant, below = probe.object_key.split("/", 2)
     functions = [holder.function] if holder.function else service.functions
     wanted = Access.TENANT if holder.is_data_role else Access.SLICE
     granted = [one for function in functions if function.access is wanted for one in function.objects]
     if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
         return False
     allowed = {
-        READ: [one for one in granted if not one.remove],
+        READ: [one for one in granted if one.read],
         WRITE: [one for one in granted if one.write],
-        REMOVE: [one for one in granted if one.remove or one.delete],
+        REMOVE: [one for one in granted if one.delete],
     }.get(probe.action, [])
-    return root == "tenants" and folder in {one.folder for one in allowed}
+    return root == "tenants" and any(below.startswith(f"{one.folder}/") for one in allowed)
 
 
 def _is_outbox_work(probe: Probe, services: Sequence[Service]) -> bool:

@@ -25,6 +25,7 @@ tenants  GET,PUT,DELETE       /admin/tenants/{t}             platform_admin  pla
 tenants  POST                 /admin/tenants/{t}/suspend     platform_admin
 tenants  POST                 /admin/tenants/{t}/reactivate  platform_admin
 tenants  POST                 /admin/tenants/{t}/export      platform_admin
+tenants  GET                  /admin/tenants/{t}/exports/{e}  -              platform_admin
 agents   GET,POST             …/agents                       developer       observer  agents
 agents   GET,PUT,DELETE       …/agents/{a}                   developer       observer  agents
 agents   GET,POST             …/agents/{a}/versions          developer       observer  agents

@@ -50,7 +50,7 @@ AGENTS = Service(
             name="remover",
             handler=OTHER,
             subscriptions=("tenant.deleted.v1",),
-            objects=(Objects("agents", remove=True),),
+            objects=(Objects("agents", read=False, delete=True),),
             tenant_secrets=TenantSecrets.DESTROY,
         ),
     ),

@@ -43,7 +43,7 @@ class Asked:
 
 def listing(name: str, bucket: str, prefix: str | None, *, is_allowed: bool, tag: str | None = "acme") -> Asked:
     """A request for the names of the objects below this prefix."""
-    return Asked(name, "s3:ListBucket", bucket, keys=(), tag=tag, is_allowed=is_allowed, prefix=prefix)
+    return Asked(name, "s3:ListBucketVersions", bucket, keys=(), tag=tag, is_allowed=is_allowed, prefix=prefix)
 
 
 def allowed(name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme") -> Asked:

@@ -1,7 +1,6 @@
 """Synthesized templates, and ways to find things in them."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +73,3 @@ def synthesized(profile: Profile, *, folder: Path, services: Sequence[Service] =
 def text_of(value: object) -> str:
     """A value as text, references and all."""
     return json.dumps(value, sort_keys=True)
-
-
-def without_hashes(text: str) -> str:
-    """A text without what CDK appends to logical ids, and without the deployment's fingerprint."""
-    return re.sub(r"[0-9A-F]{8}\b|(?<=Deployment)[0-9a-f]{12}", "", text)

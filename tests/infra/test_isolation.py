@@ -51,6 +51,8 @@ OF_RUNS = (
     allowed("object to read", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     refused("object to read only", "s3:PutObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     allowed("own object's removal", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    allowed("an old version's removal", "s3:DeleteObjectVersion", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    refused("a twin's old version's", "s3:DeleteObjectVersion", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
     refused("removal of an object to read", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     refused("removal of another tenant's object", "s3:DeleteObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
     refused("removal of a twin's object", "s3:DeleteObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),

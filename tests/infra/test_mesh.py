@@ -16,6 +16,9 @@ from infra.services import SERVICES
 from tests.infra.privilege import problems
 from tests.infra.templates import CONTEXT, Json, Templates, text_of
 
+_ROOM = 0.8
+"""So that whoever comes near a limit hears of it before a deployment does."""
+
 
 @pytest.fixture(scope="session")
 def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -23,8 +26,36 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("validated")
     asked = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(CONTEXT | {"environment": "prod"})}
     environment = {name: value for name, value in os.environ.items() if name != "CDK_VALIDATION"}
-    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment | asked, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        cwd=ROOT,
+        env=environment | asked,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     return folder
+
+
+class TestSizes:
+    """CloudFormation's limits and those of names, of the largest environment with the real services."""
+
+    def test_of_the_templates(self, validated: Path) -> None:
+        for path in validated.glob("*.template.json"):
+            template = json.loads(path.read_text())
+            assert path.stat().st_size < 1_000_000 * _ROOM, path.name
+            assert len(template["Resources"]) < 500 * _ROOM, path.name
+            assert len(template.get("Outputs", {})) < 200 * _ROOM, path.name
+            assert len(template.get("Parameters", {})) < 200 * _ROOM, path.name
+
+    def test_of_the_names(self, validated: Path) -> None:
+        names = [
+            *_named(validated, "AWS::Lambda::Function", "FunctionName"),
+            *_named(validated, "AWS::IAM::Role", "RoleName"),
+        ]
+        assert [name for name in names if len(name) > 64] == []
+        assert [name for name in _named(validated, "AWS::SQS::Queue", "QueueName") if len(name) > 80] == []
 
 
 class TestFlags:
@@ -56,16 +87,30 @@ class TestServices:
 
 
 class TestValidation:
-    def test_by_cdk_finds_nothing(self, validated: Path) -> None:
+    def test_by_cdk_and_by_aws_s_security_review_finds_nothing(self, validated: Path) -> None:
         report = json.loads((validated / "validation-report.json").read_text())
-        assert report["pluginReports"] == []
+        assert [one["pluginName"] for one in report["pluginReports"]] == ["AwsSolutions"]
+        assert report["pluginReports"][0]["violations"] == []
 
-    def test_by_cloudformation_s_rules_finds_nothing(self, validated: Path) -> None:
+    def test_by_cloudformation_s_rules_finds_nothing(self, validated: Path, asked: Templates, tmp_path: Path) -> None:
+        edge, core = tmp_path / "edge.json", tmp_path / "core.json"
+        edge.write_text(json.dumps(asked.stack("Edge")))
+        core.write_text(json.dumps(asked.stack("Core")))
         templates = sorted(str(path) for path in validated.glob("*.template.json"))
         assert len(templates) == len(SERVICES) + 3
+        templates += [str(edge), str(core)]
         command = [Path(sys.executable).with_name("cfn-lint"), *templates]
         said = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 — our own templates
         assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def _templates(validated: Path) -> list[Json]:
+    return [json.loads(path.read_text()) for path in validated.glob("*.template.json")]
+
+
+def _named(validated: Path, kind: str, name: str) -> list[str]:
+    resources = [one for template in _templates(validated) for one in template["Resources"].values()]
+    return [one["Properties"][name] for one in resources if one["Type"] == kind and name in one["Properties"]]
 
 
 def recommended_flags() -> Json:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infra.local.launcher import Counted, empty, empty_stream_positions
+from infra.local.launcher import Counted, empty, empty_stream_positions, move_queues
 
 
 def _state(folder: Path, positions: object) -> Path:
@@ -38,6 +38,26 @@ class TestEmptyStreamPositions:
     def test_has_nothing_to_do_at_the_first_start(self, tmp_path: Path) -> None:
         empty_stream_positions(tmp_path)
         assert list(tmp_path.iterdir()) == []
+
+
+class TestMoveQueues:
+    def test_gives_every_queue_the_new_port_wherever_it_is_named(self, tmp_path: Path) -> None:
+        url = "http://localhost:4566/111111111111/inbox"
+        (tmp_path / "sqs.json").write_text(json.dumps({"queues": {url: {"url": url}}}))
+        (tmp_path / "lambda.json").write_text(json.dumps({"variables": {"INBOX_QUEUE_URL": url}}))
+        move_queues(tmp_path, 4600)
+        moved = "http://localhost:4600/111111111111/inbox"
+        assert json.loads((tmp_path / "sqs.json").read_text()) == {"queues": {moved: {"url": moved}}}
+        assert json.loads((tmp_path / "lambda.json").read_text()) == {"variables": {"INBOX_QUEUE_URL": moved}}
+        assert sorted(found.name for found in tmp_path.iterdir()) == ["lambda.json", "sqs.json"]
+
+    def test_leaves_other_addresses_and_other_files_alone(self, tmp_path: Path) -> None:
+        said = {"STRIPE_API_BASE": "http://localhost:4567", "ORIGIN": "http://localhost:3000/app"}
+        (tmp_path / "lambda.json").write_text(json.dumps(said))
+        (tmp_path / "dynamodb.json").write_text('"http://localhost:4566/111111111111/inbox"')
+        move_queues(tmp_path, 4600)
+        assert json.loads((tmp_path / "lambda.json").read_text()) == said
+        assert "4566" in (tmp_path / "dynamodb.json").read_text()
 
 
 class TestEmpty:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
 from shared.tenancy.permissions import Role
 from tests.isolation.estate import TENANT, Estate
@@ -63,7 +64,7 @@ def attacks(operation: Operation, *, victim: Estate, attacker: Estate) -> Iterat
     if operation.least is None:
         return
     yield from _tokens(operation, victim, attacker)
-    yield from _roles(operation, victim)
+    yield from _roles(operation, victim, attacker)
     if TENANT not in operation.names:
         yield from _without_tenant(operation, attacker)
         return
@@ -83,22 +84,23 @@ def _tokens(operation: Operation, victim: Estate, attacker: Estate) -> Iterator[
     """No token, and tokens that only look like one of the victim's."""
     request = victim.requests[operation.name]
     yield _refused("no token", request.by(None), 401)
-    owner = victim.owner(operation)
-    own = replace(attacker.owner(operation), tenant_id=attacker.tenant_id)
+    is_operators = operation.least is Role.PLATFORM_ADMIN
+    role = Role.TENANT_ADMIN if is_operators else victim.owner(operation).role
+    owner, own = Caller(victim.tenant_id, role), Caller(attacker.tenant_id, role)
     # A path of all may be answered with what is the forger's own.
-    harmless = frozenset({404, *operation.statuses} if TENANT not in operation.names else ())
-    for name, token in victim.way.forgeries(replace(owner, tenant_id=victim.tenant_id), own).items():
+    harmless = frozenset({404, *operation.statuses} if TENANT not in operation.names and not is_operators else ())
+    for name, token in victim.way.forgeries(owner, own).items():
         forged = replace(request.by(own), token=token)
         yield Attack(f"forged token ({name})", forged, frozenset({401, 403}) | harmless)
 
 
-def _roles(operation: Operation, victim: Estate) -> Iterator[Attack]:
-    """Roles of the same tenant that are not enough."""
+def _roles(operation: Operation, victim: Estate, attacker: Estate) -> Iterator[Attack]:
+    """Roles that are not enough: of the same tenant, and on the paths of operators of the other one too."""
     assert operation.least
-    for role in ROLES:
+    tenants = (victim.tenant_id, attacker.tenant_id) if operation.least is Role.PLATFORM_ADMIN else (victim.tenant_id,)
+    for tenant_id, role in product(tenants, ROLES):
         if not role.includes(operation.least):
-            request = victim.requests[operation.name].by(Caller(victim.tenant_id, role))
-            yield _refused("role", request, 403)
+            yield _refused("role", victim.requests[operation.name].by(Caller(tenant_id, role)), 403)
 
 
 def _without_tenant(operation: Operation, attacker: Estate) -> Iterator[Attack]:
@@ -226,12 +228,14 @@ def _keys(operation: Operation, victim: Estate, attacker: Estate) -> Iterator[At
         return
     used, own = victim.keyed[operation.name][0], attacker.requests[operation.name]
     caller = attacker.owner(operation)
+    # What can be made only once of its name is there already: that tells the attacker of its own alone.
+    done = operation.statuses | {409}
     # The first may have the same user id as the victim's user.
     for number in (0, 1):
         mine = own.given(**used.headers).by(replace(caller, number=number))
-        yield Attack("key", mine, operation.statuses, twin=Twin.KEY, replays=False)
+        yield Attack("key", mine, done, twin=Twin.KEY, replays=False)
     neighbour = replace(victim.owner(operation), number=1)
-    yield Attack(NEIGHBOUR, used.by(neighbour), operation.statuses, twin=Twin.KEY, replays=False)
+    yield Attack(NEIGHBOUR, used.by(neighbour), done, twin=Twin.KEY, replays=False)
     yield replace(_refused("key", used.by(caller), 403), twin=Twin.KEY)
 
 

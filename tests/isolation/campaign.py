@@ -52,6 +52,7 @@ def estates(way: Way, operations: Sequence[Operation], *tenants: str, canary: st
     made = [Estate(way, operations, tenant_id, f"{canary}-{tenant_id}-canary") for tenant_id in tenants]
     for estate in made:
         estate.plant(recipes.makers(estate))
+        recipes.plant_others(estate)
         recipes.requests_of(estate)
         estate.find_cursors()
     return made
@@ -126,8 +127,7 @@ def _said(answer: Answer) -> tuple[int, str]:
 
 def succeed_all(report: Report, owner: Estate) -> None:
     """The twins of all attacks on this tenant, by its owner."""
-    # What is deleted last is there until then.
-    for operation in sorted(owner.operations, key=lambda operation: operation.method == "DELETE"):
+    for operation in sorted(owner.operations, key=recipes.comes_last):
         for twin in twins_of(operation, owner):
             report.twins += 1
             try:
@@ -155,7 +155,7 @@ def _failure(twin: Twin, operation: Operation, owner: Estate) -> str | None:
     """Why a twin does not do what it must, if so."""
     match twin:
         case Twin.PLAIN:
-            answer = owner.send(owner.requests[operation.name])
+            answer = owner.send(recipes.twin_of(owner, operation))
         case Twin.CURSOR:
             answer = owner.send(
                 owner.requests[operation.name].asking(limit="1", next_token=owner.cursors[operation.name])
@@ -169,20 +169,23 @@ def _failure(twin: Twin, operation: Operation, owner: Estate) -> str | None:
             ):
                 return "is done again"
         case Twin.VERSION:
-            request = recipes.prepared(owner, operation)
+            request = recipes.twin_of(owner, operation, again=True)
             answer = owner.send(request.given(If_Match=_version(request, owner)))
     outside = [url for url in _PRESIGNED.findall(whole(answer)) if f"/tenants/{owner.tenant_id}/" not in url]
     return f"shows the foreign object {outside}" if outside else None
 
 
 def _version(request: Request, owner: Estate) -> str:
-    """The ETag of what a request is about: of its own path, or of the nearest one above it."""
+    """The ETag of what a request is about: of its own path, or of the nearest one above it.
+
+    What cannot be read by itself is told by a change that changes nothing.
+    """
     path = request.operation.path
     while path:
-        reading = [one for one in owner.operations if (one.method, one.path) == ("GET", path)]
-        for operation in reading:
+        for operation in (one for one in owner.operations if one.path == path and one.tells_version):
             shown = {name: request.parameters[name] for name in operation.names}
-            etag = owner.send(replace(request, operation=operation, parameters=shown, body=None)).headers.get("ETag")
+            body = dict[str, Any]() if operation.changes else None
+            etag = owner.send(replace(request, operation=operation, parameters=shown, body=body)).headers.get("ETag")
             if etag:
                 return etag
         path = path.rpartition("/")[0]

@@ -9,7 +9,7 @@ from cli.api import Answer
 from shared.ids import ULID
 from shared.tenancy.permissions import Role
 from tests.isolation.bodies import NothingFits, body_of
-from tests.isolation.operation import WITHOUT_CURSOR, Operation
+from tests.isolation.operation import Operation
 from tests.isolation.request import Caller, Request, Way
 
 _ID = re.compile(rf"[a-z]+_{ULID}")
@@ -44,12 +44,20 @@ class Estate:
     cursors: dict[str, str] = field(default_factory=dict[str, str])
     """Where the second page of each list begins."""
     ids: set[str] = field(default_factory=set[str])
+    made: int = 0
+    """How many names were given that may be given only once."""
 
     @property
     def marks(self) -> re.Pattern[str]:
         """What nobody else may see."""
         texts = "|".join(re.escape(text) for text in sorted({self.canary, *self.ids}))
         return re.compile(rf"{texts}|(?<![\w-]){re.escape(self.tenant_id)}(?![\w-])")
+
+    @property
+    def fresh(self) -> int:
+        """Another number each time."""
+        self.made += 1
+        return self.made
 
     def owner(self, operation: Operation) -> Caller:
         """A user of this tenant whose role is just enough."""
@@ -109,7 +117,7 @@ class Estate:
     def find_cursors(self) -> None:
         """The second page of every list."""
         for operation in self.operations:
-            if "next_token" in operation.queries and TENANT in operation.names and operation.name not in WITHOUT_CURSOR:
+            if "next_token" in operation.queries and TENANT in operation.names:
                 first = self.request(operation).asking(limit="1")
                 self.way.settle(lambda first=first: self._next_token(first) is not None)
                 self.cursors[operation.name] = str(self._next_token(first))

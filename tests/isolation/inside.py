@@ -16,16 +16,26 @@ import services as packages
 from cli.api import Answer
 from infra.core.document import applications
 from infra.core.functions import API
+from infra.local.stripe.keys import Keys
+from infra.local.stripe.server import LocalStripe
 from infra.services import SERVICES
+from services.billing.consumer import admin as billing_admin
+from services.billing.consumer import inbox
+from services.billing.gateways.inbox import FakeInbox
+from services.billing.operations.webhooks import receive
+from services.billing.table import SLICE as BILLING
 from services.tenants import wiring
 from services.tenants.operations.tenants import create_tenant
-from shared.declaration import Access, Function, Table
+from shared.declaration import Access, Function, Slice, Table
 from shared.http.app import HttpApp
 from shared.plans import Plan
 from shared.storage.clients import own_client
+from shared.storage.store import Store
 from shared.times import utc_now
 from tests import gateway
 from tests.isolation.request import Caller, Request
+from tests.isolation.till import events_at, pay
+from tests.services.tenants.pool import make_pool
 from tests.tables import BUCKET, REGION, tables
 
 _VARIABLES = {
@@ -34,16 +44,18 @@ _VARIABLES = {
     "ALLOW_PRIVATE_BASE_URLS": "false",
     "WORKER_FUNCTION_NAME": "ainexus-test-runs-worker",
     "EVENT_BUS_NAME": "ainexus-test-events",
-    "USER_POOL_ID": "us-east-2_test",
 }
+KEYS = Keys("sk_test_of_the_attacks", "whsec_of_the_attacks")
 _FUNCTIONS = [API, *(function for service in SERVICES for function in service.functions)]
 
 
 class Inside:
     """A way into the applications without a gateway: what it would have refused comes in here too."""
 
-    def __init__(self, client: DynamoDBClient) -> None:
+    def __init__(self, client: DynamoDBClient, stripe: str | None) -> None:
         self._client = client
+        self._stripe = stripe
+        self._heard: set[str] = set()
         self._apps = dict(_apps())
 
     def send(self, request: Request) -> Answer:
@@ -61,6 +73,22 @@ class Inside:
                 self._client.delete_item(TableName=name, Key={"PK": item["PK"], "SK": item["SK"]})
                 self._deliver(json.loads(item["event"]["S"]), source=item["source"]["S"])
         assert until()
+
+    def store(self, owned: Slice) -> Store:
+        """See `Way.store`."""
+        return Store(self._client, table=os.environ[owned.table.variable], owned=owned)
+
+    def pay(self, url: str) -> None:
+        """See `Way.pay`; what Stripe tells of it comes in as webhooks do, behind their signature."""
+        pay(url)
+        assert self._stripe
+        for event in events_at(self._stripe):
+            if event["id"] not in self._heard:
+                self._heard.add(event["id"])
+                receive(self.store(BILLING), FakeInbox(), json.dumps(event), now=utc_now())
+                message = {"messageId": event["id"], "body": json.dumps({"event_id": event["id"]})}
+                assert inbox({"Records": [message]}) == {"batchItemFailures": []}
+        self.settle()
 
     def forgeries(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
         """See `Way.forgeries`: claims that the gateway would never hand over, or that grant nothing here."""
@@ -110,16 +138,36 @@ class Inside:
 
 
 @contextmanager
-def inside(*tenants: str) -> Generator[Inside]:
-    """The mesh with these tenants in it."""
+def stripe_of_its_own() -> Generator[str]:
+    """A local Stripe; gives its URL."""
+    server = LocalStripe(KEYS, path=None, stop_patience_s=0.02).start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@contextmanager
+def inside(*tenants: str, stripe: str | None = None) -> Generator[Inside]:
+    """The mesh with these tenants in it.
+
+    Args:
+        tenants: their ids.
+        stripe: the URL of a local Stripe; None: none is configured.
+    """
     with pytest.MonkeyPatch.context() as environment, tables(_caches()) as client:
         for name, value in _VARIABLES.items():
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
+        environment.setenv("USER_POOL_ID", make_pool()[1])
+        secret = {"api_key": KEYS.api_key, "webhook_secret": KEYS.webhook_secret} if stripe else {}
+        own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString=json.dumps(secret))
+        if stripe:
+            environment.setenv("STRIPE_API_BASE", stripe)
+            assert "error" not in billing_admin({"command": "setup"})
         for tenant_id in tenants:
             create_tenant(wiring.slice_store(), tenant_id, name=tenant_id, plan=Plan.ENTERPRISE, now=utc_now())
-        made = Inside(client)
+        made = Inside(client, stripe)
         made.settle()
         yield made
 

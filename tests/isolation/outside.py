@@ -9,7 +9,10 @@ from urllib.parse import quote, urlencode
 
 from cli.api import Answer, send
 from cli.api import Request as HttpRequest
+from shared.declaration import Slice
+from shared.storage.store import Store
 from tests.isolation.request import Caller, Request
+from tests.isolation.till import pay
 from tests.journeys.steps import wait_for
 from tests.mesh import PLATFORM_ADMIN, Mesh
 
@@ -35,6 +38,15 @@ class Outside:
     def settle(self, until: Callable[[], bool] = lambda: True) -> None:
         """See `Way.settle`; what is not waited for arrives meanwhile."""
         wait_for(until, what="all events arrive")
+
+    def store(self, owned: Slice) -> Store:
+        """See `Way.store`."""
+        name = self.mesh.outputs[f"{owned.table.name.title()}TableName"]
+        return Store(self.mesh.clients.dynamodb, table=name, owned=owned)
+
+    def pay(self, url: str) -> None:
+        """See `Way.pay`."""
+        pay(url)
 
     def forgeries(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
         """See `Way.forgeries`."""

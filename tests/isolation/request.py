@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from cli.api import Answer
+from shared.declaration import Slice
+from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from tests.isolation.operation import Operation
 
@@ -61,6 +63,14 @@ class Way(Protocol):
 
     def settle(self, until: Callable[[], bool] = lambda: True) -> None:
         """Let all events arrive; at the end this must hold."""
+        ...
+
+    def store(self, owned: Slice) -> Store:
+        """A slice of all tenants, for what no route makes."""
+        ...
+
+    def pay(self, url: str) -> None:
+        """Do what a person does on the page of a checkout."""
         ...
 
     def forgeries(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:

@@ -1,11 +1,9 @@
-"""All journeys share one mesh."""
+"""All journeys share one mesh, that of `tests/conftest.py`."""
 
 import pytest
 
 from tests.journeys.steps import Steps
-from tests.mesh import Mesh, mesh
-
-__all__ = ["mesh"]
+from tests.mesh import Mesh
 
 
 @pytest.fixture

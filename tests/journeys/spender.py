@@ -25,6 +25,7 @@ from services.runs.operations.execution import Worker
 from services.runs.operations.planning import Planner
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE, agents
+from services.runs.table.agents import AgentCopies
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunFilter, RunTable
 from shared.copies.tenant_access import TenantAccessCopies
@@ -117,7 +118,13 @@ class Spender:
         )
         try:
             return submit_run(
-                self.store, self.runs, FixedConfigs(), self._planner(), self.access(self.tenant_id), asked, now=now
+                AgentCopies(self.store),
+                self.runs,
+                FixedConfigs(),
+                self._planner(),
+                self.access(self.tenant_id),
+                asked,
+                now=now,
             )
         except LimitReached as refused:
             self.refused.append(refused)

@@ -95,7 +95,7 @@ class TestDuplicates:
 class TestKilledWorker:
     def test_its_runs_are_completed_by_another_attempt_and_counted_once(self, mesh: Mesh, steps: Steps) -> None:
         agent_id = steps.agent()
-        run_ids = steps.submit_all(agent_id, _messages(4 * CLIENTS, delay_ms=400))
+        run_ids = steps.submit_all(agent_id, _messages(4 * CLIENTS, delay_ms=2_000))
         wait_for(lambda: any(steps.run(run_id)["status"] == "running" for run_id in run_ids), what="a worker has runs")
         assert _kill_workers(mesh), "no worker process was found"
         runs = [steps.final(run_id, patience_s=180) for run_id in run_ids]

@@ -1,16 +1,30 @@
 """The doctor finds what is broken in a mesh, and nothing when all is mended."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
-from infra.local.paths import ROOT
+from cli import checks
+from cli.checks import Level
+from cli.target import Target
+from infra.local import record
+from infra.local.clients import engine_clients
+from infra.local.engine import Engine
+from infra.local.health import free_port
+from infra.local.paths import ROOT, Home
+from infra.local.process import wait_until_ended
 from infra.names import Names
 from shared.times import to_text, utc_now
 from tests.journeys.steps import wait_for
@@ -24,10 +38,10 @@ LATE = {"PK": {"S": "TENANT#doctor#RUNS#OUTBOX"}, "SK": {"S": "LATE"}}
 """Not the sort key of an event, so that the stream does not publish it."""
 
 
-def _troubles(mesh: Mesh) -> dict[str, str]:
+def _troubles(environ: Mapping[str, str]) -> dict[str, str]:
     """By check, what the doctor says is wrong."""
     command = [sys.executable, "-m", "cli", "doctor", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=mesh.environ, capture_output=True, text=True, check=False)  # noqa: S603 — our own command
+    done = subprocess.run(command, cwd=ROOT, env=dict(environ), capture_output=True, text=True, check=False)  # noqa: S603 — our own command
     findings: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     found = {one["check"]: one["says"] for one in findings if one["level"] == "trouble"}
     assert done.returncode == int(bool(found)), done.stderr
@@ -93,7 +107,20 @@ def _with_late_event(mesh: Mesh) -> Generator[None]:
         mesh.clients.dynamodb.delete_item(TableName=table, Key=LATE)
 
 
+@contextmanager
+def _with_older_code(mesh: Mesh) -> Generator[None]:
+    """What is noted was deployed from other sources than those that lie here now."""
+    noted = mesh.target.mesh.home.deployed
+    said = noted.read_text()
+    noted.write_text(json.dumps(json.loads(said) | {"fingerprint": "of an older checkout"}))
+    try:
+        yield
+    finally:
+        noted.write_text(said)
+
+
 BROKEN: dict[str, Callable[[Mesh], Any]] = {
+    "checkout": _with_older_code,
     "secrets": _without_secret,
     "functions": _with_function_that_cannot_start,
     "dead letters": _with_dead_letter,
@@ -106,5 +133,67 @@ def test_finds_all_that_is_broken_and_nothing_once_it_is_mended(mesh: Mesh) -> N
     with ExitStack() as broken:
         for breaks in BROKEN.values():
             broken.enter_context(breaks(mesh))
-        assert set(_troubles(mesh)) == set(BROKEN)
-    wait_for(lambda: _troubles(mesh) == {}, what="a mesh without trouble")
+        assert set(_troubles(mesh.environ)) == set(BROKEN)
+    wait_for(lambda: _troubles(mesh.environ) == {}, what="a mesh without trouble")
+
+
+class TestClock:
+    @pytest.mark.parametrize(("minutes", "way"), [(10, "10 min ahead of"), (-10, "10 min behind")])
+    def test_that_is_ten_minutes_off_is_found(self, mesh: Mesh, minutes: int, way: str) -> None:
+        target = Target("local", environ=mesh.environ)
+        assert target.outputs["ApiEndpoint"]
+        off = timedelta(minutes=minutes, seconds=30 if minutes > 0 else -30)  # the answer takes its time
+        with time_machine.travel(utc_now() + off):
+            (found,) = checks.clock(target)
+        assert (found.level, way in found.says) == (Level.TROUBLE, True)
+        assert [one.level for one in checks.clock(target)] == [Level.OK]
+
+
+STACK = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An engine with nothing on it, and the environment in which commands find it."""
+    environ = {**os.environ, "AINEXUS_HOME": str(tmp_path), "AINEXUS_PORT": str(free_port())}
+    engine = Engine(Home.of(environ), environ)
+    engine.start(int(environ["AINEXUS_PORT"]))
+    yield environ
+    engine.stop()
+
+
+class TestGround:
+    """What else cannot be looked at without; in the order in which it is usually met."""
+
+    def test_port_that_is_taken_is_found(self, tmp_path: Path) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            environ = {**os.environ, "AINEXUS_HOME": str(tmp_path), "AINEXUS_PORT": str(port)}
+            assert _troubles(environ) == {"engine": f"Another program listens on port {port}."}
+
+    def test_engine_that_is_dead_is_found(self, bare: dict[str, str]) -> None:
+        noted = record.read(Home.of(bare).engine_record)
+        assert noted
+        os.kill(noted.pid, signal.SIGKILL)
+        assert wait_until_ended(noted.pid, mark=noted.started, patience_s=10)
+        assert _troubles(bare) == {"engine": "The engine has ended without being stopped."}
+
+    def test_engine_of_another_version_is_found(self, bare: dict[str, str]) -> None:
+        home = Home.of(bare)
+        noted = record.read(home.engine_record)
+        assert noted
+        replace(noted, version="1.0.0").write(home.engine_record)
+        said = f"The engine is 1.0.0, this checkout asks for {home.engine_version}."
+        assert _troubles(bare)["engine"] == said
+
+    def test_half_a_deployment_is_found(self, bare: dict[str, str]) -> None:
+        cloudformation = engine_clients(int(bare["AINEXUS_PORT"])).cloudformation
+        for part in ("Core", "Tenants"):
+            cloudformation.create_stack(StackName=f"AILab{part}-local", TemplateBody=STACK)
+            cloudformation.get_waiter("stack_create_complete").wait(StackName=f"AILab{part}-local")
+        (found,) = _troubles(bare).items()
+        assert found[0] == "stacks"
+        assert found[1].startswith("Not deployed, or half: AILabEdge-local, ")
+        assert "AILabCore-local" not in found[1]

@@ -1,7 +1,9 @@
 """The life of a tenant on the running mesh: made, suspended, and gone without a trace while it runs fifty runs."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from cli.admin import ask
 from cli.seed import new_password
 from cli.sign_in import Pool
+from cli.tenants import download
 from shared.declaration import Table
 from shared.ids import new_id
 from tests.journeys.steps import wait_for
@@ -139,6 +142,37 @@ class TestAudit:
 
         everything = {"project", "agent", "tenant", "user"}
         wait_for(lambda: changed() >= everything, what="all changes are in the audit", patience_s=20)
+
+
+class TestExport:
+    def test_has_what_every_service_has_and_no_secret(self, mesh: Mesh, tenant: Tenant, tmp_path: Path) -> None:
+        secret = "sk-nobody-may-see-this"
+        agent_id = tenant.agent()
+        run = tenant.run(agent_id, "Only in this run").body["run"]["run_id"]
+        assert tenant.call("PUT", "/provider-keys/openai", {"api_key": secret}).status in {200, 201}
+        wait_for(lambda: tenant.call("GET", f"/runs/{run}").body["run"]["ended_at"], what="the run has ended")
+        asked = tenant.operate("POST", "/export")
+        assert asked.status == 202
+        path = asked.headers["Location"].removeprefix(f"/v1/admin/tenants/{tenant.tenant_id}")
+
+        def complete() -> dict[str, Any] | None:
+            export: dict[str, Any] = tenant.operate("GET", path).body["export"]
+            return export if export["status"] == "complete" else None
+
+        export = wait_for(complete, what="every service has written its part", patience_s=120)
+        download(export["files"], export["manifest_url"], into=tmp_path)
+        text = {folder.name: lines_below(folder) for folder in tmp_path.iterdir() if folder.is_dir()}
+        assert {*text} == {"tenants", "agents", "runs", "metering", "billing"}
+        assert tenant.admin in text["tenants"]
+        assert agent_id in text["agents"]
+        assert "Only in this run" in text["runs"]
+        assert secret not in "".join(text.values())
+        assert mesh.call("POST", f"/v1/admin/tenants/{tenant.tenant_id}/export", user=tenant.admin).status == 403
+
+
+def lines_below(folder: Path) -> str:
+    """The text of all files of a service."""
+    return "".join(gzip.decompress(file.read_bytes()).decode() for file in sorted(folder.iterdir()))
 
 
 class TestDeletion:

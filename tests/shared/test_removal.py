@@ -15,11 +15,12 @@ from shared.declaration import Slice, Table
 from shared.events.envelope import Event, happened
 from shared.events.tenants import TenantDeleted
 from shared.messaging.consumer import EventConsumer
-from shared.removal import Bucket, remover
+from shared.removal import remover
 from shared.storage.clients import own_client
 from shared.storage.idempotency import Once
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key
+from shared.storage.objects import Artifacts
 from shared.storage.store import Store
 from shared.storage.traces import Traces
 from shared.storage.transaction import Transaction
@@ -85,8 +86,12 @@ def deleted(tenant_id: str = "acme") -> Event[TenantDeleted]:
 
 
 def removal(store: Store, s3: Any) -> EventConsumer:  # noqa: ANN401 — as above
-    bucket = Bucket(s3, BUCKET, "things")
-    return remover("things", store=lambda: store, traces=TRACES, buckets=lambda: (bucket,))
+    objects = Artifacts(s3, bucket=BUCKET)
+
+    def empty_folder(tenant_id: str) -> int:
+        return objects.delete_below(tenant_id, "things")
+
+    return remover("things", store=lambda: store, traces=TRACES, empty_folder=empty_folder)
 
 
 def word(database: DynamoDBClient) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from infra.local.stripe.rendering import render
 from infra.local.stripe.routes import Call, Routes, listed
 from infra.local.stripe.store import Json
 from infra.local.stripe.timeline import pass_time
-from infra.local.stripe.world import DAY_S
+from infra.local.stripe.world import DAY_S, World
 
 routes = Routes()
 
@@ -13,22 +13,27 @@ routes = Routes()
 @routes.post("/v1/test_helpers/test_clocks")
 def create_clock(call: Call) -> Json:
     """A clock that stands still."""
-    world, frozen = call.world, call.params.integer("frozen_time")
+    frozen = call.params.integer("frozen_time")
     if frozen is None:
         refuse("Missing required param: frozen_time.", param="frozen_time", code="parameter_missing")
+    return render(make(call.world, frozen_time=frozen, name=call.params.text("name")))
+
+
+def make(world: World, *, frozen_time: int, name: str | None) -> Json:
+    """A new clock, and its announcement."""
     clock: Json = {
         "id": world.new_id("clock"),
         "object": "test_helpers.test_clock",
         "created": world.now(),
         "deletes_after": world.now() + 30 * DAY_S,
-        "frozen_time": frozen,
+        "frozen_time": frozen_time,
         "livemode": False,
-        "name": call.params.text("name"),
+        "name": name,
         "status": "ready",
         "status_details": {},
     }
     world.emit("test_helpers.test_clock.created", world.store.put(clock))
-    return render(clock)
+    return clock
 
 
 @routes.get("/v1/test_helpers/test_clocks")
@@ -59,8 +64,14 @@ def advance_clock(call: Call) -> Json:
     target = call.params.integer("frozen_time")
     if target is None or target <= clock["frozen_time"]:
         refuse("A test clock goes forward only.", param="frozen_time")
-    pass_time(world, clock=clock["id"], until=target)
-    clock["frozen_time"] = target
-    world.emit("test_helpers.test_clock.ready", world.store.put(clock))
+    move(world, clock, until=target)
     details = {"advancing": {"target_frozen_time": target}}
     return render(clock | {"status": "advancing", "status_details": details})
+
+
+def move(world: World, clock: Json, *, until: int) -> int:
+    """Let a clock's time pass; says how much happened on the way."""
+    done = pass_time(world, clock=clock["id"], until=until)
+    clock["frozen_time"] = until
+    world.emit("test_helpers.test_clock.ready", world.store.put(clock))
+    return done

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from infra.local.stripe import cycle, delivery, faults, invoices, reports, webhooks
+from infra.local.stripe import clocks, cycle, delivery, faults, invoices, reports, webhooks
 from infra.local.stripe.errors import StripeError, refuse
 from infra.local.stripe.items import period_of
 from infra.local.stripe.rendering import render
@@ -98,6 +98,25 @@ def _advance(world: World, _: str, given: Json) -> Json:
     return {"now": until, "done": done}
 
 
+def _advance_customer(world: World, name: str, given: Json) -> Json:
+    """Move one customer's own time, which begins as everybody's: what Stripe's test clocks do for new customers."""
+    seconds = given.get("advance_s")
+    if not isinstance(seconds, int):
+        refuse("advance_s must be a whole number of seconds", param="advance_s")
+    with world.store.transaction():
+        customer = world.store.get("customer", name)
+        if customer["test_clock"] is None:
+            own = clocks.make(world, frozen_time=world.now(), name=name)["id"]
+            of_customer = [one for kind in ("subscription", "invoice") for one in world.store.all(kind, customer=name)]
+            for thing in (customer, *of_customer):
+                world.store.put(thing | {"test_clock": own})
+            customer = world.store.get("customer", name)
+        clock = world.store.get("test_helpers.test_clock", customer["test_clock"])
+        until = clock["frozen_time"] + seconds
+        done = clocks.move(world, clock, until=until)
+    return {"now": until, "done": done}
+
+
 def _chaos(world: World, _: str, given: Json) -> Json:
     if set(given) - _CHAOS or not all(isinstance(value, int) for value in given.values()):
         refuse(f"chaos takes whole numbers for {', '.join(sorted(_CHAOS))}", param="chaos")
@@ -175,6 +194,7 @@ _CONTROLS: tuple[tuple[str, str, Control], ...] = (
     ("GET", "/_local/health", _health),
     ("POST", "/_local/subscriptions/([^/]+)", _set_status),
     ("POST", "/_local/clock", _advance),
+    ("POST", "/_local/customers/([^/]+)/clock", _advance_customer),
     ("POST", "/_local/chaos", _chaos),
     ("POST", "/_local/settings", _settings),
     ("POST", "/_local/faults", _faults),

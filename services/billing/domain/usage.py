@@ -73,7 +73,7 @@ class Entry:
     state: EntryState = EntryState.PENDING
     first_sent_at: datetime | None = None
     reason: str | None = None
-    """Why it was rejected."""
+    """Why it was rejected, or why there is an entry that no usage has made."""
 
     @property
     def identifier(self) -> str:
@@ -240,3 +240,8 @@ def summed(usages: Iterable[HourUsage]) -> Sums:
         for meter, amount in usage.meters.items():
             meters[meter] = meters.get(meter, 0) + amount
     return Sums(units_of(meters)[0], newest + HOUR if newest else None)
+
+
+def lag_s(due: Iterable[Entry], *, now: datetime) -> int:
+    """For how long, in whole seconds, usage has been waiting for Stripe since the end of its hour; 0 if none waits."""
+    return max((int((now - entry.hour - HOUR).total_seconds()) for entry in due), default=0)

@@ -9,7 +9,7 @@ from services.billing.domain.invoice import Invoice
 from services.billing.domain.price import BilledMeter
 from services.billing.domain.subscription import Subscription, current_of
 from services.billing.domain.usage import Entry
-from services.billing.gateways.payments import Checkout, Order
+from services.billing.gateways.payments import Checkout, Order, Step
 from shared.plans import Plan
 
 CHECKOUT_ENDS = datetime(2026, 11, 23, tzinfo=UTC)
@@ -96,6 +96,17 @@ class FakePayments:
             for customer, entry in self.counted.values()
             if customer == customer_id and entry.meter is meter and start <= entry.stamped_at < end
         )
+
+    def sums_by(
+        self, step: Step, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime
+    ) -> dict[datetime, int]:
+        """See `Payments.sums_by`."""
+        sums: dict[datetime, int] = {}
+        for customer, entry in self.counted.values():
+            if customer == customer_id and entry.meter is meter and start <= entry.stamped_at < end:
+                at = entry.stamp_hour.replace(hour=0) if step == "day" else entry.stamp_hour
+                sums[at] = sums.get(at, 0) + entry.quantity
+        return sums
 
     def _change(self, subscription: Subscription, **changes: Plan | None) -> None:
         for found in self.subscriptions.values():

@@ -1,8 +1,9 @@
 """What this service asks of Stripe, in its own words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from services.billing.domain.catalogue import Catalogue, FoundPrice, Price
 from services.billing.domain.invoice import Invoice
@@ -10,6 +11,8 @@ from services.billing.domain.price import BilledMeter
 from services.billing.domain.subscription import Subscription
 from services.billing.domain.usage import Entry
 from shared.plans import Plan
+
+Step = Literal["hour", "day"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,12 @@ class Payments(Protocol):
 
     def sum_of(self, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime) -> int:
         """What Stripe has counted of the meter; it lags behind."""
+        ...
+
+    def sums_by(
+        self, step: Step, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime
+    ) -> Mapping[datetime, int]:
+        """The same of each hour, or each day in UTC, that has any; the range consists of whole ones."""
         ...
 
 

@@ -12,7 +12,7 @@ from services.billing.domain.subscription import Subscription, SubscriptionState
 from services.billing.domain.usage import Entry
 from services.billing.errors import CatalogueMissing, RefusedByStripe
 from services.billing.gateways import stripe_objects as objects
-from services.billing.gateways.payments import Checkout, Order
+from services.billing.gateways.payments import Checkout, Order, Step
 from services.billing.gateways.stripe_client import translated
 from services.billing.gateways.stripe_objects import PLAN, TENANT, Json, moment, seconds
 from shared.plans import Plan
@@ -186,10 +186,21 @@ class StripePayments:
 
     def sum_of(self, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime) -> int:
         """See `Payments.sum_of`."""
-        asked = {"customer": customer_id, "start_time": seconds(start), "end_time": seconds(end), "limit": 100}
+        return sum(amount for _, amount in self._sums(customer_id, meter, start=start, end=end))
+
+    def sums_by(
+        self, step: Step, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime
+    ) -> dict[datetime, int]:
+        """See `Payments.sums_by`."""
+        return dict(self._sums(customer_id, meter, start=start, end=end, value_grouping_window=step))
+
+    def _sums(
+        self, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime, **asked: str
+    ) -> list[tuple[datetime, int]]:
+        asked_for = {"customer": customer_id, "start_time": seconds(start), "end_time": seconds(end), "limit": 100}
         with translated():
-            summaries = self._client.billing.meters.event_summaries.list(self._meter(meter), asked)
-            return sum(int(summary.aggregated_value) for summary in summaries.auto_paging_iter())
+            found = self._client.billing.meters.event_summaries.list(self._meter(meter), {**asked_for, **asked})
+            return [(moment(one.start_time), int(one.aggregated_value)) for one in found.auto_paging_iter()]
 
     def _prices(self, plan: Plan) -> dict[str, str]:
         """The price ids of a plan, by item."""

@@ -15,7 +15,8 @@ from services.billing.gateways.payments import Payments
 from services.billing.operations.customers import get_customer
 from services.billing.table import entries as ledger
 from services.billing.table import usage as table
-from shared.observability import logger
+from shared.metrics import DRIFT
+from shared.observability import logger, report
 from shared.storage.store import Store
 
 _LOOK_AGAIN = timedelta(minutes=1)
@@ -101,6 +102,7 @@ def _send(store: Store, payments: Payments, customer: Customer, entry: Entry, *,
         payments.send(customer.stripe_customer_id, to_send)
     except RefusedByStripe as refused:
         logger.error("Stripe refuses usage", identifier=entry.identifier, reason=str(refused))
+        report("drift", {DRIFT: 1}, tenant_id=entry.tenant_id, identifier=entry.identifier)
         _write(store, to_send, rules.rejected(to_send, reason=str(refused)), due_at=None)
     else:
         _write(store, to_send, rules.accepted(to_send), due_at=None)
@@ -117,6 +119,7 @@ def _look_up(store: Store, payments: Payments, customer_id: str, entry: Entry, *
             return None
         case Found.UNCLEAR:
             logger.error("Stripe's sum is not clear", identifier=entry.identifier)
+            report("drift", {DRIFT: 1}, tenant_id=entry.tenant_id, identifier=entry.identifier)
             _write(store, entry, entry, due_at=now + _LOOK_AT_UNCLEAR)
             return None
         case Found.MISSING:
@@ -128,8 +131,8 @@ def _write(store: Store, before: Entry, after: Entry, *, due_at: datetime | None
     return after
 
 
-def send_due(store: Store, payments: Payments, *, now: datetime) -> int:
-    """Send what is left over of any tenant; says how much was looked at."""
+def send_due(store: Store, payments: Payments, *, now: datetime) -> Sequence[Entry]:
+    """Send what is left over of any tenant; says what was looked at, as it was before."""
     found = ledger.due_entries(store, now=now, limit=_AT_ONCE)
     customers: dict[str, Customer] = {}
     for entry in found:
@@ -137,7 +140,7 @@ def send_due(store: Store, payments: Payments, *, now: datetime) -> int:
         customers[entry.tenant_id] = customer
         if not send_all(store, payments, customer, (entry,), now=now):
             break
-    return len(found)
+    return found
 
 
 def flush(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> bool:

@@ -11,7 +11,8 @@ from services.billing.gateways.payments import Payments
 from services.billing.operations.customers import get_customer, refresh_invoice, refresh_subscription
 from services.billing.operations.usage import book_open_hours
 from services.billing.table import notices
-from shared.observability import logger
+from shared.metrics import DRIFT
+from shared.observability import logger, report
 from shared.storage.store import Store
 
 
@@ -25,6 +26,7 @@ def receive(store: Store, inbox: Inbox, body: str, *, now: datetime) -> bool:
         logger.error(
             "meter events were refused later", event_id=payload.get("id"), related=payload.get("related_object")
         )
+        report("drift", {DRIFT: 1}, event_id=payload.get("id"))
     notice = notice_of(payload)
     if notice is None:
         logger.info("webhook ignored", type=payload.get("type"), api_version=payload.get("api_version"))

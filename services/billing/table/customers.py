@@ -17,6 +17,7 @@ from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_w
 from shared.times import from_text, to_text
 
 GRACE_ENDS = SLICE.due_key("GRACE")
+KNOWN = SLICE.due_key("KNOWN")
 
 
 def find_customer(store: Store, tenant_id: str) -> Customer | None:
@@ -33,7 +34,17 @@ def add_customer(store: Store, customer: Customer) -> None:
     """
     transaction = Transaction(customer.tenant_id)
     transaction.put(_to_item(customer), when=ABSENT, otherwise=refuse_with(CustomerExists()))
+    place = {"due_pk": KNOWN, "due_sk": customer.tenant_id}
+    transaction.put({**_known_key(customer.tenant_id).attributes, "tenant_id": customer.tenant_id, **place})
     store.commit(transaction)
+
+
+def page_of_tenants(store: Store, *, limit: int, after: str | None) -> tuple[list[str], str | None]:
+    """The ids of all tenants that were ever customers, and the place to go on from; for operators only."""
+    start = {"due_pk": KNOWN, "due_sk": after, **_known_key(after).attributes} if after else None
+    page = store.query(Expression("#due_pk = :pk", {"pk": KNOWN}), index="due", limit=limit, resume_after=start)
+    found = [str(item["due_sk"]) for item in page.items]
+    return found, found[-1] if page.resume_after and found else None
 
 
 def save_customer(store: Store, customer: Customer, *events: Event[BillingEvent]) -> None:
@@ -57,6 +68,10 @@ def tenants_at_the_end_of_grace(store: Store, *, now: datetime) -> list[str]:
 
 def _key(tenant_id: str) -> Key:
     return Key(SLICE.key(tenant_id), "CUSTOMER")
+
+
+def _known_key(tenant_id: str) -> Key:
+    return Key(SLICE.key(tenant_id), "KNOWN")
 
 
 def _to_item(customer: Customer) -> dict[str, Value]:

@@ -1,6 +1,6 @@
 """The sync ledger: every meter event that was ever to be sent, and what became of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from services.billing.domain.cost import Period
@@ -40,6 +40,25 @@ def entries_between(store: Store, tenant_id: str, period: Period) -> Iterator[En
 def entries_of_hour(store: Store, tenant_id: str, hour: datetime) -> list[Entry]:
     """The entries that are stamped with this hour."""
     return list(entries_between(store, tenant_id, Period(hour, hour + HOUR)))
+
+
+def add_entries(store: Store, tenant_id: str, entries: Iterable[Entry], *, due_at: datetime) -> None:
+    """Write entries that no usage has made.
+
+    Args:
+        store: the slice.
+        tenant_id: whose.
+        entries: as they are to be.
+        due_at: when somebody is to look whether those that are open were sent.
+
+    Raises:
+        EntryChanged: somebody else has added some of them.
+    """
+    transaction = Transaction(tenant_id)
+    for entry in entries:
+        item = entry_to_item(entry, due_at=due_at if entry.is_open else None)
+        transaction.put(item, when=ABSENT, otherwise=refuse_with(EntryChanged()))
+    store.commit(transaction)
 
 
 def save_entry(store: Store, before: Entry, after: Entry, *, due_at: datetime | None) -> None:

@@ -1,7 +1,7 @@
 """What is said when an hour, or a correction of it, is final."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services.metering.domain.hours import Revision
 from services.metering.domain.usage import Amounts
@@ -10,22 +10,28 @@ from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantC
 from shared.events.runs import TenantRunsStopped
 from shared.times import to_text
 
+Said = TypeVar("Said", UsageHourClosed, UsageCorrected)
+
 
 def announcement(tenant_id: str, revision: Revision, amounts: Amounts, *, at: datetime) -> list[Event[Any]]:
     """The event that tells of what was used in this revision; none when that is nothing."""
     if not amounts.events:
         return []
-    hour, meters = revision.hour, dict(amounts.meters)
     if revision.number:
-        said = UsageCorrected(hour=hour, rev=revision.number, meters=meters, events=amounts.events)
-        what = f"corrected:{revision.number}"
-    else:
-        said = UsageHourClosed(hour=hour, meters=meters, events=amounts.events)
-        what = "closed"
-    event_id = f"{tenant_id}:{hour:%Y-%m-%dT%H}:{what}"
-    return [
-        happened(said, event_id=event_id, tenant_id=tenant_id, subject=to_text(hour), seq=revision.number + 1, at=at)
-    ]
+        return [correction(tenant_id, revision, amounts, at=at)]
+    said = UsageHourClosed(hour=revision.hour, meters=dict(amounts.meters), events=amounts.events)
+    return [_said(tenant_id, revision, said, what="closed", at=at)]
+
+
+def correction(tenant_id: str, revision: Revision, amounts: Amounts, *, at: datetime) -> Event[UsageCorrected]:
+    """The event that tells of a difference."""
+    said = UsageCorrected(hour=revision.hour, rev=revision.number, meters=dict(amounts.meters), events=amounts.events)
+    return _said(tenant_id, revision, said, what=f"corrected:{revision.number}", at=at)
+
+
+def _said(tenant_id: str, revision: Revision, said: Said, *, what: str, at: datetime) -> Event[Said]:
+    event_id, hour = f"{tenant_id}:{revision.hour:%Y-%m-%dT%H}:{what}", to_text(revision.hour)
+    return happened(said, event_id=event_id, tenant_id=tenant_id, subject=hour, seq=revision.number + 1, at=at)
 
 
 def announcement_of_tenant(event: Event[TenantRunsStopped]) -> Event[UsageTenantClosed]:

@@ -73,7 +73,7 @@ def in_parts(entries: Iterable[Entry], *, actions: int) -> list[list[Entry]]:
 
 def shard_of_part(entries: Iterable[Entry], hour: datetime) -> int:
     """The shard of this hour that counts all of these, so that one transaction touches one."""
-    return shard_of(min(entry.event_id for entry in entries), hour)
+    return shard_of(min(entry.event_id for entry in entries), hour.date())
 
 
 def raised_by(entries: Iterable[Entry], revisions: Mapping[datetime, Revision]) -> dict[Counter, Amounts]:

@@ -41,9 +41,9 @@ def shards_of(day: date) -> int:
     return next((count for start, count in reversed(SHARDS) if start <= day), SHARDS[0][1])
 
 
-def shard_of(event_id: str, hour: datetime) -> int:
-    """The shard of this hour that this event falls to."""
-    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:8]) % shards_of(hour.date())
+def shard_of(event_id: str, day: date) -> int:
+    """The shard, of those of this day, that this event falls to."""
+    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:8]) % shards_of(day)
 
 
 def is_too_old(occurred_at: datetime, *, now: datetime) -> bool:

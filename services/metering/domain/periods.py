@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from services.metering.domain.usage import Amounts, Dimensions
@@ -35,8 +35,22 @@ class Days:
             return [self]
         return [days for days in (Days(self.start, months.start), Days(months.end, self.end)) if days]
 
+    @property
+    def starts_at(self) -> datetime:
+        """The moment that it begins with."""
+        return _midnight(self.start)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The moment that it ends before."""
+        return _midnight(self.end)
+
     def __bool__(self) -> bool:
         return self.start < self.end
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 class Period(StrEnum):

@@ -49,6 +49,24 @@ class Amounts:
             total(self.meters, other.meters),
         )
 
+    def minus(self, other: "Amounts") -> "Amounts":
+        """What is to be added to the other one to make it this; meters that are the same are left out."""
+        differences = {
+            meter: self.meters.get(meter, 0) - other.meters.get(meter, 0) for meter in {*self.meters, *other.meters}
+        }
+        return Amounts(
+            self.events - other.events,
+            self.unpriced - other.unpriced,
+            self.priced_nano_usd - other.priced_nano_usd,
+            without_zeros(differences),
+        )
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """All of it by name; what is 0 is left out."""
+        counted = {"events": self.events, "unpriced_events": self.unpriced, "cost_nano_usd": self.priced_nano_usd}
+        return {name: amount for name, amount in {**counted, **self.meters}.items() if amount}
+
 
 class Kind(StrEnum):
     """Where usage comes from."""

@@ -1,6 +1,7 @@
 """Archiving the ledger before it leaves the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -17,21 +18,33 @@ ARCHIVED_AT_ONCE = 200
 ENTRIES_IN_A_PART = 10_000
 
 
-def archive_due(store: Store, archives: Archives, *, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What one invocation has archived."""
+
+    days: int
+    differing: int
+    """Days of whose ledger the counters say something else."""
+
+
+def archive_due(store: Store, archives: Archives, *, now: datetime) -> Archived:
     """Archive the days that are due, of all tenants; says how many. What fails stays due."""
-    archived = 0
+    archived = differing = 0
     for tenant_id, day in rollups.list_due_days(store, now=now, limit=ARCHIVED_AT_ONCE):
         try:
-            archive(store, archives, tenant_id, day)
+            agrees = archive(store, archives, tenant_id, day)
         except DependencyUnavailable as error:
             logger.warning("not archived", tenant_id=tenant_id, day=str(day), error=str(error))
             continue
         archived += 1
-    return archived
+        differing += not agrees
+    return Archived(archived, differing)
 
 
-def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> None:
+def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> bool:
     """Write a day's ledger to the bucket, newest first, in parts; doing it again writes the same.
+
+    Says whether the counters agree with it.
 
     Raises:
         DependencyUnavailable: the table or the bucket does not answer.
@@ -40,10 +53,26 @@ def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> None
     events = 0
     for number, part in enumerate(_in_parts(store, tenant_id, start)):
         records = [ledger.content_of(tenant_id, entry) for entry in part]
-        archives.write(tenant_id, f"usage/ledger/{day}/{number:04}.jsonl.gz", records)
+        archives.write(tenant_id, _path(day, number), records)
         events += len(part)
-    if not rollups.note_archived(store, tenant_id, day, events=events):
+    agrees = rollups.note_archived(store, tenant_id, day, events=events)
+    if not agrees:
         logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=events)
+    return agrees
+
+
+def read_archive(archives: Archives, tenant_id: str, day: date, *, events: int) -> Iterator[Mapping[str, object]]:
+    """What was archived of a day, so many events, newest first.
+
+    Raises:
+        DependencyUnavailable: the bucket does not answer.
+    """
+    for number in range(-(-events // ENTRIES_IN_A_PART)):
+        yield from archives.read(tenant_id, _path(day, number))
+
+
+def _path(day: date, number: int) -> str:
+    return f"usage/ledger/{day}/{number:04}.jsonl.gz"
 
 
 def _in_parts(store: Store, tenant_id: str, start: datetime) -> Iterator[Sequence[Entry]]:

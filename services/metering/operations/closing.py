@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 
 from services.metering.domain import closing
-from services.metering.domain.hours import Revision
+from services.metering.domain.hours import HOUR, Revision
 from services.metering.domain.usage import Amounts, Dimensions
 from services.metering.errors import BusyClosing
 from services.metering.operations import storing, summarising
@@ -40,17 +40,34 @@ def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) ->
     opened = counters.read_opened(store, tenant_id, revision)
     if opened is None:
         return
-    total = counters.read_total(store, tenant_id, revision)
+    total = counters.read_totals(store, tenant_id, [revision])[revision]
     rows = counters.read_rows(store, tenant_id, opened)
     try:
         while len(rows) > rollups.ROWS_AT_ONCE:
             some, rows = _parted(rows)
             opened = rollups.roll_up_some(store, tenant_id, opened, some)
         events = closing.announcement(tenant_id, revision, total, at=now)
-        rollups.finish(store, tenant_id, opened, rows, total=total, events=events)
+        rollups.finish(store, tenant_id, opened, rows, total=total, events=events, now=now)
     except RolledUpElsewhere:
         return
     summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+
+
+def close_early(store: Store, tenant_id: str, *, running: bool, now: datetime) -> int:
+    """Close what is open of a tenant before it is due; says how much. What comes later is a correction.
+
+    Args:
+        store: the slice.
+        tenant_id: whose.
+        running: also the hour that has not ended.
+        now: the time.
+    """
+    storing.sample(store, tenant_id, now=now)
+    opened = [one.revision for one in counters.list_opened(store, tenant_id)]
+    chosen = [revision for revision in opened if running or revision.hour + HOUR <= now]
+    for revision in chosen:
+        close(store, tenant_id, revision, now=now)
+    return len(chosen)
 
 
 def close_tenant(store: Store, event: Event[TenantRunsStopped], *, now: datetime) -> None:

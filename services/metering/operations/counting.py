@@ -9,6 +9,7 @@ from services.metering.domain.hours import Revision, is_too_old
 from services.metering.domain.ingestion import announcement
 from services.metering.domain.usage import Entry
 from services.metering.operations import summarising
+from services.metering.operations.summarising import Pauses
 from services.metering.table import counters, ledger
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
@@ -25,13 +26,16 @@ class Counted:
     """By id, why some are not counted yet; they must come again."""
 
 
-def count(store: Store, entries: Iterable[tuple[str, Entry]], *, now: datetime) -> dict[str, Exception]:
+def count(
+    store: Store, entries: Iterable[tuple[str, Entry]], *, now: datetime, pauses: Pauses | None = None
+) -> dict[str, Exception]:
     """Count entries of any tenants, each exactly once, however often and in whatever company they come.
 
     Args:
         store: the slice.
         entries: each with its tenant.
         now: what is older than 35 days by then is kept aside.
+        pauses: between summaries, as the container knows of them.
 
     Returns:
         By event id, why some are not counted yet; they must come again.
@@ -41,11 +45,13 @@ def count(store: Store, entries: Iterable[tuple[str, Entry]], *, now: datetime) 
         by_tenant.setdefault(tenant_id, []).append(entry)
     failed: dict[str, Exception] = {}
     for tenant_id, several in by_tenant.items():
-        failed |= count_of_tenant(store, tenant_id, several, now=now).failed
+        failed |= count_of_tenant(store, tenant_id, several, now=now, pauses=pauses).failed
     return failed
 
 
-def count_of_tenant(store: Store, tenant_id: str, entries: Iterable[Entry], *, now: datetime) -> Counted:
+def count_of_tenant(
+    store: Store, tenant_id: str, entries: Iterable[Entry], *, now: datetime, pauses: Pauses | None = None
+) -> Counted:
     """Count entries of one tenant."""
     counted = Counted()
     taken: list[Entry] = []
@@ -57,7 +63,7 @@ def count_of_tenant(store: Store, tenant_id: str, entries: Iterable[Entry], *, n
     for part in in_parts(taken, actions=counters.ACTIONS_AT_ONCE):
         _count_part(store, tenant_id, part, counted, now=now)
     months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.identity) is Outcome.COUNTED}
-    summarising.summarise(store, tenant_id, months, now=now)
+    summarising.summarise(store, tenant_id, months, now=now, pauses=pauses)
     return counted
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from services.metering.domain import periods
 from services.metering.domain.periods import Days, GroupBy, Period, Row, Sum
+from services.metering.domain.usage import Amounts
 from services.metering.errors import BusyClosing
 from services.metering.table import counters, rollups
 from services.metering.table.counters import Opened
@@ -33,6 +34,16 @@ def usage_of(store: Store, tenant_id: str, days: Days, *, period: Period, group_
     raise BusyClosing
 
 
+def month_so_far(store: Store, tenant_id: str, month: Days) -> Amounts:
+    """All that the tenant has used in a month.
+
+    Raises:
+        BusyClosing: as `usage_of`.
+    """
+    rows = usage_of(store, tenant_id, month, period=Period.MONTH, group_by=None)
+    return rows[0].amounts if rows else Amounts()
+
+
 def _rolled_up(store: Store, tenant_id: str, days: Days, *, period: Period, by_dimensions: bool) -> Iterator[Sum]:
     if period is Period.DAY:
         yield from rollups.read_days(store, tenant_id, days, by_dimensions=by_dimensions)
@@ -46,12 +57,11 @@ def _rolled_up(store: Store, tenant_id: str, days: Days, *, period: Period, by_d
 def _not_rolled_up(
     store: Store, tenant_id: str, days: Days, opened: list[Opened], *, by_dimensions: bool
 ) -> Iterator[Sum]:
-    for one in opened:
-        day = one.revision.hour.date()
-        if day not in days:
-            continue
-        if not by_dimensions:
-            yield Sum(day, None, counters.read_total(store, tenant_id, one.revision))
-            continue
+    asked = [one for one in opened if one.revision.hour.date() in days]
+    if not by_dimensions:
+        totals = counters.read_totals(store, tenant_id, [one.revision for one in asked])
+        yield from (Sum(revision.hour.date(), None, amounts) for revision, amounts in totals.items())
+        return
+    for one in asked:
         for dimensions, amounts in counters.read_rows(store, tenant_id, one).items():
-            yield Sum(day, dimensions, amounts)
+            yield Sum(one.revision.hour.date(), dimensions, amounts)

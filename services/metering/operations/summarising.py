@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from services.metering.domain import periods, summary
-from services.metering.domain.periods import Period
 from services.metering.domain.summary import Summary
-from services.metering.domain.usage import Amounts
 from services.metering.operations import reading
 from services.metering.table import SLICE, storage, summaries
 from shared.copies.tenant_access import access_from_item, access_key
@@ -19,14 +17,35 @@ SAID_AT_ONCE = 500
 """Summaries that one invocation looks at."""
 
 
-def summarise(store: Store, tenant_id: str, months: Iterable[str], *, now: datetime) -> None:
+class Pauses:
+    """The pauses that this container itself has begun: until they are over, the table need not be asked."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], datetime] = {}
+
+    def begin(self, tenant_id: str, month: str, *, now: datetime) -> None:
+        """The turn was taken now. What is over is forgotten."""
+        self._until = {named: until for named, until in self._until.items() if until > now}
+        self._until[tenant_id, month] = now + summaries.PAUSE
+
+    def hold(self, tenant_id: str, month: str, *, now: datetime) -> bool:
+        """Whether the turn would certainly be refused now."""
+        until = self._until.get((tenant_id, month))
+        return until is not None and now < until
+
+
+def summarise(
+    store: Store, tenant_id: str, months: Iterable[str], *, now: datetime, pauses: Pauses | None = None
+) -> None:
     """Say what was used in these months, at most every 10 s; what comes in the pause is said after it.
 
     A failure is no reason to count something again: the next usage, or the closing of its hour, leads here too.
     """
+    known = pauses or Pauses()
     for month in sorted(set(months)):
         try:
-            _summarise(store, tenant_id, month, now=now)
+            if not known.hold(tenant_id, month, now=now):
+                _summarise(store, tenant_id, month, now=now, pauses=known)
         except DependencyUnavailable as error:
             logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
 
@@ -39,10 +58,11 @@ def summarise_due(store: Store, *, now: datetime) -> int:
     return len(due)
 
 
-def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime) -> None:
+def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime, pauses: Pauses) -> None:
     turn = summaries.take_turn(store, tenant_id, month, now=now)
     if turn is None:
         return
+    pauses.begin(tenant_id, month, now=now)
     found = _so_far(store, tenant_id, month)
     allowance = _allowance_of(store, tenant_id)
     reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
@@ -55,8 +75,7 @@ def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime) -> No
 
 def _so_far(store: Store, tenant_id: str, month: str) -> Summary:
     days = periods.month_of(date.fromisoformat(f"{month}-01"))
-    rows = reading.usage_of(store, tenant_id, days, period=Period.MONTH, group_by=None)
-    amounts = rows[0].amounts if rows else Amounts()
+    amounts = reading.month_so_far(store, tenant_id, days)
     return summary.summary_of(amounts, storage_bytes=storage.read(store, tenant_id).bytes_now)
 
 

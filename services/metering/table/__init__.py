@@ -12,8 +12,10 @@ TENANT#<t>#USAGE#OPEN                   <hour>#<rev>           a revision that i
 TENANT#<t>#USAGE#HOURS                  <hour>                 a closed hour with its corrections, rolled up
 TENANT#<t>#USAGE#DAYS                   TOTAL#<day>            the closed hours of a day
 TENANT#<t>#USAGE#DAYS                   DIM#<day>#<hash>       the same by dimensions
-TENANT#<t>#USAGE#MONTHS                 TOTAL#<month>          the closed hours of a month
+TENANT#<t>#USAGE#MONTHS                 TOTAL#<month>          the closed hours of a month; in the `due` index
 TENANT#<t>#USAGE#MONTHS                 DIM#<month>#<hash>     the same by dimensions
+TENANT#_operators#USAGE                 EXPORT#<hash>          an export, which no tenant owns
+TENANT#<t>#USAGE#RUNS                   <day>#<agent>#<shard>  how runs ended, and how long they took
 
 A month is `2026-11`, an hour `2026-11-22T23`, a revision `0000`; 0 is the hour itself, the others are corrections.
 """

@@ -1,6 +1,6 @@
 """Counting: the one transaction of ledger and counters, and the revisions of hours that it counts in."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -159,6 +159,12 @@ def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, Revi
     return found
 
 
+def list_tenants(store: Store) -> set[str]:
+    """The tenants with a revision that is not rolled up."""
+    all_of_them = Expression("#due_pk = :pk", {"pk": _DUE})
+    return {str(item["due_sk"]).split("#")[1] for item in store.query_all(all_of_them, index="due")}
+
+
 def finish_opened(transaction: Transaction, opened: Opened) -> None:
     """Let the transaction take this revision off the list, unless somebody else has rolled up some of it."""
     key = _open_key(transaction.tenant_id, opened.revision)
@@ -176,13 +182,17 @@ class RolledUpElsewhere(Exception):
     """Somebody else is rolling up this revision."""
 
 
-def read_total(store: Store, tenant_id: str, revision: Revision) -> Amounts:
-    """What was counted in a revision, over all its shards."""
-    keys = [_counter_key(tenant_id, Counter(revision, shard)) for shard in revision.shards]
-    total = Amounts()
-    for item in store.get_many(keys).values():
-        total = total.plus(amounts_from_item(item))
-    return total
+def read_totals(store: Store, tenant_id: str, revisions: Iterable[Revision]) -> dict[Revision, Amounts]:
+    """What was counted in each revision, over all its shards."""
+    keys = {
+        _counter_key(tenant_id, Counter(revision, shard)): revision
+        for revision in revisions
+        for shard in revision.shards
+    }
+    totals = dict.fromkeys(keys.values(), Amounts())
+    for key, item in store.get_many(list(keys)).items():
+        totals[keys[key]] = totals[keys[key]].plus(amounts_from_item(item))
+    return totals
 
 
 def read_rows(store: Store, tenant_id: str, opened: Opened) -> dict[Dimensions, Amounts]:

@@ -1,9 +1,10 @@
 """The ledger: its entries, those of a time, and what is kept aside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from services.metering.domain.counting import Outcome
+from services.metering.domain.hours import Revision
 from services.metering.domain.usage import Entry, Kind, Origin
 from services.metering.table import KEPT, SLICE
 from services.metering.table.amounts import dimensions_from_item, dimensions_to_item, meters_from_item
@@ -34,6 +35,39 @@ def list_entries(
     store: Store, tenant_id: str, *, start: datetime, end: datetime, limit: int, after: str | None
 ) -> tuple[list[Entry], str | None]:
     """A page of the ledger between two moments (half-open), newest first, and the place to go on from."""
+    items, place = _page(store, tenant_id, start=start, end=end, limit=limit, after=after)
+    return [_entry_from_item(item) for item in items], place
+
+
+def entries_between(store: Store, tenant_id: str, *, start: datetime, end: datetime) -> Iterator[Entry]:
+    """All of the ledger between two moments (half-open), newest first, read page by page."""
+    for _, entry in counted_between(store, tenant_id, start=start, end=end):
+        yield entry
+
+
+def counted_between(
+    store: Store, tenant_id: str, *, start: datetime, end: datetime
+) -> Iterator[tuple[Revision, Entry]]:
+    """The same, each entry with the revision of its hour that counts it."""
+    place: str | None = None
+    while True:
+        items, place = _page(store, tenant_id, start=start, end=end, limit=_READ_AT_ONCE, after=place)
+        for item in items:
+            entry = _entry_from_item(item)
+            yield Revision(entry.hour, Reader(item).integer("revision")), entry
+        if place is None:
+            return
+
+
+def find_entries(store: Store, tenant_id: str, event_ids: Sequence[str]) -> list[Entry]:
+    """Those of these entries that there are."""
+    found = store.get_many([entry_key(tenant_id, event_id) for event_id in event_ids])
+    return [_entry_from_item(item) for item in found.values()]
+
+
+def _page(
+    store: Store, tenant_id: str, *, start: datetime, end: datetime, limit: int, after: str | None
+) -> tuple[list[Item], str | None]:
     ledger = SLICE.key(tenant_id, "LEDGER")
     # A place is longer than the moment that it begins with, so `end` itself is left out.
     condition = Expression(
@@ -46,18 +80,7 @@ def list_entries(
     page = found[:limit]
     keys = [key_of(item) for item in page]
     items = store.get_many(keys)
-    entries = [_entry_from_item(items[key]) for key in keys if key in items]
-    return entries, str(page[-1]["list_sk"]) if len(found) > limit else None
-
-
-def entries_between(store: Store, tenant_id: str, *, start: datetime, end: datetime) -> Iterator[Entry]:
-    """All of the ledger between two moments (half-open), newest first, read page by page."""
-    place: str | None = None
-    while True:
-        entries, place = list_entries(store, tenant_id, start=start, end=end, limit=_READ_AT_ONCE, after=place)
-        yield from entries
-        if place is None:
-            return
+    return [items[key] for key in keys if key in items], str(page[-1]["list_sk"]) if len(found) > limit else None
 
 
 _READ_AT_ONCE = 100

@@ -18,12 +18,13 @@ from services.metering.table.amounts import (
 )
 from services.metering.table.counters import Opened, advance_opened, finish_opened
 from shared.events.envelope import Event
-from shared.storage.items import Item, Key, Value
+from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import PRESENT, Expression, Transaction
 from shared.times import to_text
 
 _DUE = SLICE.due_key("ARCHIVE")
+_MONTH = SLICE.due_key("MONTH")
 
 ROWS_AT_ONCE = 40
 """A row is two actions, one for its day and one for its month; some are left free for the rest."""
@@ -46,7 +47,14 @@ def roll_up_some(store: Store, tenant_id: str, opened: Opened, rows: Rows) -> Op
 
 
 def finish(
-    store: Store, tenant_id: str, opened: Opened, rows: Rows, *, total: Amounts, events: Sequence[Event[Any]]
+    store: Store,
+    tenant_id: str,
+    opened: Opened,
+    rows: Rows,
+    *,
+    total: Amounts,
+    events: Sequence[Event[Any]],
+    now: datetime,
 ) -> None:
     """Add the last rows of a closed revision, and its total to hour, day and month; take it off the list, and say so.
 
@@ -56,10 +64,12 @@ def finish(
     revision, transaction = opened.revision, Transaction(tenant_id)
     _add_rows(transaction, revision, rows)
     hour = Key(SLICE.key(tenant_id, "HOURS"), hour_to_text(revision.hour))
-    transaction.update(hour, add(total, fixed={"revision": revision.number}))
+    transaction.update(hour, add(total, fixed={"revision": revision.number, "rolled_up_at": to_text(now)}))
     if total.events:
-        transaction.update(_day_key(tenant_id, revision), add(total, fixed=_archive_place(tenant_id, revision)))
-        transaction.update(_month_key(tenant_id, revision), add(total))
+        transaction.update(
+            _day_key(tenant_id, revision), add(total, fixed=archive_place(tenant_id, revision.hour.date()))
+        )
+        transaction.update(_month_key(tenant_id, revision), add(total, fixed=_month_place(tenant_id, revision)))
     finish_opened(transaction, opened)
     transaction.emit(*events)
     store.commit(transaction)
@@ -108,8 +118,31 @@ def note_archived(store: Store, tenant_id: str, day: date, *, events: int) -> bo
     return item is not None and amounts_from_item(item).events == events
 
 
-def _archive_place(tenant_id: str, revision: Revision) -> dict[str, Value]:
-    day = revision.hour.date()
+def read_archived(store: Store, tenant_id: str, days: Days) -> dict[date, int]:
+    """Those of these days that are archived, each with the number of its events there."""
+    found: dict[date, int] = {}
+    rows = _read(store, SLICE.key(tenant_id, "DAYS"), str(days.start), str(days.end), by_dimensions=False)
+    for place, item in rows:
+        if (events := Reader(item).optional_integer("archived_events")) is not None:
+            found[date.fromisoformat(place)] = events
+    return found
+
+
+def list_tenants(store: Store, days: Days) -> set[str]:
+    """The tenants with closed hours in the months of these days."""
+    # What follows the month in a place sorts below the tilde.
+    values = {"pk": _MONTH, "first": f"{days.start:%Y-%m}", "last": f"{days.end:%Y-%m}~"}
+    condition = Expression("#due_pk = :pk AND #due_sk BETWEEN :first AND :last", values)
+    return {str(item["due_sk"]).partition("#")[2] for item in store.query_all(condition, index="due")}
+
+
+def _month_place(tenant_id: str, revision: Revision) -> dict[str, Value]:
+    """By it a tenant is found that used something in a month."""
+    return {"due_pk": _MONTH, "due_sk": f"{revision.hour:%Y-%m}#{tenant_id}"}
+
+
+def archive_place(tenant_id: str, day: date) -> dict[str, Value]:
+    """Where a day's total waits for its archive."""
     return {"due_pk": _DUE, "due_sk": f"{to_text(archived_at(day))}#{tenant_id}#{day}"}
 
 

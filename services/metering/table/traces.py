@@ -31,6 +31,12 @@ def _counters_of_hours(store: Store, tenant_id: str, now: datetime) -> Iterator[
 
 TRACES = Traces(
     lists=("LEDGER", "ASIDE"),
-    partitions=lambda tenant_id, _: (SLICE.key(tenant_id, "DAYS"), SLICE.key(tenant_id, "MONTHS")),
+    partitions=lambda tenant_id, _: tuple(SLICE.key(tenant_id, kind) for kind in ("DAYS", "MONTHS", "RUNS")),
     named=_counters_of_hours,
 )
+
+EXPORTED = Traces(
+    lists=TRACES.lists,
+    partitions=lambda tenant_id, _: (SLICE.key(tenant_id, kind) for kind in ("HOURS", "DAYS", "MONTHS")),
+)
+"""For exports: the ledger, and what closed hours, days and months add up to; the shards of an hour add up to it."""

@@ -17,14 +17,21 @@ from services.runs.errors import BadRange, ToolOutputsMismatch
 from services.runs.operations import deletion, steering, submission
 from services.runs.operations.room import check_room
 from services.runs.operations.showing import shown
+from services.runs.operations.waiting import execute_and_wait
+from services.runs.table import SLICE
+from services.runs.table.agents import agent_key
 from services.runs.table.runs import RunFilter
+from services.runs.table.storage import storage_key
+from shared.copies.tenant_access import access_key
 from shared.http.answers import accepted, created, no_content, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall, KnownTenant, current
 from shared.http.pagination import page_after, place_of
+from shared.http.request import Request
 from shared.ids import new_id
 from shared.money import nano_usd
 from shared.observability import current_trace_id
+from shared.storage.items import Key
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
 
@@ -78,7 +85,14 @@ def get_traces(caller: Caller, run_id: str) -> Response[TraceAnswer]:
 
 
 def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
-    return _submitted(caller, run_id)
+    return _submitted(caller, wiring.tenant_runs().get(caller.tenant_id, run_id))
+
+
+def _read_by_create(tenant_id: str, request: Request) -> list[Key]:
+    """The tenant, its storage, and the agent if one is named."""
+    agent_id = request.text_in_body("agent_id")
+    keys = [access_key(SLICE, tenant_id), storage_key(tenant_id)]
+    return [*keys, agent_key(tenant_id, agent_id)] if agent_id else keys
 
 
 @handler.route(
@@ -88,6 +102,7 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
     feature=Feature.AGENTS,
     statuses=(201, 202),
     replay=_show_submitted,
+    ahead=_read_by_create,
     audited=False,
 )
 def create_run(
@@ -109,7 +124,7 @@ def create_run(
         waited=wait_s is not None,
     )
     run = submission.submit_run(
-        wiring.tenant_store(),
+        wiring.tenant_agents(),
         wiring.tenant_runs(),
         wiring.configs(),
         wiring.planner(),
@@ -120,8 +135,7 @@ def create_run(
     )
     if wait_s is None:
         return accepted(RunAnswer(run=Run.of(run)), location=_location(caller, run.run_id))
-    wiring.workers().execute(caller.tenant_id, run.run_id, wait_s=wait_s)
-    response = _submitted(caller, run.run_id)
+    response = _submitted(caller, execute_and_wait(wiring.workers(), wiring.tenant_runs(), run, wait_s=wait_s))
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 
@@ -166,9 +180,8 @@ def waits(prefer: str | None) -> int | None:
     return min(int(found[1]), _LONGEST_WAIT_S) or None if found else None
 
 
-def _submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    location, answer = _location(caller, run_id), _answer(run)
+def _submitted(caller: TenantContext, run: domain.Run) -> Response[RunAnswer]:
+    location, answer = _location(caller, run.run_id), _answer(run)
     return created(answer, location=location, etag=run.seq) if run.status.final else accepted(answer, location=location)
 
 

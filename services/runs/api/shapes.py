@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from services.runs.domain import run as domain
+from services.runs.domain.lifecycle import MAX_TOOL_CALLS
 from shared.http.answers import Answer, ListAnswer
 from shared.http.pagination import PageQuery
 from shared.ids import pattern
@@ -213,7 +214,7 @@ class ToolOutputs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    tool_outputs: Annotated[list[ToolOutput], Field(min_length=1, max_length=128)]
+    tool_outputs: Annotated[list[ToolOutput], Field(min_length=1, max_length=MAX_TOOL_CALLS)]
 
 
 def _usage(meters: dict[Meter, int]) -> Usage:

@@ -5,7 +5,7 @@ from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.operations.budgets import subtract_ingested
 from services.runs.operations.stopping import begin_stop
 from services.runs.table import agents, storage
-from shared.copies.tenant_access import TENANT_CHANGES, TenantAccessCopies
+from shared.copies.tenant_access import TENANT_CHANGES
 from shared.events.agents import (
     AgentAliasMoved,
     AgentCreated,
@@ -40,13 +40,13 @@ def discount_deleted_bytes(event: Event[ArtifactDeleted], delivery: Delivery) ->
 @handler.on(TenantCreated, *TENANT_CHANGES)
 def keep_tenant(event: Event[TenantState], _: Delivery) -> None:
     """The tenant's status, plan and features are known here."""
-    TenantAccessCopies(wiring.slice_store()).keep(event)
+    wiring.copies().keep(event)
 
 
 @handler.on(TenantDeletionRequested)
 def stop_runs(event: Event[TenantDeletionRequested], delivery: Delivery) -> None:
     """No run begins any more; the reaper cancels what is under way and says when all have ended."""
-    TenantAccessCopies(wiring.slice_store()).keep(event)
+    wiring.copies().keep(event)
     begin_stop(wiring.slice_store(), event.tenant_id, seq=event.seq, now=delivery.received_at)
 
 
@@ -92,4 +92,4 @@ def keep_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
 @handler.on(UsageIngested)
 def subtract_from_budget(event: Event[UsageIngested], delivery: Delivery) -> None:
     """What was used outside of our runs counts against the tenant's month."""
-    subtract_ingested(wiring.slice_store(), wiring.slice_budgets(), wiring.slice_access, event, delivery)
+    subtract_ingested(wiring.slice_store(), wiring.slice_budgets(), wiring.copies().read, event, delivery)

@@ -17,17 +17,18 @@ from shared.messaging.consumer import EventConsumer
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
+from shared.storage.items import Item
 from shared.times import utc_now
+from shared.tracing import subsegment
 
 queue = EventConsumer("runs.worker", concurrently=True)
 
 
 def handler(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
-    """Executes the runs of a batch at the same time, or the one that the api function waits for."""
+    """Executes the runs of a batch at the same time, or the one that the api function waits for, and gives it back."""
     if "Records" in batch:
         return queue(batch, context)
-    _execute(batch["tenant_id"], batch["run_id"])
-    return {}
+    return {"written": _execute(batch["tenant_id"], batch["run_id"])}
 
 
 @queue.on(RunQueued)
@@ -36,9 +37,9 @@ def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
     _execute(event.tenant_id, event.data.run_id)
 
 
-def _execute(tenant_id: str, run_id: str) -> None:
-    with acting_for(tenant_id):
-        _worker().execute(tenant_id, run_id)
+def _execute(tenant_id: str, run_id: str) -> Item | None:
+    with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
+        return _worker().execute(tenant_id, run_id)
 
 
 @cache

@@ -50,7 +50,11 @@ def delete_artifacts(run: Run, *, now: datetime) -> list[Event[RunEvent]]:
 
 
 def download(run: Run, name: str, *, now: datetime) -> Event[RunEvent]:
-    """That an address to download it from was given out; said once an hour, however often that is asked for."""
+    """That an address to download it from was given out; said once an hour, however often that is asked for.
+
+    It is said of the hour's beginning: the same thing said again must be the same.
+    """
+    hour = now.replace(minute=0, second=0, microsecond=0)
     data = ArtifactDownloaded(
         run_id=run.run_id,
         agent_id=run.agent_id,
@@ -58,7 +62,7 @@ def download(run: Run, name: str, *, now: datetime) -> Event[RunEvent]:
         artifact_id=name,
         bytes=run.artifacts[name],
     )
-    return _said(run, name, data, f"downloaded:{now:%Y-%m-%dT%H}", seq=1, now=now)
+    return _said(run, name, data, f"downloaded:{hour:%Y-%m-%dT%H}", seq=1, now=hour)
 
 
 def size_of(payload: Payload) -> int:

@@ -103,6 +103,15 @@ class Budget:
         """Of a month in which nothing was used."""
         return cls(terms, _start(terms.requests), _start(terms.tokens))
 
+    @property
+    def spent(self) -> Spent:
+        """What was taken from it by calls that have ended, and from outside."""
+        held = self.open.values()
+        return Spent(
+            requests=_start(self.terms.requests) - self.requests_left - sum(one.requests for one in held),
+            tokens=_start(self.terms.tokens) - self.tokens_left - sum(one.tokens for one in held),
+        )
+
     def under(self, terms: Terms) -> "Budget":
         """What is left under another plan, in the middle of the month: what was used stays used."""
         return replace(

@@ -18,6 +18,8 @@ LEASE = timedelta(seconds=30)
 """How long a worker may be silent before the reaper takes the run from it."""
 MAX_LOST_ATTEMPTS = 3
 MAX_TOOL_TURNS = 20
+MAX_TOOL_CALLS = 128
+"""Of one turn; so many outputs can be handed in."""
 WAITED_DUE, QUEUED_DUE = timedelta(seconds=30), timedelta(minutes=15)
 """When nobody has leased a run that somebody waits for, or one in the queue, it is queued (again)."""
 TOOL_OUTPUTS_DUE = timedelta(hours=24)
@@ -40,6 +42,7 @@ def submit(
     trace_id: str,
     waited: bool,
     now: datetime,
+    plan: str = "",
 ) -> Change:
     """A new run; one that somebody waits for is not put into the queue."""
     run = Run(
@@ -58,6 +61,7 @@ def submit(
         created_at=now,
         due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
         queued_at=(now,),
+        plan=plan,
         trace_id=trace_id,
         open_call=first_call,
     )
@@ -159,7 +163,8 @@ def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) ->
         return run, []
     asked = [call.id for call in run.tool_calls]
     if set(asked) != set(outputs):
-        raise ToolOutputsMismatch
+        _check_given_before(run, outputs)
+        return run, []
     answers = tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in asked)
     again = _queue_again(replace(run, turns=(*run.turns, *answers), seq=run.seq + 1), now=now)
     return keep_artifacts(again, [_queued(again, now=now)], now=now)
@@ -218,7 +223,7 @@ def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
         msg = "there is no open call to end"
         raise ValueError(msg)
     planned, started_at = run.open_call, run.call_started_at or now
-    meters: dict[Meter, int] = {**end.meters, Meter.COMPUTE_MS: int((now - started_at).total_seconds() * 1000)}
+    meters: dict[Meter, int] = {**end.meters, Meter.COMPUTE_MS: _milliseconds(started_at, now)}
     if not end.usage_known:
         # What the provider has said is known; the rest, up to the bound, is not.
         said = meters.get(Meter.TOKENS_IN, 0) + meters.get(Meter.TOKENS_OUT, 0)
@@ -245,6 +250,11 @@ def _close(run: Run, end: CallEnd, *, now: datetime) -> tuple[Call, Run]:
     *before, current = run.attempts
     attempts = (*before, replace(current, calls=(*current.calls, call)))
     return call, replace(run, attempts=attempts, open_call=None, call_started_at=None, seq=run.seq + 1)
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    """Clocks differ: who ends a call may not be who began it."""
+    return max(0, int((end - start).total_seconds() * 1000))
 
 
 def _queue_again(run: Run, *, now: datetime) -> Run:
@@ -295,11 +305,21 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
+def usage_of(run: Run, call: CallId) -> Event[RunEvent] | None:
+    """What was said when this call ended, to be said again; None when it has not."""
+    ended = run.ended_call(call)
+    return _said_of_call(run, ended, call) if ended else None
+
+
 def _usage(run: Run, call: Call) -> Event[RunEvent]:
-    name = str(CallId(run.run_id, run.attempt, call.number))
+    return _said_of_call(run, call, CallId(run.run_id, run.attempt, call.number))
+
+
+def _said_of_call(run: Run, call: Call, call_id: CallId) -> Event[RunEvent]:
+    name = str(call_id)
     data = UsageRecorded(
         run_id=run.run_id,
-        attempt=run.attempt,
+        attempt=call_id.attempt,
         call=call.number,
         request_id=run.request_id,
         agent_id=run.agent_id,

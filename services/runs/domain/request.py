@@ -26,12 +26,19 @@ _BY_NAME: tuple[tuple[str, Provider], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model asks for a tool of the client's."""
+    """The model asks for a tool of the client's.
+
+    Raises:
+        ValueError: there is half of a character in it, which nobody can write down.
+    """
 
     id: str
     name: str
     arguments: str
     """JSON, as the model wrote it."""
+
+    def __post_init__(self) -> None:
+        f"{self.id}{self.name}{self.arguments}".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,11 @@ class ModelRequest:
     api: Api | None = None
     """None: the one that is right for the provider and address."""
     timeout_s: int = DEFAULT_TIMEOUT_S
+
+    @property
+    def bound_tokens(self) -> int:
+        """More tokens than the whole call can take."""
+        return self.input_bound_tokens + self.max_output_tokens
 
     @property
     def input_bound_tokens(self) -> int:

@@ -122,6 +122,11 @@ class Call:
         return not self.meters.get(Meter.TOKENS_UNCERTAIN)
 
     @property
+    def is_unpriced(self) -> bool:
+        """Whether it has used something and the table of prices does not have its model."""
+        return any(self.meters.values()) and self.cost_nano_usd is None and self.price_version is not None
+
+    @property
     def spent_tokens(self) -> int:
         """What it takes from the budget: what was counted, and what nobody can know."""
         counts = (Meter.TOKENS_IN, Meter.TOKENS_OUT, Meter.TOKENS_UNCERTAIN)
@@ -183,6 +188,8 @@ class Run:
     """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final."""
     queued_at: tuple[datetime, ...]
     """When each attempt began to wait for a worker."""
+    plan: str = ""
+    """The tenant's when it was made; by it metrics are split."""
     trace_id: str = ""
     """The trace that its POST belongs to, as X-Ray writes it; all that becomes of the run belongs to it too."""
     artifacts: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -209,6 +216,14 @@ class Run:
     def calls(self) -> tuple[Call, ...]:
         """All calls that have ended."""
         return tuple(call for attempt in self.attempts for call in attempt.calls)
+
+    @property
+    def ended_calls(self) -> tuple[tuple[CallId, Call], ...]:
+        """The same, each with its id."""
+        attempts = enumerate(self.attempts, start=1)
+        return tuple(
+            (CallId(self.run_id, number, call.number), call) for number, attempt in attempts for call in attempt.calls
+        )
 
     @property
     def open_call_id(self) -> CallId | None:

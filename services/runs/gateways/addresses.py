@@ -121,7 +121,8 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     inner = _inner(address)
     if inner is not None:
         return _is_public(inner)
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    site_local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not (address.is_multicast or address.is_reserved or site_local)
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:

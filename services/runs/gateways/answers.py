@@ -86,7 +86,10 @@ def message_of(body: object) -> str | None:
         return None
     fields = cast("dict[str, Any]", body)
     found = fields.get("error") or fields.get("message") or fields.get("Message")
-    return found.strip()[:_SHOWN] or None if isinstance(found, str) else message_of(found)
+    if not isinstance(found, str):
+        return message_of(found)
+    # Half of a character could not be written down.
+    return found.strip()[:_SHOWN].encode(errors="replace").decode() or None
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime) -> float | None:

@@ -17,11 +17,11 @@ from anthropic.types import (
 )
 
 from services.runs.domain.request import Message, ModelRequest
-from services.runs.errors import StreamTruncated
+from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.calls import StreamedCalls, arguments_of
-from services.runs.gateways.counts import meters, number
+from services.runs.gateways.counts import has, meters, number
 from services.runs.gateways.faults import told_as_failures
-from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
+from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
 from services.runs.gateways.transport import timeouts
 from shared.meters import Meter, Meters
 
@@ -42,6 +42,8 @@ class _Answer:
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     counted: Meters = field(default_factory=dict[Meter, int])
     stopped: str | None = None
+    is_counted: bool = False
+    """The model has said why it stopped, and with it what it took in all."""
 
     def take(self, event: RawMessageStreamEvent) -> Generator[Part]:
         """Keep what the event says; its text and counts are passed on."""
@@ -54,14 +56,20 @@ class _Answer:
                 yield Text(event.delta.text)
             case "content_block_delta" if event.delta.type == "input_json_delta":
                 self.calls.add(event.index, arguments=event.delta.partial_json)
+                yield Working()
             case "message_delta":
                 self.stopped = event.delta.stop_reason or self.stopped
-                yield self._count(event.usage)
+                if has(event.usage, "output_tokens"):
+                    self.is_counted = self.stopped is not None
+                    yield self._count(event.usage)
             case _:
-                pass
+                yield Working()
 
-    def end(self) -> Ended:
+    def end(self, uncounted: Meters) -> Ended:
         """The terminal part.
+
+        Args:
+            uncounted: for an answer that is whole but came without a count, as compatible servers may send it.
 
         Raises:
             StreamTruncated: the model did not say why it stopped.
@@ -69,7 +77,8 @@ class _Answer:
         if self.stopped is None:
             raise StreamTruncated
         stop = _STOPS.get(self.stopped, Stop.ANSWERED)
-        return Ended(self.counted, self.calls.whole() if stop is Stop.TOOL_CALLS else (), stop)
+        counted = self.counted if self.is_counted else uncounted
+        return Ended(counted, self.calls.whole() if stop is Stop.TOOL_CALLS else (), stop)
 
     def _count(self, usage: Usage | MessageDeltaUsage) -> Counted:
         """Counts are totals so far; the later ones leave out what has not changed."""
@@ -94,11 +103,18 @@ class AnthropicMessages:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        answer = _Answer()
+        try:
+            yield from self._parts(request, answer)
+        except ProviderFailed as failure:
+            failure.usage_known |= answer.is_counted
+            raise
+
+    def _parts(self, request: ModelRequest, answer: _Answer) -> Generator[Part]:
         with told_as_failures(AnthropicError), self._open(request) as events:
-            answer = _Answer()
             for event in events:
                 if event.type == "message_stop":
-                    yield answer.end()
+                    yield answer.end({Meter.TOKENS_UNCERTAIN: request.bound_tokens})
                     return
                 yield from answer.take(event)
             raise StreamTruncated

@@ -28,7 +28,7 @@ from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.answers import broken_off, corrupt, of_answer, of_event, timed_out, unreachable
 from services.runs.gateways.calls import StreamedCalls, arguments_of
 from services.runs.gateways.counts import meters, number
-from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
+from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
 from shared.meters import Meters
 from shared.times import utc_now
 
@@ -71,6 +71,7 @@ class _Answer:
                 yield Text(text)
             case {"contentBlockDelta": {"contentBlockIndex": place, "delta": {"toolUse": use}}}:
                 self.calls.add(place, arguments=use["input"])
+                yield Working()
             case {"contentBlockDelta": block} if "delta" not in block:
                 # botocore gives an event that it cannot read as one without content.
                 raise corrupt()
@@ -79,7 +80,7 @@ class _Answer:
             case {"metadata": {"usage": usage}} if self.stopped is not None:
                 yield from self._end(_meters(usage), self.stopped)
             case _:
-                pass
+                yield Working()
 
     def _end(self, counted: Meters, stopped: str) -> Generator[Counted | Ended]:
         if stopped in _MALFORMED:

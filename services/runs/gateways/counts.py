@@ -5,13 +5,21 @@ from typing import Any, cast
 
 from shared.meters import Meter, Meters
 
+_MOST = 10**12
+"""No call takes more of anything; whoever says so must not break our sums."""
+
 
 def number(usage: object, *path: str) -> int:
     """A count in what the provider said; 0 where compatible servers leave it out or say something else."""
     found: object = usage
     for name in path:
         found = _field(found, name)
-    return max(found, 0) if isinstance(found, int) and not isinstance(found, bool) else 0
+    return min(max(found, 0), _MOST) if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def has(usage: object, name: str) -> bool:
+    """Whether the provider has said this count at all."""
+    return isinstance(_field(usage, name), int)
 
 
 def meters(*, tokens_in: int, cache_read: int, cache_write: int, tokens_out: int, reasoning: int) -> Meters:

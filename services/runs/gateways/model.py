@@ -11,9 +11,21 @@ from shared.meters import Meters
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The next piece of the answer."""
+    """The next piece of the answer.
+
+    Raises:
+        ValueError: it is half of a character, which nobody can write down.
+    """
 
     text: str
+
+    def __post_init__(self) -> None:
+        self.text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Something has come that is no text: a thought, a part of a tool's arguments, a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Ended:
     stop: Stop = Stop.ANSWERED
 
 
-Part = Text | Counted | Ended
+Part = Text | Working | Counted | Ended
 
 
 class Model(Protocol):

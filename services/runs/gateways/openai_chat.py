@@ -15,11 +15,11 @@ from openai.types.completion_usage import CompletionUsage
 from openai.types.shared_params import ResponseFormatJSONSchema
 
 from services.runs.domain.request import Message, ModelRequest, ToolCall
-from services.runs.errors import StreamTruncated
+from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.calls import StreamedCalls
 from services.runs.gateways.counts import meters, number
 from services.runs.gateways.faults import told_as_failures
-from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
+from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
 from services.runs.gateways.transport import timeouts
 from shared.meters import Meter, Meters
 
@@ -34,8 +34,10 @@ class _Answer:
     finished: str | None = None
     refused: bool = False
     counted: Meters | None = None
+    is_whole: bool = False
+    """The model has said that it has finished, and then what it took: nothing that comes later can be missed."""
 
-    def take(self, chunk: ChatCompletionChunk) -> Generator[Text]:
+    def take(self, chunk: ChatCompletionChunk) -> Generator[Text | Working]:
         """Keep what the chunk says; its text is passed on."""
         if chunk.usage:
             self.counted = _meters(chunk.usage)
@@ -45,8 +47,9 @@ class _Answer:
                 self._note(call)
             if choice.delta.refusal:
                 self.refused = True
-            if text := choice.delta.content or choice.delta.refusal:
-                yield Text(text)
+            text = choice.delta.content or choice.delta.refusal
+            yield Text(text) if text else Working()
+        self.is_whole = self.finished is not None and bool(chunk.usage)
 
     def end(self, uncounted: Meters | None) -> Ended:
         """The terminal part.
@@ -84,14 +87,21 @@ class OpenAiChat:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        answer = _Answer()
+        try:
+            yield from self._parts(request, answer)
+        except ProviderFailed:
+            if not answer.is_whole:
+                raise
+        yield answer.end(self._uncounted(request))
+
+    def _parts(self, request: ModelRequest, answer: _Answer) -> Generator[Part]:
         with told_as_failures(OpenAIError), self._open(request) as chunks:
-            answer = _Answer()
             for chunk in chunks:
                 before = answer.counted
                 yield from answer.take(chunk)
                 if answer.counted is not None and answer.counted != before:
                     yield Counted(answer.counted)
-            yield answer.end(self._uncounted(request))
 
     def _open(self, request: ModelRequest) -> Stream[ChatCompletionChunk]:
         cap = request.max_output_tokens
@@ -113,7 +123,7 @@ class OpenAiChat:
         """Servers may be unable to count a stream: then nobody can know more than the bound."""
         if self._official:
             return None
-        return {Meter.TOKENS_UNCERTAIN: request.input_bound_tokens + request.max_output_tokens}
+        return {Meter.TOKENS_UNCERTAIN: request.bound_tokens}
 
 
 def _message(message: Message) -> ChatCompletionMessageParam:

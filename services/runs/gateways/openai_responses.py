@@ -18,7 +18,7 @@ from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.answers import of_event
 from services.runs.gateways.counts import meters, number
 from services.runs.gateways.faults import told_as_failures
-from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
+from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
 from services.runs.gateways.transport import timeouts
 from shared.meters import Meters
 
@@ -69,7 +69,7 @@ def _read(events: Stream[ResponseStreamEvent]) -> Generator[Part]:
             case "error":
                 raise of_event(event.code, {"message": event.message})
             case _:
-                pass
+                yield Working()
     raise StreamTruncated
 
 

@@ -9,12 +9,15 @@ Directives in the last user message, so that anything can be tried without a key
     [[cut]]              a stream that breaks off after its first chunk
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 
 from services.runs.domain.request import Message, ModelRequest, ToolCall
 from services.runs.errors import StreamTruncated
+from services.runs.gateways.answers import timed_out
 from services.runs.gateways.failures import of_status
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
 from shared.meters import Meter
@@ -23,8 +26,11 @@ _BYTES_PER_TOKEN = 4
 _TOKENS_PER_CHUNK = 16
 _LONGEST_DELAY_MS = 10_000
 _NUMBER = re.compile(r"\[\[(tokens|delay|error) (\d{1,6})\]\]")
-_TOOL = re.compile(r"\[\[tool ([a-zA-Z0-9_-]{1,64}) (\{.*?\})\]\]")
-_CUT = "[[cut]]"
+_TOOL = re.compile(r"\[\[tool ([a-zA-Z0-9_-]{1,64}) (?=\{)")
+_READ = json.JSONDecoder().raw_decode
+_MOST_TOOLS = 1_000
+"""What comes after so many is not read: to say where JSON is broken takes as long as all that comes before it."""
+_CUT, _END = "[[cut]]", "]]"
 _FILLER = ("and", "so", "it", "goes", "on", "word", "by", "word")
 
 
@@ -53,16 +59,20 @@ class SimulatedModel:
             return
         words = _answer(asked, tokens=numbers.get("tokens"))
         said = words[: request.max_output_tokens]
-        yield from self._chunks(said, delay_ms=numbers.get("delay", 0), cut=_CUT in asked)
+        pause_s = min(numbers.get("delay", 0), _LONGEST_DELAY_MS) / 1000
+        yield from self._chunks(said, pause_s=pause_s, cut=_CUT in asked, timeout_s=request.timeout_s)
         stop = Stop.LENGTH if len(said) < len(words) else Stop.ANSWERED
         yield Ended({**counted, Meter.TOKENS_OUT: len(said)}, stop=stop)
 
-    def _chunks(self, words: Sequence[str], *, delay_ms: int, cut: bool) -> Iterator[Text]:
+    def _chunks(self, words: Sequence[str], *, pause_s: float, cut: bool, timeout_s: float) -> Iterator[Text]:
         for start in range(0, len(words), _TOKENS_PER_CHUNK):
             if cut and start:
                 break
-            if delay_ms:
-                self._sleep(min(delay_ms, _LONGEST_DELAY_MS) / 1000)
+            timeout_s -= pause_s
+            if timeout_s < 0:
+                raise timed_out()
+            if pause_s:
+                self._sleep(pause_s)
             chunk = " ".join(words[start : start + _TOKENS_PER_CHUNK])
             yield Text(chunk if start == 0 else f" {chunk}")
         if cut:
@@ -70,7 +80,7 @@ class SimulatedModel:
 
 
 def _answer(asked: str, *, tokens: int | None) -> list[str]:
-    heard = _TOOL.sub("", _NUMBER.sub("", asked)).replace(_CUT, "").strip()
+    heard = _NUMBER.sub("", _without_tools(asked)).replace(_CUT, "").strip()
     words = f"This is a simulated answer. You said: {heard}".split()
     if tokens is None:
         return words
@@ -81,11 +91,43 @@ def _answer(asked: str, *, tokens: int | None) -> list[str]:
 def _tool_calls(asked: str, messages: Sequence[Message]) -> tuple[ToolCall, ...]:
     """The calls that the message asks for and that have no output yet."""
     answered = {message.tool_call_id for message in messages if message.role == "tool"}
-    calls = (
-        ToolCall(f"call_{place}", name, arguments)
-        for place, (name, arguments) in enumerate(_TOOL.findall(asked), start=1)
-    )
+    calls = (ToolCall(f"call_{place}", tool.name, tool.arguments) for place, tool in enumerate(_tools(asked), start=1))
     return tuple(call for call in calls if call.id not in answered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tool:
+    """A directive, and where it stands."""
+
+    start: int
+    end: int
+    name: str
+    arguments: str
+
+
+def _without_tools(asked: str) -> str:
+    kept, place = list[str](), 0
+    for tool in _tools(asked):
+        kept.append(asked[place : tool.start])
+        place = tool.end
+    return "".join(kept) + asked[place:]
+
+
+def _tools(asked: str) -> Iterator[_Tool]:
+    """The directives of tools; what is no JSON is none."""
+    place = 0
+    for _ in range(_MOST_TOOLS):
+        found = _TOOL.search(asked, place)
+        if found is None:
+            return
+        place = found.end()
+        try:
+            _, end = _READ(asked, place)
+        except (ValueError, RecursionError):
+            continue
+        if asked.startswith(_END, end):
+            yield _Tool(found.start(), end + len(_END), found[1], asked[place:end])
+            place = end
 
 
 def _bytes_of(messages: Sequence[Message]) -> int:

@@ -8,13 +8,18 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.observability import logger
+from shared.storage.items import Item
 
 
 class Workers(Protocol):
     """Executes runs."""
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
-        """Have the run executed, and wait for it at most so long. It goes on when the wait is over."""
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
+        """Have the run executed, and wait for it at most so long. It goes on when the wait is over.
+
+        Returns:
+            The run as the worker has written it at last; None when that is not known.
+        """
         ...
 
 
@@ -30,23 +35,27 @@ class LambdaWorkers:
         self._client = client
         self._function = function
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
         """See `Workers.execute`. A worker that cannot be reached costs nothing but time: the reaper finds the run."""
         payload = json.dumps({"tenant_id": tenant_id, "run_id": run_id})
         try:
-            self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
+            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
+            said: dict[str, Any] = json.loads(answer["Payload"].read())
         except (BotoCoreError, ClientError) as error:
             logger.info("the wait is over", run_id=run_id, error=type(error).__name__)
+            return None
+        # A worker that broke says why in the place of an answer.
+        return said.get("written")
 
 
 @dataclass
 class FakeWorkers:
     """Executes nothing, or what it is told to."""
 
-    on_execute: Callable[[str, str], None] = lambda _tenant_id, _run_id: None
+    on_execute: Callable[[str, str], Item | None] = lambda _tenant_id, _run_id: None
     executed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> None:
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
         """See `Workers.execute`."""
         self.executed.append((tenant_id, run_id, wait_s))
-        self.on_execute(tenant_id, run_id)
+        return self.on_execute(tenant_id, run_id)

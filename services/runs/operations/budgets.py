@@ -10,6 +10,7 @@ from services.runs.domain.budget import (
     MOST_OPEN_OF_WORKERS,
     Budget,
     Reservation,
+    Share,
     Spent,
     Terms,
     Wish,
@@ -21,13 +22,14 @@ from services.runs.domain.budget import (
 )
 from services.runs.domain.run import CallId, Run
 from services.runs.table import SLICE
-from services.runs.table.budgets import BudgetTable, NoBudget
+from services.runs.table.budgets import BudgetTable, DueBudget, NoBudget
 from services.runs.table.runs import RunTable
-from shared.errors import DependencyUnavailable
+from shared.errors import DependencyUnavailable, LimitReached
 from shared.events.envelope import Event
 from shared.events.metering import UsageIngested
 from shared.ids import milliseconds
-from shared.observability import logger
+from shared.metrics import BUDGET_REFUSALS
+from shared.observability import logger, report
 from shared.storage.inbox import Delivery
 from shared.storage.store import Store
 from shared.storage.transaction import Transaction
@@ -83,9 +85,27 @@ def reserve(
             budgets.change_terms(tenant_id, period, seen, terms)
         else:
             terms, shares = seen.terms, shares + 1
-            share = part(seen, wish, call=call, most_open=most_open, tries=shares, now=now)
+            share = _part(access, seen, wish, call=call, most_open=most_open, tries=shares, now=now)
     msg = "Too much is reserved at once; try again in a moment."
     raise DependencyUnavailable(msg, retry_after_s=1)
+
+
+def _part(
+    access: TenantAccess, seen: Budget, wish: Wish, *, call: CallId, most_open: int, tries: int, now: datetime
+) -> Share:
+    """See `part`; a refusal is counted."""
+    try:
+        return part(seen, wish, call=call, most_open=most_open, tries=tries, now=now)
+    except LimitReached as refused:
+        report(
+            "budget refused",
+            {BUDGET_REFUSALS: 1},
+            tenant_id=access.tenant_id,
+            run_id=call.run_id,
+            plan=access.plan,
+            error=type(refused).__name__,
+        )
+        raise
 
 
 def settle(budgets: BudgetTable, before: Run, after: Run) -> None:
@@ -135,14 +155,22 @@ def sweep(budgets: BudgetTable, runs: RunTable, *, now: datetime) -> int:
     """
     settled = 0
     for due in budgets.due(now=now):
-        old = milliseconds(now - LEFT_ALONE)
-        forgotten = [held for held in due.budget.open.values() if held.touched_ms < old]
-        found = runs.find_many(due.tenant_id, {held.call.run_id for held in forgotten})
-        for held in forgotten:
-            spent = spent_by(found.get(held.call.run_id), held.call)
-            if spent is not None:
-                settled += budgets.settle(due.tenant_id, due.period, held, spent, unless_touched=True)
-        budgets.look_again(due.tenant_id, due.period, at=now + LEFT_ALONE)
+        try:
+            settled += _sweep(budgets, runs, due, now=now)
+        except DependencyUnavailable:
+            logger.warning("a budget is left to the next sweep", tenant_id=due.tenant_id, period=due.period)
+    return settled
+
+
+def _sweep(budgets: BudgetTable, runs: RunTable, due: DueBudget, *, now: datetime) -> int:
+    settled, old = 0, milliseconds(now - LEFT_ALONE)
+    forgotten = [held for held in due.budget.open.values() if held.touched_ms < old]
+    found = runs.find_many(due.tenant_id, {held.call.run_id for held in forgotten})
+    for held in forgotten:
+        spent = spent_by(found.get(held.call.run_id), held.call)
+        if spent is not None:
+            settled += budgets.settle(due.tenant_id, due.period, held, spent, unless_touched=True)
+    budgets.look_again(due.tenant_id, due.period, at=now + LEFT_ALONE)
     return settled
 
 

@@ -7,27 +7,33 @@ what it took.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from services.runs.domain import lifecycle
 from services.runs.domain.request import ModelRequest, compose, falling_back
-from services.runs.domain.retry import TOTAL, Failure, Jitter, after_failure
+from services.runs.domain.retry import TOTAL, TRIES_PER_MODEL, Failure, Jitter, after_failure
 from services.runs.domain.run import NOTHING_USED, CallEnd, CallId, Cost, OpenCall, Outcome, Run, RunError
 from services.runs.domain.structure import DoesNotFit, repair, structured
 from services.runs.errors import CancelRequested, LeaseLost, ModelWithoutPrice, ProviderFailed, StreamTruncated
-from services.runs.gateways.model import Counted, Ended, Model, Stop, Text
+from services.runs.gateways.model import Ended, Model, Stop, Text, Working
 from services.runs.operations.budgets import settle
 from services.runs.operations.lease import Lease
 from services.runs.operations.planning import Planner, Price
+from services.runs.operations.reading import Reading
+from services.runs.operations.reporting import report_progress, report_start
 from services.runs.operations.submission import Configs
 from services.runs.operations.transcript import Transcript
 from services.runs.table.runs import RunTable
 from shared.errors import LimitReached
-from shared.meters import Meter, Meters
-from shared.observability import continue_trace, count, logger
+from shared.meters import Meters
+from shared.observability import continue_trace, logger
+from shared.storage.items import Item
 from shared.tenancy.context import TenantAccess
+
+_SHOWN = 500
+"""Characters of a refusal that the run says; an item has no room for a whole answer in its error."""
 
 
 class Models(Protocol):
@@ -46,24 +52,6 @@ class Models(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Reading:
-    """What has streamed of an answer."""
-
-    request: ModelRequest
-    """As it was sent."""
-    pieces: list[str] = field(default_factory=list[str])
-    counted: Meters = field(default_factory=dict[Meter, int])
-    ended: Ended | None = None
-    failure: ProviderFailed | None = None
-    cancelled: bool = False
-
-    @property
-    def text(self) -> str:
-        """The answer so far."""
-        return "".join(self.pieces)
-
-
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Executes runs with these things."""
@@ -78,19 +66,25 @@ class Worker:
     sleep: Callable[[float], None]
     jitter: Jitter
 
-    def execute(self, tenant_id: str, run_id: str) -> None:
-        """Take a queued run and bring it to its end; does nothing for one that is leased or final."""
+    def execute(self, tenant_id: str, run_id: str) -> Item | None:
+        """Take a queued run and bring it to its end; does nothing for one that is leased or final.
+
+        Returns:
+            The run as this has written it at last; None when somebody else has it.
+        """
         run = self.runs.take(tenant_id, run_id, now=self.clock())
         if run is None:
-            return
+            return None
         continue_trace(run.trace_id)
+        report_start(run)
         config = self.configs.read(tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))
         try:
-            Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
+            return Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
         except LeaseLost:
             logger.warning("another attempt has the run", run_id=run_id, attempt=run.attempt)
+            return None
 
 
 class Attempt:
@@ -106,9 +100,10 @@ class Attempt:
         self._gives_up_at = gives_up_at
         self._failures: list[Failure] = []
         self._repaired = False
+        self._written: Item | None = None
 
-    def work(self) -> None:
-        """Call after call, until the run has ended or waits for tools.
+    def work(self) -> Item | None:
+        """Call after call, until the run has ended or waits for tools; gives what it has written at last.
 
         Raises:
             LeaseLost: another attempt has the run.
@@ -119,13 +114,19 @@ class Attempt:
                 call = self._begin(request)
             except CancelRequested:
                 self._save(lifecycle.stop(self._run, None, now=self._worker.clock()))
-                return
+                break
             except (LimitReached, ModelWithoutPrice) as refused:
                 code = "LimitReached" if isinstance(refused, LimitReached) else "ModelWithoutPrice"
                 self._save(lifecycle.fail(self._run, None, RunError(code, str(refused)), now=self._worker.clock()))
-                return
+                break
             sent = replace(request, provider=call.provider, max_output_tokens=call.max_output_tokens)
-            request = self._after(request, self._read(sent, call))
+            request = self._after(request, self._read(replace(sent, timeout_s=self._time_for(request)), call))
+        return self._written
+
+    def _time_for(self, request: ModelRequest) -> int:
+        """What a call may take, so that the attempt does not outlive its function."""
+        left_s = int((self._gives_up_at - self._worker.clock()).total_seconds())
+        return min(request.timeout_s, max(left_s, 1))
 
     def _begin(self, request: ModelRequest) -> OpenCall:
         """Write the call down; the first one was planned with the run, and written when the run was taken.
@@ -159,10 +160,12 @@ class Attempt:
             model = self._worker.models.of(self._run.tenant_id, request)
             with Lease(self._extend) as lease, closing(model.stream(request)) as parts:
                 for part in parts:
-                    _note(reading, part)
+                    reading.note(part)
                     lease.check()
                     if isinstance(part, Text):
                         transcript.add(part.text)
+                    elif isinstance(part, Working):
+                        transcript.listen()
         except ProviderFailed as failure:
             reading.failure = failure
         except CancelRequested:
@@ -182,10 +185,12 @@ class Attempt:
             return None
         if reading.failure:
             return self._after_failure(request, reading, reading.failure)
-        if reading.ended and reading.ended.stop is Stop.TOOL_CALLS:
+        if reading.ended and reading.ended.tool_calls:
             return self._wait_for_tools(reading, reading.ended)
         if reading.ended and reading.ended.stop is Stop.REFUSED:
-            return self._fail(reading, RunError("ModelRefused", reading.text or "The model refused to answer."))
+            return self._fail(
+                reading, RunError("ModelRefused", reading.text[:_SHOWN] or "The model refused to answer.")
+            )
         if request.response_schema is not None:
             return self._check_structure(request, reading, request.response_schema)
         return self._complete(reading, {"message": reading.text})
@@ -209,6 +214,9 @@ class Attempt:
         if turns >= lifecycle.MAX_TOOL_TURNS:
             self._fail(reading, RunError("TooManyToolTurns", "The model asked for tools more than 20 times."))
             return
+        if len(ended.tool_calls) > lifecycle.MAX_TOOL_CALLS:
+            self._fail(reading, RunError("TooManyToolCalls", "The model asked for more than 128 tools at once."))
+            return
         end = self._end(Outcome.COMPLETED, reading)
         change = lifecycle.require_tools(self._run, end, reading.text, ended.tool_calls, now=self._worker.clock())
         self._save_unless_cancelled(change, end)
@@ -219,7 +227,9 @@ class Attempt:
         try:
             data = structured(reading.text, schema)
         except DoesNotFit as error:
-            if self._repaired:
+            self._failures.append(Failure(request.model, "OutputInvalid", retry=False))
+            tries = sum(failure.model == request.model for failure in self._failures)
+            if self._repaired or tries >= TRIES_PER_MODEL:
                 return self._fail(reading, RunError("OutputInvalid", "The answer does not fit the response schema."))
             self._repaired = True
             return repair(request, reading.text, error) if self._go_on(self._end(Outcome.COMPLETED, reading)) else None
@@ -240,7 +250,7 @@ class Attempt:
     def _save_unless_cancelled(self, change: lifecycle.Change, end: CallEnd) -> bool:
         after, events = change
         try:
-            self._worker.runs.save(self._run, after, events, unless_cancelled=True)
+            self._written = self._worker.runs.save(self._run, after, events, unless_cancelled=True)
         except CancelRequested:
             self._save(lifecycle.stop(self._run, end, now=self._worker.clock()))
             return False
@@ -249,12 +259,13 @@ class Attempt:
 
     def _save(self, change: lifecycle.Change) -> None:
         after, events = change
-        self._worker.runs.save(self._run, after, events)
+        self._written = self._worker.runs.save(self._run, after, events)
         self._settle(after)
 
     def _settle(self, after: Run) -> None:
         """Give back what the call that was open has not used, now that its end is written."""
         settle(self._worker.planner.budgets, self._run, after)
+        report_progress(self._run, after)
         self._run = after
 
     def _end(
@@ -270,15 +281,4 @@ class Attempt:
         cost = self._worker.price(request, meters, self._worker.clock())
         if cost.is_missing:
             logger.warning("a model without a price", provider=request.provider, model=request.model)
-            count("UnpricedCalls", provider=request.provider)
         return cost
-
-
-def _note(reading: Reading, part: Text | Counted | Ended) -> None:
-    match part:
-        case Text(text):
-            reading.pieces.append(text)
-        case Counted(meters):
-            reading.counted = meters
-        case Ended():
-            reading.ended = part

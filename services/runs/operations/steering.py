@@ -9,6 +9,7 @@ from services.runs.domain.run import CallId, Run, Status
 from services.runs.errors import LeaseLost
 from services.runs.operations.budgets import give_up, settle
 from services.runs.operations.planning import Planned, Planner
+from services.runs.operations.reporting import report_progress
 from services.runs.operations.submission import Configs
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
@@ -37,6 +38,7 @@ def cancel_run(
         else:
             runs.save(run, after, events)
             settle(budgets, run, after)
+            report_progress(run, after)
         return after
 
     return _until_alone(attempt)

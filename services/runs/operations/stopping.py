@@ -8,6 +8,8 @@ from services.runs.operations.steering import cancel_run
 from services.runs.table import stopping as table
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
+from shared.errors import Conflict
+from shared.observability import logger
 from shared.storage.store import Store
 
 
@@ -26,6 +28,8 @@ def finish_stops(store: Store, runs: RunTable, budgets: BudgetTable, *, now: dat
                 cancel_run(runs, budgets, stop.tenant_id, run_id, now=now, if_match=None)
             except (RunAlreadyEnded, RunNotFound):
                 continue
+            except Conflict:
+                logger.warning("a run of a tenant that is being deleted is changing", run_id=run_id)
             left += 1
         if stop.is_over(runs_left=left, now=now):
             table.end_stop(store, stop.tenant_id, end_stop(stop, now=now))

@@ -12,13 +12,12 @@ from services.runs.domain.run import CallId, Run
 from services.runs.errors import AgentNotFound, VersionNotFound
 from services.runs.operations.budgets import give_up
 from services.runs.operations.planning import Planned, Planner
-from services.runs.table import agents
+from services.runs.table.agents import AgentCopies
 from services.runs.table.runs import RunTable
 from shared.copies.patience import read_until_there
 from shared.errors import Conflict, DependencyUnavailable, IdempotencyKeyReused
 from shared.ids import NEWS_TAKES, is_fresh
 from shared.storage.idempotency import AlreadyDone, Once
-from shared.storage.store import Store
 from shared.stored import Stored
 from shared.tenancy.context import TenantAccess
 
@@ -49,7 +48,7 @@ class NewRun:
 
 
 def submit_run(
-    store: Store,
+    agents: AgentCopies,
     runs: RunTable,
     configs: Configs,
     planner: Planner,
@@ -70,7 +69,7 @@ def submit_run(
         TooManyRequests: too many runs of the tenant are under way.
         DependencyUnavailable: what was made a moment ago is not known here yet, or what is left is not known.
     """
-    agent, version = pin_version(store, access.tenant_id, asked.agent_id, asked.version, now=now)
+    agent, version = pin_version(agents, access.tenant_id, asked.agent_id, asked.version, now=now)
     planned = _plan(planner, access, asked, configs.read(access.tenant_id, version.config), now=now)
     run, events = lifecycle.submit(
         access.tenant_id,
@@ -85,6 +84,7 @@ def submit_run(
         max_output_tokens=asked.max_output_tokens,
         max_cost_nano_usd=asked.max_cost_nano_usd,
         request_id=asked.request_id,
+        plan=access.plan,
         trace_id=asked.trace_id,
         waited=asked.waited,
         now=now,
@@ -115,7 +115,7 @@ def _plan(
 
 
 def pin_version(
-    store: Store, tenant_id: str, agent_id: str, version: int | None, *, now: datetime
+    agents: AgentCopies, tenant_id: str, agent_id: str, version: int | None, *, now: datetime
 ) -> tuple[AgentCopy, VersionCopy]:
     """The agent and the version to run, waiting for what was made a moment ago.
 
@@ -125,7 +125,7 @@ def pin_version(
     """
 
     def read_agent() -> AgentCopy | None:
-        return agents.find_agent(store, tenant_id, agent_id)
+        return agents.find_agent(tenant_id, agent_id)
 
     agent = read_agent()
     if agent is None and is_fresh(agent_id, now=now):
@@ -135,7 +135,7 @@ def pin_version(
     wanted = version or agent.live_version
 
     def read_version() -> VersionCopy | None:
-        return agents.find_version(store, tenant_id, agent_id, wanted)
+        return agents.find_version(tenant_id, agent_id, wanted)
 
     found = read_version()
     if found is None and may_be_coming(agent, wanted, now=now):

@@ -12,6 +12,9 @@ from shared.observability import logger
 FLUSH = timedelta(milliseconds=500)
 """How often, at most, text is written: one write each, by which the worker also hears of a cancellation."""
 
+LISTEN = timedelta(seconds=1)
+"""How often, at most, it is asked for a cancellation while something else than text comes."""
+
 _LONGEST = 64 * 1024
 """Characters of one piece: in UTF-8 they take 256 KB at most, of the 400 KB that an item may have. More comes later."""
 
@@ -21,6 +24,10 @@ class Texts(Protocol):
 
     def append(self, run: Run, place: Place, text: str, *, now: datetime) -> Place:
         """Write the next piece; gives the place behind what is written."""
+        ...
+
+    def check(self, run: Run, place: Place) -> None:
+        """Learn of a cancellation without writing."""
         ...
 
 
@@ -55,6 +62,24 @@ class Transcript:
         if self._unwritten and now - self._written_at >= FLUSH:
             self._written_at = now
             self._write(now)
+
+    def listen(self) -> None:
+        """Something else comes than text, which is no reason to write.
+
+        Raises:
+            CancelRequested: the client does not want the rest.
+        """
+        now = self._clock()
+        if now - self._written_at < LISTEN:
+            return
+        self._written_at = now
+        if self._unwritten:
+            self._write(now)
+            return
+        try:
+            self._texts.check(self._run, self._place)
+        except DependencyUnavailable:
+            logger.warning("nobody knows whether the client has cancelled", run_id=self._run.run_id)
 
     def _write(self, now: datetime) -> None:
         try:

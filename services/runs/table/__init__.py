@@ -23,16 +23,14 @@ from datetime import datetime
 
 from shared.declaration import Slice, Table
 from shared.storage.traces import Traces
+from shared.times import months_until
 
 SLICE = Slice("RUNS", Table.ENTITIES)
-_FIRST_MONTH = 2026 * 12 + 9
-"""There is no budget of an earlier month."""
 
 
 def _budgets(tenant_id: str, now: datetime) -> Iterator[str]:
-    """The partitions of the tenant's budgets, also of next month: clocks differ."""
-    for month in range(_FIRST_MONTH, now.year * 12 + now.month + 1):
-        yield SLICE.key(tenant_id, "BUDGET", f"{month // 12}-{month % 12 + 1:02}")
+    """The partitions of the tenant's budgets."""
+    return (SLICE.key(tenant_id, "BUDGET", month) for month in months_until(now))
 
 
 TRACES = Traces(lists=("LIST",), partitions=_budgets)

@@ -1,5 +1,7 @@
 """The copies of agents and their versions."""
 
+from functools import lru_cache
+
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.table import SLICE
 from shared.copies.tenant_access import write_if_newer
@@ -8,22 +10,50 @@ from shared.storage.store import Store
 from shared.stored import Stored
 from shared.times import from_text, to_text
 
+_KEPT = 1_024
+"""Versions that a container remembers."""
 
-def find_agent(store: Store, tenant_id: str, agent_id: str) -> AgentCopy | None:
-    """The agent as it is known, or None when nothing was heard of it."""
-    item = store.get(_agent_key(tenant_id, agent_id))
-    if item is None:
-        return None
-    reader = Reader(item)
-    return AgentCopy(
-        agent_id=agent_id,
-        seq=reader.integer("seq"),
-        project_id=reader.optional_text("project_id"),
-        live_version=reader.integer("live_version"),
-        latest_version=reader.integer("latest_version"),
-        deleted=reader.flag("deleted"),
-        heard_at=from_text(reader.text("heard_at")),
-    )
+
+class AgentCopies:
+    """Reads the copies of one slice. What is known of a version never changes, so it is read once per container."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._version = lru_cache(maxsize=_KEPT)(self._read_version)
+
+    def find_agent(self, tenant_id: str, agent_id: str) -> AgentCopy | None:
+        """The agent as it is known, or None when nothing was heard of it."""
+        item = self._store.get(agent_key(tenant_id, agent_id))
+        if item is None:
+            return None
+        reader = Reader(item)
+        return AgentCopy(
+            agent_id=agent_id,
+            seq=reader.integer("seq"),
+            project_id=reader.optional_text("project_id"),
+            live_version=reader.integer("live_version"),
+            latest_version=reader.integer("latest_version"),
+            deleted=reader.flag("deleted"),
+            heard_at=from_text(reader.text("heard_at")),
+        )
+
+    def find_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy | None:
+        """The version as it is known, or None."""
+        try:
+            return self._version(tenant_id, agent_id, version)
+        except _Unheard:
+            return None
+
+    def _read_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy:
+        item = self._store.get(_version_key(tenant_id, agent_id, version))
+        if item is None:
+            raise _Unheard
+        reader = Reader(item)
+        return VersionCopy(agent_id, version, Stored(reader.text("config_key"), reader.text("config_sha256")))
+
+
+class _Unheard(Exception):
+    """Nothing is known of a version; that may change, and so it is not kept."""
 
 
 def keep_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
@@ -32,7 +62,7 @@ def keep_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
         store,
         tenant_id,
         {
-            **_agent_key(tenant_id, copy.agent_id).attributes,
+            **agent_key(tenant_id, copy.agent_id).attributes,
             "seq": copy.seq,
             "project_id": copy.project_id,
             "live_version": copy.live_version,
@@ -41,15 +71,6 @@ def keep_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
             "heard_at": to_text(copy.heard_at),
         },
     )
-
-
-def find_version(store: Store, tenant_id: str, agent_id: str, version: int) -> VersionCopy | None:
-    """The version as it is known, or None."""
-    item = store.get(_version_key(tenant_id, agent_id, version))
-    if item is None:
-        return None
-    reader = Reader(item)
-    return VersionCopy(agent_id, version, Stored(reader.text("config_key"), reader.text("config_sha256")))
 
 
 def keep_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
@@ -66,7 +87,8 @@ def keep_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
     )
 
 
-def _agent_key(tenant_id: str, agent_id: str) -> Key:
+def agent_key(tenant_id: str, agent_id: str) -> Key:
+    """Where the copy of an agent lies."""
     return Key(SLICE.key(tenant_id), f"COPY#AGENT#{agent_id}")
 
 

@@ -7,10 +7,11 @@ from typing import cast
 
 from services.runs.domain.budget import Budget, Reservation, Share, Spent, Terms
 from services.runs.domain.run import CallId
+from services.runs.errors import BudgetMoved
 from services.runs.table import SLICE
 from shared.storage.items import Item, Key, Reader, Value, key_of
 from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction
+from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction, refuse_with
 from shared.times import to_text
 
 DUE = SLICE.due_key("BUDGET")
@@ -184,6 +185,33 @@ class BudgetTable:
             {"tokens": spent.tokens, "requests": spent.requests},
         )
         transaction.update(_key(tenant_id, period), change, when=PRESENT, otherwise=lambda _: NoBudget())
+
+    def correct(self, tenant_id: str, period: str, before: Budget, spent: Spent) -> None:
+        """Make it say that so much was spent; what is open stays so.
+
+        Args:
+            tenant_id: whose.
+            period: the month.
+            before: as it was read.
+            spent: what it should say.
+
+        Raises:
+            BudgetMoved: it has changed since.
+        """
+        change = Expression(
+            "SET #tokens_left = :tokens, #requests_left = :requests",
+            {
+                "tokens": before.tokens_left + before.spent.tokens - spent.tokens,
+                "requests": before.requests_left + before.spent.requests - spent.requests,
+            },
+        )
+        unchanged = Expression(
+            "#tokens_left = :tokens_before AND #requests_left = :requests_before",
+            {"tokens_before": before.tokens_left, "requests_before": before.requests_left},
+        )
+        transaction = Transaction(tenant_id)
+        transaction.update(_key(tenant_id, period), change, when=unchanged, otherwise=refuse_with(BudgetMoved()))
+        self._store.commit(transaction)
 
     def due(self, *, now: datetime) -> Iterator[DueBudget]:
         """Budgets of all tenants whose open calls are to be looked at."""

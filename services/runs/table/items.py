@@ -66,6 +66,7 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "error": {"code": run.error.code, "message": run.error.message} if run.error else None,
         "created_at": to_text(run.created_at),
         "queued_at": [to_text(moment) for moment in run.queued_at],
+        "plan": run.plan or None,
         "trace_id": run.trace_id or None,
         "started_at": _text(run.started_at),
         "ended_at": _text(run.ended_at),
@@ -115,7 +116,7 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
         whole: False leaves large inputs and outputs there, and only says how large they are.
     """
     reader = Reader(item)
-    tenant_id = reader.text("tenant_id")
+    tenant_id, config = reader.text("tenant_id"), reader.map("config")
 
     def unpack(name: str) -> dict[str, Any] | None:
         return payloads.unpack(tenant_id, reader.map(name)) if name in item else None
@@ -123,7 +124,6 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
     def unpack_or_name(name: str) -> dict[str, Any] | None:
         return unpack(name) if whole else payloads.name(reader.map(name)) if name in item else None
 
-    config, error = reader.map("config"), reader.map("error") if "error" in item else None
     return Run(
         run_id=reader.text("run_id"),
         tenant_id=tenant_id,
@@ -144,10 +144,11 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
         open_call=open_call_from_item(reader.map("open_call")) if "open_call" in item else None,
         call_started_at=_time(reader, "call_started_at"),
         cancel_requested=reader.flag("cancel_requested"),
-        error=RunError(error.text("code"), error.text("message")) if error else None,
+        error=_error(reader.map("error")) if "error" in item else None,
         created_at=from_text(reader.text("created_at")),
         due_at=_time(reader, "due_at"),
         queued_at=tuple(from_text(moment) for moment in reader.texts("queued_at")),
+        plan=reader.optional_text("plan") or "",
         trace_id=reader.optional_text("trace_id") or "",
         artifacts=reader.integers("artifacts"),
         started_at=_time(reader, "started_at"),
@@ -157,6 +158,10 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
 
 def _text(moment: datetime | None) -> str | None:
     return to_text(moment) if moment else None
+
+
+def _error(reader: Reader) -> RunError:
+    return RunError(reader.text("code"), reader.text("message"))
 
 
 def _time(reader: Reader, name: str) -> datetime | None:

@@ -22,9 +22,11 @@ from services.runs.table.items import (
 )
 from services.runs.table.parts import attempt_to_item, open_call_to_item
 from services.runs.table.texts import TextTable
+from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
+from shared.observability import logger
 from shared.storage.idempotency import Once
 from shared.storage.items import Item, Reader, Value, key_of
 from shared.storage.payloads import Payloads
@@ -34,6 +36,8 @@ from shared.times import to_text
 
 _CLEARED_DUE = timedelta(minutes=1)
 """When the reaper clears what a deletion that was cut off has left."""
+_REAPED_AT_ONCE = 1_000
+"""Runs that the reaper looks at in one minute."""
 _SCANNED_AT_MOST = 1_000
 """Runs that one page looks at when its filter lets few of them pass."""
 
@@ -81,6 +85,16 @@ class RunTable:
         if item is None:
             raise RunNotFound
         return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
+
+    def written(self, tenant_id: str, run_id: str, item: Item) -> Run:
+        """The run that `save` has written as this item.
+
+        Raises:
+            RunNotFound: it is another one.
+        """
+        if (item["tenant_id"], item["run_id"]) != (tenant_id, run_id):
+            raise RunNotFound
+        return run_from_item(item, self._payloads)
 
     def find_many(self, tenant_id: str, run_ids: Iterable[str]) -> dict[str, Run]:
         """Those of these runs that there are, by their ids."""
@@ -197,8 +211,8 @@ class RunTable:
         *,
         only_if_still_due: bool = False,
         unless_cancelled: bool = False,
-    ) -> None:
-        """Write what became of a run, if it is still in the state that this was decided in.
+    ) -> Item:
+        """Write what became of a run, if it is still in the state that this was decided in; gives what was written.
 
         Args:
             before: as it was read.
@@ -217,6 +231,7 @@ class RunTable:
         transaction.put(item, when=fence, otherwise=lambda there: _refusal(before, there))
         transaction.emit(*events)
         self._store.commit(transaction)
+        return item
 
     def say(self, run: Run, *events: Event[RunEvent]) -> None:
         """Say these events of a run that does not change."""
@@ -259,14 +274,22 @@ class RunTable:
             if item := self._store.get(key_of(entry)):
                 yield str(item["tenant_id"]), str(item["run_id"])
 
-    def due(self, *, now: datetime, limit: int = 100) -> Iterator[Run]:
-        """Runs of all tenants that the reaper has to look at, the most overdue first."""
+    def due(self, *, now: datetime) -> Iterator[Run]:
+        """Runs of all tenants that the reaper has to look at, the most overdue first.
+
+        One that cannot be read now is left out, so that it does not hold up those behind it.
+        """
         until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": DUE, "now": to_text(now)})
-        for entry in self._store.query(until, index="due", limit=limit).items:
-            item = self._store.get(key_of(entry))
-            # The index follows the table with a delay, so the run may have moved on.
-            if item and item.get("due_at") and str(item["due_at"]) <= to_text(now):
-                yield run_from_item(item, self._payloads)
+        for entry in self._store.query(until, index="due", limit=_REAPED_AT_ONCE).items:
+            try:
+                item = self._store.get(key_of(entry))
+                # The index follows the table with a delay, so the run may have moved on.
+                run = run_from_item(item, self._payloads) if item else None
+            except DependencyUnavailable:
+                logger.warning("a run that is due cannot be read", run=key_of(entry).pk)
+                continue
+            if run and run.due_at and run.due_at <= now:
+                yield run
 
     def under_way(self, tenant_id: str) -> Iterator[str]:
         """The ids of the tenant's runs that have not ended, as the reaper finds them."""
@@ -280,16 +303,20 @@ class RunTable:
             if resume_after is None:
                 return
 
+    def made_in(self, tenant_id: str, span: str) -> Iterator[Run]:
+        """The runs whose ids begin so, newest first, without what lies in the bucket."""
+        return self._between(tenant_id, start=span, before=f"{span}~")
+
     def _newest_first(self, tenant_id: str, chosen: RunFilter, *, after: str | None) -> Iterator[Run]:
         end = first_at(chosen.end) if chosen.end else "~"
         before = min(after, f"run_{end}") if after else f"run_{end}"
+        start = f"run_{first_at(chosen.start)}" if chosen.start else "run_"
+        return self._between(tenant_id, start=start, before=before)
+
+    def _between(self, tenant_id: str, *, start: str, before: str) -> Iterator[Run]:
         condition = Expression(
             "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
-            {
-                "pk": list_key(tenant_id),
-                "start": f"run_{first_at(chosen.start)}" if chosen.start else "run_",
-                "before": before,
-            },
+            {"pk": list_key(tenant_id), "start": start, "before": before},
         )
         resume_after: Item | None = None
         while True:

@@ -9,7 +9,7 @@ from shared.storage.transaction import Expression, Transaction
 
 def stored_bytes(store: Store, tenant_id: str) -> int:
     """What lies there now, give or take the events that are on their way."""
-    return Reader(store.get(_key(tenant_id)) or {}).optional_integer("bytes") or 0
+    return Reader(store.get(storage_key(tenant_id)) or {}).optional_integer("bytes") or 0
 
 
 def count_bytes(store: Store, tenant_id: str, delivery: Delivery, *, more: int) -> None:
@@ -20,9 +20,10 @@ def count_bytes(store: Store, tenant_id: str, delivery: Delivery, *, more: int) 
     """
     transaction = Transaction(tenant_id)
     delivery.mark(transaction, SLICE)
-    transaction.update(_key(tenant_id), Expression("ADD #bytes :more", {"more": more}))
+    transaction.update(storage_key(tenant_id), Expression("ADD #bytes :more", {"more": more}))
     store.commit(transaction)
 
 
-def _key(tenant_id: str) -> Key:
+def storage_key(tenant_id: str) -> Key:
+    """Where the number lies."""
     return Key(SLICE.key(tenant_id), "STORAGE")

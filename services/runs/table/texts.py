@@ -42,6 +42,15 @@ class TextTable:
         # An earlier try was carried out, though its answer was lost.
         return place.after(there.text("text"))
 
+    def check(self, run: Run, place: Place) -> None:
+        """Learn of a cancellation where the next piece would be.
+
+        Raises:
+            CancelRequested: the client does not want the rest.
+        """
+        if Reader(self._store.get(_key(run, place)) or {}).flag("cancelled"):
+            raise CancelRequested
+
     def pieces(self, run: Run, place: Place) -> list[str]:
         """What is written from this place on, as far as one query reads."""
         until = _prefix(place) + "~"

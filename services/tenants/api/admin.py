@@ -34,7 +34,7 @@ from shared.tenancy.permissions import Role
 app = HttpApp(store=wiring.slice_store)
 
 _TENANTS = "/v1/admin/tenants"
-_TENANT = f"{_TENANTS}/{{tenant_id}}"
+TENANT = f"{_TENANTS}/{{tenant_id}}"
 
 PlanName = Literal["free", "pro", "enterprise"]
 
@@ -114,14 +114,14 @@ def create_tenant(call: CurrentCall, body: Annotated[NewTenant, Body()]) -> Resp
     return _created(tenant)
 
 
-@app.route("GET", _TENANT, least=Role.PLATFORM_ADMIN)
+@app.route("GET", TENANT, least=Role.PLATFORM_ADMIN)
 def get_any_tenant(caller: Caller, call: CurrentCall) -> Response[AdminTenantAnswer]:
     """One tenant, with what only operators see of it."""
     return _shown(table.get_tenant(wiring.slice_store(), caller.tenant_id), now=call.now)
 
 
-@app.route("PATCH", _TENANT, least=Role.PLATFORM_ADMIN)
-@app.route("PUT", _TENANT, least=Role.PLATFORM_ADMIN)
+@app.route("PATCH", TENANT, least=Role.PLATFORM_ADMIN)
+@app.route("PUT", TENANT, least=Role.PLATFORM_ADMIN)
 def change_any_tenant(
     caller: Caller, call: CurrentCall, body: Annotated[AdminTenantPatch, Body()]
 ) -> Response[AdminTenantAnswer]:
@@ -131,7 +131,7 @@ def change_any_tenant(
     return _shown(tenant, now=call.now)
 
 
-@app.route("DELETE", _TENANT, least=Role.PLATFORM_ADMIN, statuses=(204,))
+@app.route("DELETE", TENANT, least=Role.PLATFORM_ADMIN, statuses=(204,))
 def delete_tenant(caller: Caller, call: CurrentCall) -> Response[None]:
     """Begin a tenant's end: what is under way in it ends, then everything of it is removed."""
     store = wiring.slice_store()
@@ -139,7 +139,7 @@ def delete_tenant(caller: Caller, call: CurrentCall) -> Response[None]:
     return no_content()
 
 
-@app.route("POST", f"{_TENANT}/suspend", least=Role.PLATFORM_ADMIN, statuses=(200,))
+@app.route("POST", f"{TENANT}/suspend", least=Role.PLATFORM_ADMIN, statuses=(200,))
 def suspend_tenant(
     caller: Caller, call: CurrentCall, body: Annotated[NewSuspension, Body()]
 ) -> Response[AdminTenantAnswer]:
@@ -149,7 +149,7 @@ def suspend_tenant(
     return _shown(tenant, now=call.now)
 
 
-@app.route("POST", f"{_TENANT}/reactivate", least=Role.PLATFORM_ADMIN, statuses=(200,))
+@app.route("POST", f"{TENANT}/reactivate", least=Role.PLATFORM_ADMIN, statuses=(200,))
 def reactivate_tenant(caller: Caller, call: CurrentCall) -> Response[AdminTenantAnswer]:
     """Lift an operator's suspension; billing's is billing's to lift."""
     tenant = operations.reactivate_tenant(wiring.slice_store(), caller.tenant_id, now=call.now)
@@ -163,6 +163,6 @@ def _shown(tenant: domain.Tenant, *, now: datetime) -> Response[AdminTenantAnswe
 def _created(tenant: domain.Tenant) -> Response[AdminTenantAnswer]:
     return created(
         AdminTenantAnswer(tenant=AdminTenant.of(tenant, now=tenant.created_at)),
-        location=_TENANT.format(tenant_id=tenant.tenant_id),
+        location=TENANT.format(tenant_id=tenant.tenant_id),
         etag=tenant.seq,
     )

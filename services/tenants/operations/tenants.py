@@ -1,5 +1,6 @@
 """Tenants: created, changed, suspended, and led by what billing and metering say."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -119,6 +120,12 @@ def change_own_tenant(
         return domain.change_tenant(there, replace(change, settings=wanted), now=now)
 
     return decide_on_tenant(store, tenant_id, decide, if_match=if_match)
+
+
+def count_active(store: Store) -> dict[Plan, int]:
+    """How many tenants are active, by plan."""
+    found = Counter(tenant.plan for tenant in table.list_tenants(store) if tenant.status == "active")
+    return {plan: found[plan] for plan in Plan}
 
 
 def decide_on_tenant(

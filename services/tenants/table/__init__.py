@@ -7,6 +7,7 @@ TENANT#<t>#TENANTS    USER#<sub>               a user; in the `list` index under
 TENANT#<t>#TENANTS    INVITATION#<address>     a place that is taken for a user whom the pool does not have yet; in the
                                                `due` index under DUE#TENANTS#INVITATION, by when it is looked at
 TENANT#<t>#TENANTS    CERTIFICATE              what was removed of a deleted tenant, by service
+TENANT#<t>#TENANTS    EXPORT#<xpt_…>           an export: who asked for it, and which services are done
 TENANT#<t>#TENANTS#AUDIT  ENTRY#<time>#<event>  a change, written once and never again
 
 The counts in CONFIG (users, projects, active tenant_admins) are changed in the transaction that changes what they

@@ -32,8 +32,7 @@ def mesh(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Tables, bucket and secrets, and a tenant that is known."""
     monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
-    made_once = (wiring.tenant_store, wiring.slice_store, wiring.documents, wiring.vault, wiring.addresses)
-    with tables(made_once):
+    with tables((wiring.vault, wiring.addresses)):
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         know_tenant(seq=1)
         yield

@@ -33,7 +33,7 @@ NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
 @pytest.fixture
 def store() -> Generator[Store]:
     """The slice that the consumer itself works on."""
-    with tables((wiring.slice_store,)):
+    with tables():
         yield wiring.slice_store()
 
 
@@ -209,8 +209,8 @@ class _Racing(Store):
         super().__init__(own_client("dynamodb"), table=os.environ["ENTITIES_TABLE_NAME"], owned=store.owned)
         self._rival = rival
 
-    def query_all(self, condition: Expression, *, newest_first: bool = False) -> Any:  # noqa: ANN401 — as the base's
+    def query_all(self, condition: Expression, **how: Any) -> Any:  # noqa: ANN401 — as the base's
         """See `Store.query_all`."""
-        items = list(super().query_all(condition, newest_first=newest_first))
+        items = list(super().query_all(condition, **how))
         self._rival()
         return iter(items)

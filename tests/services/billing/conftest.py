@@ -14,9 +14,6 @@ from tests.tables import REGION, tables
 
 QUEUE = "ainexus-test-billing-inbox"
 CACHES = (
-    wiring.tenant_store,
-    wiring.slice_store,
-    wiring.copies,
     wiring.secrets,
     wiring.inbox,
     wiring._payments,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the test

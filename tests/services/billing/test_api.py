@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from services.billing import wiring
-from services.billing.api import app, webhook
+from services.billing.api import webhook
+from services.billing.api.application import app
 from services.billing.domain.cost import Period
 from services.billing.domain.customer import customer_of, linked
 from services.billing.domain.invoice import InvoiceLine

@@ -21,5 +21,5 @@ def store() -> Generator[Store]:
 @pytest.fixture
 def slice_store() -> Generator[Store]:
     """An empty slice, in which the service itself works too."""
-    with tables((wiring.tenant_store, wiring.slice_store, wiring.copies)):
+    with tables((wiring.pauses,)):
         yield wiring.slice_store()

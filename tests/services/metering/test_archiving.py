@@ -55,7 +55,7 @@ def table() -> Scripted:
 
 def archive(store: Store, bucket: Bucket, **later: float) -> int:
     """What the archiver does when the day is due, or so much later."""
-    return archiving.archive_due(store, Archives(bucket, bucket="bucket"), now=DUE + timedelta(**later))
+    return archiving.archive_due(store, Archives(bucket, bucket="bucket"), now=DUE + timedelta(**later)).days
 
 
 class TestArchive:

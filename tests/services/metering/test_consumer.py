@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from services.metering import wiring
-from services.metering.consumer import closer, consumer
+from services.metering.consumer.usage import closer, consumer
 from services.metering.domain.usage import Amounts
 from services.metering.table import counters, storage
 from shared.events.envelope import Event, happened

@@ -9,11 +9,9 @@ import pytest
 
 from shared.observability import logger
 from shared.storage.items import Item, item_from_wire
-from tests.mesh import Mesh, mesh
+from tests.mesh import Mesh
 from tests.services.metering.proof import Plan, prove
 from tests.tables import make_table
-
-__all__ = ["mesh"]
 
 pytestmark = pytest.mark.mesh
 

@@ -7,17 +7,31 @@ from typing import Any
 import pytest
 
 from services.metering.domain.summary import Summary, thresholds_reached
-from services.metering.operations import closing, summarising
+from services.metering.operations import closing, counting, summarising
+from services.metering.operations.summarising import Pauses
 from services.metering.table.summaries import PAUSE
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.tenancy.context import Allowance
 from tests.services.metering.scripted import LOST_REQUEST, Scripted
-from tests.services.metering.usage import AT, count, used
+from tests.services.metering.usage import AT, count, entry, used
 from tests.tenants import tenant_created
 
 MINUTE = timedelta(minutes=1)
+
+
+class Counting(Scripted):
+    """An empty table that counts single updates."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.updates = 0
+
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Count it."""
+        self.updates += 1
+        return super().update_item(**arguments)
 
 
 @pytest.fixture
@@ -56,6 +70,18 @@ class TestSummarise:
         assert len(summaries(table)) == 1
         summarising.summarise_due(store, now=AT + PAUSE)
         assert summaries(table) == [(1, 1, 42), (2, 20, 20 * 42)]
+
+    def test_of_a_container_that_knows_its_pause_is_the_same_and_asks_no_more(self) -> None:
+        asked: list[int] = []
+        for pauses in (Pauses(), None):
+            table = Counting()
+            for number in range(40):
+                now = AT + number * PAUSE / 20
+                counting.count(table.store, [("demo-org", entry(used(f"run_{number}")))], now=now, pauses=pauses)
+            summarising.summarise_due(table.store, now=AT + 2 * PAUSE)
+            assert summaries(table) == [(1, 1, 42), (2, 21, 21 * 42), (3, 40, 40 * 42)]
+            asked.append(table.updates)
+        assert asked == [3, 41]
 
     def test_looks_again_once_and_then_rests(self, table: Scripted, store: Store) -> None:
         count(store, used())

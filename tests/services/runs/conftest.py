@@ -43,14 +43,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
     monkeypatch.setenv("WORKER_FUNCTION_NAME", "ainexus-test-runs-worker")
     caches = (
-        wiring.tenant_store,
-        wiring.slice_store,
-        wiring.tenant_runs,
-        wiring.slice_runs,
-        wiring.tenant_budgets,
-        wiring.slice_budgets,
-        wiring.planner,
         wiring.configs,
+        wiring.tenant_agents,
         worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
     )

@@ -86,6 +86,12 @@ class TestShown:
         assert parse_qs(address.query)["X-Amz-Expires"] == ["300"]
         assert (said["bytes"], said["expires_at"]) == (huge.artifacts["output"], "2026-11-23T00:24:05.000Z")
 
+    def test_says_a_download_in_the_same_words_whenever_in_the_hour_it_is(self) -> None:
+        run = replace(running(), artifacts={"output": 7})
+        at = (datetime(2026, 11, 22, 23, minute, tzinfo=UTC) for minute in (0, 19, 59))
+        first, *again = (artifact.download(run, "output", now=moment) for moment in at)
+        assert again == [first, first]
+
     def test_counts_a_download_once_an_hour(self, world: World, huge: Run) -> None:
         for minutes in (0, 10, 20, 60):
             shown(world.runs, huge, now=LATER + timedelta(minutes=minutes))

@@ -32,6 +32,7 @@ from shared.events.runs import RunEvent
 from shared.ids import new_id
 from shared.meters import Meter, Meters
 from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.items import Item
 from tests.messages import batch
 from tests.services.runs.conftest import World, know_tenant, know_version
 from tests.services.runs.runs import TENANT
@@ -303,7 +304,7 @@ class TestTools:
 
             overtaken = False
 
-            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **_: bool) -> None:
+            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **_: bool) -> Item:
                 super().save(before, after, events)
                 execute(world, after, ScriptedModel([ANSWER]))
                 raise LeaseLost

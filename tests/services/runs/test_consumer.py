@@ -1,5 +1,6 @@
 """What reaches this service without HTTP."""
 
+import json
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from services.runs.consumer import events, reaper, worker
 from services.runs.domain.run import Status
 from services.runs.operations.submission import NewRun, submit_run
-from services.runs.table import agents
+from services.runs.table.agents import AgentCopies
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentVersionPublished
 from shared.events.envelope import Event, EventData, happened
 from shared.events.runs import RunQueued
@@ -43,20 +44,20 @@ class TestAgentEvents:
             tenant_id = f"tenant-{place}"
             moved = [event.model_copy(update={"tenant_id": tenant_id}) for event in order]
             assert events.handler(batch(*moved)) == {"batchItemFailures": []}
-            known = agents.find_agent(world.store, tenant_id, AGENT)
+            known = AgentCopies(world.store).find_agent(tenant_id, AGENT)
             assert known is not None
             assert known.deleted
 
     def test_ignore_a_field_that_is_not_known_here(self, world: World) -> None:
         events.handler(batch(_said(AgentCreated(**_state(1, 1))), extra={"colour": "red"}))
-        assert agents.find_agent(world.store, TENANT, AGENT) is not None
+        assert AgentCopies(world.store).find_agent(TENANT, AGENT) is not None
 
     def test_let_a_version_be_run(self, world: World) -> None:
         said = AgentVersionPublished(
             agent_id=AGENT, version=7, config_key=world.config.key, config_sha256=world.config.sha256
         )
         events.handler(batch(_said(said)))
-        known = agents.find_version(world.store, TENANT, AGENT, 7)
+        known = AgentCopies(world.store).find_version(TENANT, AGENT, 7)
         assert known is not None
         assert known.config == world.config
 
@@ -67,7 +68,7 @@ class TestConsumer:
         messages = batch(_said(AgentCreated(**_state(1, 1))), _said(AgentDeleted(agent_id=AGENT_ID), seq=9))
         messages["Records"][0]["body"] = "{"
         assert events.handler(messages) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-        known = agents.find_agent(world.store, TENANT, AGENT_ID)
+        known = AgentCopies(world.store).find_agent(TENANT, AGENT_ID)
         assert known is not None
         assert known.deleted
 
@@ -87,7 +88,7 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
     )
     known = access(world, tenant_id)
     planner = planner_of(world)
-    return submit_run(world.store, world.runs, world.documents, planner, known, asked, now=NOW).run_id
+    return submit_run(AgentCopies(world.store), world.runs, world.documents, planner, known, asked, now=NOW).run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
@@ -122,8 +123,11 @@ class TestWorker:
 
     def test_executes_the_run_that_it_is_invoked_with(self, world: World) -> None:
         run_id = _submit(world)
-        worker.handler({"tenant_id": TENANT, "run_id": run_id})
-        assert world.runs.get(TENANT, run_id).status is Status.COMPLETED
+        answer = worker.handler({"tenant_id": TENANT, "run_id": run_id})
+        done = world.runs.get(TENANT, run_id)
+        assert done.status is Status.COMPLETED
+        assert world.runs.written(TENANT, run_id, json.loads(json.dumps(answer))["written"]) == done
+        assert worker.handler({"tenant_id": TENANT, "run_id": run_id}) == {"written": None}
 
 
 class TestReaper:

@@ -58,6 +58,17 @@ class TestDeleteRun:
         assert outbox(world) == sorted([*before, *artifacts])
         assert world.runs.page(TENANT, RunFilter(), limit=10, after=None) == ([], None)
 
+    def test_takes_old_versions_of_its_objects_too(self, world: World) -> None:
+        s3 = own_client("s3")
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        done = execute(world, submit(world, message=LARGE))
+        for _ in range(2):
+            s3.put_object(Bucket=BUCKET, Key=f"tenants/{TENANT}/runs/{done.run_id}/output-1.json", Body=b"{}")
+        delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
+        left = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenants/{TENANT}/runs/{done.run_id}/")
+        assert not left.get("Versions")
+        assert not left.get("DeleteMarkers")
+
     def test_can_be_done_once(self, world: World, done: Run) -> None:
         delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
         with pytest.raises(RunNotFound):

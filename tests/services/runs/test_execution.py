@@ -1,19 +1,20 @@
 """A worker's way from the lease to the end."""
 
-import json
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
 
 from services.runs.domain.agent import VersionCopy
 from services.runs.domain.request import ToolCall
-from services.runs.domain.run import Cost, Outcome, Status
-from services.runs.errors import ProviderFailed, ProviderNotConfigured
-from services.runs.gateways.model import Counted, Ended, Stop, Text
+from services.runs.domain.run import Cost, Outcome, Run, Status
+from services.runs.errors import ProviderFailed, ProviderNotConfigured, ToolOutputsMismatch
+from services.runs.gateways.model import Counted, Ended, Stop, Text, Working
 from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.table import agents
+from services.runs.table.runs import RunTable
 from shared.meters import Meter
 from tests.services.runs.conftest import CONFIG, World
 from tests.services.runs.runs import AGENT_ID, TENANT
@@ -59,6 +60,11 @@ class TestOneCall:
         assert (done.status, done.error.code, done.error.message) == (Status.FAILED, "ModelRefused", "I cannot.")
         assert done.usage[Meter.TOKENS_OUT] == 2
 
+    def test_says_no_more_of_a_refusal_than_an_error_holds(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[Text("no" * 500_000), Ended(USED, stop=Stop.REFUSED)]]))
+        assert done.error is not None
+        assert (done.error.code, len(done.error.message)) == ("ModelRefused", 500)
+
     def test_writes_down_that_the_built_in_provider_answers_instead(self, world: World) -> None:
         run = submit(world)
         done = execute(world, run)
@@ -72,12 +78,11 @@ class TestOneCall:
         assert [call.cost_nano_usd for call in done.calls] == [0, 1_000]
         assert (done.cost_nano_usd, done.calls[1].price_version) == (1_000, "list 1")
 
-    def test_says_aloud_that_a_model_has_no_price(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_says_aloud_that_a_model_has_no_price(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         done = execute(world, submit(world), ScriptedModel([ANSWER]), cost=Cost(None, "list 1"))
         assert done.cost_nano_usd is None
-        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        metric = next(line for line in told if "_aws" in line)
-        assert (metric["UnpricedCalls"], metric["provider"]) == ([1.0], "openai")
+        told = [vars(record) for record in caplog.records if record.getMessage() == "call ended"]
+        assert [(line["UnpricedCalls"], line["provider"]) for line in told] == [(1, "openai")]
 
     def test_fails_a_run_whose_provider_has_no_key(self, world: World) -> None:
         done = execute(world, submit(world), ScriptedModel([[ProviderNotConfigured("openai")]]))
@@ -118,6 +123,16 @@ class TestRetries:
         assert done.error is not None
         assert (done.error.code, done.output) == ("StreamTruncated", None)
 
+    def test_leave_each_call_no_more_time_than_the_attempt_has(self, world: World) -> None:
+        version = _version(world, timeout_s=600)
+        models = ScriptedModel([[BUSY], [BUSY], ANSWER])
+        ticks = (LATER + timedelta(seconds=45 * tick) for tick in range(100))
+        execute(world, submit(world, version=version), models, clock=ticks)
+        times = [request.timeout_s for request in models.requests]
+        assert times[0] == 600
+        assert times == sorted(times, reverse=True)
+        assert times[-1] < 500
+
     def test_stops_when_the_attempt_has_taken_its_time(self, world: World) -> None:
         ticks = (LATER + timedelta(minutes=5 * tick) for tick in range(100))
         done = execute(world, submit(world), ScriptedModel([[BUSY]] * 3), clock=ticks)
@@ -150,6 +165,13 @@ class TestStructuredOutput:
         assert (len(done.calls), done.usage[Meter.TOKENS_OUT]) == (2, 4)
         assert models.requests[1].messages[-2].content == "four"
 
+    def test_is_not_repaired_by_a_fourth_call_of_one_model(self, world: World) -> None:
+        version = _version(world, response_schema=self.SCHEMA)
+        models = ScriptedModel([[BUSY], [BUSY], [Text("four"), Ended(USED)]])
+        done = execute(world, submit(world, version=version), models)
+        assert done.error is not None
+        assert (done.error.code, len(done.calls)) == ("OutputInvalid", 3)
+
     def test_fails_the_run_when_it_does_not_fit_twice(self, world: World) -> None:
         version = _version(world, response_schema=self.SCHEMA)
         done = execute(world, submit(world, version=version), ScriptedModel([[Text("four"), Ended(USED)]] * 2))
@@ -172,6 +194,35 @@ class TestCancel:
         assert done.usage[Meter.TOKENS_IN] == 7
         assert done.usage[Meter.TOKENS_UNCERTAIN] > 0
         assert done.output is None
+
+    def test_is_heard_while_the_model_thinks(self, world: World) -> None:
+        run = submit(world)
+
+        def cancel() -> None:
+            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+
+        models = ScriptedModel([[Working(), cancel, Working(), Working(), Text("Too late."), Ended(USED)]])
+        ticks = (LATER + timedelta(seconds=tick) for tick in range(100))
+        done = execute(world, run, models, clock=ticks)
+        assert (done.status, done.output, models.closed) == (Status.CANCELLED, None, 1)
+
+    def test_is_not_undone_by_the_reaper(self, world: World) -> None:
+        run = submit(world)
+        world.runs.take(TENANT, run.run_id, now=LATER)
+
+        class Late(RunTable):
+            """The client cancels after the reaper has read the run."""
+
+            def due(self, *, now: datetime) -> Iterator[Run]:
+                for due in super().due(now=now):
+                    if not due.cancel_requested:
+                        cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+                    yield due
+
+        table = Late(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        assert reap(table, world.budgets, now=LATER + timedelta(minutes=1)) == 0
+        assert reap(table, world.budgets, now=LATER + timedelta(minutes=2)) == 1
+        assert world.runs.get(TENANT, run.run_id).status is Status.CANCELLED
 
     def test_sends_no_further_call(self, world: World) -> None:
         run = submit(world)
@@ -226,6 +277,34 @@ class TestTools:
         assert [attempt.outcome for attempt in done.attempts] == [Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
         assert done.usage[Meter.REQUESTS] == 1
 
+    def test_outputs_of_a_round_before_are_answered_as_then(self, world: World) -> None:
+        calls = (ToolCall("call_a", "again", "{}"), ToolCall("call_b", "again", "{}"))
+        run = submit(world)
+        models = ScriptedModel([[Ended(USED, (call,), Stop.TOOL_CALLS)] for call in calls])
+
+        def hand_in(outputs: dict[str, str]) -> Run:
+            return hand_in_tool_outputs(
+                world.runs, world.documents, planner_of(world), access(world), run.run_id, outputs, now=LATER
+            )
+
+        execute(world, run, models)
+        hand_in({"call_a": "one"})
+        waiting = execute(world, run, models)
+        assert hand_in({"call_a": "one"}) == waiting
+        with pytest.raises(ToolOutputsMismatch):
+            hand_in({"call_a": "two"})
+        assert hand_in({"call_b": "two"}).status is Status.QUEUED
+
+    def test_that_are_none_are_an_answer(self, world: World) -> None:
+        done = execute(world, submit(world), ScriptedModel([[Text("Well."), Ended(USED, (), Stop.TOOL_CALLS)]]))
+        assert (done.status, done.output) == (Status.COMPLETED, {"message": "Well."})
+
+    def test_are_not_more_than_can_be_handed_in(self, world: World) -> None:
+        calls = tuple(ToolCall(f"call_{number}", "again", "{}") for number in range(129))
+        done = execute(world, submit(world), ScriptedModel([[Ended(USED, calls, Stop.TOOL_CALLS)]]))
+        assert done.error is not None
+        assert (done.status, done.error.code) == (Status.FAILED, "TooManyToolCalls")
+
     def test_are_asked_for_twenty_times_at_most(self, world: World) -> None:
         run, now = submit(world), LATER
         call = ToolCall("call_1", "again", "{}")
@@ -253,6 +332,13 @@ class TestReap:
         run = submit(world, waited=True)
         assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31)) == 1
         assert outbox(world) == [f"{run.run_id}:queued:2"]
+
+    def test_is_not_held_up_by_a_run_that_cannot_be_read(self, world: World) -> None:
+        unreadable = submit(world, message="x" * 100_000)
+        run = submit(world, now=LATER + timedelta(seconds=1))
+        world.documents.delete_below(TENANT, f"runs/{unreadable.run_id}")
+        assert reap(world.runs, world.budgets, now=LATER + timedelta(hours=1)) == 1
+        assert f"{run.run_id}:queued:2" in outbox(world)
 
     def test_ends_a_run_after_three_attempts(self, world: World) -> None:
         run, now = submit(world), LATER

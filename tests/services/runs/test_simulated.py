@@ -42,6 +42,21 @@ class TestSimulatedModel:
         _answer("[[tokens 1]] [[delay 999999]]", slept=slept)
         assert slept == [10.0]
 
+    def test_takes_no_longer_than_the_call_may(self) -> None:
+        slept: list[float] = []
+        with pytest.raises(ProviderFailed) as failed:
+            _answer("[[tokens 900000]] [[delay 10000]]", cap=900_000, slept=slept)
+        assert (failed.value.code, sum(slept)) == ("ProviderTimeout", 120)
+
+    def test_reads_the_arguments_of_tools_to_their_end(self) -> None:
+        directive = '[[tool find {"path": {"a": "}]]"}}]]'
+        message, ended = _answer(f"{directive} Well?")
+        assert message == ""
+        assert ended.tool_calls == (ToolCall("call_1", "find", '{"path": {"a": "}]]"}}'),)
+
+    def test_is_not_held_up_by_directives_without_end(self) -> None:
+        assert _answer("[[tool a {" * 100_000 + '[[tool a {"b": ' * 1_000)[1].tool_calls == ()
+
     def test_never_counts_more_input_than_there_are_bytes(self) -> None:
         assert _answer("ü" * 10)[1].meters[Meter.TOKENS_IN] == 5
 

@@ -118,6 +118,7 @@ class FailingTexts:
 
     def __init__(self, failures: int) -> None:
         self.written: dict[int, str] = {}
+        self.checked: list[Place] = []
         self._failures = failures
 
     def append(self, run: Run, place: Place, text: str, *, now: datetime) -> Place:  # noqa: ARG002 — as the table
@@ -128,6 +129,19 @@ class FailingTexts:
             msg = "Busy."
             raise DependencyUnavailable(msg)
         return place.after(there)
+
+    def check(self, run: Run, place: Place) -> None:  # noqa: ARG002 — as the table
+        """See `TextTable.check`."""
+        self.checked.append(place)
+
+
+def test_it_is_asked_once_a_second_while_no_text_comes() -> None:
+    clock, texts = Clock(NOW), FailingTexts(failures=0)
+    transcript = Transcript(texts, running(), call=1, clock=lambda: clock.now)
+    for _ in range(12):
+        clock.wait(250)()
+        transcript.listen()
+    assert (texts.written, texts.checked) == ({}, [Place(1, 1)] * 3)
 
 
 def test_a_write_that_fails_loses_and_doubles_nothing() -> None:

@@ -14,6 +14,7 @@ from services.runs.operations.execution import Models, Worker
 from services.runs.operations.planning import Planner, Price
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE
+from services.runs.table.agents import AgentCopies
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.storage.idempotency import Once
@@ -99,7 +100,8 @@ def submit(
         waited=waited,
     )
     planner = planner_of(world, price=price)
-    return submit_run(world.store, world.runs, world.documents, planner, access(world), asked, now=now, once=once)
+    agents, known = AgentCopies(world.store), access(world)
+    return submit_run(agents, world.runs, world.documents, planner, known, asked, now=now, once=once)
 
 
 def access(world: World, tenant_id: str = TENANT) -> TenantAccess:

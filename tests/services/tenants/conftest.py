@@ -11,9 +11,10 @@ from services.tenants.domain.limits import OwnLimits
 from services.tenants.operations import tenants
 from services.tenants.table import SLICE
 from shared.plans import Plan
+from shared.storage.clients import own_client
 from shared.storage.store import Store
 from tests.services.tenants.acme import NOW
-from tests.tables import tables
+from tests.tables import BUCKET, REGION, tables
 
 LIMITS: OwnLimits = {
     "max_users": 2,
@@ -25,7 +26,8 @@ LIMITS: OwnLimits = {
 
 @pytest.fixture(name="database")
 def make_database() -> Iterator[DynamoDBClient]:
-    with tables(caches=(wiring.tenant_store, wiring.slice_store, wiring.identity)) as client:
+    with tables((wiring.identity,)) as client:
+        own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield client
 
 

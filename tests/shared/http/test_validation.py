@@ -44,6 +44,18 @@ class TestBody:
         assert answer.error == (400, "BadRequest")
         assert "details" not in answer.body
 
+    @pytest.mark.parametrize("body", ['{"part": {"size": 1e400}}', '{"name": -1e999}', '{"name": NaN}'])
+    def test_with_a_number_that_is_none_is_400(self, call: Client, body: str) -> None:
+        assert call("POST", body=body).error == (400, "BadRequest")
+
+    @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+    def test_of_another_media_type_is_400_in_our_shape(self, call: Client, media_type: str) -> None:
+        assert call("POST", body=VALID, headers={"content-type": media_type}).error == (400, "BadRequest")
+
+    @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8"])
+    def test_of_ours_is_taken(self, call: Client, media_type: str) -> None:
+        assert call("POST", body=VALID, headers={"content-type": media_type}).status == 201
+
     @pytest.mark.parametrize("body", [None, ""])
     def test_that_is_missing_is_refused(self, call: Client, body: str | None) -> None:
         assert call("POST", body=body).status in {400, 422}

@@ -63,7 +63,14 @@ class FakeOutboxes:
 def waiting(count: int) -> list[Item]:
     pk = "TENANT#acme#RUNS#OUTBOX"
     return [
-        {"PK": pk, "SK": f"OUTBOX#{number}", "source": "ainexus.runs", "type": "run.queued.v1", "event": str(number)}
+        {
+            "PK": pk,
+            "SK": f"OUTBOX#{number}",
+            "source": "ainexus.runs",
+            "type": "run.queued.v1",
+            "due_sk": "2026-11-22T10:00:30.000Z#1",
+            "event": str(number),
+        }
         for number in range(count)
     ]
 

@@ -29,7 +29,9 @@ class TestWire:
         assert to_wire(True) == {"BOOL": True}  # noqa: FBT003 — the value is the subject
         assert to_wire(1) == {"N": "1"}
 
-    @pytest.mark.parametrize("value", [0.5, math.nan, Decimal(1), {"a"}, object()], ids=str)
+    @pytest.mark.parametrize(
+        "value", [0.5, math.nan, Decimal(1), {"a"}, object()], ids=lambda value: type(value).__name__
+    )
     def test_refuses_what_cannot_be_stored_exactly(self, value: object) -> None:
         with pytest.raises(TypeError, match="cannot be stored exactly"):
             to_wire(cast("Value", value))

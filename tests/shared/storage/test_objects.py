@@ -44,12 +44,12 @@ class FakeBucket:
             raise failure(code, "GetObject")
         return {"Body": io.BytesIO(self.objects[arguments["Key"]])}
 
-    def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """Two at a time."""
+    def list_object_versions(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
+        """Two at a time; versions are kept of nothing."""
         if self.error:
             raise self.error
         found = [key for key in self.objects if key.startswith(arguments["Prefix"])]
-        return {"Contents": [{"Key": key} for key in found[:2]]} if found else {}
+        return {"Versions": [{"Key": key, "VersionId": "null"} for key in found[:2]]} if found else {}
 
     def delete_objects(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
         """Remove them, but for those that are locked."""

@@ -200,3 +200,35 @@ class TestNewestFirst:
         item = {"PK": {"S": PK}, "SK": {"S": "RUN#5"}}
         store, _, _ = scripted_store({"Items": [item], "LastEvaluatedKey": item})
         assert newest_first(store, pk=PK, prefix="RUN#", limit=2, after=None)[1] == "5"
+
+
+class TestReadingAhead:
+    def test_answers_the_first_reading_of_each_item_and_no_second_one(self, store: Store) -> None:
+        put(store, "A", n=1)
+        with store.reading_ahead([Key(PK, "A"), Key(PK, "B")]):
+            put(store, "A", n=2)
+            put(store, "B", n=2)
+            assert store.get(Key(PK, "B")) is None
+            assert (store.get(Key(PK, "A")) or {})["n"] == 1
+            assert (store.get(Key(PK, "A")) or {})["n"] == 2
+            assert (store.get(Key(PK, "B")) or {})["n"] == 2
+
+    def test_is_over_with_its_block(self, store: Store) -> None:
+        put(store, "A", n=1)
+        with store.reading_ahead([Key(PK, "A")]):
+            put(store, "A", n=2)
+        assert (store.get(Key(PK, "A")) or {})["n"] == 2
+
+    def test_is_of_one_table(self, store: Store) -> None:
+        put(store, "A", n=1)
+        other, database, _ = scripted_store({})
+        with other.reading_ahead([]), store.reading_ahead([Key(PK, "A")]):
+            assert other.get(Key(PK, "A")) is None
+        assert len(database.asked) == 1
+
+    def test_makes_one_call(self) -> None:
+        asked, database, _ = scripted_store({"Responses": {"entities": [{"PK": {"S": PK}, "SK": {"S": "A"}}]}})
+        with asked.reading_ahead([Key(PK, "A"), Key(PK, "B")]):
+            assert asked.get(Key(PK, "A"))
+            assert asked.get(Key(PK, "B")) is None
+        assert len(database.asked) == 1

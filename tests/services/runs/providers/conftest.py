@@ -17,6 +17,13 @@ def server() -> Generator[ProviderServer]:
         yield serving
 
 
+@pytest.fixture(autouse=True)
+def forgetful(server: ProviderServer) -> Generator[None]:
+    """What one test has left unsaid, the next one does not hear."""
+    yield
+    server.script.clear()
+
+
 @pytest.fixture(scope="module")
 def models(server: ProviderServer) -> Generator[ProviderModels]:
     """All providers; Bedrock is that server, the others are where a request says."""
@@ -24,5 +31,5 @@ def models(server: ProviderServer) -> Generator[ProviderModels]:
         for speaker in speakers.SPEAKERS:
             # What an SDK imports at its first call must not be measured as the call's time.
             server.say(speakers.answered(speaker))
-            assert speakers.hear(all_models, speakers.request(speaker, server.url)).ended
+            assert speakers.hear(all_models, speakers.request(speaker, server.url, timeout_s=60)).ended
         yield all_models

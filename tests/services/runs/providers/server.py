@@ -30,7 +30,8 @@ class Pause:
     seconds: float
 
 
-Piece = bytes | Pause | Happening
+Piece = bytes | Pause | Happening | threading.Barrier
+"""At a barrier an answer waits until so many have come so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Reply:
     pieces: Sequence[Piece]
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    before: Pause | Happening | None = None
+    before: Pause | Happening | threading.Barrier | None = None
     """What happens before the status line."""
 
 
@@ -59,6 +60,7 @@ class ProviderServer(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1."""
 
     daemon_threads = True
+    request_queue_size = 64
     block_on_close = False
 
     def __init__(self) -> None:
@@ -133,10 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
             received.hung_up.set()
             raise
 
-    def _happen(self, happening: Pause | Happening, received: Received) -> bool:
+    def _happen(self, happening: Pause | Happening | threading.Barrier, received: Received) -> bool:
         """Whether anything can follow."""
         if isinstance(happening, Pause):
             time.sleep(happening.seconds)
+            return True
+        if isinstance(happening, threading.Barrier):
+            happening.wait(_LONGEST_STALL_S)
             return True
         self.close_connection = True
         if happening is Happening.STALL:

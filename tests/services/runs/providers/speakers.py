@@ -13,7 +13,7 @@ from services.runs.domain.request import Api, Message, ModelRequest, Provider, T
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.addresses import Addresses
 from services.runs.gateways.keys import ProviderKeys
-from services.runs.gateways.model import Counted, Ended, Part, Text
+from services.runs.gateways.model import Counted, Ended, Part, Text, Working
 from services.runs.gateways.models import ProviderModels
 from shared.meters import Meter, Meters
 from shared.times import utc_now
@@ -139,3 +139,5 @@ def _note(heard: Heard, part: Part) -> None:
             heard.counted = counted
         case Ended():
             heard.ended = part
+        case Working():
+            pass

@@ -61,6 +61,17 @@ class TestEveryStream:
         assert (heard.failure.code, heard.text) == ("ProviderTimeout", "Hello, world")
         assert time.monotonic() - began < 0.6
 
+    def test_half_of_a_character_is_corrupt(
+        self, server: ProviderServer, models: ProviderModels, speaker: Speaker
+    ) -> None:
+        if speaker.provider == "bedrock":
+            pytest.skip("its frames are UTF-8")
+        half = b"".join(frames(speaker, Answer(texts=("@@",))).middle).replace(b"@@", rb"\ud83d")
+        server.say(framed(speaker, *frames(speaker).opening, half))
+        heard = hear(models, request(speaker, server.url))
+        assert heard.failure
+        assert (heard.failure.code, heard.text) == ("StreamCorrupt", "")
+
     def test_closing_it_ends_the_request_at_once(
         self, server: ProviderServer, models: ProviderModels, speaker: Speaker
     ) -> None:
@@ -82,19 +93,18 @@ class TestEveryStream:
         assert time.monotonic() - began < 1
 
     def test_many_run_at_the_same_time(self, server: ProviderServer, models: ProviderModels, speaker: Speaker) -> None:
-        server.say(*(framed(speaker, Pause(0.2), *frames(speaker).all) for _ in range(8)))
+        all_are_there = threading.Barrier(8)
+        server.say(*(framed(speaker, all_are_there, *frames(speaker).all) for _ in range(8)))
         ended: list[Ended | None] = []
         threads = [
             threading.Thread(target=lambda: ended.append(hear(models, request(speaker, server.url)).ended))
             for _ in range(8)
         ]
-        began = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert len([one for one in ended if one]) == 8
-        assert time.monotonic() - began < 1.2
 
     def test_nobody_there_costs_nothing(self, speaker: Speaker) -> None:
         nowhere = "http://127.0.0.1:9"
@@ -128,6 +138,22 @@ class TestChat:
         heard = hear(models, asked)
         assert heard.ended
         assert heard.ended.meters == {Meter.TOKENS_UNCERTAIN: asked.input_bound_tokens + 100}
+
+    def test_an_answer_that_is_whole_and_counted_may_be_cut(
+        self, server: ProviderServer, models: ProviderModels
+    ) -> None:
+        *said, done = frames(CHAT).all
+        assert b"[DONE]" in done
+        server.say(framed(CHAT, *said, Happening.CUT))
+        heard = hear(models, request(CHAT, server.url))
+        assert heard.ended
+        assert (heard.text, heard.ended.meters) == ("Hello, world", {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 5})
+
+    def test_a_count_without_end_is_not_believed(self, server: ProviderServer, models: ProviderModels) -> None:
+        server.say(framed(CHAT, *UNCOUNTED[:-1], data({"choices": [], "usage": {"prompt_tokens": 10**40}})))
+        heard = hear(models, request(CHAT, server.url))
+        assert heard.ended
+        assert heard.ended.meters[Meter.TOKENS_IN] == 10**12
 
     def test_openai_itself_always_counts_what_is_whole(self, server: ProviderServer) -> None:
         server.say(framed(CHAT, *UNCOUNTED))
@@ -208,6 +234,24 @@ class TestMessages:
         heard = hear(models, request(MESSAGES, server.url))
         assert isinstance(heard.failure, StreamTruncated)
         assert heard.counted == {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 5}
+        assert heard.failure.usage_known
+
+    def test_a_cut_after_the_last_count_leaves_nothing_uncertain(
+        self, server: ProviderServer, models: ProviderModels
+    ) -> None:
+        server.say(framed(MESSAGES, *frames(MESSAGES).all[:-1], Happening.CUT))
+        heard = hear(models, request(MESSAGES, server.url))
+        assert heard.failure
+        assert (heard.failure.code, heard.failure.usage_known) == ("ConnectionFailed", True)
+
+    def test_a_server_that_cannot_count_leaves_the_bound(self, server: ProviderServer, models: ProviderModels) -> None:
+        *said, _, stop = frames(MESSAGES).all
+        uncounted = event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+        server.say(framed(MESSAGES, *said, uncounted, stop))
+        asked = request(MESSAGES, server.url)
+        heard = hear(models, asked)
+        assert heard.ended
+        assert heard.ended.meters == {Meter.TOKENS_UNCERTAIN: asked.bound_tokens}
 
     def test_thinking_is_not_said(self, server: ProviderServer, models: ProviderModels) -> None:
         start, *rest = frames(MESSAGES).all

@@ -1,4 +1,4 @@
-"""All that is not HTTP: what other services say, what users' rows say to the pool, the sweep, operators' commands."""
+"""What operators ask for by invoking the function `admin`."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -6,96 +6,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.tenants import wiring
+from services.tenants.domain.export import Export
 from services.tenants.domain.limits import LimitsPatch, merge_limits
 from services.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange
-from services.tenants.operations import adoption, deletion, seeding, tenants, users
-from services.tenants.table import TRACES, audit, certificates, config_key
+from services.tenants.operations import adoption, deletion, exports, seeding, tenants, users
+from services.tenants.table import certificates
+from services.tenants.table import exports as exports_table
 from services.tenants.table import tenants as tenants_table
-from shared.events.billing import SubscriptionChanged, UsageSynced
-from shared.events.envelope import Event
-from shared.events.metering import UsageSummarised
-from shared.events.tenants import (
-    ChangeRecorded,
-    TenantDataRemoved,
-    TenantPlanChanged,
-    UserDisabled,
-    UserEvent,
-    UserInvited,
-    UserRemoved,
-    UserRoleChanged,
-)
+from shared.ids import new_id
 from shared.messaging.commands import Commands
-from shared.messaging.consumer import EventConsumer
-from shared.observability import logger
 from shared.plans import Plan
-from shared.removal import remover as remover_of
-from shared.storage.audit import Change, recorded
-from shared.storage.inbox import Delivery
 from shared.tenancy.permissions import Feature, Role
 from shared.times import to_text, utc_now
 
-consumer = EventConsumer("tenants.consumer")
 admin = Commands()
-remover = remover_of(
-    "tenants",
-    store=wiring.slice_store,
-    traces=TRACES,
-    tombstone=lambda _, tenant_id: config_key(tenant_id),
-    before=lambda tenant_id: deletion.remove_users(wiring.identity(), tenant_id),
-)
-
-
-@consumer.on(UserInvited, UserRoleChanged, UserDisabled, UserRemoved)
-def follow_user(event: Event[UserEvent], _: Delivery) -> None:
-    """The pool has what the user's row says now, whichever event came first."""
-    users.follow_user(wiring.slice_store(), wiring.identity(), event.tenant_id, event.data.user_id)
-
-
-@consumer.on(TenantPlanChanged)
-def follow_plan(event: Event[TenantPlanChanged], _: Delivery) -> None:
-    """The tokens of all users will name the plan."""
-    users.follow_plan(wiring.slice_store(), wiring.identity(), event.tenant_id)
-
-
-@consumer.on(SubscriptionChanged)
-def follow_subscription(event: Event[SubscriptionChanged], _: Delivery) -> None:
-    """The plan, the grace and the suspension are those that billing has decided on."""
-    if tenants_table.is_buried(wiring.slice_store(), event.tenant_id):
-        return
-    change = Change(event.id, "service:billing", "", event.type, "", "", event.occurred_at)
-    with recorded(change):
-        tenants.follow_subscription(wiring.slice_store(), event)
-
-
-@consumer.on(UsageSynced)
-def finish_deletion(event: Event[UsageSynced], _: Delivery) -> None:
-    """The tenant is gone; every service removes what it has of it."""
-    deletion.finish_deletion(wiring.slice_store(), event)
-
-
-@consumer.on(TenantDataRemoved)
-def certify(event: Event[TenantDataRemoved], _: Delivery) -> None:
-    """The certificate says what the service has removed."""
-    deletion.certify(wiring.slice_store(), event)
-
-
-@consumer.on(ChangeRecorded)
-def write_audit(event: Event[ChangeRecorded], _: Delivery) -> None:
-    """The change stands in the tenant's audit."""
-    audit.add_entry(wiring.slice_store(), event.tenant_id, event)
-
-
-@consumer.on(UsageSummarised)
-def show_usage(event: Event[UsageSummarised], _: Delivery) -> None:
-    """The tenant shows how much of its limits is used."""
-    tenants.keep_usage(wiring.slice_store(), event)
-
-
-def sweep(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
-    """Every few minutes: invitations that a crash has left open."""
-    finished = users.finish_invitations(wiring.slice_store(), wiring.identity(), now=utc_now())
-    logger.info("swept", invitations=finished)
 
 
 class _Nothing(BaseModel):
@@ -113,6 +38,10 @@ class _OfTenant(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant_id: str
+
+
+class _OfExport(_OfTenant):
+    export_id: str
 
 
 class _Adoption(BaseModel):
@@ -231,6 +160,20 @@ def delete_tenant(asked: _OfTenant) -> dict[str, Any]:
     return {"tenant": _shown(tenant)}
 
 
+@admin.on("export_tenant", _OfTenant)
+def export_tenant(asked: _OfTenant) -> dict[str, Any]:
+    """Everything of it is written as JSON lines."""
+    now = utc_now()
+    export = exports.request_export(wiring.slice_store(), asked.tenant_id, new_id("xpt", now), by="operator", now=now)
+    return {"export": _shown_export(export)}
+
+
+@admin.on("show_export", _OfExport)
+def show_export(asked: _OfExport) -> dict[str, Any]:
+    """How far it is, and where its files are when it is complete."""
+    return {"export": _shown_export(exports_table.get_export(wiring.slice_store(), asked.tenant_id, asked.export_id))}
+
+
 @admin.on("certificate", _OfTenant)
 def certificate(asked: _OfTenant) -> dict[str, Any]:
     """What was removed of a deleted tenant."""
@@ -295,6 +238,19 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
         "overage": tenant.overage,
         "limits": tenant.limits.to_item(),
         "created_at": to_text(tenant.created_at),
+    }
+
+
+def _shown_export(export: Export) -> dict[str, Any]:
+    artifacts = wiring.artifacts()
+    return {
+        "export_id": export.export_id,
+        "tenant_id": export.tenant_id,
+        "status": "complete" if export.manifest else "running",
+        "requested_at": to_text(export.requested_at),
+        "services": {service: {"files": share.files, "lines": share.lines} for service, share in export.shares.items()},
+        "manifest_url": exports.address_of_manifest(artifacts, export),
+        "files": [asdict(file) for file in exports.files_of(artifacts, export)],
     }
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.billing import wiring
 from services.billing.domain import cost, customer, invoice
+from services.billing.errors import BadSignature
 from services.billing.gateways.payments import Order
 from services.billing.gateways.signature import verify
 from services.billing.operations import costs, plans, webhooks
@@ -23,6 +24,8 @@ from shared.http.answers import Answer, ListAnswer, created, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.metrics import WEBHOOK_FAILURES
+from shared.observability import report
 from shared.plans import PRICES
 from shared.plans import Plan as PlanName
 from shared.tenancy.context import TenantContext
@@ -375,7 +378,11 @@ def receive_webhook(call: CurrentCall) -> Response[WebhookAnswer]:
     """Take a webhook of Stripe: its signature is its token."""
     event = webhook.resolver.current_event
     body, header = event.body or "", event.headers.get("stripe-signature")
-    verify(body, header, secret=wiring.secret().webhook_secret, now=call.now)
+    try:
+        verify(body, header, secret=wiring.secret().webhook_secret, now=call.now)
+    except BadSignature:
+        report("webhook refused", {WEBHOOK_FAILURES: 1}, request_id=call.request_id)
+        raise
     return ok(WebhookAnswer(received=webhooks.receive(wiring.slice_store(), wiring.inbox(), body, now=call.now)))
 
 

@@ -1,38 +1,58 @@
 """All that is not HTTP: the events of runs and tenants, the closing of hours, the archive."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from services.metering import wiring
-from services.metering.domain import usage
-from services.metering.operations import archiving, closing, counting, storing, summarising
-from services.metering.table.traces import TRACES
+from services.metering.domain import endings
+from services.metering.domain import usage as domain
+from services.metering.operations import archiving, closing, counting, ending, storing, summarising
+from services.metering.table.traces import EXPORTED, TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
-from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, TenantRunsStopped, UsageRecorded
+from shared.events.runs import (
+    ArtifactDeleted,
+    ArtifactDownloaded,
+    ArtifactStored,
+    RunCancelled,
+    RunCompleted,
+    RunEnded,
+    RunFailed,
+    TenantRunsStopped,
+    UsageRecorded,
+)
 from shared.events.tenants import TenantState
+from shared.export.exporter import exporter as exporter_of
 from shared.messaging.consumer import EventConsumer
-from shared.observability import logger
+from shared.messaging.schedule import Done, scheduled
+from shared.metrics import DRIFT
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
-remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, buckets=wiring.buckets)
+remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
+exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot, traces=EXPORTED)
 
 
 @consumer.on_batch(UsageRecorded)
 def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
     """What calls used is in the ledger and in the counters, once."""
-    entries = [(event.tenant_id, usage.entry_of_call(event)) for event in events]
-    return counting.count(wiring.slice_store(), entries, now=utc_now())
+    entries = [(event.tenant_id, domain.entry_of_call(event)) for event in events]
+    return counting.count(wiring.slice_store(), entries, now=utc_now(), pauses=wiring.pauses())
 
 
 @consumer.on_batch(ArtifactDownloaded)
 def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str, Exception]:
     """So are the bytes that left."""
-    entries = [(event.tenant_id, usage.entry_of_download(event)) for event in events]
+    entries = [(event.tenant_id, domain.entry_of_download(event)) for event in events]
     return counting.count(wiring.slice_store(), entries, now=utc_now())
+
+
+@consumer.on_batch(RunCompleted, RunFailed, RunCancelled)
+def count_endings(events: Sequence[Event[RunEnded]]) -> Mapping[str, Exception]:
+    """How runs ended is in the counters of their day."""
+    ended = [(event.tenant_id, endings.ending_of(event)) for event in events]
+    return ending.count_endings(wiring.slice_store(), ended, consumer=consumer.name, now=utc_now())
 
 
 @consumer.on(ArtifactStored, ArtifactDeleted)
@@ -54,16 +74,18 @@ def close_tenant(event: Event[TenantRunsStopped], delivery: Delivery) -> None:
     closing.close_tenant(wiring.slice_store(), event, now=delivery.received_at)
 
 
-def closer(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+@scheduled("closed")
+def closer() -> Done:
     """Every minute: storage is worked out, what is due is closed, and what was used since is said."""
     store, now = wiring.slice_store(), utc_now()
     sampled = storing.sample_due(store, now=now)
     closed = closing.close_due(store, now=now)
     summarised = summarising.summarise_due(store, now=now)
-    logger.info("closed", sampled=sampled, revisions=closed, summarised=summarised)
+    return {"sampled": sampled, "revisions": closed, "summarised": summarised}, {}
 
 
-def archiver(_: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+@scheduled("archived")
+def archiver() -> Done:
     """Every hour: days to which nothing can come any more are archived, before their ledger goes."""
     archived = archiving.archive_due(wiring.slice_store(), wiring.archives(), now=utc_now())
-    logger.info("archived", days=archived)
+    return {"days": archived.days}, {DRIFT: archived.differing}

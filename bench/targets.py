@@ -1,0 +1,37 @@
+"""What may be spent: the numbers that this mesh is to hold, each beside what was measured."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_RUNS = "run, "
+"""How the sides of ours begin."""
+_CPU_MS, _CALLS = 8.0, 9.0
+_IMPORT_MS, _BUNDLE_MB = 300.0, 15.0
+_FOR_RUNS = {
+    "CPU ms of our functions": ("cpu_ms", _CPU_MS),
+    "AWS calls, from the API to counted": ("aws_calls", _CALLS),
+}
+_FOR_API = {"CPU ms of a cold import": ("import_cpu_ms", _IMPORT_MS), "MB of its bundle": ("bundle_mb", _BUNDLE_MB)}
+
+
+def of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each target, what it is of, and whether it is held; of the functions with routes, the worst."""
+    return [*_of_runs(results["sides"]), *_of_api(results["functions"])]
+
+
+def _of_runs(sides: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for what, (number, most) in _FOR_RUNS.items():
+        for name, side in sides.items():
+            if name.startswith(_RUNS):
+                yield _target(f"{what}: {name}", side[number], most)
+
+
+def _of_api(functions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    with_routes = {name: function for name, function in functions.items() if name.endswith("api")}
+    for what, (number, most) in _FOR_API.items():
+        worst = max(with_routes, key=lambda name: with_routes[name][number])
+        yield _target(f"{what}: {worst}", with_routes[worst][number], most)
+
+
+def _target(name: str, measured: float, most: float) -> dict[str, Any]:
+    return {"name": name, "measured": measured, "most": most, "held": measured <= most}

@@ -1,0 +1,66 @@
+"""`reconcile`: whether runs, ledger, counters, budgets, billing and Stripe say the same."""
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from cli.admin import ask
+from cli.answer import show, table
+from cli.reconciliation import Reconciliation, rows_of
+from cli.target import Target, for_target
+from shared.times import utc_now
+
+_COLUMNS = ("tenant_id", "place", "at", "meter", "expected", "found", "subject")
+
+
+@click.command()
+@click.option("--tenant", "tenant_id", help="Only this tenant.")
+@click.option("--repair", is_flag=True, help="Put right what is wrong, by corrections that are said and recorded.")
+@for_target
+def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
+    """Compare all accounts of what was used.
+
+    60 days of the ledger are recounted and held against runs, counters, budgets, billing and Stripe. What is on its
+    way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
+    """
+    found: dict[str, Any] = {"drift": [], "pending": [], "repaired": [], "tenants": 0, "entries": 0}
+    tenants = [tenant_id] if tenant_id else _tenants(target)
+    with click.progressbar(tenants, label="Tenants", file=sys.stderr, item_show_func=str) as shown:
+        for one in shown:
+            _add(found, one, _reconciliation(target, one), repair=repair)
+    show(target, found, _lines(found))
+    return 1 if found["drift"] else 0
+
+
+def _add(found: dict[str, Any], tenant_id: str, books: Reconciliation, *, repair: bool) -> None:
+    look = books.look_twice()
+    if repair and look.drift:
+        found["repaired"] += [{"tenant_id": tenant_id, "what": what} for what in books.repair(look)]
+        look = books.settle()
+    found["drift"] += rows_of(tenant_id, look.drift)
+    found["pending"] += rows_of(tenant_id, look.pending)
+    found["tenants"] += 1
+    found["entries"] += look.entries
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"{one['tenant_id']}: {one['what']}" for one in found["repaired"]]
+    if found["pending"]:
+        lines += ["On its way:", *table(found["pending"], _COLUMNS, empty="")]
+    looked = f"{found['entries']} entries of {found['tenants']} tenants recounted"
+    if not found["drift"]:
+        return [*lines, f"No drift: {looked}, and everything says the same."]
+    return [*lines, "Drift:", *table(found["drift"], _COLUMNS, empty=""), f"{looked}."]
+
+
+def _reconciliation(target: Target, tenant_id: str) -> Reconciliation:
+    def asked(service: str, command: str, /, **given: object) -> dict[str, Any]:
+        return ask(target, command, service=service, **given)
+
+    return Reconciliation(tenant_id, asked, now=utc_now, pause=time.sleep)
+
+
+def _tenants(target: Target) -> list[str]:
+    return [tenant["tenant_id"] for tenant in ask(target, "list_tenants")["tenants"] if tenant["status"] != "deleting"]

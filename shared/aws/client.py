@@ -1,0 +1,189 @@
+"""Calls to AWS, with the errors and the retries of botocore's standard mode."""
+
+import json
+import os
+import random
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+
+from shared.aws.connection import Connections, Reply
+from shared.aws.signing import Keys, Scope, sign
+
+_PASSING_STATUS = frozenset({500, 502, 503, 504})
+_PASSING = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
+_THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "RequestThrottled",
+        "SlowDown",
+    }
+)
+_FIRST_PAUSE_S, _FIRST_PAUSE_OF_THROTTLED_S, _LONGEST_PAUSE_S = 0.025, 1.0, 20.0
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, as it is written on the wire."""
+
+    operation: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Caller:
+    """Signs calls, sends them, and tries again what may pass.
+
+    A write whose answer was lost may be sent twice, as by botocore: who writes makes that harmless.
+
+    Args:
+        connections: to the service's endpoint.
+        scope: of the signatures.
+        keys: asked for at each try.
+        attempts: how often a call is tried in all.
+        sleep: waits for so many seconds.
+        draw: between 0 and 1.
+        clock: gives the time in UTC.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        scope: Scope,
+        keys: Callable[[], Keys],
+        attempts: int,
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[], float] = random.random,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connections = connections
+        self._scope = scope
+        self._keys = keys
+        self._attempts = attempts
+        self._sleep = sleep
+        self._draw = draw
+        self._clock = clock
+
+    def call(self, call: Call) -> Reply:
+        """Make the call.
+
+        Raises:
+            ClientError: AWS has refused it.
+            BotoCoreError: no answer came.
+        """
+        for attempt in range(self._attempts):
+            is_last = attempt == self._attempts - 1
+            try:
+                reply = self._send(call)
+            except (NotConnected, HTTPClientError):
+                if is_last:
+                    raise
+                self._pause(attempt, _FIRST_PAUSE_S)
+                continue
+            error = _error_of(reply, call.operation)
+            if error is None and _is_whole(reply):
+                return reply
+            if error and (is_last or not _may_pass(error)):
+                raise error
+            is_throttled = error is not None and _code(error) in _THROTTLED
+            self._pause(attempt, _FIRST_PAUSE_OF_THROTTLED_S if is_throttled else _FIRST_PAUSE_S)
+        msg = "every answer was damaged"
+        raise HTTPClientError(error=ValueError(msg))
+
+    def _send(self, call: Call) -> Reply:
+        named = {**call.headers, "host": self._connections.host, **_trace()}
+        signed = sign("POST", call.path, named, call.body, keys=self._keys(), scope=self._scope, at=self._clock())
+        return self._connections.send("POST", call.path, signed, call.body)
+
+    def _pause(self, attempt: int, first_s: float) -> None:
+        self._sleep(self._draw() * min(first_s * 2**attempt, _LONGEST_PAUSE_S))
+
+
+class JsonService:
+    """A service that speaks AWS's JSON protocol.
+
+    https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+    """
+
+    def __init__(self, caller: Caller, *, target: str, version: str) -> None:
+        self._caller = caller
+        self._target = target
+        self._type = f"application/x-amz-json-{version}"
+
+    def ask(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
+        """Make a call; the answer is as the service has written it."""
+        body = json.dumps(arguments, separators=(",", ":")).encode()
+        headers = {"content-type": self._type, "x-amz-target": f"{self._target}.{operation}"}
+        return json.loads(self._caller.call(Call(operation, "/", headers, body)).body)
+
+
+def _trace() -> dict[str, str]:
+    """The trace that the Lambda runtime is in, as botocore sends it on."""
+    trace = os.environ.get("_X_AMZN_TRACE_ID")
+    if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        return {}
+    return {"x-amzn-trace-id": quote(trace, safe="-=;:+&[]{}\"',")}
+
+
+def _is_whole(reply: Reply) -> bool:
+    """Whether a body is what was sent, where the service tells its checksum."""
+    checksum = reply.headers.get("x-amz-crc32")
+    return checksum is None or int(checksum) == zlib.crc32(reply.body)
+
+
+def _error_of(reply: Reply, operation: str) -> ClientError | None:
+    """The error in the reply, as botocore raises it: with all that the service says of it."""
+    if reply.status < 300:
+        return None
+    said = _document(reply.body)
+    kind = str(said.get("__type") or reply.headers.get("x-amzn-errortype") or said.get("code") or reply.status)
+    response: Any = {
+        **{name: value for name, value in said.items() if name not in {"__type", "code", "message"}},
+        "Error": {
+            # `com.amazonaws.dynamodb.v20120810#Code`, or in a header `Code:http://…`.
+            "Code": kind.rpartition("#")[2].partition(":")[0],
+            "Message": str(said.get("message") or said.get("Message") or ""),
+        },
+        "ResponseMetadata": {
+            "HTTPStatusCode": reply.status,
+            "RequestId": reply.headers.get("x-amzn-requestid", ""),
+        },
+    }
+    return ClientError(response, operation)
+
+
+def _document(body: bytes) -> Answer:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return cast("Answer", found) if isinstance(found, dict) else {}
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _may_pass(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in _PASSING_STATUS or _code(error) in _PASSING | _THROTTLED

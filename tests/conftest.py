@@ -1,0 +1,51 @@
+"""What all tests share: the mesh, what is shown at the end, and who runs beside whom."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mesh import mesh
+
+__all__ = ["mesh"]
+
+_HERE = Path(__file__).parent
+_TOGETHER = ("infra",)
+"""Folders whose tests share what takes long to make: here the templates."""
+_FIGURES = "figures"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """What shares something dear goes to the same process, where there are several."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("mesh"):
+        return "mesh"
+    path = item.path.relative_to(_HERE)
+    return path.parts[0] if path.parts[0] in _TOGETHER else str(path)
+
+
+@pytest.fixture
+def show(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Shows what a test has counted, at the end, in whichever process it ran."""
+    return lambda text: record_property(_FIGURES, text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of the tests that have some."""
+    figures = list(_figures(terminalreporter.stats))
+    if figures:
+        terminalreporter.section("figures")
+        for text in figures:
+            terminalreporter.write_line(text)
+
+
+def _figures(stats: dict[str, list[Any]]) -> Iterator[str]:
+    reports = [report for found in stats.values() for report in found if isinstance(report, pytest.TestReport)]
+    for report in reports:
+        if report.when == "call":
+            yield from (str(text) for name, text in report.user_properties if name == _FIGURES)

@@ -1,0 +1,105 @@
+"""What must be true of runs, budget and ledger when everything has come to its end, however that was."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.metering.domain.usage import Entry, without_zeros
+from services.metering.table import ledger
+from services.runs.domain.lifecycle import MAX_LOST_ATTEMPTS
+from services.runs.domain.run import Call, CallId, Run
+from services.runs.table.storage import stored_bytes
+from shared.events.runs import RunCancelled, RunCompleted, RunFailed
+from shared.meters import Meter, total
+from tests.services.metering.usage import counted
+from tests.services.runs.kills.clock import BEGINNING
+from tests.services.runs.kills.functions import REQUESTS, TOKENS, Functions
+from tests.services.runs.runs import TENANT
+
+_ENDS = {kind.TYPE for kind in (RunCompleted, RunFailed, RunCancelled)}
+_PERIOD = "2026-11"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One world at its end."""
+
+    functions: Functions
+    runs: list[Run]
+    """That have ended, with those that were deleted since."""
+    entries: dict[str, Entry]
+    """Of the ledger, by id."""
+
+    @classmethod
+    def of(cls, functions: Functions) -> "Truth":
+        """As it is now."""
+        end = functions.clock.now + timedelta(seconds=1)
+        entries = ledger.entries_between(functions.ledger, TENANT, start=BEGINNING, end=end)
+        return cls(functions, functions.ended_runs(), {entry.event_id: entry for entry in entries})
+
+    def check(self) -> None:
+        """Everything."""
+        self.everything_has_ended()
+        self.the_budget_is_what_the_runs_have_left()
+        self.the_ledger_has_each_call_once()
+        self.what_is_certain_is_true_and_what_is_not_is_enough()
+        self.what_lies_in_the_bucket_is_counted()
+
+    def everything_has_ended(self) -> None:
+        """Each run in one final state, which was said once, and after three lost attempts at most."""
+        living = self.functions.all_runs()
+        assert all(run.status.final for run in living)
+        assert {run.run_id for run in living} <= {run.run_id for run in self.runs}
+        said = [name.split(":")[0] for name, kind in self.functions.bus.published.items() if kind in _ENDS]
+        assert sorted(said) == sorted(run.run_id for run in self.runs)
+        assert all(run.attempt <= MAX_LOST_ATTEMPTS + 1 for run in self.runs)
+        assert not any(self.functions.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX"))
+
+    def the_budget_is_what_the_runs_have_left(self) -> None:
+        """Nothing is open, and nothing was given back that was used."""
+        budget = self.functions.sound.budgets.find(TENANT, _PERIOD)
+        if budget is None:
+            assert not self.runs
+            return
+        assert budget.open == {}
+        assert budget.tokens_left == TOKENS - sum(call.spent_tokens for _, call in self._calls())
+        assert budget.requests_left == REQUESTS - sum(run.usage.get(Meter.REQUESTS, 0) for run in self.runs)
+
+    def the_ledger_has_each_call_once(self) -> None:
+        """As its run has it, and the counters are the sum of that."""
+        calls = {str(name): call for name, call in self._calls()}
+        assert self.entries.keys() == calls.keys()
+        for name, call in calls.items():
+            assert self.entries[name].meters == without_zeros(call.meters), name
+        sums = counted(self.functions.ledger, TENANT)
+        assert (sums.events, sums.meters) == (
+            len(calls),
+            without_zeros(total(*(call.meters for call in calls.values()))),
+        )
+        assert sums.meters.get(Meter.REQUESTS, 0) == sum(bool(run.calls) for run in self.runs)
+
+    def what_is_certain_is_true_and_what_is_not_is_enough(self) -> None:
+        """What the provider has really used stands in the ledger, or is covered by what is uncertain there."""
+        calls = dict(self._calls())
+        assert self.functions.provider.books.keys() <= calls.keys()
+        for name, call in calls.items():
+            really = self.functions.provider.books.get(name, 0)
+            if call.usage_certain:
+                assert call.spent_tokens == really, name
+            else:
+                assert call.spent_tokens >= really, name
+
+    def what_lies_in_the_bucket_is_counted(self) -> None:
+        """Every payload that a run names is there, and the tenant's storage is the sum of them."""
+        kept = self.functions.all_runs()
+        named = sum(size for run in kept for size in run.artifacts.values())
+        assert stored_bytes(self.functions.sound.store, TENANT) == named
+        deleted = {run.run_id for run in self.runs} - {run.run_id for run in kept}
+        assert not [key for key in self.functions.bucket.objects if key.split("/")[3] in deleted]
+
+    def _calls(self) -> list[tuple[CallId, Call]]:
+        return [
+            (CallId(run.run_id, number, call.number), call)
+            for run in self.runs
+            for number, attempt in enumerate(run.attempts, start=1)
+            for call in attempt.calls
+        ]
