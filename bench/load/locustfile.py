@@ -66,7 +66,7 @@ class Developer(HttpUser):
         self.client.get(f"{_TENANT}/usage/daily", name="usage/daily")
 
     @task(2)
-    def run(self) -> None:
+    def run_agent(self) -> None:
         """A run that is waited for."""
         body = {"agent_id": os.environ["AGENT_ID"], "inputs": {"message": "Hello, world! This is a test."}}
         self.client.post(f"{_TENANT}/runs", json=body, headers={"Prefer": "wait=25"}, name="runs, waited")

@@ -34,7 +34,9 @@ TENANT = {"name": "Asked by the document", "plan": "enterprise"}
 ENDS_TENANT = {"delete /v1/admin/tenants/{tenant_id}", "post /v1/admin/tenants/{tenant_id}/suspend"}
 """Asked of a tenant that does not exist, so that the others are asked of one that is active."""
 NOT_SEEN = {
+    "get /v1/tenants": "an operator has no tenant of its own",
     "post /v1/webhooks/stripe": "Stripe signs it",
+    "post /v1/tenants/{tenant_id}/billing/portal": "there must be a customer at Stripe",
     "post /v1/tenants/{tenant_id}/runs/{run_id}/tool-outputs": "the run must have asked for a tool",
     "get /v1/tenants/{tenant_id}/billing/invoices/{invoice_id}": "there must be an invoice",
     "patch /v1/tenants/{tenant_id}/billing/plan": "there must be a subscription",
@@ -169,7 +171,11 @@ def _example(method: str, path: str) -> Any:  # noqa: ANN401 — any JSON
 def _with_ids(example: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:
     """The example with what is there, or is not there yet, in this mesh."""
     fresh = new_id("t", utc_now())[-8:].lower()
-    names = {**known, "tenant_id": f"seen-{fresh}", "email": f"seen-{fresh}@example.com"}
+    names = {
+        **{name: value for name, value in known.items() if name.endswith("_id")},
+        "tenant_id": f"seen-{fresh}",
+        "email": f"seen-{fresh}@example.com",
+    }
     return {name: names.get(name, value) for name, value in example.items()}
 
 
