@@ -75,7 +75,7 @@ class TestHappyPath:
 
     def test_what_is_final_is_looked_at_by_nobody(self, world: World) -> None:
         world.use(FIRST, now=CLOSED, tokens_in=120)
-        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == 0
+        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == []
 
     def test_a_correction_is_a_difference(self, world: World) -> None:
         world.use(FIRST, rev=1, now=CLOSED, tokens_in=-20)
@@ -179,7 +179,7 @@ class TestFaults:
         world.use(FIRST, now=CLOSED, tokens_in=120)
         [entry] = world.ledger()
         assert (entry.state, entry.reason) == (EntryState.REJECTED, "timestamp_too_far_in_past")
-        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == 0
+        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == []
 
     def test_after_twenty_hours_it_is_not_sent_again_when_the_sum_has_it(self, world: World) -> None:
         world.stripe.after_send = fails(PaymentsUnavailable())
