@@ -16,11 +16,15 @@ _TOGETHER = ("infra",)
 _FIGURES = "figures"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> Iterator[None]:
     """What shares something dear goes to the same process, where there are several."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+    yield
+    if config.getoption("loadgroup", default=False) and not all("@" in item.nodeid for item in items):
+        message = "pytest-xdist does not see the groups: every process would start a mesh of its own"
+        raise pytest.UsageError(message)
 
 
 def _group(item: pytest.Item) -> str:

@@ -51,7 +51,7 @@ fields @timestamp, service, message, method, route, status, run_id, request_id
 | limit 500
 """,
     "why there are dead letters": """
-fields @timestamp, service, message_id, tries, error, exception_name
+fields @timestamp, service, message_id, tries, error, reason
 | filter message = "message failed"
 | sort @timestamp desc
 | limit 100

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from shared.declaration import Route
 from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLarge
+from shared.failures import facts_of
 from shared.http.call import Call, current
 from shared.http.errors import error_answer, from_validation
 from shared.http.request import Request
@@ -309,7 +310,7 @@ def _names(query: type[BaseModel] | None) -> frozenset[str]:
 
 def _error(error: Exception, *, request_id: str) -> dict[str, Any]:
     if not isinstance(error, AinexusError):
-        logger.error("failed", request_id=request_id, error=type(error).__name__, exc_info=error)
+        logger.error("failed", request_id=request_id, **facts_of(error))
     status, body, headers = error_answer(error, request_id=request_id)
     return {
         "statusCode": status,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shared.failures import facts_of
 from shared.metrics import DEAD_LETTERS, FAILED_MESSAGES, MESSAGES, QUEUE_AGE, Metric
 from shared.observability import logger, report
 
@@ -36,7 +37,5 @@ def report_batch(queue: str, records: Sequence[Record], failed: Mapping[str, Exc
 def _report_failure(record: Record, error: Exception) -> bool:
     """Say why; gives whether the message is lost."""
     tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-    logger.warning(
-        "message failed", message_id=record["messageId"], tries=tries, error=type(error).__name__, exc_info=error
-    )
+    logger.warning("message failed", message_id=record["messageId"], tries=tries, **facts_of(error))
     return tries >= TRIES

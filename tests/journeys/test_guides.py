@@ -1,7 +1,9 @@
 """The guides' commands, run as they stand, one guide after the other in a shell of its own."""
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,18 @@ def make_environ(mesh: Mesh) -> dict[str, str]:
     kept = {name: value for name, value in mesh.environ.items() if not name.startswith("AWS_")}
     path = os.pathsep.join((str(folder_of_aws(Home.of({}))), mesh.environ.get("PATH", os.defpath)))
     return {**kept, "PATH": path, "AWS_PAGER": "", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(name="_variables", scope="module", autouse=True)
+def put_variables(mesh: Mesh) -> Iterator[None]:
+    """`.env.local` where a newcomer finds it: a mesh with a home of its own keeps it there."""
+    written, expected = Home.of(mesh.environ).variables, ROOT / ".env.local"
+    if expected.exists():
+        yield
+        return
+    shutil.copy(written, expected)
+    yield
+    expected.unlink()
 
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.name)
