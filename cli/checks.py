@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from cli.api import Request, send
 from cli.dead_letter import queues_of
+from cli.reconciliation import Reconciliation, tenants_with_books
 from cli.target import Target
 from infra.local import health
 from infra.local.engine import State
@@ -19,6 +20,8 @@ from infra.services import SERVICES
 from shared.times import from_text, to_text, utc_now
 
 _LOOKS_APART_S = 3
+_RECOUNTS_S = 20
+"""So long the doctor recounts; `reconcile` takes the time that it needs."""
 _OUTBOX_PATIENCE = timedelta(seconds=60)
 """The stream publishes within a second; the sweep, every minute, what it has missed."""
 _CLOCK_MAY_BE_OFF = timedelta(minutes=5)
@@ -182,6 +185,23 @@ def clock(target: Target) -> Iterator[Finding]:
     yield compare_clocks(utc_now(), theirs)
 
 
+def drift(target: Target) -> Iterator[Finding]:
+    """Runs, ledger, counters, budgets, billing and Stripe say the same of what was used."""
+    tenants, until, looked = tenants_with_books(target), time.monotonic() + _RECOUNTS_S, 0
+    for tenant_id in tenants:
+        if found := Reconciliation.of(target, tenant_id).look_twice().drift:
+            places = ", ".join(sorted({one.place for one in found}))
+            again = f"./ainexus reconcile --tenant {tenant_id}; to put it right: --repair"
+            yield _trouble(f"The books of {tenant_id} differ: {places}.", again)
+        looked += 1
+        if time.monotonic() > until:
+            break
+    if looked < len(tenants):
+        yield Finding(Level.NOTE, f"{looked} of {len(tenants)} tenants were recounted", "./ainexus reconcile")
+    else:
+        yield _ok(f"what was used is said alike of all {looked} tenants")
+
+
 def compare_clocks(ours: datetime, theirs: datetime) -> Finding:
     """Whether two clocks agree well enough for signatures and tokens."""
     off = ours - theirs
@@ -202,6 +222,7 @@ CHECKS: dict[str, Check] = {
     "dead letters": dead_letters,
     "outboxes": outboxes,
     "clock": clock,
+    "drift": drift,
 }
 
 

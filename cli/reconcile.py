@@ -1,16 +1,13 @@
 """`reconcile`: whether runs, ledger, counters, budgets, billing and Stripe say the same."""
 
 import sys
-import time
 from typing import Any
 
 import click
 
-from cli.admin import ask
 from cli.answer import show, table
-from cli.reconciliation import Reconciliation, rows_of
+from cli.reconciliation import Reconciliation, rows_of, tenants_with_books
 from cli.target import Target, for_target
-from shared.times import utc_now
 
 _COLUMNS = ("tenant_id", "place", "at", "meter", "expected", "found", "subject")
 
@@ -26,10 +23,10 @@ def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
     way is pending, and no drift. The exit code is 0 only when there is no drift (any more).
     """
     found: dict[str, Any] = {"drift": [], "pending": [], "repaired": [], "tenants": 0, "entries": 0}
-    tenants = [tenant_id] if tenant_id else _tenants(target)
+    tenants = [tenant_id] if tenant_id else tenants_with_books(target)
     with click.progressbar(tenants, label="Tenants", file=sys.stderr, item_show_func=str) as shown:
         for one in shown:
-            _add(found, one, _reconciliation(target, one), repair=repair)
+            _add(found, one, Reconciliation.of(target, one), repair=repair)
     show(target, found, _lines(found))
     return 1 if found["drift"] else 0
 
@@ -53,14 +50,3 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if not found["drift"]:
         return [*lines, f"No drift: {looked}, and everything says the same."]
     return [*lines, "Drift:", *table(found["drift"], _COLUMNS, empty=""), f"{looked}."]
-
-
-def _reconciliation(target: Target, tenant_id: str) -> Reconciliation:
-    def asked(service: str, command: str, /, **given: object) -> dict[str, Any]:
-        return ask(target, command, service=service, **given)
-
-    return Reconciliation(tenant_id, asked, now=utc_now, pause=time.sleep)
-
-
-def _tenants(target: Target) -> list[str]:
-    return [tenant["tenant_id"] for tenant in ask(target, "list_tenants")["tenants"] if tenant["status"] != "deleting"]

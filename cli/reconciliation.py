@@ -7,15 +7,18 @@ Each service compares what it keeps itself; what two of them say is compared her
 is young, or moves between two looks.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from cli.admin import ask
+from cli.target import Target
 from shared.drift import Drift, drift_between, span_of_run
 from shared.ids import first_at
 from shared.meters import Meter
-from shared.times import from_text, to_text
+from shared.times import from_text, to_text, utc_now
 
 DAYS = 60
 ON_ITS_WAY = timedelta(minutes=15)
@@ -54,6 +57,12 @@ class Look:
         (self.pending if pending else self.drift).extend(found)
 
 
+def tenants_with_books(target: Target) -> list[str]:
+    """The tenants that can be reconciled, those first that have used most this month."""
+    tenants = [one for one in ask(target, "list_tenants")["tenants"] if one["status"] != "deleting"]
+    return [one["tenant_id"] for one in sorted(tenants, key=lambda one: -one["monthly_tokens"])]
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """One tenant, and the services to ask."""
@@ -62,6 +71,15 @@ class Reconciliation:
     ask: Ask
     now: Callable[[], datetime]
     pause: Callable[[float], None]
+
+    @classmethod
+    def of(cls, target: Target, tenant_id: str) -> Self:
+        """A tenant of this mesh."""
+
+        def asked(service: str, command: str, /, **given: object) -> dict[str, Any]:
+            return ask(target, command, service=service, **given)
+
+        return cls(tenant_id, asked, now=utc_now, pause=time.sleep)
 
     def look_twice(self) -> Look:
         """What is wrong, and was so a moment before as well; the rest of what differs is on its way."""

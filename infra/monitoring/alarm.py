@@ -1,10 +1,9 @@
 """The alarms of a mesh: what each watches, when it calls, and where the runbook says what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from infra.mesh import Mesh
 from infra.monitoring.source import Source, own
 from infra.names import Names
 from shared.declaration import Function, Service, Table
@@ -47,11 +46,11 @@ class Alarm:
         return f"{self.says} Runbook: {base}{RUNBOOK}#{self.kind}"
 
 
-def alarms_of(mesh: Mesh) -> list[Alarm]:
+def alarms_of(names: Names, services: Iterable[Service]) -> list[Alarm]:
     """All alarms of a mesh."""
-    found = [*_of_core(mesh.names)]
-    for service in mesh.services:
-        found += _of_service(mesh.names, service)
+    found = [*_of_core(names)]
+    for service in services:
+        found += _of_service(names, service)
     return found
 
 

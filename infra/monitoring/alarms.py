@@ -18,7 +18,7 @@ class Alarms(Construct):
         super().__init__(scope, "Alarms")
         self._topic = mesh.names.arn("sns", mesh.names.alerts_topic)
         self._base = str(self.node.try_get_context("repository") or "")
-        for alarm in alarms_of(mesh):
+        for alarm in alarms_of(mesh.names, mesh.services):
             self._add(alarm)
 
     def _add(self, alarm: Alarm) -> None:

@@ -21,7 +21,7 @@ class MonitoringStack(Stack):
     def __init__(self, scope: Construct, mesh: Mesh, **options: object) -> None:
         super().__init__(scope, mesh.names.stack("monitoring"), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
         self._names = mesh.names
-        subjects = Subjects.of(mesh)
+        subjects = Subjects.of(mesh.names, mesh.services)
         self._dashboard("operations", operations(mesh.names, subjects))
         self._dashboard("business", business(mesh.names, subjects))
         if mesh.profile.alarms:

@@ -1,9 +1,11 @@
 """The things that are watched, by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from infra.mesh import Mesh
+from infra.names import Names
+from shared.declaration import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +20,9 @@ class Subjects:
     dead_letters: tuple[str, ...]
 
     @classmethod
-    def of(cls, mesh: Mesh) -> Self:
+    def of(cls, names: Names, services: Iterable[Service]) -> Self:
         """What there is in a mesh."""
-        names = mesh.names
-        pairs = [(service, function) for service in mesh.services for function in service.functions]
+        pairs = [(service, function) for service in services for function in service.functions]
         queues = [names.function(*pair) for pair in pairs if pair[1].has_queue]
         return cls(
             functions=(names.api, names.publisher, *(names.function(*pair) for pair in pairs)),

@@ -26,6 +26,10 @@ from infra.local.health import free_port
 from infra.local.paths import ROOT, Home
 from infra.local.process import wait_until_ended
 from infra.names import Names
+from services.metering.table import SLICE as USAGE
+from shared.storage.items import Key
+from shared.storage.store import Store
+from shared.storage.transaction import PRESENT, Expression
 from shared.times import to_text, utc_now
 from tests.journeys.steps import wait_for
 from tests.mesh import Mesh
@@ -119,6 +123,22 @@ def _with_older_code(mesh: Mesh) -> Generator[None]:
         noted.write_text(said)
 
 
+@contextmanager
+def _with_drift(mesh: Mesh) -> Generator[None]:
+    """A counter says something that nobody has used."""
+    books = Store(mesh.clients.dynamodb, table="ainexus-local-usage", owned=USAGE)
+    month = Key(USAGE.key("demo-org", "MONTHS"), f"TOTAL#{utc_now():%Y-%m}")
+
+    def add(tokens: int) -> None:
+        assert books.update(month, Expression("ADD #tokens_in :tokens_in", {"tokens_in": tokens}), when=PRESENT)
+
+    add(1_000)
+    try:
+        yield
+    finally:
+        add(-1_000)
+
+
 BROKEN: dict[str, Callable[[Mesh], Any]] = {
     "checkout": _with_older_code,
     "secrets": _without_secret,
@@ -126,6 +146,7 @@ BROKEN: dict[str, Callable[[Mesh], Any]] = {
     "dead letters": _with_dead_letter,
     "queues": _without_consumer,
     "outboxes": _with_late_event,
+    "drift": _with_drift,
 }
 
 

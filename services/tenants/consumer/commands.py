@@ -237,6 +237,7 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
         "status": tenant.status,
         "overage": tenant.overage,
         "limits": tenant.limits.to_item(),
+        "monthly_tokens": tenant.usage.in_month(f"{utc_now():%Y-%m}").monthly_tokens,
         "created_at": to_text(tenant.created_at),
     }
 
