@@ -1,9 +1,11 @@
 """Removing all that a service has of a deleted tenant: its rows, its objects, and then the word that they are gone.
 
 Whatever stops it in the middle, the message comes again and the rest is removed. The tombstone is written first, so
-that nothing new arrives meanwhile; the numbers are added up in it, so that they are of all tries together.
+that nothing new arrives; then it waits for those who have looked before and still write. The numbers are added up in
+the tombstone, so that they are of all tries together.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,8 @@ from shared.storage.store import Store
 from shared.storage.traces import Traces
 from shared.storage.transaction import Expression, Transaction
 
+SETTLES_S = 5.0
+"""A consumer takes a tenant for living for a second after it has looked, and then writes."""
 _SPREAD = "0123456789abcdef"
 
 EXPORTS = "EXPORTS"
@@ -55,6 +59,7 @@ def remover(
         slice_of, tenant_id = store(), event.tenant_id
         grave = tombstone(slice_of.owned, tenant_id)
         write_if_newer(slice_of, tenant_id, {**grave.attributes, "seq": event.seq, "status": DELETED})
+        time.sleep(SETTLES_S)
         before(tenant_id)
         for keys in _rows(slice_of, event, traces, grave):
             slice_of.remove(keys)

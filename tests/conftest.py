@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared import removal
 from tests.mesh import mesh
 
 __all__ = ["mesh"]
@@ -32,6 +33,12 @@ def _group(item: pytest.Item) -> str:
         return "mesh"
     path = item.path.relative_to(_HERE)
     return path.parts[0] if path.parts[0] in _TOGETHER else str(path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else writes in a unit test, and a remover need not wait for them."""
+    monkeypatch.setattr(removal, "SETTLES_S", 0)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from shared.errors import AinexusError
@@ -25,6 +26,10 @@ DataT = TypeVar("DataT", bound=EventData)
 One = Callable[[Event[DataT], Delivery], None]
 Many = Callable[[Sequence[Event[DataT]]], Mapping[str, Exception]]
 """Handles events together; says by id which of them failed."""
+
+
+LIVES = timedelta(seconds=1)
+"""So long a tenant that lived is taken to live."""
 
 
 class UnknownEvent(Exception):
@@ -44,7 +49,7 @@ class EventConsumer:
         name: of the function, with its service's: `runs.worker`; the inbox marks carry it.
         concurrently: handle the messages of a batch at the same time, for handlers that mostly wait.
         is_deleted: whether a tenant is gone; what is heard of it then is dropped. It is asked once for each tenant of
-            a batch.
+            a batch, and not again within a second of the answer that the tenant lives.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class EventConsumer:
         self.name = name
         self._concurrently = concurrently
         self._is_deleted = is_deleted
+        self._lived: dict[str, datetime] = {}
         self._kinds: dict[str, type[EventData]] = {}
         self._one: dict[str, One[Any]] = {}
         self._many: dict[str, Many[Any]] = {}
@@ -116,7 +122,13 @@ class EventConsumer:
         return self._handle([message for message in messages if message.event.tenant_id not in gone])
 
     def _deleted(self, tenants: set[str]) -> set[str]:
-        return {tenant_id for tenant_id in tenants if self._is_deleted and self._is_deleted(tenant_id)}
+        """Those that are gone. A remover begins well after it has said so, so that what is remembered does no harm."""
+        now = utc_now()
+        self._lived = {tenant_id: until for tenant_id, until in self._lived.items() if until > now}
+        asked = tenants - self._lived.keys() if self._is_deleted else set[str]()
+        gone = {tenant_id for tenant_id in asked if self._is_deleted and self._is_deleted(tenant_id)}
+        self._lived |= dict.fromkeys(asked - gone, now + LIVES)
+        return gone
 
     def _handle(self, messages: Sequence[_Message]) -> dict[str, Exception]:
         singles = [message for message in messages if message.event.type in self._one]

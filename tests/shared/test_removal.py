@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from types_boto3_dynamodb import DynamoDBClient
 from types_boto3_s3 import S3Client
 
@@ -14,8 +15,8 @@ from shared.copies.tenant_access import TenantAccessCopies, access_key
 from shared.declaration import Slice, Table
 from shared.events.envelope import Event, happened
 from shared.events.tenants import TenantDeleted
-from shared.messaging.consumer import EventConsumer
-from shared.removal import remover
+from shared.messaging.consumer import LIVES, EventConsumer
+from shared.removal import SETTLES_S, remover
 from shared.storage.clients import own_client
 from shared.storage.idempotency import Once
 from shared.storage.inbox import Delivery
@@ -129,6 +130,24 @@ class TestRemover:
             removal(store, s3)(batch(deleted()))
         assert sort_keys(database, "acme") == STAYS
 
+    def test_waits_behind_its_tombstone_for_longer_than_anybody_takes_a_tenant_for_living(
+        self, database: DynamoDBClient, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = store_of(database)
+        fill(store, s3, "acme")
+        waited: list[float] = []
+
+        def pause(seconds: float) -> None:
+            waited.append(seconds)
+            assert TenantAccessCopies(store).is_deleted("acme")
+            assert len(sort_keys(database, "acme")) > len(STAYS)
+
+        monkeypatch.undo()
+        monkeypatch.setattr("shared.removal.time.sleep", pause)
+        removal(store, s3)(batch(deleted()))
+        assert waited == [SETTLES_S]
+        assert 3 * LIVES.total_seconds() <= SETTLES_S
+
     @pytest.mark.parametrize("calls", range(0, 12, 2))
     def test_goes_on_where_it_was_killed(self, database: DynamoDBClient, s3: S3Client, calls: int) -> None:
         store = store_of(database)
@@ -186,3 +205,21 @@ class TestLateEvents:
 
         assert consumer(batch(deleted("acme"), deleted("acme2"))) == {"batchItemFailures": []}
         assert heard == ["acme2"]
+
+    def test_of_a_tenant_that_lived_a_moment_ago_are_heard_without_looking_again(self) -> None:
+        looked: list[str] = []
+
+        def look(tenant_id: str) -> bool:
+            looked.append(tenant_id)
+            return tenant_id == "gone"
+
+        consumer = EventConsumer("things.consumer", is_deleted=look)
+        consumer.on(TenantDeleted)(lambda *_: None)
+        with time_machine.travel(NOW, tick=False) as clock:
+            for _ in range(3):
+                consumer(batch(deleted("acme"), deleted("gone")))
+            assert looked.count("acme") == 1
+            assert looked.count("gone") == 3
+            clock.shift(LIVES)
+            consumer(batch(deleted("acme")))
+            assert looked.count("acme") == 2
