@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from functools import _lru_cache_wrapper  # pyright: ignore[reportPrivateUsage]  # what `cache` returns has no public name
+from functools import _lru_cache_wrapper, cache  # pyright: ignore[reportPrivateUsage]  # what `cache` returns has no public name
 from typing import Any
 
 import boto3
@@ -56,6 +56,12 @@ def make_table(client: DynamoDBClient, name: str) -> None:
     )
 
 
+@cache
+def _client() -> DynamoDBClient:
+    """Made once: to make a client takes longer than most tests."""
+    return boto3.client("dynamodb", region_name=REGION)  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
+
+
 @contextmanager
 def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[DynamoDBClient]:
     """The three tables, and the variables that name them.
@@ -66,7 +72,7 @@ def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[Dynamo
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         for name, value in _VARIABLES.items():
             environment.setenv(name, value)
-        client = boto3.client("dynamodb", region_name=REGION)  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
+        client = _client()
         for table in Table:
             make_table(client, os.environ[table.variable])
         for cached in (*caches, clients.own_client, clients.tenant_client):

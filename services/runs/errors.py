@@ -45,6 +45,10 @@ class LeaseLost(Exception):
     """Another attempt has this run now; nothing that this one still does may count."""
 
 
+class WorkerNotReached(Exception):
+    """No worker has begun the run, and none will by this call."""
+
+
 class CancelRequested(Exception):
     """The client has cancelled the run; nothing more may be sent."""
 

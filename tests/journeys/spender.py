@@ -114,7 +114,7 @@ class Spender:
             max_cost_nano_usd=None,
             request_id="request",
             trace_id="",
-            waited=True,
+            waited=False,
         )
         try:
             return submit_run(
@@ -125,7 +125,7 @@ class Spender:
                 self.access(self.tenant_id),
                 asked,
                 now=now,
-            )
+            ).run
         except LimitReached as refused:
             self.refused.append(refused)
             return None

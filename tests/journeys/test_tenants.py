@@ -28,6 +28,7 @@ STAYS = {
     ("#USAGE", "COPY#TENANT"): "a tombstone",
     ("#BILLING", "COPY#TENANT"): "a tombstone",
     ("#BILLING", "CUSTOMER"): "the books",
+    ("#BILLING", "KNOWN"): "the books: by it the customers of all are found, to be reconciled",
     ("#BILLING", "REMAINDER"): "the books",
 }
 BOOKS = ("#BILLING#INVOICES", "#BILLING#SYNC#", "#BILLING#USAGE#")

@@ -34,6 +34,7 @@ from shared.observability import current_trace_id
 from shared.storage.items import Key
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
+from shared.times import utc_now
 
 handler = HttpApp(access=wiring.access, store=wiring.tenant_store)
 
@@ -123,7 +124,7 @@ def create_run(
         trace_id=current_trace_id(),
         waited=wait_s is not None,
     )
-    run = submission.submit_run(
+    submitted = submission.submit_run(
         wiring.tenant_agents(),
         wiring.tenant_runs(),
         wiring.configs(),
@@ -134,8 +135,10 @@ def create_run(
         once=call.once,
     )
     if wait_s is None:
+        run = submitted.run
         return accepted(RunAnswer(run=Run.of(run)), location=_location(caller, run.run_id))
-    response = _submitted(caller, execute_and_wait(wiring.workers(), wiring.tenant_runs(), run, wait_s=wait_s))
+    done = execute_and_wait(wiring.workers(), wiring.tenant_runs(), submitted, wait_s=wait_s, clock=utc_now)
+    response = _submitted(caller, done)
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 

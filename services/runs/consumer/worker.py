@@ -28,7 +28,7 @@ def handler(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
     """Executes the runs of a batch at the same time, or the one that the api function waits for, and gives it back."""
     if "Records" in batch:
         return queue(batch, context)
-    return {"written": _execute(batch["tenant_id"], batch["run_id"])}
+    return {"written": _execute_leased(batch["run"])}
 
 
 @queue.on(RunQueued)
@@ -40,6 +40,12 @@ def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
 def _execute(tenant_id: str, run_id: str) -> Item | None:
     with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
         return _worker().execute(tenant_id, run_id)
+
+
+def _execute_leased(run: Item) -> Item | None:
+    tenant_id, run_id = str(run["tenant_id"]), str(run["run_id"])
+    with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
+        return _worker().execute_leased(run)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.runs.domain.artifact import Change, keep_artifacts
 from services.runs.domain.request import Message, ToolCall
-from services.runs.domain.run import Call, CallEnd, CallId, OpenCall, Outcome, Run, RunError, Status
+from services.runs.domain.run import Attempt, Call, CallEnd, CallId, OpenCall, Outcome, Run, RunError, Status
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
 from shared.events.envelope import Event, happened
 from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunEvent, RunFailed, RunQueued, UsageRecorded
@@ -20,8 +20,8 @@ MAX_LOST_ATTEMPTS = 3
 MAX_TOOL_TURNS = 20
 MAX_TOOL_CALLS = 128
 """Of one turn; so many outputs can be handed in."""
-WAITED_DUE, QUEUED_DUE = timedelta(seconds=30), timedelta(minutes=15)
-"""When nobody has leased a run that somebody waits for, or one in the queue, it is queued (again)."""
+QUEUED_DUE = timedelta(minutes=15)
+"""When nobody has leased a run in the queue, it is queued again."""
 TOOL_OUTPUTS_DUE = timedelta(hours=24)
 
 
@@ -44,7 +44,7 @@ def submit(
     now: datetime,
     plan: str = "",
 ) -> Change:
-    """A new run; one that somebody waits for is not put into the queue."""
+    """A new run; one that somebody waits for is not put into the queue, but leased to the worker that is called."""
     run = Run(
         run_id=run_id,
         tenant_id=tenant_id,
@@ -59,13 +59,35 @@ def submit(
         max_cost_nano_usd=max_cost_nano_usd,
         request_id=request_id,
         created_at=now,
-        due_at=now + (WAITED_DUE if waited else QUEUED_DUE),
+        due_at=now + QUEUED_DUE,
         queued_at=(now,),
         plan=plan,
         trace_id=trace_id,
         open_call=first_call,
     )
-    return keep_artifacts(run, [] if waited else [_queued(run, now=now)], now=now)
+    if waited:
+        return keep_artifacts(_lease(run, now=now), [], now=now)
+    return keep_artifacts(run, [_queued(run, now=now)], now=now)
+
+
+def _lease(run: Run, *, now: datetime) -> Run:
+    """The run in its first attempt, with its call about to be sent."""
+    attempts = (Attempt(Outcome.RUNNING, leased_at=now),)
+    return replace(
+        run,
+        status=Status.RUNNING,
+        attempts=attempts,
+        call_started_at=now,
+        started_at=now,
+        due_at=now + LEASE,
+    )
+
+
+def return_lease(run: Run, *, now: datetime) -> Change:
+    """The worker that was called for a new run has not begun: nothing was sent, and the run goes to the queue."""
+    again = replace(run, attempts=(), call_started_at=None, started_at=None, seq=run.seq + 1)
+    again = replace(again, status=Status.QUEUED, due_at=now + QUEUED_DUE)
+    return again, [_queued(again, now=now)]
 
 
 def begin_call(run: Run, call: OpenCall, *, now: datetime) -> Run:

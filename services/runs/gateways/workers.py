@@ -5,8 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
+from services.runs.errors import WorkerNotReached
 from shared.observability import logger
 from shared.storage.items import Item
 
@@ -14,11 +21,18 @@ from shared.storage.items import Item
 class Workers(Protocol):
     """Executes runs."""
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
+    def execute(self, run: Item, *, wait_s: int) -> Item | None:
         """Have the run executed, and wait for it at most so long. It goes on when the wait is over.
+
+        Args:
+            run: as it was written, leased to the worker that is called.
+            wait_s: so many seconds.
 
         Returns:
             The run as the worker has written it at last; None when that is not known.
+
+        Raises:
+            WorkerNotReached: it has not begun, and will not.
         """
         ...
 
@@ -35,27 +49,35 @@ class LambdaWorkers:
         self._client = client
         self._function = function
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
-        """See `Workers.execute`. A worker that cannot be reached costs nothing but time: the reaper finds the run."""
-        payload = json.dumps({"tenant_id": tenant_id, "run_id": run_id})
+    def execute(self, run: Item, *, wait_s: int) -> Item | None:
+        """See `Workers.execute`. Of a call that may have arrived it is not known; then the reaper finds the run."""
         try:
-            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
+            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=json.dumps({"run": run}))
             said: dict[str, Any] = json.loads(answer["Payload"].read())
         except (BotoCoreError, ClientError) as error:
-            logger.info("the wait is over", run_id=run_id, error=type(error).__name__)
+            logger.info("the wait is over", run_id=run["run_id"], error=type(error).__name__)
+            if _has_not_arrived(error):
+                raise WorkerNotReached from error
             return None
         # A worker that broke says why in the place of an answer.
         return said.get("written")
+
+
+def _has_not_arrived(error: Exception) -> bool:
+    """Whether it is certain that no function was started: Lambda has refused the call, or was not connected to."""
+    if isinstance(error, ClientError):
+        return 400 <= int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) < 500
+    return isinstance(error, (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError))
 
 
 @dataclass
 class FakeWorkers:
     """Executes nothing, or what it is told to."""
 
-    on_execute: Callable[[str, str], Item | None] = lambda _tenant_id, _run_id: None
-    executed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    on_execute: Callable[[Item], Item | None] = lambda _: None
+    executed: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
-    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
+    def execute(self, run: Item, *, wait_s: int) -> Item | None:
         """See `Workers.execute`."""
-        self.executed.append((tenant_id, run_id, wait_s))
-        return self.on_execute(tenant_id, run_id)
+        self.executed.append((str(run["run_id"]), wait_s))
+        return self.on_execute(run)

@@ -32,6 +32,8 @@ from shared.observability import continue_trace, logger
 from shared.storage.items import Item
 from shared.tenancy.context import TenantAccess
 
+_ON_ITS_WAY = lifecycle.LEASE / 3
+"""A worker that is called begins within so long, or makes sure of its lease."""
 _SHOWN = 500
 """Characters of a refusal that the run says; an item has no room for a whole answer in its error."""
 
@@ -73,17 +75,27 @@ class Worker:
             The run as this has written it at last; None when somebody else has it.
         """
         run = self.runs.take(tenant_id, run_id, now=self.clock())
-        if run is None:
-            return None
+        return self._bring_to_its_end(run) if run else None
+
+    def execute_leased(self, written: Item) -> Item | None:
+        """Bring a run to its end that was written as leased to the worker that is called with it.
+
+        Returns:
+            As `execute`.
+        """
+        run = self.runs.written(str(written["tenant_id"]), str(written["run_id"]), written)
+        return self._bring_to_its_end(run)
+
+    def _bring_to_its_end(self, run: Run) -> Item | None:
         continue_trace(run.trace_id)
-        report_start(run)
-        config = self.configs.read(tenant_id, run.config)
+        report_start(run, now=self.clock())
+        config = self.configs.read(run.tenant_id, run.config)
         request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
         models = (request.model, *config.get("fallbacks", ()))
         try:
             return Attempt(self, run, request, models, gives_up_at=self.clock() + TOTAL).work()
         except LeaseLost:
-            logger.warning("another attempt has the run", run_id=run_id, attempt=run.attempt)
+            logger.warning("another attempt has the run", run_id=run.run_id, attempt=run.attempt)
             return None
 
 
@@ -129,7 +141,9 @@ class Attempt:
         return min(request.timeout_s, max(left_s, 1))
 
     def _begin(self, request: ModelRequest) -> OpenCall:
-        """Write the call down; the first one was planned with the run, and written when the run was taken.
+        """Write the call down; the first one was planned with the run, and written when the run was leased.
+
+        A lease that was long on its way to this worker may be over, and is extended before anything is sent.
 
         Raises:
             CancelRequested, LimitReached, ModelWithoutPrice: it must not be sent.
@@ -137,6 +151,8 @@ class Attempt:
         now, planned = self._worker.clock(), self._run.open_call
         request = self._worker.models.answering(self._run.tenant_id, request)
         if planned and planned.provider == request.provider:
+            if now - self._run.attempts[-1].leased_at > _ON_ITS_WAY and self._extend():
+                raise CancelRequested
             return planned
         if planned:
             call = replace(planned, provider=request.provider, simulated=request.provider == "simulated")

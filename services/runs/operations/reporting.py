@@ -27,10 +27,9 @@ def report_progress(before: Run, after: Run) -> None:
         _report_end(after)
 
 
-def report_start(run: Run) -> None:
-    """Report how long a run that a worker has taken was waiting for it."""
-    taken_at = run.attempts[-1].leased_at
-    report("run taken", {QUEUE_WAIT: _ms(run.queued_at[-1], taken_at)}, **_about(run), attempt=run.attempt)
+def report_start(run: Run, *, now: datetime) -> None:
+    """Report how long a run that a worker begins was waiting for it."""
+    report("run taken", {QUEUE_WAIT: _ms(run.queued_at[-1], now)}, **_about(run), attempt=run.attempt)
 
 
 def _report_call(run: Run, call: Call) -> None:

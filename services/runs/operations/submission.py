@@ -18,6 +18,7 @@ from shared.copies.patience import read_until_there
 from shared.errors import Conflict, DependencyUnavailable, IdempotencyKeyReused
 from shared.ids import NEWS_TAKES, is_fresh
 from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.items import Item
 from shared.stored import Stored
 from shared.tenancy.context import TenantAccess
 
@@ -47,6 +48,14 @@ class NewRun:
     waited: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A new run, and the item that it was written as."""
+
+    run: Run
+    written: Item
+
+
 def submit_run(
     agents: AgentCopies,
     runs: RunTable,
@@ -57,7 +66,7 @@ def submit_run(
     *,
     now: datetime,
     once: Once | None = None,
-) -> Run:
+) -> Submitted:
     """A new run of the agent's version, pinned now.
 
     Its id is another one than was asked for when it goes on with what an earlier try of the same request has reserved.
@@ -90,11 +99,11 @@ def submit_run(
         now=now,
     )
     try:
-        runs.add(run, events, once=once)
+        written = runs.add(run, events, once=once)
     except (AlreadyDone, IdempotencyKeyReused, Conflict):
         give_up(planner.budgets, access.tenant_id, planned.held)
         raise
-    return run
+    return Submitted(run, written)
 
 
 def _plan(

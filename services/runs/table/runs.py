@@ -87,7 +87,7 @@ class RunTable:
         return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
 
     def written(self, tenant_id: str, run_id: str, item: Item) -> Run:
-        """The run that `save` has written as this item.
+        """The run that was written as this item.
 
         Raises:
             RunNotFound: it is another one.
@@ -118,8 +118,8 @@ class RunTable:
                 found.append(run)
         return found, None
 
-    def add(self, run: Run, events: list[Event[RunEvent]], *, once: Once | None) -> None:
-        """Write a new run and say that it is queued, both or neither.
+    def add(self, run: Run, events: list[Event[RunEvent]], *, once: Once | None) -> Item:
+        """Write a new run and what is said of it, both or neither; gives what was written.
 
         Raises:
             AlreadyDone: this request was carried out before.
@@ -127,9 +127,11 @@ class RunTable:
         transaction = Transaction(run.tenant_id)
         if once:
             once.remember(transaction, SLICE, resource_id=run.run_id)
-        transaction.put(run_to_item(run, self._payloads), when=ABSENT)
+        item = run_to_item(run, self._payloads)
+        transaction.put(item, when=ABSENT)
         transaction.emit(*events)
         self._store.commit(transaction)
+        return item
 
     def take(self, tenant_id: str, run_id: str, *, now: datetime) -> Run | None:
         """Lease a queued run for its next attempt, and write that its call is about to be sent.

@@ -11,10 +11,13 @@ from services.runs.api.runs import waits
 from services.runs.consumer import worker
 from services.runs.domain.budget import next_month
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.events.envelope import happened
+from shared.events.runs import RunQueued
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import to_text, utc_now
 from tests.gateway import claims, request
+from tests.messages import batch
 from tests.services.runs.conftest import World, know_tenant, know_version
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 from tests.tenants import tenant_created
@@ -51,7 +54,9 @@ def _list(**query: str) -> Reply:
 
 
 def _execute(run_id: str) -> None:
-    worker.handler({"tenant_id": TENANT, "run_id": run_id})
+    queued = RunQueued(run_id=run_id)
+    said = happened(queued, event_id=f"{run_id}:queued", tenant_id=TENANT, subject=run_id, seq=1, at=utc_now())
+    assert worker.handler(batch(said)) == {"batchItemFailures": []}
 
 
 def _change(method: str, resource: str, run_id: str, body: object) -> Reply:

@@ -97,7 +97,7 @@ class Unreadable(BudgetTable):
 class Cut(RunTable):
     """A table that is not reached any more when a new run is to be written."""
 
-    def add(self, *_: object, **__: object) -> None:
+    def add(self, *_: object, **__: object) -> Item:
         """Nobody knows whether it was written."""
         raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
 

@@ -15,10 +15,11 @@ from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, Ag
 from shared.events.envelope import Event, EventData, happened
 from shared.events.runs import RunQueued
 from shared.ids import new_id
+from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.conftest import CONFIG, World, know_tenant
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
-from tests.services.runs.work import access, planner_of
+from tests.services.runs.work import access, planner_of, submit_as_written
 
 AGENT = new_id("agt", NOW)
 
@@ -88,7 +89,8 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
     )
     known = access(world, tenant_id)
     planner = planner_of(world)
-    return submit_run(AgentCopies(world.store), world.runs, world.documents, planner, known, asked, now=NOW).run_id
+    copies = AgentCopies(world.store)
+    return submit_run(copies, world.runs, world.documents, planner, known, asked, now=NOW).run.run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
@@ -122,12 +124,18 @@ class TestWorker:
         assert world.runs.get(TENANT, run_id) == done
 
     def test_executes_the_run_that_it_is_invoked_with(self, world: World) -> None:
-        run_id = _submit(world)
-        answer = worker.handler({"tenant_id": TENANT, "run_id": run_id})
-        done = world.runs.get(TENANT, run_id)
+        submitted = submit_as_written(world, now=utc_now())
+        answer = worker.handler({"run": submitted.written})
+        done = world.runs.get(TENANT, submitted.run.run_id)
         assert done.status is Status.COMPLETED
-        assert world.runs.written(TENANT, run_id, json.loads(json.dumps(answer))["written"]) == done
-        assert worker.handler({"tenant_id": TENANT, "run_id": run_id}) == {"written": None}
+        assert world.runs.written(TENANT, done.run_id, json.loads(json.dumps(answer))["written"]) == done
+
+    def test_writes_nothing_for_a_run_that_another_one_has_ended(self, world: World) -> None:
+        submitted = submit_as_written(world, now=utc_now())
+        worker.handler({"run": submitted.written})
+        done = world.runs.get(TENANT, submitted.run.run_id)
+        assert worker.handler({"run": submitted.written}) == {"written": None}
+        assert world.runs.get(TENANT, done.run_id) == done
 
 
 class TestReaper:

@@ -163,7 +163,7 @@ class TestTools:
 
 class TestGiveBack:
     def test_queues_a_run_again_that_nobody_has_leased(self) -> None:
-        again, (queued,) = lifecycle.give_back(submitted(waited=True)[0], now=LATER)
+        again, (queued,) = lifecycle.give_back(submitted()[0], now=LATER)
         assert (again.status, again.attempt, queued.id) == (Status.QUEUED, 0, f"{RUN_ID}:queued:2")
         assert again.open_call == CALL
 

@@ -4,17 +4,19 @@ import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Cost, Run
+from services.runs.domain.run import Cost, Run, Status
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
 from services.runs.operations.execution import Models, Worker
 from services.runs.operations.planning import Planner, Price
-from services.runs.operations.submission import NewRun, submit_run
+from services.runs.operations.submission import NewRun, Submitted, submit_run
 from services.runs.table import SLICE
 from services.runs.table.agents import AgentCopies
+from services.runs.table.items import run_key
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.storage.idempotency import Once
@@ -87,6 +89,32 @@ def submit(
     **asked_for: int,
 ) -> Run:
     """A run a moment after its POST; `asked_for` are limits that it asks for."""
+    return submit_as_written(
+        world,
+        waited=waited,
+        version=version,
+        agent_id=agent_id,
+        message=message,
+        now=now,
+        once=once,
+        price=price,
+        **asked_for,
+    ).run
+
+
+def submit_as_written(
+    world: World,
+    *,
+    waited: bool = True,
+    version: int | None = None,
+    agent_id: str = AGENT_ID,
+    message: str = "Hello",
+    now: datetime = LATER,
+    once: Once | None = None,
+    price: Price | None = None,
+    **asked_for: int,
+) -> Submitted:
+    """As `submit`, with what was written."""
     asked = NewRun(
         run_id=new_id("run", now, entropy=once.entropy if once else secrets.randbits),
         agent_id=agent_id,
@@ -119,9 +147,8 @@ def always(cost: Cost) -> Price:
     return lambda request, meters, at: cost  # noqa: ARG005 — whatever it is
 
 
-def execute(
+def worker_of(
     world: World,
-    run: Run,
     models: Models | None = None,
     *,
     clock: Iterator[datetime] | None = None,
@@ -129,15 +156,15 @@ def execute(
     price: Price | None = None,
     slept: list[float] | None = None,
     on_access: Callable[[str], object] = lambda _: None,
-) -> Run:
-    """Let a worker have the run; gives the run as it is afterwards."""
+) -> Worker:
+    """A worker in this world."""
     pauses = slept if slept is not None else []
 
     def read_access(tenant_id: str) -> TenantAccess:
         on_access(tenant_id)
         return access(world, tenant_id)
 
-    Worker(
+    return Worker(
         runs=world.runs,
         configs=world.documents,
         models=models or Simulating(),
@@ -147,7 +174,18 @@ def execute(
         clock=(lambda: next(clock)) if clock else (lambda: LATER),
         sleep=pauses.append,
         jitter=lambda _low, high: high,
-    ).execute(TENANT, run.run_id)
+    )
+
+
+def execute(world: World, run: Run, models: Models | None = None, **options: Any) -> Run:  # noqa: ANN401 — those of worker_of
+    """Let a worker have the run; gives the run as it is afterwards."""
+    worker = worker_of(world, models, **options)
+    if run.status is Status.RUNNING:
+        written = world.store.get(run_key(TENANT, run.run_id))
+        assert written
+        worker.execute_leased(written)
+    else:
+        worker.execute(TENANT, run.run_id)
     return world.runs.get(TENANT, run.run_id)
 
 

@@ -131,7 +131,7 @@ class Functions:
         try:
             if once:
                 once.ensure_new(tools.store)
-            run = submit_run(
+            submitted = submit_run(
                 AgentCopies(tools.store),
                 tools.runs,
                 _Configs(tools),
@@ -144,13 +144,13 @@ class Functions:
         except AlreadyDone as done:
             return done.resource_id
         if waited:
-            self.fate.take("invoke", lambda: self._work_alone(run.run_id))
-        return run.run_id
+            self.fate.take("invoke", lambda: self._work_alone(submitted.written))
+        return submitted.run.run_id
 
-    def _work_alone(self, run_id: str) -> None:
+    def _work_alone(self, written: Item) -> None:
         """The function that is invoked dies by itself, and whoever waits for it hears only that."""
         try:
-            self._worker().execute(TENANT, run_id)
+            self._worker().execute_leased(written)
         except Killed:
             self.provider.finish_for_nobody()
 

@@ -88,7 +88,7 @@ def _cancelled_at_once(functions: Functions) -> None:
 
 def _lost_and_found(functions: Functions) -> None:
     """Its worker is lost by itself, the reaper gives the run back, and another worker has it."""
-    run_id = functions.post(waited=True)
+    run_id = functions.post()
     if run_id:
         functions.sound.runs.take(run_id=run_id, tenant_id=TENANT, now=functions.clock.now)
     functions.clock.wait(minutes=1)
