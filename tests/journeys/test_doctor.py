@@ -26,12 +26,12 @@ from infra.local.health import free_port
 from infra.local.paths import ROOT, Home
 from infra.local.process import wait_until_ended
 from infra.names import Names
-from services.metering.table import SLICE as USAGE
+from services.runs.table import SLICE as RUNS
 from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.storage.transaction import PRESENT, Expression
 from shared.times import to_text, utc_now
-from tests.journeys.steps import wait_for
+from tests.journeys.steps import Steps, wait_for
 from tests.mesh import Mesh
 
 pytestmark = pytest.mark.mesh
@@ -125,18 +125,20 @@ def _with_older_code(mesh: Mesh) -> Generator[None]:
 
 @contextmanager
 def _with_drift(mesh: Mesh) -> Generator[None]:
-    """A counter says something that nobody has used."""
-    books = Store(mesh.clients.dynamodb, table="ainexus-local-usage", owned=USAGE)
-    month = Key(USAGE.key("demo-org", "MONTHS"), f"TOTAL#{utc_now():%Y-%m}")
+    """A budget lacks what nobody has used."""
+    steps = Steps(mesh)
+    steps.submit(steps.agent(), "Hello", headers={"Prefer": "wait=25"})
+    books = Store(mesh.clients.dynamodb, table="ainexus-local-entities", owned=RUNS)
+    budget = Key(RUNS.key("demo-org", "BUDGET", f"{utc_now():%Y-%m}"), "BUDGET")
 
     def add(tokens: int) -> None:
-        assert books.update(month, Expression("ADD #tokens_in :tokens_in", {"tokens_in": tokens}), when=PRESENT)
+        assert books.update(budget, Expression("ADD #tokens_left :tokens", {"tokens": tokens}), when=PRESENT)
 
-    add(1_000)
+    add(-1_000)
     try:
         yield
     finally:
-        add(-1_000)
+        add(1_000)
 
 
 BROKEN: dict[str, Callable[[Mesh], Any]] = {

@@ -17,7 +17,7 @@ from infra.monitoring.subject import Subjects
 from infra.names import Names
 from infra.services import SERVICES
 from shared.ids import new_id
-from shared.metrics import NAMESPACE
+from shared.metrics import NAMESPACE, SYNC_LAG
 from shared.times import utc_now
 from tests.journeys.steps import TENANT, Steps, wait_for
 from tests.mesh import PLATFORM_ADMIN, Mesh
@@ -25,12 +25,22 @@ from tests.monitoring import Sources, asked_fields
 
 pytestmark = pytest.mark.mesh
 
-SCHEDULED = tuple(
-    f"ainexus-local-{service.name}-{function.name}"
-    for service in SERVICES
-    for function in service.functions
-    if function.every_minutes
+SCHEDULED = (
+    "ainexus-local-publisher",
+    *(
+        f"ainexus-local-{service.name}-{function.name}"
+        for service in SERVICES
+        for function in service.functions
+        if function.every_minutes
+    ),
 )
+ASKED = (
+    *(("GET", path) for path in ("", "/agents", "/runs", "/usage/daily", "/billing/plan")),
+    ("PATCH", ""),
+    ("POST", "/usage/events"),
+    ("PATCH", "/billing/plan"),
+)
+"""A reading and a changing request to each service, besides those of the run; a change may be refused."""
 Line = Mapping[str, Any]
 
 
@@ -63,6 +73,9 @@ def let_tell(mesh: Mesh) -> Told:
     assert steps.call("DELETE", "/provider-keys/anthropic").status == 204
     assert steps.call("POST", "/runs", {**asked, "inputs": {"message": [hidden["broken"]]}}).status == 422
     _be_refused(mesh)
+    steps.submit(agent_id, "[[error 400]]", headers={"Prefer": "wait=25"})
+    for method, path in ASKED:
+        assert steps.call(method, path, None if method == "GET" else {"unknown": hidden["broken"]}).status < 500
     for queue in ("runs-worker", "metering-consumer"):
         _fail(mesh, f"ainexus-local-{queue}", written=hidden["broken"])
     assert mesh.call("POST", "/v1/webhooks/stripe", {"id": "evt_1"}, user=None).status == 400
@@ -76,9 +89,13 @@ def let_tell(mesh: Mesh) -> Told:
     def all_told() -> Told | None:
         lines, text = _read(mesh)
         told = Told(lines, text, hidden, trace_id)
-        return told if told.functions_in_trace() >= wanted else None
+        # A function keeps for a minute that there is no key of Stripe, and is woken once a minute.
+        swept = any(SYNC_LAG.name in line for line in lines)
+        return told if swept and told.functions_in_trace() >= wanted else None
 
-    return wait_for(all_told, what="the trace is in the lines of " + ", ".join(sorted(wanted)), patience_s=90)
+    return wait_for(
+        all_told, what=f"the trace is in the lines of {sorted(wanted)}, and usage was swept", patience_s=150
+    )
 
 
 def _be_refused(mesh: Mesh) -> None:
