@@ -14,6 +14,7 @@ from types_boto3_dynamodb import DynamoDBClient
 from shared.declaration import Slice, Table
 from shared.storage import clients
 from shared.storage.store import Store
+from tests.dynamodb.tables import MemoryTables
 
 REGION = "us-east-2"
 BUCKET = "ainexus-test-artifacts"
@@ -78,6 +79,20 @@ def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[Dynamo
         for cached in (*caches, clients.own_client, clients.tenant_client):
             cached.cache_clear()
         yield client
+
+
+@contextmanager
+def memory_tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[MemoryTables]:
+    """The same with tables in memory, which are quicker; the rest of AWS is under moto.
+
+    Args:
+        caches: as above.
+    """
+    made = MemoryTables()
+    with pytest.MonkeyPatch.context() as patched, tables(caches):
+        patched.delenv("AWS_CLIENTS")
+        patched.setattr(clients, "_LEAN", {"dynamodb": lambda _: made})
+        yield made
 
 
 @contextmanager

@@ -124,7 +124,13 @@ def _comparison(left: Read, tokens: list[str]) -> Test:
     compare = _COMPARISONS.get(operator)
     if compare is None:
         raise BadExpression(operator)
-    return lambda item, values: (there := left(item)) is not None and compare(there, values[right])
+    read = _read(right)
+
+    def test(item: WireItem, values: Values) -> bool:
+        one, other = left(item), values[right] if right.startswith(":") else read(item)
+        return one is not None and other is not None and compare(one, other)
+
+    return test
 
 
 def _same_kind(left: Any, right: Any) -> bool:  # noqa: ANN401 — wire values

@@ -62,6 +62,10 @@ class MemoryDynamoDB:
         """The items whose partition key begins so."""
         return (item_from_wire(json.loads(text)) for (pk, _), text in self._items.items() if pk.startswith(prefix))
 
+    def texts(self) -> list[str]:
+        """All items as they come over the wire."""
+        return list(self._items.values())
+
     def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """One item."""
         with self._lock:

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from types_boto3_dynamodb import DynamoDBClient
 
 import services as packages
 from cli.api import Answer
@@ -33,10 +32,11 @@ from shared.storage.clients import own_client
 from shared.storage.store import Store
 from shared.times import utc_now
 from tests import gateway
+from tests.dynamodb.tables import MemoryTables
 from tests.isolation.request import Caller, Request
 from tests.isolation.till import events_at, pay
 from tests.services.tenants.pool import make_pool
-from tests.tables import BUCKET, REGION, tables
+from tests.tables import BUCKET, REGION, memory_tables
 
 _VARIABLES = {
     "ENVIRONMENT": "test",
@@ -52,7 +52,7 @@ _FUNCTIONS = [API, *(function for service in SERVICES for function in service.fu
 class Inside:
     """A way into the applications without a gateway: what it would have refused comes in here too."""
 
-    def __init__(self, client: DynamoDBClient, stripe: str | None) -> None:
+    def __init__(self, client: MemoryTables, stripe: str | None) -> None:
         self._client = client
         self._stripe = stripe
         self._heard: set[str] = set()
@@ -155,7 +155,7 @@ def inside(*tenants: str, stripe: str | None = None) -> Generator[Inside]:
         tenants: their ids.
         stripe: the URL of a local Stripe; None: none is configured.
     """
-    with pytest.MonkeyPatch.context() as environment, tables(_caches()) as client:
+    with pytest.MonkeyPatch.context() as environment, memory_tables(_caches()) as client:
         for name, value in _VARIABLES.items():
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
