@@ -1,4 +1,4 @@
-"""The tables under moto, with the environment in which the services' wiring finds them."""
+"""The tables under moto or in memory, with the environment in which the services' wiring finds them."""
 
 import os
 from collections.abc import Generator, Iterable
@@ -70,14 +70,10 @@ def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[Dynamo
     Args:
         caches: a wiring's, which must not outlive the tables.
     """
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
-        for name, value in _VARIABLES.items():
-            environment.setenv(name, value)
+    with _aws(caches):
         client = _client()
         for table in Table:
             make_table(client, os.environ[table.variable])
-        for cached in (*caches, clients.own_client, clients.tenant_client):
-            cached.cache_clear()
         yield client
 
 
@@ -89,10 +85,20 @@ def memory_tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator
         caches: as above.
     """
     made = MemoryTables()
-    with pytest.MonkeyPatch.context() as patched, tables(caches):
+    with _aws(caches), pytest.MonkeyPatch.context() as patched:
         patched.delenv("AWS_CLIENTS")
         patched.setattr(clients, "_LEAN", {"dynamodb": lambda _: made})
         yield made
+
+
+@contextmanager
+def _aws(caches: Iterable["_lru_cache_wrapper[Any]"]) -> Generator[None]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        for name, value in _VARIABLES.items():
+            environment.setenv(name, value)
+        for cached in (*caches, clients.own_client, clients.tenant_client):
+            cached.cache_clear()
+        yield
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from shared.storage.transaction import Expression, Transaction
 from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.runs import CALL, END, OUTPUT, TENANT, submitted
-from tests.tables import tables
+from tests.tables import memory_tables
 from tests.tenants import tenant_created
 
 # In the past as the services see it, whose commands ask for the time themselves.
@@ -125,7 +125,7 @@ class Books:
 @contextmanager
 def books() -> Generator[Books]:
     """An active tenant with a budget, and nothing used."""
-    with pytest.MonkeyPatch.context() as environment, tables((of_billing.secrets, of_metering.pauses)):
+    with pytest.MonkeyPatch.context() as environment, memory_tables((of_billing.secrets, of_metering.pauses)):
         environment.setenv("ENVIRONMENT", "test")
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
         for consumer in (metering.consumer, billing.consumer):

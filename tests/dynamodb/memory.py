@@ -15,6 +15,8 @@ from shared.storage.items import Value, item_from_wire
 from tests.dynamodb.expressions import BadExpression, WireItem, condition, update
 
 _MOST_ACTIONS = 100
+_MOST_BYTES = 400 * 1024
+"""Of an item."""
 _PAGE_BYTES = 1024 * 1024
 _KEYS = {None: ("PK", "SK"), "list": ("list_pk", "list_sk"), "due": ("due_pk", "due_sk")}
 
@@ -112,8 +114,9 @@ class MemoryDynamoDB:
             reasons = [_reason(action, item) for (_, action), item in pairs]
             if any(reason["Code"] != "None" for reason in reasons):
                 raise cancelled(reasons)
-            for place, ((operation, action), item) in zip(places, pairs, strict=True):
-                self._carry_out(place, operation, action, item)
+            images = [_image(operation, action, item) for (operation, action), item in pairs]
+            for place, image in zip(places, images, strict=True):
+                self._write(place, image)
             self.transactions += 1
             if token:
                 self._done.add(token)
@@ -171,7 +174,7 @@ class MemoryDynamoDB:
                 return {"Items": [_shown(item, index) for item in found], "LastEvaluatedKey": last}
             item = self._read(one[1])
             assert item
-            size += len(self._items[one[1]])
+            size += len(self._items[one[1]].encode())
             found.append(item)
         return {"Items": [_shown(item, index) for item in found]}
 
@@ -183,17 +186,6 @@ class MemoryDynamoDB:
         self.bytes_read += len(self._items.get(place, ""))
         return self._peek(place)
 
-    def _carry_out(self, place: Place, operation: str, action: dict[str, Any], there: WireItem | None) -> None:
-        match operation:
-            case "Put":
-                self._write(place, action["Item"])
-            case "Update":
-                self._write(place, _updated(action, there))
-            case "Delete":
-                self._write(place, None)
-            case _:
-                assert operation == "ConditionCheck"
-
     def _write(self, place: Place, item: WireItem | None) -> None:
         before = self._peek(place)
         for index, (pk_name, sk_name) in _KEYS.items():
@@ -204,7 +196,32 @@ class MemoryDynamoDB:
         if item is None:
             self._items.pop(place, None)
         else:
-            self._items[place] = json.dumps(item, separators=(",", ":"))
+            self._items[place] = _text(item)
+
+
+def _text(item: WireItem) -> str:
+    return json.dumps(item, separators=(",", ":"), ensure_ascii=False)
+
+
+def _image(operation: str, action: dict[str, Any], there: WireItem | None) -> WireItem | None:
+    """The item as this action leaves it; None: there is none."""
+    match operation:
+        case "Put":
+            return _not_too_large(action["Item"])
+        case "Update":
+            return _updated(action, there)
+        case "Delete":
+            return None
+        case _:
+            assert operation == "ConditionCheck"
+            return there
+
+
+def _not_too_large(item: WireItem) -> WireItem:
+    # Names, braces and kinds are in the text as well, and are not worth an exact account.
+    if len(_text(item).encode()) > _MOST_BYTES:
+        raise _error(code="ValidationException", operation="PutItem")
+    return item
 
 
 def cancelled(reasons: list[dict[str, Any]]) -> ClientError:
@@ -254,7 +271,7 @@ def _updated(action: Mapping[str, Any], there: WireItem | None) -> WireItem:
         update(_named(action["UpdateExpression"], action))(item, action.get("ExpressionAttributeValues", {}))
     except BadExpression as error:
         raise _error(code="ValidationException", operation="UpdateItem") from error
-    return item
+    return _not_too_large(item)
 
 
 def _shown(item: WireItem, index: str | None) -> WireItem:

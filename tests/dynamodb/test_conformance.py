@@ -163,10 +163,12 @@ class TestTransactions:
             ("n <= :n", True),
             ("attribute_exists(closed) AND attribute_exists(PK)", False),
             ("NOT attribute_exists(closed)", True),
+            ("n < most", True),
+            ("most < n", False),
         ],
     )
     def test_hold_to_conditions(self, table: Table, when: str, holds: bool) -> None:  # noqa: FBT001 — a parameter of the test
-        table.transact(table.put("a", n=5))
+        table.transact(table.put("a", n=5, most=7))
         change = table.update("a", "SET seen = :n", when, n=5)
         if holds:
             table.transact(change)
@@ -178,6 +180,12 @@ class TestTransactions:
         with pytest.raises(ClientError, match="ValidationException"):
             table.transact(*(table.put(str(number)) for number in range(101)))
         table.transact(*(table.put(str(number)) for number in range(100)))
+
+    def test_with_an_item_that_is_too_large_are_refused(self, table: Table) -> None:
+        with pytest.raises(ClientError, match="ValidationException"):
+            table.transact(table.put("a"), table.put("b", text="x" * 410_000))
+        assert table.get("a") is None
+        table.transact(table.put("b", text="x" * 400_000))
 
     def test_with_an_item_twice_are_refused(self, table: Table) -> None:
         with pytest.raises(ClientError, match="ValidationException"):

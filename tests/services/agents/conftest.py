@@ -10,7 +10,7 @@ from shared.storage.clients import own_client
 from shared.storage.store import Store
 from tests.services.agents.bucket import FakeBucket
 from tests.services.agents.callers import know_tenant
-from tests.tables import BUCKET, REGION, tables
+from tests.tables import BUCKET, REGION, memory_tables
 from tests.tables import store as make_store
 
 
@@ -32,7 +32,7 @@ def mesh(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Tables, bucket and secrets, and a tenant that is known."""
     monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
-    with tables((wiring.vault, wiring.addresses)):
+    with memory_tables((wiring.vault, wiring.addresses)):
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         know_tenant(seq=1)
         yield

@@ -21,7 +21,7 @@ from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from tests.messages import batch
 from tests.services.agents.bucket import FakeBucket
-from tests.tables import tables
+from tests.tables import memory_tables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TENANT = "acme"
@@ -33,7 +33,7 @@ NOTHING_FAILED: dict[str, Any] = {"batchItemFailures": []}
 @pytest.fixture
 def store() -> Generator[Store]:
     """The slice that the consumer itself works on."""
-    with tables():
+    with memory_tables():
         yield wiring.slice_store()
 
 

@@ -10,7 +10,7 @@ import pytest
 from services.billing import wiring
 from shared.storage.clients import own_client
 from shared.storage.store import Store
-from tests.tables import REGION, tables
+from tests.tables import REGION, memory_tables
 
 QUEUE = "ainexus-test-billing-inbox"
 CACHES = (
@@ -25,7 +25,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Generator[Store]:
     """An empty slice in which the service itself works too, and a secret without a key."""
     monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("INBOX_QUEUE_URL", f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}")
-    with tables(CACHES):
+    with memory_tables(CACHES):
         boto3.client("sqs", region_name=REGION).create_queue(QueueName=QUEUE)  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
         yield wiring.slice_store()

@@ -7,8 +7,8 @@ import pytest
 from services.metering import wiring
 from services.metering.table import SLICE
 from shared.storage.store import Store
+from tests.tables import memory_tables
 from tests.tables import store as make_store
-from tests.tables import tables
 
 
 @pytest.fixture
@@ -21,5 +21,5 @@ def store() -> Generator[Store]:
 @pytest.fixture
 def slice_store() -> Generator[Store]:
     """An empty slice, in which the service itself works too."""
-    with tables((wiring.pauses,)):
+    with memory_tables((wiring.pauses,)):
         yield wiring.slice_store()

@@ -18,7 +18,7 @@ from shared.storage.objects import Artifacts
 from shared.storage.store import Store
 from shared.stored import Stored
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
-from tests.tables import BUCKET, REGION, tables
+from tests.tables import BUCKET, REGION, memory_tables
 from tests.tenants import tenant_created
 
 CONFIG = {"model": "gpt-4", "system_prompt": "Be kind."}
@@ -48,7 +48,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
     )
-    with tables(caches):
+    with memory_tables(caches):
         s3 = own_client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         documents = Artifacts(s3, bucket=BUCKET)

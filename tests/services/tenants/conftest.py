@@ -14,7 +14,7 @@ from shared.plans import Plan
 from shared.storage.clients import own_client
 from shared.storage.store import Store
 from tests.services.tenants.acme import NOW
-from tests.tables import BUCKET, REGION, tables
+from tests.tables import BUCKET, REGION, memory_tables
 
 LIMITS: OwnLimits = {
     "max_users": 2,
@@ -26,7 +26,7 @@ LIMITS: OwnLimits = {
 
 @pytest.fixture(name="database")
 def make_database() -> Iterator[DynamoDBClient]:
-    with tables((wiring.identity,)) as client:
+    with memory_tables((wiring.identity,)) as client:
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield client
 
