@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 from types_boto3_dynamodb import DynamoDBClient
 
+from shared.aws.client import Caller
 from shared.declaration import Slice, Table
 from shared.storage import clients
 from shared.storage.store import Store
@@ -85,9 +86,13 @@ def memory_tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator
         caches: as above.
     """
     made = MemoryTables()
+
+    def lean(_: Caller) -> MemoryTables:
+        return made
+
     with _aws(caches), pytest.MonkeyPatch.context() as patched:
         patched.delenv("AWS_CLIENTS")
-        patched.setattr(clients, "_LEAN", {"dynamodb": lambda _: made})
+        patched.setattr(clients, "_LEAN", {"dynamodb": lean})
         yield made
 
 

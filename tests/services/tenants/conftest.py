@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from types_boto3_dynamodb import DynamoDBClient
 
 from services.tenants import wiring
 from services.tenants.domain.limits import OwnLimits
@@ -13,6 +12,7 @@ from services.tenants.table import SLICE
 from shared.plans import Plan
 from shared.storage.clients import own_client
 from shared.storage.store import Store
+from tests.dynamodb.tables import MemoryTables
 from tests.services.tenants.acme import NOW
 from tests.tables import BUCKET, REGION, memory_tables
 
@@ -25,14 +25,14 @@ LIMITS: OwnLimits = {
 
 
 @pytest.fixture(name="database")
-def make_database() -> Iterator[DynamoDBClient]:
+def make_database() -> Iterator[MemoryTables]:
     with memory_tables((wiring.identity,)) as client:
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield client
 
 
 @pytest.fixture(name="store")
-def make_store(database: DynamoDBClient) -> Store:
+def make_store(database: MemoryTables) -> Store:
     """The slice, with the tenant `acme` that may have two projects and two users."""
     store = Store(database, table=os.environ[SLICE.table.variable], owned=SLICE)
     tenants.create_tenant(store, "acme", name="Acme", plan=Plan.FREE, own_limits=LIMITS, now=NOW)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from types_boto3_dynamodb import DynamoDBClient
 
 from services.tenants.domain.tenant import TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange, UserStatus
@@ -31,6 +30,7 @@ from shared.storage.idempotency import AlreadyDone, Once
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from tests.conflicts import ConflictingDynamoDB, OneAtATime
+from tests.dynamodb.tables import MemoryTables
 from tests.services.tenants.acme import LATER, NOW, said
 from tests.services.tenants.interleaved import interleaved
 
@@ -173,13 +173,13 @@ def test_the_sweep_takes_back_what_cannot_be_finished(store: Store) -> None:
 class TestAtOnce:
     """On a database that cancels what overlaps, as AWS does."""
 
-    def contended(self, store: Store, database: DynamoDBClient, *, limit: int) -> tuple[Store, ConflictingDynamoDB]:
+    def contended(self, store: Store, database: MemoryTables, *, limit: int) -> tuple[Store, ConflictingDynamoDB]:
         tenants.change_tenant(store, "acme", TenantChange(limits={"max_users": limit}), now=NOW)
         client = ConflictingDynamoDB(OneAtATime(database), hold_s=0.02)
         return Store(client, table=os.environ[SLICE.table.variable], owned=SLICE), client
 
     def test_as_many_are_invited_as_the_plan_allows(
-        self, store: Store, database: DynamoDBClient, identity: FakeIdentity
+        self, store: Store, database: MemoryTables, identity: FakeIdentity
     ) -> None:
         contended, client = self.contended(store, database, limit=7)
 
@@ -195,9 +195,7 @@ class TestAtOnce:
         assert (sum(made), counted(store), len(identity.users)) == (7, 7, 7)
         assert client.cancelled > 0
 
-    def test_one_admin_is_left_when_all_go(
-        self, store: Store, database: DynamoDBClient, identity: FakeIdentity
-    ) -> None:
+    def test_one_admin_is_left_when_all_go(self, store: Store, database: MemoryTables, identity: FakeIdentity) -> None:
         contended, client = self.contended(store, database, limit=-1)
         admins = [invite(store, identity, f"u{number}@acme.com", role=Role.TENANT_ADMIN) for number in range(8)]
 
