@@ -74,6 +74,27 @@ def subsegment(name: str, **annotations: str) -> Generator[None]:
         opened.end(fault=fault, annotations=annotations)
 
 
+@contextmanager
+def call_to_aws(service: str, operation: str, **about: str) -> Generator[None]:
+    """What is done herein is one call to AWS.
+
+    Args:
+        service: as X-Ray names it: `DynamoDB`.
+        operation: as the service's API names it.
+        about: what else is known of it, by X-Ray's names: `table_name`.
+    """
+    opened = _begin(service)
+    if opened is None:
+        yield
+        return
+    fault = True
+    try:
+        yield
+        fault = False
+    finally:
+        _end_call(opened, fault=fault, aws={"operation": operation, **about})
+
+
 def traced(session: SessionT) -> SessionT:
     """The session, which from now on makes a subsegment of each call to AWS."""
     if "AWS_XRAY_DAEMON_ADDRESS" in os.environ:
@@ -92,7 +113,11 @@ def _after_call(context: dict[str, Any], model: Any = None, exception: Exception
     opened, about = context.pop("subsegment", (None, {}))
     if opened:
         operation = {"operation": model.name} if model else {}
-        opened.end(fault=exception is not None, namespace="aws", aws={**operation, **about})
+        _end_call(opened, fault=exception is not None, aws={**operation, **about})
+
+
+def _end_call(opened: _Open, *, fault: bool, aws: Mapping[str, str]) -> None:
+    opened.end(fault=fault, namespace="aws", aws=aws)
 
 
 def _begin(name: str) -> _Open | None:

@@ -1,12 +1,15 @@
 """What all tests share: the mesh, what is shown at the end, and who runs beside whom."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import removal
+from shared.observability import logger
 from tests.mesh import mesh
 
 __all__ = ["mesh"]
@@ -45,6 +48,21 @@ def _nothing_settles(monkeypatch: pytest.MonkeyPatch) -> None:
 def show(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Shows what a test has counted, at the end, in whichever process it ran."""
     return lambda text: record_property(_FIGURES, text)
+
+
+@pytest.fixture
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """Gives the lines that were logged since it was asked last, as CloudWatch gets them."""
+    stream = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+
+    def take() -> list[dict[str, Any]]:
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return [json.loads(line) for line in text.splitlines()]
+
+    return take
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,7 +16,10 @@ from botocore.exceptions import ConnectionError as NotConnected
 
 from shared.aws.connection import Connections, Reply
 from shared.aws.signing import Keys, Scope, sign
+from shared.tracing import call_to_aws
 
+_NAMES = {"dynamodb": "DynamoDB", "events": "EventBridge", "lambda": "Lambda"}
+"""The services as X-Ray names them, by botocore's endpoint prefix."""
 _PASSING_STATUS = frozenset({500, 502, 503, 504})
 _PASSING = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
 _THROTTLED = frozenset(
@@ -48,6 +51,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    table: str = ""
+    """Which table it is about, if it is about one."""
 
 
 class Caller:
@@ -91,6 +96,11 @@ class Caller:
             ClientError: AWS has refused it.
             BotoCoreError: no answer came.
         """
+        about = {"table_name": call.table} if call.table else {}
+        with call_to_aws(_NAMES[self._scope.service], call.operation, **about):
+            return self._call(call)
+
+    def _call(self, call: Call) -> Reply:
         for attempt in range(self._attempts):
             is_last = attempt == self._attempts - 1
             try:
@@ -134,7 +144,8 @@ class JsonService:
         """Make a call; the answer is as the service has written it."""
         body = json.dumps(arguments, separators=(",", ":")).encode()
         headers = {"content-type": self._type, "x-amz-target": f"{self._target}.{operation}"}
-        return json.loads(self._caller.call(Call(operation, "/", headers, body)).body)
+        call = Call(operation, "/", headers, body, table=arguments.get("TableName", ""))
+        return json.loads(self._caller.call(call).body)
 
 
 def _trace() -> dict[str, str]:

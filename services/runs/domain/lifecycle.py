@@ -65,8 +65,10 @@ def submit(
         trace_id=trace_id,
         open_call=first_call,
     )
-    if waited:
-        return keep_artifacts(_lease(run, now=now), [], now=now)
+    return keep_artifacts(_lease(run, now=now), [], now=now) if waited else _enqueue(run, now=now)
+
+
+def _enqueue(run: Run, *, now: datetime) -> Change:
     return keep_artifacts(run, [_queued(run, now=now)], now=now)
 
 
@@ -189,7 +191,7 @@ def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) ->
         return run, []
     answers = tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in asked)
     again = _queue_again(replace(run, turns=(*run.turns, *answers), seq=run.seq + 1), now=now)
-    return keep_artifacts(again, [_queued(again, now=now)], now=now)
+    return _enqueue(again, now=now)
 
 
 def _check_given_before(run: Run, outputs: Mapping[str, str]) -> None:

@@ -21,6 +21,7 @@ from services.billing.domain.usage import (
     comes_too_late,
     found_in_sum,
     is_billable,
+    lag_s,
     may_be_sent_blindly,
     sent,
     summed,
@@ -189,3 +190,12 @@ class TestSummed:
 
     def test_of_nothing_is_counted_until_nowhere(self) -> None:
         assert summed([]).counted_until is None
+
+
+class TestLag:
+    def test_is_since_the_end_of_the_oldest_hour(self) -> None:
+        later = replace(entry(), hour=FIRST + HOUR)
+        assert lag_s([later, entry()], now=FIRST + HOUR + timedelta(minutes=5)) == 300
+
+    def test_is_nothing_when_nothing_waits(self) -> None:
+        assert lag_s([], now=FIRST) == 0

@@ -1,14 +1,18 @@
 """What is heard, the sweep, and the operators' commands."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from services.tenants import wiring
-from services.tenants.consumer import admin, consumer, sweep
+from services.tenants.consumer import admin, census, consumer, sweep
 from services.tenants.operations import users
 from services.tenants.table.tenants import get_tenant
 from shared.events.catalogue import CATALOGUE
 from shared.events.envelope import parse
 from shared.events.tenants import UserRemoved
+from shared.plans import PRICES
 from shared.storage.store import Store
 from tests.messages import batch
 from tests.services.tenants.acme import LATER, said
@@ -21,6 +25,9 @@ EMAILS = ["admin@demo-org.com", "dev@demo-org.com"]
 @pytest.fixture(autouse=True)
 def _pool(database: object, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 — it begins the mock
     monkeypatch.setenv("USER_POOL_ID", make_pool()[1])
+
+
+LogLines = Callable[[], list[dict[str, Any]]]
 
 
 class TestSeed:
@@ -49,6 +56,19 @@ class TestSeed:
             "created": True,
         }
         assert said["users"][-1] == admin_user
+
+
+class TestCensus:
+    def test_says_how_many_are_active_on_each_plan_and_what_that_brings_in(self, log_lines: LogLines) -> None:
+        for number, plan in enumerate(("free", "pro", "pro", "enterprise")):
+            admin({"command": "create_tenant", "tenant_id": f"acme-{number}", "name": "Acme", "plan": plan})
+        admin({"command": "suspend_tenant", "tenant_id": "acme-1", "reason": "Late."})
+        log_lines()
+        census({})
+        lines = {line["plan"]: line for line in log_lines() if line["message"] == "tenants counted"}
+        assert {plan: line["ActiveTenants"] for plan, line in lines.items()} == {"free": 1, "pro": 1, "enterprise": 1}
+        cents = {plan.value: prices.base_cents_per_month for plan, prices in PRICES.items()}
+        assert {plan: line["MonthlyRecurringCents"] for plan, line in lines.items()} == cents
 
 
 class TestLists:
