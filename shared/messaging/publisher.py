@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from shared.metrics import DEAD_LETTERS, EVENTS_PUBLISHED, OUTBOX_AGE, Metric
 from shared.observability import report
 from shared.storage.items import Item, Key, item_from_wire, key_of
@@ -18,6 +20,7 @@ from shared.times import utc_now
 _ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
 _QUEUE = "core.publisher"
 _PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalException", "ServiceUnavailable"})
+_REFUSED_AS_A_WHOLE = frozenset({"ValidationException", "RequestEntityTooLarge"})
 
 
 class Bus(Protocol):
@@ -59,14 +62,12 @@ class Publisher:
         taken: list[Key] = []
         left = lost = 0
         for some in _in_parts(items, _ENTRIES_AT_ONCE):
-            answer = self.bus.put_events(Entries=[self._entry(item) for item in some])
-            for item, result in zip(some, answer["Entries"], strict=True):
-                code = result.get("ErrorCode")
+            for item, code in zip(some, self._put(some), strict=True):
                 if code in _PASSING:
                     left += 1
                     continue
                 if code:
-                    self.outboxes.set_aside(table, item, reason=str(code))
+                    self.outboxes.set_aside(table, item, reason=code)
                     lost += 1
                 taken.append(key_of(item))
         for some in _in_parts(taken, _DELETES_AT_ONCE):
@@ -75,6 +76,23 @@ class Publisher:
         if left:
             raise NotPublished(left)
         return len(taken)
+
+    def _put(self, items: Sequence[Item]) -> list[str]:
+        """Offer them to the bus; why it has not taken each, or nothing.
+
+        A request that is refused as a whole, as one that is too large in all, is halved until it is known for which.
+        """
+        try:
+            answer = self.bus.put_events(Entries=[self._entry(item) for item in items])
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code"))
+            if code not in _REFUSED_AS_A_WHOLE:
+                raise
+            if len(items) == 1:
+                return [code]
+            half = len(items) // 2
+            return self._put(items[:half]) + self._put(items[half:])
+        return [str(result.get("ErrorCode") or "") for result in answer["Entries"]]
 
     def _entry(self, item: Item) -> dict[str, Any]:
         trace_id = trace_of(item)

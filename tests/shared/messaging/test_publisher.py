@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,9 +25,15 @@ class FakeBus:
     refuses: dict[str, str] = field(default_factory=dict[str, str])
     """By event, with the code."""
     batches: list[list[dict[str, Any]]] = field(default_factory=list[list[dict[str, Any]]])
+    most: int = 1_000
+    """Characters of all details of a request."""
+    breaks: str = ""
+    """With this code it refuses every request."""
 
     def put_events(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore
-        """Take or refuse each entry."""
+        """Take or refuse each entry, or the request."""
+        if self.breaks or sum(len(entry["Detail"]) for entry in arguments["Entries"]) > self.most:
+            raise ClientError({"Error": {"Code": self.breaks or "ValidationException"}}, "PutEvents")
         self.batches.append(arguments["Entries"])
         results = [self.refuses.get(entry["Detail"]) for entry in arguments["Entries"]]
         return {"Entries": [{"ErrorCode": code} if code else {"EventId": "1"} for code in results]}
@@ -170,3 +177,26 @@ class TestInsertedItems:
             "dynamodb": {},
         }
         assert inserted_items({"Records": [removed]}) == {}
+
+
+class TestRequestsThatAreRefused:
+    def test_are_halved_until_all_is_taken(self) -> None:
+        bus, outboxes, items = FakeBus(most=3), FakeOutboxes(), waiting(10)
+        assert Publisher(bus, "bus", outboxes).publish(TABLE, items) == 10
+        assert bus.details == [str(number) for number in range(10)]
+        assert outboxes.keys == {key_of(item) for item in items}
+        assert outboxes.aside == []
+
+    def test_for_one_event_set_that_one_aside(self) -> None:
+        bus, outboxes, items = FakeBus(most=5), FakeOutboxes(), waiting(4)
+        items[2]["event"] = "too large"
+        Publisher(bus, "bus", outboxes).publish(TABLE, items)
+        assert bus.details == ["0", "1", "3"]
+        assert outboxes.aside == [("too large", "ValidationException")]
+        assert outboxes.keys == {key_of(item) for item in items}
+
+    def test_for_another_reason_come_again_as_they_are(self) -> None:
+        bus, outboxes = FakeBus(breaks="AccessDeniedException"), FakeOutboxes()
+        with pytest.raises(ClientError):
+            Publisher(bus, "bus", outboxes).publish(TABLE, waiting(4))
+        assert (bus.batches, outboxes.keys, outboxes.aside) == ([], set(), [])
