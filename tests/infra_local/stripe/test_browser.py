@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.infra_local.stripe.servers import Running
@@ -97,7 +97,20 @@ def press(browser: Chrome, label: str) -> None:
     """Press a button, and wait until another page is there."""
     before = browser.find_element(By.TAG_NAME, "html")
     browser.find_element(By.XPATH, f"//button[normalize-space()='{label}']").click()
-    WebDriverWait(browser, _PATIENCE_S).until(staleness_of(before))
+    WebDriverWait(browser, _PATIENCE_S).until(lambda _: _is_gone(before))
+
+
+def _is_gone(element: WebElement) -> bool:
+    """Whether its page was left; in the very moment of that the browser has other words for it."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        if "does not belong to the document" in str(error.msg):
+            return True
+        raise
+    return False
 
 
 def labelled(browser: Chrome, words: str) -> WebElement:
