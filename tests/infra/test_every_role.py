@@ -1,7 +1,6 @@
 """Every role of the real services opens what its declaration asks for and nothing else; every loosening is caught."""
 
 import copy
-import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -42,7 +41,7 @@ class TestRoles:
         assert {holder.role for holder in HOLDERS} == {*roles}
 
     def test_open_what_they_must_and_nothing_else(
-        self, roles: dict[str, list[Json]], capsys: pytest.CaptureFixture[str]
+        self, roles: dict[str, list[Json]], show: Callable[[str], None]
     ) -> None:
         cases = [(holder, probe) for holder in HOLDERS for probe in probes(SERVICES)]
         answers = simulate([asked(probe, roles[holder.role]) for holder, probe in cases])
@@ -51,8 +50,7 @@ class TestRoles:
             for (holder, probe), answer in zip(cases, answers, strict=True)
             if answer is not may(holder, probe, SERVICES)
         ]
-        with capsys.disabled():
-            sys.stdout.write(f"\npolicies: {len(cases)} requests of {len(HOLDERS)} roles, {sum(answers)} allowed\n")
+        show(f"policies: {len(cases)} requests of {len(HOLDERS)} roles, {sum(answers)} allowed")
         assert wrong == []
 
 
@@ -89,7 +87,7 @@ OF_OBJECTS: dict[str, Mutation] = {
 
 
 class TestMutations:
-    def test_are_all_caught(self, roles: dict[str, list[Json]], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_are_all_caught(self, roles: dict[str, list[Json]], show: Callable[[str], None]) -> None:
         mutants = [(holder, *found) for holder in HOLDERS for found in _mutants(roles[holder.role])]
         cases = [
             (number, probe, asked(probe, statements), may(holder, probe, SERVICES))
@@ -99,8 +97,7 @@ class TestMutations:
         answers = simulate([simulated for _, _, simulated, _ in cases])
         caught = {case[0] for case, answer in zip(cases, answers, strict=True) if answer is not case[3]}
         missed = [(mutant[0].role, mutant[1]) for number, mutant in enumerate(mutants) if number not in caught]
-        with capsys.disabled():
-            sys.stdout.write(f"\nmutations of policies: {len(caught)} of {len(mutants)} caught\n")
+        show(f"mutations of policies: {len(caught)} of {len(mutants)} caught")
         assert missed == []
         assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OF_OBJECTS, "no denial"}
 

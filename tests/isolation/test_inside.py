@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,9 +58,8 @@ def fight() -> Generator[Fought]:
 
 
 class TestAttacks:
-    def test_are_all_blocked(self, fought: Fought, capsys: pytest.CaptureFixture[str]) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\ninside: {fought.report}\n")
+    def test_are_all_blocked(self, fought: Fought, show: Callable[[str], None]) -> None:
+        show(f"inside: {fought.report}")
         assert fought.report.breaches == []
 
     def test_change_nothing_of_the_victim(self, fought: Fought) -> None:

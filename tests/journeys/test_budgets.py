@@ -29,6 +29,8 @@ from tests.tables import make_table
 
 pytestmark = pytest.mark.mesh
 
+Show = Callable[[str], None]
+
 LIMIT = 20_000
 WAIT = {"Prefer": "wait=25"}
 WAVES = [64, *[12] * 20]
@@ -78,12 +80,14 @@ class TestDeployed:
 
 class TestAtOnce:
     @pytest.mark.parametrize("max_output_tokens", [None, 2_000])
-    def test_sixty_four_use_nearly_all_and_never_more(self, spender: Spender, max_output_tokens: int | None) -> None:
+    def test_sixty_four_use_nearly_all_and_never_more(
+        self, spender: Spender, max_output_tokens: int | None, show: Show
+    ) -> None:
         spender.know(max_tokens_per_month=LIMIT)
         runs = spender.spend_all(WAVES, max_output_tokens=max_output_tokens)
         spent = _assert_true(spender, LIMIT)
         clamped = sum(run.limited_by is not None for run in spender.all_runs())
-        _say(
+        show(
             f"cap {max_output_tokens}: {spent} of {LIMIT} tokens ({spent * 100 // LIMIT} %) by {runs} runs, "
             f"{clamped} clamped, {len(spender.refused)} refused, {spender.client.cancelled} conflicts"
         )
@@ -91,7 +95,7 @@ class TestAtOnce:
         assert spender.client.cancelled == 0
         assert {refused.resets_at for refused in spender.refused} == {next_month(utc_now())}
 
-    def test_sixty_four_at_a_limit_of_requests_are_as_many_as_it_allows(self, spender: Spender) -> None:
+    def test_sixty_four_at_a_limit_of_requests_are_as_many_as_it_allows(self, spender: Spender, show: Show) -> None:
         spender.know(max_tokens_per_month=10**6, max_requests_per_month=10)
         assert spender.spend_at_once(64) == 10
         assert spender.budget(month_of(utc_now())).requests_left == 0
@@ -101,19 +105,21 @@ class TestAtOnce:
         assert spender.submit() is None
         cancel_run(spender.runs, spender.budgets, spender.tenant_id, run.run_id, now=utc_now(), if_match=None)
         assert spender.spend_at_once(8) == 1
-        _say(f"{len(spender.all_runs()) - 1} runs at a limit of 10 and then 11 requests")
+        show(f"{len(spender.all_runs()) - 1} runs at a limit of 10 and then 11 requests")
 
 
 class TestProcesses:
-    def test_two_use_nearly_all_and_never_more(self, endpoint: str, spender: Spender) -> None:
+    def test_two_use_nearly_all_and_never_more(self, endpoint: str, spender: Spender, show: Show) -> None:
         spender.know(max_tokens_per_month=LIMIT)
         workers = [_start(endpoint, spender) for _ in range(2)]
         assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
         spent = _assert_true(spender, LIMIT)
-        _say(f"two processes: {spent} of {LIMIT} tokens ({spent * 100 // LIMIT} %)")
+        show(f"two processes: {spent} of {LIMIT} tokens ({spent * 100 // LIMIT} %)")
         assert spent * 100 >= LIMIT * 95
 
-    def test_that_are_killed_leave_nothing_open_and_never_use_more(self, endpoint: str, spender: Spender) -> None:
+    def test_that_are_killed_leave_nothing_open_and_never_use_more(
+        self, endpoint: str, spender: Spender, show: Show
+    ) -> None:
         limit, period, later = 5 * LIMIT, month_of(utc_now()), utc_now()
         spender.know(max_tokens_per_month=limit)
         left_open = lost = swept = 0
@@ -137,14 +143,14 @@ class TestProcesses:
         assert all(run.status.final for run in runs)
         uncertain = sum(run.usage.get(Meter.TOKENS_UNCERTAIN, 0) for run in runs)
         assert 0 < uncertain < spent
-        _say(
+        show(
             f"two kills: {left_open} calls left open, {lost} runs given back, {swept} calls swept; "
             f"{spent} of {limit} tokens by {len(runs)} runs, {uncertain} of them uncertain"
         )
 
 
 class TestChanges:
-    def test_of_the_plan_in_the_middle_of_runs_are_obeyed(self, spender: Spender) -> None:
+    def test_of_the_plan_in_the_middle_of_runs_are_obeyed(self, spender: Spender, show: Show) -> None:
         limits = (LIMIT, LIMIT // 4, 2 * LIMIT)
         used: list[int] = []
         for seq, limit in enumerate(limits, start=1):
@@ -156,9 +162,11 @@ class TestChanges:
         assert used[1] == used[0]
         assert used[2] > used[1]
         _assert_true(spender, 2 * LIMIT)
-        _say(f"under limits of {limits} in turn: {used} tokens")
+        show(f"under limits of {limits} in turn: {used} tokens")
 
-    def test_of_the_month_in_the_middle_of_runs_count_each_call_where_it_was_reserved(self, spender: Spender) -> None:
+    def test_of_the_month_in_the_middle_of_runs_count_each_call_where_it_was_reserved(
+        self, spender: Spender, show: Show
+    ) -> None:
         spender.know(max_tokens_per_month=LIMIT)
         spender.clock = _clock_that_passes(datetime(2027, 2, 1, tzinfo=UTC))
         spender.spend_at_once(12, "[[error 503]]")
@@ -169,7 +177,7 @@ class TestChanges:
         for period in ("2027-01", "2027-02"):
             _assert_true(spender, LIMIT, period)
         assert spender.budget("2027-01").requests_left - spender.budget("2027-02").requests_left < 0
-        _say(f"{periods.count('2027-01')} calls in January, {periods.count('2027-02')} in February, of 12 runs")
+        show(f"{periods.count('2027-01')} calls in January, {periods.count('2027-02')} in February, of 12 runs")
 
 
 def _start(
@@ -187,10 +195,6 @@ def _ended(spender: Spender) -> int:
 
 def _is_calling(spender: Spender) -> bool:
     return any(run.status is Status.RUNNING and run.open_call for run in spender.all_runs())
-
-
-def _say(numbers: str) -> None:
-    print(f"\n{numbers}")  # noqa: T201 — the numbers belong to the proof; `pytest -s` shows them
 
 
 def _clock_that_passes(moment: datetime) -> Callable[[], datetime]:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.mesh
 RUNS = 200
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def witness(mesh: Mesh) -> Generator["Witness"]:
     """Somebody who hears every event that passes on the bus."""
     made = Witness(mesh)
@@ -64,22 +65,36 @@ def _messages(count: int = RUNS, *, delay_ms: int = 0) -> list[str]:
     return [f"run {number} [[tokens {10 + number % 40}]] [[delay {delay_ms}]]" for number in range(count)]
 
 
+@dataclass(frozen=True)
+class Load:
+    """Runs of one agent that were submitted eight at a time, as they have ended, while the witness heard."""
+
+    agent_id: str
+    runs: list[dict[str, Any]]
+
+
+@pytest.fixture(name="load", scope="module")
+def run_all(mesh: Mesh, witness: Witness) -> Load:  # noqa: ARG001 — it must hear them
+    """Two hundred."""
+    steps = Steps(mesh)
+    agent_id = steps.agent()
+    return Load(agent_id, [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())])
+
+
 class TestLoad:
-    def test_two_hundred_runs_eight_at_a_time_are_all_completed_and_counted_once(self, steps: Steps) -> None:
-        agent_id = steps.agent()
-        runs = [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())]
-        assert [run["status"] for run in runs] == ["completed"] * RUNS
-        steps.assert_counted_once(agent_id, runs)
+    def test_two_hundred_runs_eight_at_a_time_are_all_completed_and_counted_once(
+        self, steps: Steps, load: Load
+    ) -> None:
+        assert [run["status"] for run in load.runs] == ["completed"] * RUNS
+        steps.assert_counted_once(load.agent_id, load.runs)
         assert steps.dead_letters() == {}
 
 
 class TestDuplicates:
     def test_every_outbox_record_and_message_again_changes_nothing(
-        self, mesh: Mesh, steps: Steps, witness: Witness
+        self, mesh: Mesh, steps: Steps, witness: Witness, load: Load
     ) -> None:
-        agent_id = steps.agent()
-        runs = [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())]
-        steps.assert_counted_once(agent_id, runs)
+        agent_id, runs = load.agent_id, load.runs
         said = witness.heard()
         assert len({event["detail"]["id"] for event in said}) >= 3 * RUNS
         for event in said:

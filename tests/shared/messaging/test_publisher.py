@@ -189,7 +189,7 @@ class TestRequestsThatAreRefused:
 
     def test_for_one_event_set_that_one_aside(self) -> None:
         bus, outboxes, items = FakeBus(most=5), FakeOutboxes(), waiting(4)
-        items[2]["event"] = "too large"
+        items[2] = {**items[2], "event": "too large"}
         Publisher(bus, "bus", outboxes).publish(TABLE, items)
         assert bus.details == ["0", "1", "3"]
         assert outboxes.aside == [("too large", "ValidationException")]
