@@ -6,6 +6,7 @@ import random
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,14 +107,18 @@ class Till:
 
 
 @pytest.fixture
-def till(mesh: Mesh) -> Till:
-    """A free tenant that was made just now, and the price list."""
+def till(mesh: Mesh) -> Iterator[Till]:
+    """A free tenant that was made just now, and the price list.
+
+    It goes at the end: billing hears of usage here that metering has never counted, and reconciling would find it.
+    """
     ask(mesh.target, "setup", service="billing")
     now = datetime.now(UTC)
     tenant_id = f"payer-{new_id('t', now)[-10:].lower()}"
     store = Store(mesh.clients.dynamodb, table="ainexus-local-tenants", owned=TENANTS)
     tenants.create_tenant(store, tenant_id, name="Payer", plan=Plan.FREE, now=now)
-    return Till(mesh, tenant_id)
+    yield Till(mesh, tenant_id)
+    assert mesh.call("DELETE", f"/v1/admin/tenants/{tenant_id}", user=PLATFORM_ADMIN).status == 204
 
 
 class TestFromCheckoutToTheLastInvoice:
