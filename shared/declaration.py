@@ -93,11 +93,6 @@ def exports_of(service: str) -> str:
     return f"exports-{service}"
 
 
-def removal_of_exports(service: str) -> Objects:
-    """What a remover needs there."""
-    return Objects(exports_of(service), read=False, delete=True)
-
-
 def writing_of_exports(service: str) -> Objects:
     """What an exporter needs there: it removes them where the tenant is gone."""
     return Objects(exports_of(service), read=False, write=True, delete=True)
@@ -155,6 +150,59 @@ class Function:
     def has_queue(self) -> bool:
         """Whether a queue wakes it."""
         return self.queued or bool(self.subscriptions)
+
+
+def remover_of(
+    service: str,
+    handler: str,
+    subscriptions: tuple[str, ...],
+    *,
+    folder: str = "",
+    tenant_secrets: TenantSecrets = TenantSecrets.NONE,
+    manages_users: bool = False,
+) -> Function:
+    """The function of a service that removes what a deleted tenant has left (`shared.removal`).
+
+    Args:
+        service: its name.
+        handler: dotted path of the callable.
+        subscriptions: what wakes it.
+        folder: of the service's objects.
+        tenant_secrets: see `Function`.
+        manages_users: see `Function`.
+    """
+    folders = (folder, exports_of(service)) if folder else (exports_of(service),)
+    return Function(
+        "remover",
+        handler,
+        subscriptions=subscriptions,
+        objects=tuple(Objects(one, read=False, delete=True) for one in folders),
+        tenant_secrets=tenant_secrets,
+        manages_users=manages_users,
+        timeout_s=900,
+    )
+
+
+def exporter_of(service: str, handler: str, subscriptions: tuple[str, ...], *, folder: str = "") -> Function:
+    """The function of a service that writes what it has of a tenant (`shared.export`), one part at a time.
+
+    Args:
+        service: its name.
+        handler: dotted path of the callable.
+        subscriptions: what wakes it.
+        folder: of the service's objects.
+    """
+    found = (Objects(folder, find=True),) if folder else ()
+    return Function(
+        "exporter",
+        handler,
+        access=Access.TENANT,
+        subscriptions=subscriptions,
+        objects=(*found, writing_of_exports(service)),
+        timeout_s=900,
+        memory_mb=1024,
+        batch_size=1,
+    )
 
 
 USUAL_ALARMS = ("dead-letters", "errors", "throttles", "queue-age", "latency")

@@ -2,7 +2,7 @@
 
 from services.agents import api, consumer
 from services.agents.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets, removal_of_exports, writing_of_exports
+from shared.declaration import Access, Function, Objects, Service, TenantSecrets, exporter_of, remover_of
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
 from shared.events.tenants import SAID_BY_ALL
 
@@ -20,24 +20,14 @@ SERVICE = Service(
             tenant_secrets=TenantSecrets.WRITE,
         ),
         Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
-        Function(
-            "remover",
+        remover_of(
+            "agents",
             "services.agents.consumer.remover",
-            subscriptions=consumer.remover.types,
-            objects=(Objects("agents", read=False, delete=True), removal_of_exports("agents")),
+            consumer.remover.types,
+            folder="agents",
             tenant_secrets=TenantSecrets.DESTROY,
-            timeout_s=900,
         ),
-        Function(
-            "exporter",
-            "services.agents.consumer.exporter",
-            access=Access.TENANT,
-            subscriptions=consumer.exporter.types,
-            objects=(Objects("agents", find=True), writing_of_exports("agents")),
-            timeout_s=900,
-            memory_mb=1024,
-            batch_size=1,
-        ),
+        exporter_of("agents", "services.agents.consumer.exporter", consumer.exporter.types, folder="agents"),
     ),
     emits=(
         *SAID_BY_ALL,

@@ -3,7 +3,7 @@
 from services.billing import api, consumer
 from services.billing.table import SLICE
 from services.billing.table.notices import KEYS
-from shared.declaration import USUAL_ALARMS, Access, Function, Service, removal_of_exports, writing_of_exports
+from shared.declaration import USUAL_ALARMS, Access, Function, Service, exporter_of, remover_of
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
 from shared.events.tenants import SAID_BY_ALL
 
@@ -45,23 +45,8 @@ SERVICE = Service(
             secrets=_STRIPE,
             timeout_s=60,
         ),
-        Function(
-            "remover",
-            "services.billing.consumer.remover",
-            subscriptions=consumer.remover.types,
-            objects=(removal_of_exports("billing"),),
-            timeout_s=900,
-        ),
-        Function(
-            "exporter",
-            "services.billing.consumer.exporter",
-            access=Access.TENANT,
-            subscriptions=consumer.exporter.types,
-            objects=(writing_of_exports("billing"),),
-            timeout_s=900,
-            memory_mb=1024,
-            batch_size=1,
-        ),
+        remover_of("billing", "services.billing.consumer.remover", consumer.remover.types),
+        exporter_of("billing", "services.billing.consumer.exporter", consumer.exporter.types),
         Function(
             "sweep",
             "services.billing.consumer.sweep",

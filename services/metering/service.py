@@ -3,7 +3,7 @@
 from services.metering import api
 from services.metering.consumer import usage
 from services.metering.table import SLICE
-from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, removal_of_exports, writing_of_exports
+from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, exporter_of, remover_of
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageCorrected,
@@ -38,23 +38,8 @@ SERVICE = Service(
             batch_size=1,
         ),
         Function("consumer", "services.metering.consumer.usage.consumer", subscriptions=usage.consumer.types),
-        Function(
-            "remover",
-            "services.metering.consumer.usage.remover",
-            subscriptions=usage.remover.types,
-            objects=(Objects("usage", read=False, delete=True), removal_of_exports("metering")),
-            timeout_s=900,
-        ),
-        Function(
-            "exporter",
-            "services.metering.consumer.usage.exporter",
-            access=Access.TENANT,
-            subscriptions=usage.exporter.types,
-            objects=(Objects("usage", find=True), writing_of_exports("metering")),
-            timeout_s=900,
-            memory_mb=1024,
-            batch_size=1,
-        ),
+        remover_of("metering", "services.metering.consumer.usage.remover", usage.remover.types, folder="usage"),
+        exporter_of("metering", "services.metering.consumer.usage.exporter", usage.exporter.types, folder="usage"),
         Function("closer", "services.metering.consumer.usage.closer", reads_due=True, every_minutes=1, timeout_s=55),
         Function(
             "archiver",

@@ -10,8 +10,8 @@ from shared.declaration import (
     Objects,
     Service,
     TenantSecrets,
-    removal_of_exports,
-    writing_of_exports,
+    exporter_of,
+    remover_of,
 )
 from shared.events.runs import (
     ArtifactDeleted,
@@ -61,23 +61,8 @@ SERVICE = Service(
             timeout_s=900,
         ),
         Function("consumer", "services.runs.consumer.events.handler", subscriptions=events.handler.types),
-        Function(
-            "remover",
-            "services.runs.consumer.remover.handler",
-            subscriptions=remover.handler.types,
-            objects=(Objects("runs", read=False, delete=True), removal_of_exports("runs")),
-            timeout_s=900,
-        ),
-        Function(
-            "exporter",
-            "services.runs.consumer.exporter.handler",
-            access=Access.TENANT,
-            subscriptions=exporter.handler.types,
-            objects=(Objects("runs", find=True), writing_of_exports("runs")),
-            timeout_s=900,
-            memory_mb=1024,
-            batch_size=1,
-        ),
+        remover_of("runs", "services.runs.consumer.remover.handler", remover.handler.types, folder="runs"),
+        exporter_of("runs", "services.runs.consumer.exporter.handler", exporter.handler.types, folder="runs"),
         Function(
             "reaper",
             "services.runs.consumer.reaper.handler",

@@ -3,7 +3,16 @@
 from services.tenants import api, consumer
 from services.tenants.domain.certificate import SERVICES
 from services.tenants.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, exports_of, removal_of_exports, writing_of_exports
+from shared.declaration import (
+    Access,
+    Function,
+    Objects,
+    Service,
+    exporter_of,
+    exports_of,
+    remover_of,
+    writing_of_exports,
+)
 from shared.events.tenants import (
     SAID_BY_ALL,
     ProjectCreated,
@@ -52,24 +61,8 @@ SERVICE = Service(
             manages_users=True,
             timeout_s=300,
         ),
-        Function(
-            "remover",
-            "services.tenants.consumer.remover",
-            subscriptions=consumer.remover.types,
-            objects=(removal_of_exports("tenants"),),
-            manages_users=True,
-            timeout_s=900,
-        ),
-        Function(
-            "exporter",
-            "services.tenants.consumer.exporter",
-            access=Access.TENANT,
-            subscriptions=consumer.exporter.types,
-            objects=(writing_of_exports("tenants"),),
-            timeout_s=900,
-            memory_mb=1024,
-            batch_size=1,
-        ),
+        remover_of("tenants", "services.tenants.consumer.remover", consumer.remover.types, manages_users=True),
+        exporter_of("tenants", "services.tenants.consumer.exporter", consumer.exporter.types),
         Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
         Function("census", "services.tenants.consumer.census", reads_due=True, every_minutes=60, timeout_s=300),
         Function(
