@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from bench import machine, mesh
 from bench.metered import MeteredDynamoDB
 from cli.api import Request, send
+from infra.costs.model import prices
 from infra.local.paths import ROOT
 from services.metering.domain.hours import GRACE, HOUR
 from services.metering.domain.usage import entry_of_call
@@ -27,15 +28,15 @@ from shared.observability import logger
 from shared.storage.store import Store
 from shared.times import to_text, utc_now
 
-NANO_USD = {
-    "write units": 625,
-    "read units": 125,
-    "events on the bus": 1_000,
-    "requests to the queue": 400,
-    "invocations": 200,
-    "GB-ms of the function": 13,
+PRICED_AS = {
+    "write units": "write unit of DynamoDB",
+    "read units": "read unit of DynamoDB",
+    "events on the bus": "event on EventBridge",
+    "requests to the queue": "request to SQS",
+    "invocations": "invocation of Lambda",
+    "GB-seconds of the function": "GB-second of Lambda (arm64)",
 }
-"""List prices of us-east-2, on demand, first tier, November 2026. https://aws.amazon.com/pricing"""
+"""What is counted, by its name in the list of prices."""
 
 _RESULTS = ROOT / "bench" / "results"
 _START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -120,13 +121,15 @@ def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
         # Each is sent by the bus; a batch is received and deleted at once.
         "requests to the queue": events + 2 * batches,
         "invocations": batches,
-        "GB-ms of the function": round(events * cpu_ms * _MEMORY_GB),
+        "GB-seconds of the function": round(events * cpu_ms * _MEMORY_GB / 1_000, 3),
     }
+    nano_usd = prices()["nano_usd"]
+    spent = sum(nano_usd[PRICED_AS[what]] * amount for what, amount in counted.items())
     return {
         "write_units_per_event_without_closing": round(of_counting / events, 2),
         "per_1000_events": counted,
         "dynamodb_calls_per_1000_events": dict(table.calls_of),
-        "usd_per_million_events": round(sum(NANO_USD[what] * amount for what, amount in counted.items()) / 1e6, 2),
+        "usd_per_million_events": round(spent / 1e6, 2),
     }
 
 

@@ -12,7 +12,7 @@ import click
 from cli.errors import Refused
 from cli.target import Target
 from infra import tools
-from infra.local.cdk import context_of
+from infra.local.cdk import UNCHECKED, context_of
 from infra.local.environment import for_aws_clients
 from infra.local.paths import ROOT
 from infra.names import REGION
@@ -21,7 +21,6 @@ Run = Callable[[Sequence[str], Path, Mapping[str, str], bool], int]
 """Arguments of `cdk`, its folder and environment, and whether its standard output is ours; gives back the exit code."""
 
 _QUIET = {"CDK_DISABLE_CLI_TELEMETRY": "true", "NODE_NO_WARNINGS": "1"}
-_FAST = {"CDK_VALIDATION": "false"}
 
 
 def run(arguments: Sequence[str], folder: Path, environ: Mapping[str, str], speaks: bool) -> int:  # noqa: FBT001 — as `Run` has it
@@ -66,7 +65,7 @@ class Cdk:
     def write_names(self) -> None:
         """Write templates that say which stacks there are, without what makes them large."""
         context = (*self._own_context(), "--context", "bundle=source")
-        self._do("synth", "--quiet", *context, *self._output(), speaks=False, also=_FAST)
+        self._do("synth", "--quiet", *context, *self._output(), speaks=False, also=UNCHECKED)
 
     def destroy(self, *stacks: str) -> None:
         """Remove these stacks, in the order in which they depend on each other."""
