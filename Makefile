@@ -44,10 +44,13 @@ prove: setup ## That every event is counted once, at large: a million in memory,
 		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
 	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
 
-check: setup lint types contracts ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
+check: setup ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
+	@$(MAKE) --no-print-directory -j2 lint types contracts
 	@$(BIN)/python -m pytest $(SPREAD)
-	@./ainexus synth --env local
-	@./ainexus synth --env prod
+	@$(MAKE) --no-print-directory -j2 $(addprefix check-,local dev staging prod)
+
+check-%: setup
+	@./ainexus synth --env $*
 
 lint: setup ## Lint and format, without changing anything
 	@$(BIN)/ruff check
