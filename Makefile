@@ -47,7 +47,7 @@ prove: setup ## That every event is counted once, at large: a million in memory,
 check: setup ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
 	@$(MAKE) --no-print-directory -j2 lint types contracts
 	@$(BIN)/python -m pytest $(SPREAD)
-	@$(MAKE) --no-print-directory -j2 $(addprefix check-,local dev staging prod)
+	@$(MAKE) --no-print-directory -j2 $(addprefix check-,local dev prod)
 
 check-%: setup
 	@./ainexus synth --env $*

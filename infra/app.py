@@ -14,7 +14,7 @@ from infra.mesh import Mesh
 from infra.monitoring.stack import MonitoringStack
 from infra.names import PRODUCT, REGION, Names
 from infra.profile import PROFILES, Profile
-from infra.review import review
+from infra.review import accept_plain_http, review
 from infra.service.stack import ServiceStack
 from infra.services import SERVICES
 from infra.settings import CONTEXT, settings_of
@@ -56,6 +56,8 @@ def main() -> None:
     build(app, profile, SERVICES, openapi=openapi_json(SERVICES))
     if os.environ.get("CDK_VALIDATION") != "false":
         review(app)
+        if not profile.enforce_ssl:
+            accept_plain_http(app)
     app.synth()
 
 

@@ -29,6 +29,7 @@ ACCEPTED = {
     "S1": "Only functions reach objects, each in a folder of its tenant, and log what they do; people need CloudTrail",
     "SMG4": "The keys are made by others (OpenAI, Anthropic, Stripe), who alone can make new ones",
     "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish": "A version is published, and the alias leads to it",
+    **dict.fromkeys(("S10", "SNS3", "SQS4"), "The engine on this machine speaks plain HTTP, on the loopback alone"),
     "SQS3": "It is where dead letters lie: those of the publisher, which sends them itself",
 }
 """Rules of the pack AwsSolutions, without its prefix, and annotations of the CDK."""
@@ -94,6 +95,11 @@ def review(app: App) -> None:
     from cdk_nag import AwsSolutionsChecks
 
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))  # pyright: ignore[reportArgumentType] — a plugin of CDK's
+
+
+def accept_plain_http(app: App) -> None:
+    """Accept everywhere that requests need no TLS."""
+    accept(app, "S10", "SNS3", "SQS4")
 
 
 def accept(construct: IConstruct, *rules: str) -> None:
