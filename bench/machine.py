@@ -36,7 +36,15 @@ def children(pid: int) -> list[int]:
     """The processes that this one has started."""
     tasks = Path(f"/proc/{pid}/task")
     found = (task / "children" for task in tasks.iterdir())
-    return [int(child) for listed in found for child in listed.read_text().split()]
+    return [int(child) for listed in found for child in _read(listed).split()]
+
+
+def _read(path: Path) -> str:
+    """A file of /proc; nothing when its thread has just ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def family(pid: int) -> list[int]:

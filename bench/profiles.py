@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.mesh import Mesh
+from services.runs.table.items import run_key
+from shared.storage.items import Item, item_from_wire, item_to_wire
 
 _PROFILED = Path(__file__).with_name("profiled.py")
 _CALLS = 30
-_NOBODY = "ainexus-local-nobody"
-"""A worker that there is not: the run is left for the profiled one."""
+_NOBODY = "ainexus-local-api"
+"""A function that is no worker and leaves the run to the profiled one."""
 
 
 def by_package(mesh: Mesh) -> dict[str, dict[str, float]]:
@@ -22,9 +24,16 @@ def by_package(mesh: Mesh) -> dict[str, dict[str, float]]:
     posted = _profiled(mesh, api, {**environ, "WORKER_FUNCTION_NAME": _NOBODY}, "runs-api", [_post(agent_id)] * _CALLS)
     runs = [json.loads(answer["body"])["run"]["run_id"] for answer in posted["answers"]]
     worker, environ = known["runs-worker"]
-    events = [{"tenant_id": "demo-org", "run_id": run_id} for run_id in runs]
+    events = [{"run": _written(mesh, run_id)} for run_id in runs]
     executed = _profiled(mesh, worker, environ, "runs-worker", events)
     return {"runs-api": posted["ms"], "runs-worker": executed["ms"]}
+
+
+def _written(mesh: Mesh, run_id: str) -> Item:
+    """The run as the api function hands it over."""
+    key = item_to_wire(run_key("demo-org", run_id).attributes)
+    found = mesh.target.clients.dynamodb.get_item(TableName=mesh.target.outputs["EntitiesTableName"], Key=key)
+    return item_from_wire(found.get("Item", {}))
 
 
 def _profiled(
