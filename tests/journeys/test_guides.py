@@ -25,6 +25,10 @@ RUN = {
         '"spans":',
         '"gen_ai.usage.output_tokens":60',
     ),
+    GUIDES / "operate.md": (
+        *("the outboxes are empty or move", "No drift", "There are no dead letters", "ainexus-local-runs"),
+        *("suspended", "active", "is complete", "Nothing was removed yet"),
+    ),
     GUIDES / "connect-a-front-end.md": (
         *("userPoolClientId:", "200, ", '"tenant_id":"demo-org"'),
         *("access-control-allow-headers", "access-control-expose-headers"),

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.tenants import wiring
+from services.tenants.domain.certificate import Certificate
 from services.tenants.domain.export import Export
 from services.tenants.domain.limits import LimitsPatch, merge_limits
-from services.tenants.domain.tenant import Tenant, TenantChange
+from services.tenants.domain.tenant import Deletion, Tenant, TenantChange
 from services.tenants.domain.user import Invitation, User, UserChange
+from services.tenants.errors import TenantNotFound
 from services.tenants.operations import adoption, deletion, exports, seeding, tenants, users
 from services.tenants.table import certificates
 from services.tenants.table import exports as exports_table
@@ -176,18 +178,18 @@ def show_export(asked: _OfExport) -> dict[str, Any]:
 
 @admin.on("certificate", _OfTenant)
 def certificate(asked: _OfTenant) -> dict[str, Any]:
-    """What was removed of a deleted tenant."""
-    found = certificates.get_certificate(wiring.slice_store(), asked.tenant_id)
-    return {
-        "certificate": {
-            "tenant_id": found.tenant_id,
-            "requested_by": found.requested_by,
-            "requested_at": to_text(found.requested_at),
-            "deleted_at": to_text(found.deleted_at),
-            "complete": found.is_complete,
-            "removed": {service: asdict(removed) for service, removed in sorted(found.removed.items())},
-        }
-    }
+    """What was removed of a deleted tenant; nothing yet while what it had begun still ends."""
+    store = wiring.slice_store()
+    try:
+        found = certificates.get_certificate(store, asked.tenant_id)
+    except TenantNotFound:
+        under_way = tenants_table.get_tenant(store, asked.tenant_id).deletion
+        if under_way is None:
+            raise
+        return {"certificate": {"tenant_id": asked.tenant_id, **_shown_deletion(under_way)}}
+    removed = {service: asdict(removed) for service, removed in sorted(found.removed.items())}
+    said = {**_shown_deletion(found), "deleted_at": to_text(found.deleted_at)}
+    return {"certificate": {"tenant_id": found.tenant_id, **said, "complete": found.is_complete, "removed": removed}}
 
 
 @admin.on("list_users", _OfTenant)
@@ -227,6 +229,17 @@ def disable_user(asked: _OfUser) -> dict[str, Any]:
 
 def _names(features: list[Feature] | None) -> tuple[str, ...] | None:
     return None if features is None else tuple(feature.value for feature in features)
+
+
+def _shown_deletion(asked: Deletion | Certificate) -> dict[str, Any]:
+    """Who has asked for it and when, as long as nothing was removed."""
+    return {
+        "requested_by": asked.requested_by,
+        "requested_at": to_text(asked.requested_at),
+        "deleted_at": None,
+        "complete": False,
+        "removed": {},
+    }
 
 
 def _shown(tenant: Tenant) -> dict[str, Any]:

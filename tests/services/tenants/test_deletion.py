@@ -16,6 +16,7 @@ from shared.events.tenants import TenantDataRemoved, TenantDeleted
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from shared.tenancy.permissions import Role
+from shared.times import to_text
 from tests.messages import batch
 from tests.services.tenants.acme import LATER, bury, create, said
 from tests.services.tenants.answers import call
@@ -84,6 +85,18 @@ class TestCertificate:
     def test_of_a_tenant_that_lives_there_is_none(self, store: Store) -> None:
         with pytest.raises(TenantNotFound):
             get_certificate(store, "acme")
+        assert admin({"command": "certificate", "tenant_id": "acme"})["error"] == "NotFound"
+
+    def test_of_a_tenant_whose_runs_still_end_says_so(self, store: Store) -> None:
+        deletion.request_deletion(store, "acme", by="user:1", now=AT)
+        assert admin({"command": "certificate", "tenant_id": "acme"})["certificate"] == {
+            "tenant_id": "acme",
+            "requested_by": "user:1",
+            "requested_at": to_text(AT),
+            "deleted_at": None,
+            "complete": False,
+            "removed": {},
+        }
 
     def test_every_service_of_the_mesh_has_to_say_it(self) -> None:
         assert {service.name for service in DECLARED} == SERVICES
