@@ -123,10 +123,12 @@ class EventConsumer:
 
     def _deleted(self, tenants: set[str]) -> set[str]:
         """Those that are gone. A remover begins well after it has said so, so that what is remembered does no harm."""
+        if self._is_deleted is None:
+            return set()
         now = utc_now()
         self._lived = {tenant_id: until for tenant_id, until in self._lived.items() if until > now}
-        asked = tenants - self._lived.keys() if self._is_deleted else set[str]()
-        gone = {tenant_id for tenant_id in asked if self._is_deleted and self._is_deleted(tenant_id)}
+        asked = tenants - self._lived.keys()
+        gone = {tenant_id for tenant_id in asked if self._is_deleted(tenant_id)}
         self._lived |= dict.fromkeys(asked - gone, now + LIVES)
         return gone
 

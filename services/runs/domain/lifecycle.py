@@ -87,8 +87,15 @@ def _lease(run: Run, *, now: datetime) -> Run:
 
 def return_lease(run: Run, *, now: datetime) -> Change:
     """The worker that was called for a new run has not begun: nothing was sent, and the run goes to the queue."""
-    again = replace(run, attempts=(), call_started_at=None, started_at=None, seq=run.seq + 1)
-    again = replace(again, status=Status.QUEUED, due_at=now + QUEUED_DUE)
+    again = replace(
+        run,
+        status=Status.QUEUED,
+        attempts=(),
+        call_started_at=None,
+        started_at=None,
+        due_at=now + QUEUED_DUE,
+        seq=run.seq + 1,
+    )
     return again, [_queued(again, now=now)]
 
 

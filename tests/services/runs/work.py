@@ -76,30 +76,9 @@ class Simulating:
         return SimulatedModel(sleep=lambda _: None)
 
 
-def submit(
-    world: World,
-    *,
-    waited: bool = False,
-    version: int | None = None,
-    agent_id: str = AGENT_ID,
-    message: str = "Hello",
-    now: datetime = LATER,
-    once: Once | None = None,
-    price: Price | None = None,
-    **asked_for: int,
-) -> Run:
-    """A run a moment after its POST; `asked_for` are limits that it asks for."""
-    return submit_as_written(
-        world,
-        waited=waited,
-        version=version,
-        agent_id=agent_id,
-        message=message,
-        now=now,
-        once=once,
-        price=price,
-        **asked_for,
-    ).run
+def submit(world: World, *, waited: bool = False, **options: Any) -> Run:  # noqa: ANN401 — those of submit_as_written
+    """A run a moment after its POST."""
+    return submit_as_written(world, waited=waited, **options).run
 
 
 def submit_as_written(
@@ -114,7 +93,7 @@ def submit_as_written(
     price: Price | None = None,
     **asked_for: int,
 ) -> Submitted:
-    """As `submit`, with what was written."""
+    """A run a moment after its POST, with what was written; `asked_for` are limits that it asks for."""
     asked = NewRun(
         run_id=new_id("run", now, entropy=once.entropy if once else secrets.randbits),
         agent_id=agent_id,
