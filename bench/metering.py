@@ -110,7 +110,7 @@ def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
     for number, batch in enumerate(_in_batches(_events(events), size)):
         now = _START + HOUR * number * size / events
         _count(store, batch, now=now)
-        summarising.summarise_due(store, now=now)
+        summarising.look_again_if_due(store, now=now)
     of_counting = table.write_units
     closing.close_due(store, now=_START + HOUR + GRACE)
     batches = events // size

@@ -33,6 +33,7 @@ class EventQueue(Construct):
             self,
             "Queue",
             queue_name=name,
+            delivery_delay=Duration.seconds(declared.delay_s) if declared.delay_s else None,
             visibility_timeout=hidden,
             retention_period=_KEPT,
             enforce_ssl=mesh.profile.enforce_ssl,

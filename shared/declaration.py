@@ -145,6 +145,8 @@ class Function:
     timeout_s: int = 29
     memory_mb: int = 512
     batch_size: int = 10
+    delay_s: int = 0
+    """So long its queue keeps each message back before it can be received, at most 900."""
 
     @property
     def has_queue(self) -> bool:

@@ -2,6 +2,7 @@
 
 from services.metering import api
 from services.metering.consumer import usage
+from services.metering.domain.summary import LOOKED_AT_AGAIN_AFTER_S
 from services.metering.table import SLICE
 from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, exporter_of, remover_of
 from shared.events.metering import (
@@ -38,6 +39,12 @@ SERVICE = Service(
             batch_size=1,
         ),
         Function("consumer", "services.metering.consumer.usage.consumer", subscriptions=usage.consumer.types),
+        Function(
+            "summariser",
+            "services.metering.consumer.usage.summariser",
+            subscriptions=usage.summariser.types,
+            delay_s=LOOKED_AT_AGAIN_AFTER_S,
+        ),
         remover_of("metering", "services.metering.consumer.usage.remover", usage.remover.types, folder="usage"),
         exporter_of("metering", "services.metering.consumer.usage.exporter", usage.exporter.types, folder="usage"),
         Function("closer", "services.metering.consumer.usage.closer", reads_due=True, every_minutes=1, timeout_s=55),

@@ -58,6 +58,37 @@ def test_the_dashboard_shows_what_an_agent_did(agent: Counted) -> None:
     assert agent.shown["latency"]["p50_ms"] == agent.shown["latency"]["p99_ms"] > 0
 
 
+def test_what_the_tenant_shows_follows_a_burst_without_the_clock(steps: Steps, without_the_closer: None) -> None:  # noqa: ARG001 — it is switched off
+    """Some runs of it come in the pause after the first was said, and nothing comes after them."""
+    before = used_this_month(steps)
+    agent_id = steps.agent()
+    for _ in range(5):
+        steps.submit(agent_id, "[[tokens 100]]", headers=WAITED)
+
+    def same() -> bool:
+        shown, counted = steps.call("GET", "").body["tenant"]["current_usage"], used_this_month(steps)
+        return counted[0] == before[0] + 5 and (shown["monthly_requests"], shown["monthly_tokens"]) == counted
+
+    wait_for(same, what="the tenant shows what is counted")
+
+
+@pytest.fixture
+def without_the_closer(mesh: Mesh) -> Iterator[None]:
+    """What every minute says what is due says nothing."""
+    events, rule = mesh.clients.events, "ainexus-local-metering-closer-schedule"
+    events.disable_rule(Name=rule)
+    assert events.describe_rule(Name=rule).get("State") == "DISABLED"
+    yield
+    events.enable_rule(Name=rule)
+
+
+def used_this_month(steps: Steps) -> tuple[int, int]:
+    """Requests and tokens."""
+    months = steps.call("GET", "/usage/monthly").body["monthly"]
+    meters = months[0]["meters"] if months else {}
+    return meters.get("requests", 0), meters.get("tokens_in", 0) + meters.get("tokens_out", 0)
+
+
 def test_an_operator_downloads_the_ledger(mesh: Mesh, agent: Counted) -> None:
     rows = {format_: list(read(download(mesh, format_), format_)) for format_ in ("csv", "jsonl", "parquet")}
     of_agent = {format_: [row for row in found if row["agent_id"] == agent.agent_id] for format_, found in rows.items()}

@@ -9,6 +9,7 @@ from services.metering.operations import archiving, closing, counting, ending, s
 from services.metering.table.traces import EXPORTED, TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
+from shared.events.metering import UsageSummarised
 from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
@@ -30,6 +31,7 @@ from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
+summariser = EventConsumer("metering.summariser", is_deleted=wiring.is_deleted)
 remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
 exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot, traces=EXPORTED)
 
@@ -74,13 +76,19 @@ def close_tenant(event: Event[TenantRunsStopped], delivery: Delivery) -> None:
     closing.close_tenant(wiring.slice_store(), event, now=delivery.received_at)
 
 
+@summariser.on(UsageSummarised)
+def look_again(event: Event[UsageSummarised], _: Delivery) -> None:
+    """The queue has kept the event back for as long as nothing more is said: what was counted meanwhile is said now."""
+    summarising.look_again(wiring.slice_store(), event.tenant_id, event.data.month, now=utc_now())
+
+
 @scheduled("closed")
 def closer() -> Done:
     """Every minute: storage is worked out, what is due is closed, and what was used since is said."""
     store, now = wiring.slice_store(), utc_now()
     sampled = storing.sample_due(store, now=now)
     closed = closing.close_due(store, now=now)
-    summarised = summarising.summarise_due(store, now=now)
+    summarised = summarising.look_again_if_due(store, now=now)
     return {"sampled": sampled, "revisions": closed, "summarised": summarised}, {}
 
 

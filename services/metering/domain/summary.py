@@ -18,6 +18,11 @@ Percent = Literal[50, 80, 100]
 PERCENTS: tuple[Percent, ...] = (50, 80, 100)
 BYTES_PER_GB = 10**9
 
+SUMMARISED_EVERY_S = 10
+"""The time between two summaries of a month, so that a busy tenant does not flood the bus."""
+LOOKED_AT_AGAIN_AFTER_S = SUMMARISED_EVERY_S + 1
+"""What was counted in that time is said now; the second is for clocks that differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

@@ -62,7 +62,9 @@ def count_of_tenant(
             taken.append(entry)
     for part in in_parts(taken, actions=counters.ACTIONS_AT_ONCE):
         _count_part(store, tenant_id, part, counted, now=now)
-    months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.identity) is Outcome.COUNTED}
+    # A duplicate too: the delivery that counted it may have ended before it had said so.
+    there = (Outcome.COUNTED, Outcome.DUPLICATE)
+    months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.identity) in there}
     summarising.summarise(store, tenant_id, months, now=now, pauses=pauses)
     return counted
 

@@ -50,27 +50,44 @@ def summarise(
             logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
 
 
-def summarise_due(store: Store, *, now: datetime) -> int:
-    """Look again at what was said a pause ago, of all tenants; says at how many."""
+def look_again(store: Store, tenant_id: str, month: str, *, now: datetime) -> None:
+    """Say what was counted in a pause that is over.
+
+    The pause is ended first, and the month is read then: what is counted in between is either in what is read here, or
+    its consumer gets the turn.
+
+    Raises:
+        DependencyUnavailable: it is not said yet.
+    """
+    last = summaries.end_pause(store, tenant_id, month, now=now)
+    if last is not None and last != _so_far(store, tenant_id, month):
+        _summarise(store, tenant_id, month, now=now, pauses=Pauses())
+
+
+def look_again_if_due(store: Store, *, now: datetime) -> int:
+    """Look again at all pauses, of all tenants, that are over and have not been looked at; says at how many."""
     due = summaries.list_due(store, now=now, limit=SAID_AT_ONCE)
     for tenant_id, month in due:
-        summarise(store, tenant_id, [month], now=now)
+        try:
+            look_again(store, tenant_id, month, now=now)
+        except DependencyUnavailable as error:
+            logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
     return len(due)
 
 
 def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime, pauses: Pauses) -> None:
-    turn = summaries.take_turn(store, tenant_id, month, now=now)
-    if turn is None:
-        return
-    pauses.begin(tenant_id, month, now=now)
-    found = _so_far(store, tenant_id, month)
-    allowance = _allowance_of(store, tenant_id)
-    reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
-    if found == turn.last and not reached:
-        summaries.rest(store, tenant_id, turn)
-        return
-    events = summary.news(tenant_id, month, found, reached, seq=turn.seq, at=now)
-    summaries.say(store, tenant_id, turn, found, thresholds=reached, events=events)
+    while turn := summaries.take_turn(store, tenant_id, month, now=now):
+        found = _so_far(store, tenant_id, month)
+        allowance = _allowance_of(store, tenant_id)
+        reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
+        if found != turn.last or reached:
+            pauses.begin(tenant_id, month, now=now)
+            events = summary.news(tenant_id, month, found, reached, seq=turn.seq, at=now)
+            summaries.say(store, tenant_id, turn, found, thresholds=reached, events=events)
+            return
+        summaries.end_pause(store, tenant_id, month, now=now, turn=turn)
+        if found == _so_far(store, tenant_id, month):
+            return
 
 
 def _so_far(store: Store, tenant_id: str, month: str) -> Summary:

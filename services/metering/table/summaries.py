@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.metering.domain.summary import Summary, Threshold
+from services.metering.domain.summary import SUMMARISED_EVERY_S, Summary, Threshold
 from services.metering.table import SLICE
 from shared.events.envelope import Event
 from shared.storage.items import Item, Key, Reader
@@ -13,8 +13,7 @@ from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
 from shared.times import to_text
 
-PAUSE = timedelta(seconds=10)
-"""The time between two summaries of a month, so that a busy tenant does not flood the bus."""
+PAUSE = timedelta(seconds=SUMMARISED_EVERY_S)
 
 _DUE = SLICE.due_key("SUMMARY")
 
@@ -32,7 +31,10 @@ class Turn:
 
 
 def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Turn | None:
-    """The right to say the next summary, and the duty to look again after a pause; None during the pause."""
+    """The right to say the next summary, and the duty to look again after a pause; None during the pause.
+
+    The pause is on record by itself, so that it is looked at even if what was to be said now never is.
+    """
     change = Expression(
         "ADD #seq :one SET #next_at = :next_at, #due_pk = :due_pk, #due_sk = :due_sk",
         {
@@ -72,9 +74,23 @@ def say(
     store.try_commit(transaction)
 
 
-def rest(store: Store, tenant_id: str, turn: Turn) -> None:
-    """Nothing is new: do not look again before there is more usage."""
-    store.update(_key(tenant_id, turn.month), Expression("REMOVE #due_pk, #due_sk"), when=_same_turn(turn))
+def end_pause(store: Store, tenant_id: str, month: str, *, now: datetime, turn: Turn | None = None) -> Summary | None:
+    """Let whoever counts something next have the turn again.
+
+    Args:
+        store: the slice.
+        tenant_id: whose.
+        month: as in `2026-11`.
+        now: the pause has to be over by then.
+        turn: with it the pause may be ended sooner, for nothing was said in that turn.
+
+    Returns:
+        What was said last; None where another pause has begun, which will be looked at after its own end.
+    """
+    over = "attribute_exists(#seq) AND (attribute_not_exists(#next_at) OR #next_at <= :now OR #seq = :mine)"
+    when = Expression(over, {"now": to_text(now), "mine": turn.seq if turn else 0})
+    item = store.update(_key(tenant_id, month), Expression("REMOVE #next_at, #due_pk, #due_sk"), when=when)
+    return _last_from_item(item) if item else None
 
 
 def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, str]]:
@@ -94,9 +110,13 @@ def _same_turn(turn: Turn) -> Expression:
 
 def _turn_from_item(month: str, item: Item) -> Turn:
     reader = Reader(item)
-    last = Summary(
+    return Turn(month, reader.integer("seq"), _last_from_item(item), reader.texts("thresholds"))
+
+
+def _last_from_item(item: Item) -> Summary:
+    reader = Reader(item)
+    return Summary(
         reader.optional_integer("requests") or 0,
         reader.optional_integer("tokens") or 0,
         reader.optional_integer("storage_bytes") or 0,
     )
-    return Turn(month, reader.integer("seq"), last, reader.texts("thresholds"))

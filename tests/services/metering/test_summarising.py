@@ -1,6 +1,7 @@
 """The month so far, said soon and not too often, and the thresholds of limits, said once."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from services.metering.operations import closing, counting, summarising
 from services.metering.operations.summarising import Pauses
 from services.metering.table.summaries import PAUSE
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.errors import DependencyUnavailable
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.tenancy.context import Allowance
@@ -32,6 +34,21 @@ class Counting(Scripted):
         """Count it."""
         self.updates += 1
         return super().update_item(**arguments)
+
+
+class Interrupted(Scripted):
+    """Lets something happen just after the counters were read."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.after_reads: list[Callable[[], object]] = []
+
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Read, then let it happen."""
+        answer = super().batch_get_item(**arguments)
+        if self.after_reads:
+            self.after_reads.pop(0)()
+        return answer
 
 
 @pytest.fixture
@@ -68,7 +85,7 @@ class TestSummarise:
         for number in range(20):
             count(store, used(f"run_{number}"), now=AT + number * PAUSE / 20)
         assert len(summaries(table)) == 1
-        summarising.summarise_due(store, now=AT + PAUSE)
+        summarising.look_again_if_due(store, now=AT + PAUSE)
         assert summaries(table) == [(1, 1, 42), (2, 20, 20 * 42)]
 
     def test_of_a_container_that_knows_its_pause_is_the_same_and_asks_no_more(self) -> None:
@@ -78,21 +95,84 @@ class TestSummarise:
             for number in range(40):
                 now = AT + number * PAUSE / 20
                 counting.count(table.store, [("demo-org", entry(used(f"run_{number}")))], now=now, pauses=pauses)
-            summarising.summarise_due(table.store, now=AT + 2 * PAUSE)
+            summarising.look_again_if_due(table.store, now=AT + 2 * PAUSE)
             assert summaries(table) == [(1, 1, 42), (2, 21, 21 * 42), (3, 40, 40 * 42)]
             asked.append(table.updates)
-        assert asked == [3, 41]
+        # Besides the turns, and what asks for one in vain, the last look ends a pause.
+        assert asked == [4, 42]
 
     def test_looks_again_once_and_then_rests(self, table: Scripted, store: Store) -> None:
         count(store, used())
-        looked = [summarising.summarise_due(store, now=AT + number * MINUTE) for number in range(1, 5)]
+        looked = [summarising.look_again_if_due(store, now=AT + number * MINUTE) for number in range(1, 5)]
         assert looked == [1, 0, 0, 0]
         assert len(summaries(table)) == 1
+
+    @pytest.mark.parametrize("behind", [timedelta(), timedelta(seconds=1)])
+    def test_says_what_was_counted_while_it_looked(self, behind: timedelta) -> None:
+        """Also where the clock of whoever counted it was behind."""
+        table = Interrupted()
+        count(table.store, used("run_1"))
+        table.after_reads = [lambda: count(table.store, used("run_2"), now=AT + PAUSE - behind)]
+        summarising.look_again(table.store, "demo-org", "2026-11", now=AT + PAUSE)
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    @pytest.mark.parametrize("readings", [1, 2])
+    def test_says_what_was_counted_while_there_was_nothing_to_say(self, readings: int) -> None:
+        """The first reading is within the turn, whose pause refuses the other; the second is after it was ended."""
+        table = Interrupted()
+        count(table.store, used("run_1"))
+        others: list[Callable[[], object]] = [lambda: None] * (readings - 1)
+        table.after_reads = [*others, lambda: count(table.store, used("run_2"), now=AT + MINUTE)]
+        count(table.store, used("run_1"), now=AT + MINUTE)
+        assert table.after_reads == []
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    def test_is_not_silent_for_a_pause_in_which_nothing_was_said(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1"))
+        count(store, used("run_1"), now=AT + MINUTE)
+        count(store, used("run_2"), now=AT + MINUTE)
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    def test_a_container_knows_no_pause_in_which_nothing_was_said(self, table: Scripted, store: Store) -> None:
+        pauses = Pauses()
+        for run, now in (("run_1", AT), ("run_1", AT + MINUTE), ("run_2", AT + MINUTE)):
+            counting.count(store, [("demo-org", entry(used(run)))], now=now, pauses=pauses)
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    def test_leaves_a_pause_that_was_begun_meanwhile_alone(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1"))
+        count(store, used("run_2"), now=AT + PAUSE)
+        count(store, used("run_3"), now=AT + PAUSE)
+        summarising.look_again(store, "demo-org", "2026-11", now=AT + PAUSE)
+        assert len(summaries(table)) == 2
+        summarising.look_again(store, "demo-org", "2026-11", now=AT + 2 * PAUSE)
+        assert summaries(table)[-1] == (3, 3, 126)
+
+    def test_a_look_that_breaks_off_is_done_when_it_comes_again(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1"))
+        count(store, used("run_2"))
+        table.next_faults([LOST_REQUEST])
+        with pytest.raises(DependencyUnavailable):
+            summarising.look_again(store, "demo-org", "2026-11", now=AT + PAUSE)
+        summarising.look_again(store, "demo-org", "2026-11", now=AT + 2 * PAUSE)
+        assert summaries(table)[-1][1:] == (2, 84)
+
+    def test_a_look_at_a_month_that_is_not_there_makes_none(self, table: Scripted, store: Store) -> None:
+        summarising.look_again(store, "demo-org", "2026-11", now=AT)
+        assert list(table.items("TENANT#demo-org#USAGE")) == []
+
+    def test_a_batch_that_broke_off_after_it_was_counted_is_said_when_it_comes_again(
+        self, table: Scripted, store: Store
+    ) -> None:
+        count(store, used("run_1"))
+        table.next_faults(["fine", LOST_REQUEST])
+        count(store, used("run_2"), now=AT + MINUTE)
+        count(store, used("run_2"), now=AT + 2 * MINUTE)
+        assert summaries(table)[-1][1:] == (2, 84)
 
     def test_a_duplicate_is_no_reason(self, table: Scripted, store: Store) -> None:
         count(store, used())
         count(store, used(), now=AT + MINUTE)
-        assert summarising.summarise_due(store, now=AT + PAUSE) == 1
         assert len(summaries(table)) == 1
 
     def test_one_that_is_lost_is_made_up_for_when_the_hour_is_closed(self, table: Scripted, store: Store) -> None:
