@@ -85,7 +85,7 @@ def without_the_closer(mesh: Mesh) -> Iterator[None]:
 def used_this_month(steps: Steps) -> tuple[int, int]:
     """Requests and tokens."""
     months = steps.call("GET", "/usage/monthly").body["monthly"]
-    meters = months[0]["meters"] if months else {}
+    meters: dict[str, int] = months[0]["meters"] if months else {}
     return meters.get("requests", 0), meters.get("tokens_in", 0) + meters.get("tokens_out", 0)
 
 
