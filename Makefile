@@ -40,6 +40,7 @@ test: setup ## The whole test suite
 
 prove: setup ## That every event is counted once, at large: a million in memory, 100,000 on the local engine (SEED=1)
 	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
+	@READING_EVENTS=10000 $(BIN)/python -m pytest tests/services/metering/test_reading.py
 	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
 		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
 	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py

@@ -95,6 +95,9 @@ WEBHOOK_FAILURES = Metric("WebhookFailures")
 """Webhooks whose signature was refused, or that could not be handled."""
 SYNC_LAG = Metric("SyncLag", Unit.SECONDS)
 """Since the end of the oldest hour whose usage is still to be sent to Stripe."""
+UNCOUNTED_USAGE = Metric("UncountedUsage")
+"""Usage of our own that is kept aside: another content has its id, or it came after 35 days. What tenants report is
+answered to them instead."""
 DRIFT = Metric("Drift")
 """Differences between two books: the counters and the archive, the sync ledger and Stripe."""
 

@@ -7,7 +7,17 @@ from typing import TypedDict
 from infra.monitoring.source import Source, own
 from infra.names import Names
 from shared.declaration import Function, Service, Table
-from shared.metrics import DRIFT, LATENCY, OUTBOX_LATE, SYNC_LAG, UNPRICED_CALLS, WEBHOOK_FAILURES, Class, Metric
+from shared.metrics import (
+    DRIFT,
+    LATENCY,
+    OUTBOX_LATE,
+    SYNC_LAG,
+    UNCOUNTED_USAGE,
+    UNPRICED_CALLS,
+    WEBHOOK_FAILURES,
+    Class,
+    Metric,
+)
 
 RUNBOOK = "docs/guides/incidents.md"
 MINUTE_S = 60
@@ -169,6 +179,7 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
         {"above": 3, "minutes": 15},
     ),
     "drift": ("Two books say different things.", DRIFT, "Sum", {"minutes": 60}),
+    "uncounted-usage": ("Usage is kept aside instead of counted.", UNCOUNTED_USAGE, "Sum", {"minutes": 15}),
     "unpriced-calls": ("Calls to a model whose price is not known.", UNPRICED_CALLS, "Sum", {"minutes": 15}),
 }
 """Alarms on one metric of a service as a whole."""

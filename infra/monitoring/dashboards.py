@@ -35,6 +35,7 @@ def operations(names: Names, subjects: Subjects) -> list[Widget]:
         searched(names, "Failed webhooks", m.WEBHOOK_FAILURES),
         searched(names, "Usage waiting for Stripe (s)", m.SYNC_LAG, stat="Maximum"),
         searched(names, "Drift", m.DRIFT),
+        searched(names, "Usage kept aside", m.UNCOUNTED_USAGE),
         _tables(names, "Reads turned away", "ReadThrottleEvents"),
         _tables(names, "Writes turned away", "WriteThrottleEvents"),
     ]

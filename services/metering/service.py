@@ -55,6 +55,7 @@ SERVICE = Service(
             every_minutes=60,
             objects=(Objects("usage", write=True),),
             timeout_s=900,
+            memory_mb=1769,
         ),
         Function("admin", "services.metering.consumer.commands.admin", timeout_s=900),
     ),
@@ -67,5 +68,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
-    alarms=(*USUAL_ALARMS, "drift"),
+    alarms=(*USUAL_ALARMS, "drift", "uncounted-usage"),
 )

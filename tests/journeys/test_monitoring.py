@@ -18,7 +18,7 @@ from infra.names import Names
 from infra.services import SERVICES
 from shared.ids import new_id
 from shared.metrics import NAMESPACE, SYNC_LAG
-from shared.times import utc_now
+from shared.times import to_text, utc_now
 from tests.journeys.steps import TENANT, Steps, wait_for
 from tests.mesh import PLATFORM_ADMIN, Mesh
 from tests.monitoring import Sources, asked_fields
@@ -76,6 +76,7 @@ def let_tell(mesh: Mesh) -> Told:
     steps.submit(agent_id, "[[error 400]]", headers={"Prefer": "wait=25"})
     for method, path in ASKED:
         assert steps.call(method, path, None if method == "GET" else {"unknown": hidden["broken"]}).status < 500
+    _report_twice(steps)
     for queue in ("runs-worker", "metering-consumer"):
         _fail(mesh, f"ainexus-local-{queue}", written=hidden["broken"])
     assert mesh.call("POST", "/v1/webhooks/stripe", {"id": "evt_1"}, user=None).status == 400
@@ -110,6 +111,14 @@ def _be_refused(mesh: Mesh) -> None:
     agent = ask("agents", {"name": "A", "type": "conversational", "config": {"model": "gpt-4"}})
     refused = ask("runs", {"agent_id": agent.body["agent"]["agent_id"], "inputs": {"message": "Hello"}})
     assert (refused.status, refused.body["error"]) == (429, "LimitReached")
+
+
+def _report_twice(steps: Steps) -> None:
+    """Usage comes under one id with two contents."""
+    event = {"id": new_id("e", utc_now()), "source": "journey", "type": "usage", "time": to_text(utc_now())}
+    events = [{**event, "data": {"meters": {"requests": requests}}} for requests in (1, 2)]
+    results = steps.call("POST", "/usage/events", {"events": events}).body["results"]
+    assert [result["status"] for result in results] == ["accepted", "conflict"]
 
 
 def _fail(mesh: Mesh, function: str, *, written: str) -> None:

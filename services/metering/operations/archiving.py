@@ -7,6 +7,7 @@ from itertools import islice
 
 from services.metering.domain.usage import Entry
 from services.metering.table import ledger, rollups
+from services.metering.table.rollups import Begun
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
 from shared.storage.objects import Archives
@@ -42,22 +43,23 @@ def archive_due(store: Store, archives: Archives, *, now: datetime) -> Archived:
 
 
 def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> bool:
-    """Write a day's ledger to the bucket, newest first, in parts; doing it again writes the same.
+    """Write a day's ledger to the bucket, newest first, in parts, from where an earlier try at it has come to.
 
     Says whether the counters agree with it.
 
     Raises:
         DependencyUnavailable: the table or the bucket does not answer.
     """
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    events = 0
-    for number, part in enumerate(_in_parts(store, tenant_id, start)):
+    begun = rollups.read_begun(store, tenant_id, day)
+    for part in _in_parts(store, tenant_id, day, after=begun.last):
         records = [ledger.content_of(tenant_id, entry) for entry in part]
-        archives.write(tenant_id, _path(day, number), records)
-        events += len(part)
-    agrees = rollups.note_archived(store, tenant_id, day, events=events)
+        archives.write(tenant_id, _path(day, begun.parts), records)
+        begun = Begun(begun.parts + 1, begun.events + len(part), ledger.place_of(part[-1]))
+        if len(part) == ENTRIES_IN_A_PART:
+            rollups.note_begun(store, tenant_id, day, begun)
+    agrees = rollups.note_archived(store, tenant_id, day, events=begun.events)
     if not agrees:
-        logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=events)
+        logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=begun.events)
     return agrees
 
 
@@ -75,7 +77,8 @@ def _path(day: date, number: int) -> str:
     return f"usage/ledger/{day}/{number:04}.jsonl.gz"
 
 
-def _in_parts(store: Store, tenant_id: str, start: datetime) -> Iterator[Sequence[Entry]]:
-    entries = ledger.entries_between(store, tenant_id, start=start, end=start + timedelta(days=1))
+def _in_parts(store: Store, tenant_id: str, day: date, *, after: str | None) -> Iterator[Sequence[Entry]]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    entries = ledger.entries_between(store, tenant_id, start=start, end=start + timedelta(days=1), after=after)
     while part := list(islice(entries, ENTRIES_IN_A_PART)):
         yield part

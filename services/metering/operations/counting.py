@@ -12,7 +12,8 @@ from services.metering.operations import summarising
 from services.metering.operations.summarising import Pauses
 from services.metering.table import counters, ledger
 from shared.errors import DependencyUnavailable
-from shared.observability import logger
+from shared.metrics import UNCOUNTED_USAGE
+from shared.observability import report
 from shared.storage.store import Store
 
 
@@ -122,4 +123,5 @@ def _keep_aside(store: Store, tenant_id: str, entry: Entry, counted: Counted, *,
         counted.failed[entry.event_id] = error
         return
     counted.outcomes[entry.identity] = because
-    logger.warning("usage kept aside", because=because, tenant_id=tenant_id, event_id=entry.event_id)
+    measured = {UNCOUNTED_USAGE: int(not entry.is_announced)}
+    report("usage kept aside", measured, because=because, tenant_id=tenant_id, event_id=entry.event_id)

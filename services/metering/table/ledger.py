@@ -21,7 +21,7 @@ def keep_aside(store: Store, tenant_id: str, entry: Entry, *, because: Outcome) 
         {
             **Key(SLICE.key(tenant_id, "ASIDE", entry.event_id), entry.content_hash).attributes,
             "list_pk": SLICE.key(tenant_id, "ASIDE"),
-            "list_sk": _place(entry),
+            "list_sk": place_of(entry),
             "because": because,
             # A map of its own: a scan for a tenant's usage must find the ledger alone.
             "entry": content_of(tenant_id, entry),
@@ -39,17 +39,19 @@ def list_entries(
     return [_entry_from_item(item) for item in items], place
 
 
-def entries_between(store: Store, tenant_id: str, *, start: datetime, end: datetime) -> Iterator[Entry]:
-    """All of the ledger between two moments (half-open), newest first, read page by page."""
-    for _, entry in counted_between(store, tenant_id, start=start, end=end):
+def entries_between(
+    store: Store, tenant_id: str, *, start: datetime, end: datetime, after: str | None = None
+) -> Iterator[Entry]:
+    """All of the ledger between two moments (half-open), newest first, or what follows a place; read page by page."""
+    for _, entry in counted_between(store, tenant_id, start=start, end=end, after=after):
         yield entry
 
 
 def counted_between(
-    store: Store, tenant_id: str, *, start: datetime, end: datetime
+    store: Store, tenant_id: str, *, start: datetime, end: datetime, after: str | None = None
 ) -> Iterator[tuple[Revision, Entry]]:
     """The same, each entry with the revision of its hour that counts it."""
-    place: str | None = None
+    place = after
     while True:
         items, place = _page(store, tenant_id, start=start, end=end, limit=_READ_AT_ONCE, after=place)
         for item in items:
@@ -91,7 +93,7 @@ def entry_key(tenant_id: str, event_id: str) -> Key:
     return Key(SLICE.key(tenant_id, "EVENT", event_id), "EVENT")
 
 
-def _place(entry: Entry) -> str:
+def place_of(entry: Entry) -> str:
     """Where an entry stands in the order of time."""
     return f"{to_text(entry.occurred_at)}#{entry.event_id}"
 
@@ -146,7 +148,7 @@ def entry_to_item(tenant_id: str, entry: Entry, *, revision: int) -> dict[str, V
         **content_of(tenant_id, entry),
         "revision": revision,
         "list_pk": SLICE.key(tenant_id, "LEDGER"),
-        "list_sk": _place(entry),
+        "list_sk": place_of(entry),
         "ttl": epoch(entry.occurred_at + KEPT),
     }
 

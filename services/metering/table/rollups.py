@@ -1,6 +1,7 @@
 """Roll-ups: closed hours, and the days and months that they add up to."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -110,11 +111,39 @@ def list_due_days(store: Store, *, now: datetime, limit: int) -> list[tuple[str,
     return [(tenant_id, date.fromisoformat(day)) for _, tenant_id, day in places]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How much of a day's ledger is in the bucket already."""
+
+    parts: int = 0
+    events: int = 0
+    last: str | None = None
+    """The place of the last entry there."""
+
+
+def read_begun(store: Store, tenant_id: str, day: date) -> Begun:
+    """How far the archive of a day is."""
+    reader = Reader(store.get(_archived_key(tenant_id, day)) or {})
+    return Begun(
+        reader.optional_integer("archive_parts") or 0,
+        reader.optional_integer("archive_events") or 0,
+        reader.optional_text("archive_last"),
+    )
+
+
+def note_begun(store: Store, tenant_id: str, day: date, begun: Begun) -> None:
+    """Another part of the day is in the bucket."""
+    change = Expression(
+        "SET #archive_parts = :parts, #archive_events = :events, #archive_last = :last",
+        {"parts": begun.parts, "events": begun.events, "last": begun.last},
+    )
+    store.update(_archived_key(tenant_id, day), change, when=PRESENT)
+
+
 def note_archived(store: Store, tenant_id: str, day: date, *, events: int) -> bool:
     """The day's ledger is in the bucket; says whether it has as many events as were counted."""
-    key = Key(SLICE.key(tenant_id, "DAYS"), _row_place(str(day), None))
     change = Expression("SET #archived_events = :archived REMOVE #due_pk, #due_sk", {"archived": events})
-    item = store.update(key, change, when=PRESENT)
+    item = store.update(_archived_key(tenant_id, day), change, when=PRESENT)
     return item is not None and amounts_from_item(item).events == events
 
 
@@ -166,6 +195,10 @@ def _read(store: Store, pk: str, first: str, end: str, *, by_dimensions: bool) -
 
 def _sum_of(start: date, item: Item, *, by_dimensions: bool) -> Sum:
     return Sum(start, dimensions_from_item(item) if by_dimensions else None, amounts_from_item(item))
+
+
+def _archived_key(tenant_id: str, day: date) -> Key:
+    return Key(SLICE.key(tenant_id, "DAYS"), _row_place(str(day), None))
 
 
 def _day_key(tenant_id: str, revision: Revision, dimensions: Dimensions | None = None) -> Key:

@@ -25,11 +25,15 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.answers = True
+        self.puts = 0
+        self.breaks_after: int | None = None
+        """It takes so many objects more."""
 
     def put_object(self, **arguments: Any) -> object:  # noqa: ANN401 — as botocore's
         """PutObject."""
-        if not self.answers:
+        if not self.answers or self.puts == self.breaks_after:
             raise EndpointConnectionError(endpoint_url="s3")
+        self.puts += 1
         self.objects[arguments["Key"]] = arguments["Body"]
         return {}
 
@@ -42,9 +46,14 @@ class Bucket:
         return [json.loads(line) for line in gzip.decompress(self.objects[key]).decode().splitlines()]
 
 
-@pytest.fixture
-def table() -> Scripted:
+@pytest.fixture(name="table")
+def make_table() -> Scripted:
     """With three events of a day, one of the next, and all their hours closed."""
+    return two_days()
+
+
+def two_days() -> Scripted:
+    """The same."""
     made = Scripted([])
     for number in range(3):
         count(made.store, used(f"run_{number}", at=AT + timedelta(seconds=number)))
@@ -83,6 +92,25 @@ class TestArchive:
         assert archive(table.store, bucket) == 0
         bucket.answers = True
         assert archive(table.store, bucket) == 1
+
+    @pytest.mark.parametrize("entries", [1, 2, 3])
+    @pytest.mark.parametrize("written", range(4))
+    def test_that_broke_off_goes_on_where_it_was(
+        self, table: Scripted, monkeypatch: pytest.MonkeyPatch, entries: int, written: int
+    ) -> None:
+        monkeypatch.setattr(archiving, "ENTRIES_IN_A_PART", entries)
+        whole, broken = Bucket(), Bucket()
+        archives = Archives(broken, bucket="bucket")
+        archive(two_days().store, whole)
+        broken.breaks_after = written
+        archive(table.store, broken)
+        broken.breaks_after = None
+        archive(table.store, broken)
+        assert broken.objects == whole.objects
+        # What is there is not written again.
+        assert broken.puts == len(whole.objects)
+        records = archiving.read_archive(archives, "demo-org", AT.date(), events=3)
+        assert [record["runId"] for record in records] == ["run_2", "run_1", "run_0"]
 
     def test_notes_how_many_events_it_holds_beside_those_that_were_counted(self, table: Scripted) -> None:
         count(table.store, used("run_5"))  # in a correction that is not rolled up

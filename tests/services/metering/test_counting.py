@@ -1,7 +1,10 @@
 """Counting exactly once, whatever is delivered how often, in whatever order, and whatever fails."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,10 +12,11 @@ from hypothesis import strategies as st
 
 from services.metering.domain.hours import GRACE, HOUR, Revision
 from services.metering.domain.periods import GroupBy
-from services.metering.operations import closing
+from services.metering.domain.usage import Kind, Origin
+from services.metering.operations import closing, counting
 from services.metering.table import SLICE
 from shared.errors import DependencyUnavailable
-from shared.meters import OF_CALLS
+from shared.meters import OF_CALLS, Meter
 from shared.storage.items import Reader
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
@@ -142,6 +146,21 @@ class TestCount:
         [aside] = memory.items("TENANT#demo-org#USAGE#ASIDE#")
         assert (aside["because"], Reader(aside).map("entry").text("eventId")) == ("too_old", "run_1:1:1")
         assert counted(store).events == 1
+
+    def test_says_so_of_usage_that_nobody_was_answered_about(
+        self, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        """A metric that an alarm watches; what a tenant reports is in the answer."""
+        store = memory_store(MemoryDynamoDB())
+        for requests in (1, 2):
+            count(store, used("run_1", meters={Meter.REQUESTS: requests}))
+            reported = replace(entry(used("run_2", meters={Meter.REQUESTS: requests})), origin=Origin(Kind.REPORTED))
+            counting.count_of_tenant(store, "demo-org", [reported], now=AT)
+        said = [line for line in log_lines() if line["message"] == "usage kept aside"]
+        assert [(line["event_id"], line["because"], line["UncountedUsage"]) for line in said] == [
+            ("run_1:1:1", "conflict", 1),
+            ("run_2:1:1", "conflict", 0),
+        ]
 
     def test_lets_the_ledger_go_after_90_days(self) -> None:
         memory = MemoryDynamoDB()
