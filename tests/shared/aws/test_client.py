@@ -206,5 +206,5 @@ def _until_cut(database: DynamoDB) -> None:
     """Wait until the idle connection has heard of its end."""
     connections = database._caller._connections  # pyright: ignore[reportPrivateUsage]
     [connection] = connections._idle  # pyright: ignore[reportPrivateUsage]
-    connection.sock.settimeout(5)
-    assert connection.sock.recv(1) == b""
+    connection.settimeout(5)
+    assert connection.recv(1) == b""
