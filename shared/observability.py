@@ -8,14 +8,14 @@ prompts, outputs, tokens or keys.
 import gc
 import os
 import re
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
-from shared.metrics import COLD_STARTS, NAMESPACE, Metric
+from shared.metrics import COLD_STARTS, COMMON, NAMESPACE, Metric
 
 logger = Logger(use_rfc3339=True, utc=True)
 """The one logger; `POWERTOOLS_SERVICE_NAME` names the service."""
@@ -61,23 +61,25 @@ def _settle() -> bool:
 
 
 def _metrics(measured: Mapping[Metric, float], facts: Mapping[str, object]) -> dict[str, Any]:
-    """The fields of a log line that make CloudWatch take numbers out of it."""
-    environment = os.environ.get("ENVIRONMENT", "unknown")
-    fields: dict[str, Any] = {metric.name: value for metric, value in measured.items()}
-    emf: dict[str, Any] = {}
-    for by in dict.fromkeys(metric.by for metric in measured):
-        dimensions = {"environment": environment, **{name: str(facts[name]) for name in by}}
-        some = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=logger.service, default_dimensions=dimensions)
-        for metric, value in measured.items():
-            if metric.by == by:
-                some.add_metric(metric.name, metric.unit, value)
-        written: dict[str, Any] = {**some.serialize_metric_set()}  # pyright: ignore[reportUnknownMemberType]  # untyped there
-        # It writes one set of dimensions, and a line may have several.
-        earlier = emf.get("CloudWatchMetrics", [])
-        emf = {**written["_aws"], "CloudWatchMetrics": [*earlier, *written["_aws"]["CloudWatchMetrics"]]}
-    if emf:
-        fields["_aws"] = emf
-    return {"environment": environment, **fields}
+    """The fields of a log line that make CloudWatch take numbers out of it.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    fields: dict[str, Any] = {"environment": os.environ.get("ENVIRONMENT", "unknown")}
+    fields |= {metric.name: value for metric, value in measured.items()}
+    directives = [
+        {
+            "Namespace": NAMESPACE,
+            "Dimensions": [[*COMMON, *by]],
+            "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in measured if metric.by == by],
+        }
+        for by in dict.fromkeys(metric.by for metric in measured)
+    ]
+    if missing := [name for metric in measured for name in metric.by if name not in facts]:
+        raise KeyError(*missing)
+    if directives:
+        fields["_aws"] = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}
+    return fields
 
 
 def trace_of_caller(traceparent: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -71,6 +71,10 @@ def serving(*answers: Told) -> Generator[Server]:
             self.close_connection = bool(answer.cut)
             if answer.cut == "before":
                 return
+            with suppress(ConnectionError):  # Who did not wait for it is gone.
+                self._answer(answer)
+
+        def _answer(self, answer: Told) -> None:
             self.send_response(answer.status)
             for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
                 self.send_header(name, value)
