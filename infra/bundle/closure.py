@@ -34,7 +34,7 @@ def closure_of(module: str, *, root: Path) -> Closure:
             continue
         files[name] = _file_of(name, root=root)
         parent = name.rpartition(".")[0]
-        imported = _imports(files[name], name, root)
+        imported = imports_at_run_time(files[name], name, root)
         waiting += [found for found in (*imported, parent) if _is_first_party(found)]
         packages |= {found.partition(".")[0] for found in imported if not _is_first_party(found)}
     return Closure(_with_data(files, root=root), frozenset(packages - sys.stdlib_module_names))
@@ -63,7 +63,8 @@ def _find(module: str, root: Path) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def _imports(path: Path, module: str, root: Path) -> frozenset[str]:
+def imports_at_run_time(path: Path, module: str, root: Path) -> frozenset[str]:
+    """What a module imports; not what it names for type checkers alone."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return _imports_of(path.read_bytes(), package, root)
 

@@ -12,10 +12,12 @@ from infra.bundle.archive import add_folder
 from infra.bundle.bytecode import replace_by_bytecode
 from infra.bundle.target import STATE, Target, engine_python
 
-FORMAT = "2"
+FORMAT = "3"
 """Raised when the way of building changes what comes out."""
 
-_NOT_FOR_RUNNING = frozenset({".c", ".css", ".h", ".js", ".pyi"})
+_NOT_FOR_RUNNING = frozenset({".c", ".css", ".h", ".js", ".pxd", ".pyi", ".pyx"})
+ONLY_FOR_TYPES = ("stripe/params",)
+"""Folders of modules that nothing imports but a type checker; these are most of Stripe's SDK."""
 _LEFT_BY_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", ".lock", "direct_url.json")
 
 
@@ -51,10 +53,14 @@ def _install(requirements: str, *, target: Target, folder: Path) -> None:
 
 
 def _strip(folder: Path) -> None:
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for unused in ("bin", *ONLY_FOR_TYPES):
+        shutil.rmtree(folder / unused, ignore_errors=True)
     for path in [found for found in folder.rglob("*") if found.is_file()]:
         if path.name in _LEFT_BY_INSTALLER or path.suffix in _NOT_FOR_RUNNING or path.parent.name == "sboms":
             path.unlink()
+        elif path.name == "METADATA":
+            # What comes after the headers is the package's description, for people.
+            path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n")
 
 
 def _uv() -> str:
