@@ -36,12 +36,13 @@ class Side:
     asked: int = 0
     rounds: list[float] = field(default_factory=list[float])
     """CPU ms for each request, round by round."""
-    cpu_of: Counter[str] = field(default_factory=Counter[str])
+    cpu_of: list[Counter[str]] = field(default_factory=list[Counter[str]])
+    """The same by process."""
     calls_of: Counter[str] = field(default_factory=Counter[str])
 
     def warm(self, requests: int) -> None:
-        """Ask without measuring."""
-        self._ask(requests)
+        """Ask without measuring, so often by each client: those that ask together need functions that run together."""
+        self._ask(requests * len(self.clients))
         for client in self.clients:
             client.seconds.clear()
 
@@ -51,7 +52,7 @@ class Side:
         self._ask(requests)
         took = self.cpu_ms() - cpu
         self.rounds.append(took.total() / requests)
-        self.cpu_of += took
+        self.cpu_of.append(Counter({name: ms / requests for name, ms in took.items()}))
         self.calls_of += self.calls() - calls
 
     def _ask(self, requests: int) -> None:
@@ -78,12 +79,18 @@ class Side:
             "requests": measured,
             "cpu_ms": round(statistics.median(self.rounds), 1),
             "cpu_ms_by_round": [round(one, 1) for one in self.rounds],
-            "cpu_ms_by_process": {name: round(ms / measured, 2) for name, ms in self.cpu_of.most_common()},
+            "cpu_ms_by_process": self._cpu_by_process(),
             "overhead_ms_p50": round(statistics.median(overhead), 1),
             "overhead_ms_p95": round(cuts[-1], 1),
             "aws_calls": round(self.calls_of.total() / measured, 2),
             "aws_calls_by_operation": {name: round(n / measured, 2) for name, n in self.calls_of.most_common()},
         }
+
+    def _cpu_by_process(self) -> dict[str, float]:
+        """CPU ms for each request in the median round, the most first."""
+        names = {name for one in self.cpu_of for name in one}
+        medians = Counter({name: statistics.median(one[name] for one in self.cpu_of) for name in names})
+        return {name: round(ms, 2) for name, ms in medians.most_common() if ms}
 
 
 def of_mesh(
