@@ -20,6 +20,8 @@ from shared.storage.transaction import Action, Expression, Transaction, argument
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.025, 1.0, 5.0
 _CONDITION_FAILED = "ConditionalCheckFailed"
+"""As one of the reasons of a transaction."""
+_CONDITION_FAILED_ALONE = "ConditionalCheckFailedException"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _READ_AT_ONCE = 100
 _DELETED_AT_ONCE = 25
@@ -165,18 +167,13 @@ class Store:
         Returns:
             The item after the change, or None when the condition did not hold.
         """
-        arguments = arguments_of({"UpdateExpression": change, "ConditionExpression": when})
-        try:
-            answer = self._patiently(
-                lambda: self._client.update_item(
-                    TableName=self._table, Key=key.wire, ReturnValues="ALL_NEW", **arguments
-                )
-            )
-        except ClientError as error:
-            if _code(error) == "ConditionalCheckFailedException":
-                return None
-            raise
-        return item_from_wire(answer["Attributes"])
+        answer = self._update(key, change, when, ReturnValues="ALL_NEW")
+        return None if isinstance(answer, Unchanged) else item_from_wire(answer["Attributes"])
+
+    def update_or_see(self, key: Key, change: Expression, *, when: Expression) -> Item | Unchanged:
+        """As `update`, and what was there where the condition did not hold."""
+        answer = self._update(key, change, when, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        return answer if isinstance(answer, Unchanged) else item_from_wire(answer["Attributes"])
 
     def try_update(self, key: Key, change: Expression, *, when: Expression) -> Unchanged | None:
         """As `update`, for an item that is large or much wanted: it is read only where the condition did not hold.
@@ -184,19 +181,20 @@ class Store:
         Returns:
             None when the change was made.
         """
+        answer = self._update(key, change, when, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        return answer if isinstance(answer, Unchanged) else None
+
+    def _update(self, key: Key, change: Expression, when: Expression, **returned: str) -> Any | Unchanged:  # noqa: ANN401 — botocore's answers have no static type
         arguments = arguments_of({"UpdateExpression": change, "ConditionExpression": when})
         try:
-            self._patiently(
-                lambda: self._client.update_item(
-                    TableName=self._table, Key=key.wire, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments
-                )
+            return self._patiently(
+                lambda: self._client.update_item(TableName=self._table, Key=key.wire, **returned, **arguments)
             )
         except ClientError as error:
-            if _code(error) == "ConditionalCheckFailedException":
+            if _code(error) == _CONDITION_FAILED_ALONE:
                 there = error.response.get("Item")
                 return Unchanged(item_from_wire(there) if there else None)
             raise
-        return None
 
     def commit(self, transaction: Transaction) -> None:
         """Make the change, with its events, or nothing of it.

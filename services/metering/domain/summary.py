@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from services.metering.domain.usage import Amounts
+from services.metering.domain.usage import Amounts, Meters
 from shared.events.envelope import Event, happened
 from shared.events.metering import QuotaThresholdReached, UsageSummarised
 from shared.meters import Meter
@@ -20,6 +20,8 @@ BYTES_PER_GB = 10**9
 
 SUMMARISED_EVERY_S = 10
 """The time between two summaries of a month, so that a busy tenant does not flood the bus."""
+_SUMMARISED = frozenset({Meter.REQUESTS, Meter.TOKENS_IN, Meter.TOKENS_OUT})
+
 LOOKED_AT_AGAIN_AFTER_S = SUMMARISED_EVERY_S + 1
 """What was counted in that time is said now; the second is for clocks that differ."""
 
@@ -33,6 +35,11 @@ class Summary:
     """Input and output together."""
     storage_bytes: int = 0
     """Stored at this moment."""
+
+
+def is_summarised(meters: Meters) -> bool:
+    """Whether a summary shows anything of it; what is stored has its own way there."""
+    return not _SUMMARISED.isdisjoint(meters)
 
 
 def summary_of(amounts: Amounts, *, storage_bytes: int) -> Summary:

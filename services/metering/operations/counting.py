@@ -7,6 +7,7 @@ from datetime import datetime
 from services.metering.domain.counting import Outcome, in_parts
 from services.metering.domain.hours import Revision, is_too_old
 from services.metering.domain.ingestion import announcement
+from services.metering.domain.summary import is_summarised
 from services.metering.domain.usage import Entry
 from services.metering.operations import summarising
 from services.metering.operations.summarising import Pauses
@@ -65,7 +66,8 @@ def count_of_tenant(
         _count_part(store, tenant_id, part, counted, now=now)
     # A duplicate too: the delivery that counted it may have ended before it had said so.
     there = (Outcome.COUNTED, Outcome.DUPLICATE)
-    months = {f"{entry.hour:%Y-%m}" for entry in taken if counted.outcomes.get(entry.identity) in there}
+    shown = (entry for entry in taken if is_summarised(entry.meters) and counted.outcomes.get(entry.identity) in there)
+    months = {f"{entry.hour:%Y-%m}" for entry in shown}
     summarising.summarise(store, tenant_id, months, now=now, pauses=pauses)
     return counted
 

@@ -18,15 +18,15 @@ SAID_AT_ONCE = 500
 
 
 class Pauses:
-    """The pauses that this container itself has begun: until they are over, the table need not be asked."""
+    """The pauses that this container knows of: until they are over, the table need not be asked."""
 
     def __init__(self) -> None:
         self._until: dict[tuple[str, str], datetime] = {}
 
-    def begin(self, tenant_id: str, month: str, *, now: datetime) -> None:
-        """The turn was taken now. What is over is forgotten."""
-        self._until = {named: until for named, until in self._until.items() if until > now}
-        self._until[tenant_id, month] = now + summaries.PAUSE
+    def keep(self, tenant_id: str, month: str, *, until: datetime, now: datetime) -> None:
+        """Nobody has the turn until then. What is over is forgotten."""
+        self._until = {named: end for named, end in self._until.items() if end > now}
+        self._until[tenant_id, month] = until
 
     def hold(self, tenant_id: str, month: str, *, now: datetime) -> bool:
         """Whether the turn would certainly be refused now."""
@@ -76,18 +76,18 @@ def look_again_if_due(store: Store, *, now: datetime) -> int:
 
 
 def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime, pauses: Pauses) -> None:
-    while turn := summaries.take_turn(store, tenant_id, month, now=now):
-        found = _so_far(store, tenant_id, month)
-        allowance = _allowance_of(store, tenant_id)
-        reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
-        if found != turn.last or reached:
-            pauses.begin(tenant_id, month, now=now)
-            events = summary.news(tenant_id, month, found, reached, seq=turn.seq, at=now)
-            summaries.say(store, tenant_id, turn, found, thresholds=reached, events=events)
-            return
-        summaries.end_pause(store, tenant_id, month, now=now, turn=turn)
-        if found == _so_far(store, tenant_id, month):
-            return
+    turn = summaries.take_turn(store, tenant_id, month, now=now)
+    if isinstance(turn, datetime):
+        pauses.keep(tenant_id, month, until=turn, now=now)
+        return
+    pauses.keep(tenant_id, month, until=now + summaries.PAUSE, now=now)
+    found = _so_far(store, tenant_id, month)
+    allowance = _allowance_of(store, tenant_id)
+    reached = summary.thresholds_reached(found, allowance, said=turn.thresholds) if allowance else []
+    # Where there is nothing to say, what is counted in the pause is said by the clock.
+    if found != turn.last or reached:
+        events = summary.news(tenant_id, month, found, reached, seq=turn.seq, at=now)
+        summaries.say(store, tenant_id, turn, found, thresholds=reached, events=events)
 
 
 def _so_far(store: Store, tenant_id: str, month: str) -> Summary:

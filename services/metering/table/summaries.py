@@ -9,9 +9,9 @@ from services.metering.domain.summary import SUMMARISED_EVERY_S, Summary, Thresh
 from services.metering.table import SLICE
 from shared.events.envelope import Event
 from shared.storage.items import Item, Key, Reader
-from shared.storage.store import Store
+from shared.storage.store import Store, Unchanged
 from shared.storage.transaction import Expression, Transaction
-from shared.times import to_text
+from shared.times import from_text, to_text
 
 PAUSE = timedelta(seconds=SUMMARISED_EVERY_S)
 
@@ -30,8 +30,8 @@ class Turn:
     """The names of those that were said."""
 
 
-def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Turn | None:
-    """The right to say the next summary, and the duty to look again after a pause; None during the pause.
+def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Turn | datetime:
+    """The right to say the next summary, and the duty to look again after a pause; during one, when that is over.
 
     The pause is on record by itself, so that it is looked at even if what was to be said now never is.
     """
@@ -45,8 +45,10 @@ def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Tur
         },
     )
     rested = Expression("attribute_not_exists(#next_at) OR #next_at <= :now", {"now": to_text(now)})
-    item = store.update(_key(tenant_id, month), change, when=rested)
-    return _turn_from_item(month, item) if item else None
+    item = store.update_or_see(_key(tenant_id, month), change, when=rested)
+    if isinstance(item, Unchanged):
+        return from_text(Reader(item.there or {}).text("next_at"))
+    return _turn_from_item(month, item)
 
 
 def say(
@@ -74,22 +76,16 @@ def say(
     store.try_commit(transaction)
 
 
-def end_pause(store: Store, tenant_id: str, month: str, *, now: datetime, turn: Turn | None = None) -> Summary | None:
-    """Let whoever counts something next have the turn again.
-
-    Args:
-        store: the slice.
-        tenant_id: whose.
-        month: as in `2026-11`.
-        now: the pause has to be over by then.
-        turn: with it the pause may be ended sooner, for nothing was said in that turn.
+def end_pause(store: Store, tenant_id: str, month: str, *, now: datetime) -> Summary | None:
+    """Let whoever counts something next have the turn, if the pause is over; where nobody counts, nothing is due.
 
     Returns:
         What was said last; None where another pause has begun, which will be looked at after its own end.
     """
-    over = "attribute_exists(#seq) AND (attribute_not_exists(#next_at) OR #next_at <= :now OR #seq = :mine)"
-    when = Expression(over, {"now": to_text(now), "mine": turn.seq if turn else 0})
-    item = store.update(_key(tenant_id, month), Expression("REMOVE #next_at, #due_pk, #due_sk"), when=when)
+    over = Expression(
+        "attribute_exists(#seq) AND (attribute_not_exists(#next_at) OR #next_at <= :now)", {"now": to_text(now)}
+    )
+    item = store.update(_key(tenant_id, month), Expression("REMOVE #next_at, #due_pk, #due_sk"), when=over)
     return _last_from_item(item) if item else None
 
 

@@ -116,28 +116,31 @@ class TestSummarise:
         summarising.look_again(table.store, "demo-org", "2026-11", now=AT + PAUSE)
         assert summaries(table)[-1][1:] == (2, 84)
 
-    @pytest.mark.parametrize("readings", [1, 2])
-    def test_says_what_was_counted_while_there_was_nothing_to_say(self, readings: int) -> None:
-        """The first reading is within the turn, whose pause refuses the other; the second is after it was ended."""
-        table = Interrupted()
-        count(table.store, used("run_1"))
-        others: list[Callable[[], object]] = [lambda: None] * (readings - 1)
-        table.after_reads = [*others, lambda: count(table.store, used("run_2"), now=AT + MINUTE)]
-        count(table.store, used("run_1"), now=AT + MINUTE)
-        assert table.after_reads == []
-        assert summaries(table)[-1][1:] == (2, 84)
-
-    def test_is_not_silent_for_a_pause_in_which_nothing_was_said(self, table: Scripted, store: Store) -> None:
+    def test_says_by_the_clock_what_was_counted_in_a_pause_in_which_nothing_was_said(
+        self, table: Scripted, store: Store
+    ) -> None:
         count(store, used("run_1"))
         count(store, used("run_1"), now=AT + MINUTE)
         count(store, used("run_2"), now=AT + MINUTE)
+        assert len(summaries(table)) == 1
+        summarising.look_again_if_due(store, now=AT + MINUTE + PAUSE)
         assert summaries(table)[-1][1:] == (2, 84)
 
-    def test_a_container_knows_no_pause_in_which_nothing_was_said(self, table: Scripted, store: Store) -> None:
-        pauses = Pauses()
-        for run, now in (("run_1", AT), ("run_1", AT + MINUTE), ("run_2", AT + MINUTE)):
-            counting.count(store, [("demo-org", entry(used(run)))], now=now, pauses=pauses)
-        assert summaries(table)[-1][1:] == (2, 84)
+    def test_usage_that_it_does_not_show_is_no_reason(self, table: Scripted, store: Store) -> None:
+        count(store, used("run_1", meters={Meter.TOKENS_CACHE_READ: 5}))
+        count(store, used("run_2"))
+        assert summaries(table) == [(1, 1, 42)]
+
+    def test_a_container_learns_of_the_pauses_of_others(self) -> None:
+        table, pauses = Counting(), Pauses()
+        count(table.store, used("run_0"))
+        asked = table.updates
+        for number in range(1, 20):
+            now = AT + number * PAUSE / 20
+            counting.count(table.store, [("demo-org", entry(used(f"run_{number}")))], now=now, pauses=pauses)
+        assert table.updates == asked + 1
+        counting.count(table.store, [("demo-org", entry(used("run_20")))], now=AT + PAUSE, pauses=pauses)
+        assert summaries(table)[-1] == (2, 21, 21 * 42)
 
     def test_leaves_a_pause_that_was_begun_meanwhile_alone(self, table: Scripted, store: Store) -> None:
         count(store, used("run_1"))
