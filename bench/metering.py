@@ -75,8 +75,12 @@ class Nothing:
         return {}
 
     def update_item(self, **_: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Refused."""
-        raise ClientError({"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}, "UpdateItem")
+        """Refused: there is a pause."""
+        error: Any = {
+            "Error": {"Code": "ConditionalCheckFailedException", "Message": ""},
+            "Item": {"next_at": {"S": to_text(_START)}},
+        }
+        raise ClientError(error, "UpdateItem")
 
 
 def our_code(events: int) -> dict[str, Any]:
