@@ -29,7 +29,7 @@ def wheels(requirements: str, *, target: Target, cache: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             folder = Path(scratch) / "packages"
             _install(requirements, target=target, folder=folder)
-            _strip(folder)
+            strip(folder)
             if target.compiler:
                 replace_by_bytecode(folder, interpreter=target.compiler)
             made = Path(scratch) / "made.zip"
@@ -52,7 +52,11 @@ def _install(requirements: str, *, target: Target, folder: Path) -> None:
     subprocess.run(command, check=True)  # noqa: S603 — the project's own uv
 
 
-def _strip(folder: Path) -> None:
+def strip(folder: Path) -> None:
+    """Leave out what no function needs of installed packages.
+
+    Files may be hard links into the installer's cache: they are replaced, never written to.
+    """
     for unused in ("bin", *ONLY_FOR_TYPES):
         shutil.rmtree(folder / unused, ignore_errors=True)
     for path in [found for found in folder.rglob("*") if found.is_file()]:
@@ -60,7 +64,9 @@ def _strip(folder: Path) -> None:
             path.unlink()
         elif path.name == "METADATA":
             # What comes after the headers is the package's description, for people.
-            path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n")
+            headers = path.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")[0].rstrip()
+            path.unlink()
+            path.write_bytes(headers + b"\n")
 
 
 def _uv() -> str:

@@ -1,5 +1,6 @@
 """Bundles: only what a function imports, compiled, and the same to the byte."""
 
+import hashlib
 import importlib.util
 import json
 import subprocess
@@ -13,7 +14,7 @@ from infra.bundle.asset import Bundles
 from infra.bundle.closure import closure_of, imports_at_run_time
 from infra.bundle.lock import RUNTIME, Lock
 from infra.bundle.target import ROOT, Target
-from infra.bundle.wheels import ONLY_FOR_TYPES
+from infra.bundle.wheels import ONLY_FOR_TYPES, strip
 from infra.services import SERVICES
 
 API = "infra.core.api.handler"
@@ -35,7 +36,16 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestArchive:
     def test_is_the_same_to_the_byte_when_made_again(self, archive: Path, tmp_path: Path) -> None:
-        assert _made(tmp_path).read_bytes() == archive.read_bytes()
+        assert _digest(_made(tmp_path)) == _digest(archive)
+
+    def test_is_made_without_touching_the_cache_of_the_installer(self, tmp_path: Path) -> None:
+        cached, installed = tmp_path / "cached", tmp_path / "folder" / "a-1.dist-info" / "METADATA"
+        cached.write_text("Name: a\nVersion: 1\n\nWhat it is.\n")
+        installed.parent.mkdir(parents=True)
+        installed.hardlink_to(cached)
+        strip(tmp_path / "folder")
+        assert installed.read_text() == "Name: a\nVersion: 1\n"
+        assert cached.read_text().endswith("What it is.\n")
 
     @pytest.mark.parametrize("handler", ROUTED)
     def test_is_small_where_somebody_waits_for_it(self, handler: str) -> None:
@@ -167,6 +177,10 @@ class TestLock:
 
 def _made(cache: Path) -> Path:
     return Bundles(target=Target(), cache=cache).make(API, extra_files={"infra/core/openapi.json": b"{}"}).path
+
+
+def _digest(archive: Path) -> str:
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
 def _entries(archive: Path) -> list[zipfile.ZipInfo]:

@@ -93,7 +93,7 @@ class TestWalk:
         )
         read = TypeDeserializer().deserialize
         items = [{name: read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
-        return [item for item in items if item["runId"] == run_id]
+        return [item for item in items if item.get("runId") == run_id]
 
 
 def test_my_tenant_is_the_one_of_my_token(mesh: Mesh) -> None:

@@ -8,9 +8,9 @@ from tests.services.metering.proof import Plan, in_memory
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_event_is_counted_once_through_every_fault(seed: int) -> None:
-    result = in_memory(Plan(events=1_500, seed=seed), rate=0.1)
+    result = in_memory(Plan(events=2_000, seed=seed), rate=0.1)
     assert result.drift == 0
-    assert result.unique == 1_500
+    assert result.unique == 2_000
     assert result.conflicts_kept == len(result.contradicted) > 0
     assert result.corrections > 0
     assert {fault for fault, number in result.faults.items() if number} == set(Fault)
