@@ -164,7 +164,8 @@ def _written(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
     """The request as it is sent."""
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     head = "\r\n".join((*lines, f"content-length: {len(body)}", "", ""))
-    if head.count("\n") != len(lines) + 2:
+    # A lone CR too: some take it for the end of a line.
+    if {head.count("\r"), head.count("\n")} != {len(lines) + 2}:
         msg = "a header has more than one line"
         raise ValueError(msg)
     return head.encode("latin-1") + body
