@@ -1,25 +1,32 @@
 """What reaches this service without HTTP."""
 
 import json
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 
 from services.runs.consumer import events, reaper, worker
+from services.runs.domain.request import ModelRequest
 from services.runs.domain.run import Status
+from services.runs.gateways.model import Ended, Model, Part, Text
+from services.runs.operations.reaping import reap
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table.agents import AgentCopies
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentVersionPublished
 from shared.events.envelope import Event, EventData, happened
 from shared.events.runs import RunQueued
 from shared.ids import new_id
+from shared.meters import Meter
 from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.conftest import CONFIG, World, know_tenant
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
-from tests.services.runs.work import access, planner_of, submit_as_written
+from tests.services.runs.work import LATER, access, planner_of, submit_as_written, worker_of
 
 AGENT = new_id("agt", NOW)
 
@@ -136,6 +143,61 @@ class TestWorker:
         done = world.runs.get(TENANT, submitted.run.run_id)
         assert worker.handler({"run": submitted.written}) == {"written": None}
         assert world.runs.get(TENANT, done.run_id) == done
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A slow model, a broken one and a quick one: each run says which it wants."""
+
+    others_have_ended: Callable[[], bool]
+
+    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """By the provider that was asked for."""
+        return request
+
+    def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — it is all of them
+        """This is the only model."""
+        return self
+
+    def stream(self, request: ModelRequest) -> Generator[Part]:
+        """See `Model.stream`."""
+        wanted = request.messages[-1].content
+        if wanted == "broken":
+            raise ZeroDivisionError
+        yield Text(f"I am {wanted}")
+        if wanted == "slow":
+            wait_until(self.others_have_ended)
+        yield Ended({Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2})
+
+
+def wait_until(seen: Callable[[], bool], *, seconds: float = 20) -> None:
+    """The limit is far above what it takes, and is reached only where it would never be seen."""
+    ends = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < ends, "the others wait for this one"
+        time.sleep(0.01)
+
+
+class TestBatch:
+    def test_neither_a_slow_run_nor_a_broken_one_holds_the_others(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow, broken, *quick = (
+            submit_as_written(world, message=message, waited=False).run.run_id
+            for message in ("slow", "broken", "quick", "quick")
+        )
+
+        def status(run_id: str) -> Status:
+            return world.runs.get(TENANT, run_id).status
+
+        models = Mixed(lambda: all(status(run_id).final for run_id in quick))
+        monkeypatch.setattr(worker, "_worker", lambda: worker_of(world, models))
+        answer = worker.handler(batch(*(_queued(run_id) for run_id in (slow, broken, *quick))))
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+        assert [status(run_id) for run_id in (slow, *quick)] == [Status.COMPLETED] * 3
+        assert status(broken) is Status.RUNNING
+        assert reap(world.runs, world.budgets, now=LATER + timedelta(minutes=1)) == 1
+        assert status(broken) is Status.QUEUED
 
 
 class TestReaper:

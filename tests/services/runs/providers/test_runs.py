@@ -1,4 +1,4 @@
-"""Every provider in every case, as a whole run: its state, attempts and calls, and exactly what it used."""
+"""Every provider in every case, as a whole run: its state, attempts and calls, what it used, and what is left."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ from services.runs.gateways.models import ProviderModels
 from services.runs.operations.steering import hand_in_tool_outputs
 from services.runs.table import agents
 from shared.meters import Meter, Meters
-from tests.services.runs.conftest import World
+from tests.services.runs.conftest import World, know_tenant
 from tests.services.runs.providers.server import ProviderServer
-from tests.services.runs.providers.speakers import CHAT, MESSAGES, SPEAKERS, Speaker, answered
+from tests.services.runs.providers.speakers import SPEAKERS, Speaker, answered
 from tests.services.runs.providers.test_table import AROUND_30_S, CALLS, FAILURES, FIRST, SUCCESSES, Failure, Success
 from tests.services.runs.providers.wire import Answer
 from tests.services.runs.runs import AGENT_ID, TENANT
@@ -26,6 +26,9 @@ NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 WHOLE = {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 5}
 ONCE = {Meter.REQUESTS: 1, Meter.COMPUTE_MS: 0}
 AGAIN = {Meter.COMPUTE_MS: 0}
+MONTH = "2026-11"
+LIMIT = 1_000_000
+REQUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Stage:
         """The run after a worker had it."""
         return execute(self.world, run, self.models, slept=slept)
 
+    def left(self) -> tuple[int, int, int]:
+        """What the budget of the month has left, and still holds: requests, tokens, open calls."""
+        budget = self.world.budgets.find(TENANT, MONTH)
+        assert budget
+        return budget.requests_left, budget.tokens_left, len(budget.open)
+
     def counted(self, meters: Meters) -> Meters:
         """Without what this provider cannot count."""
         unknown = set[Meter]() if self.speaker.counts_reasoning else {Meter.TOKENS_REASONING}
@@ -65,12 +74,11 @@ class Stage:
 @pytest.fixture
 def stage(request: pytest.FixtureRequest, world: World, server: ProviderServer, models: ProviderModels) -> Stage:
     """With one of the providers."""
+    know_tenant(world.store, seq=2, max_tokens_per_month=LIMIT, max_requests_per_month=REQUESTS)
     return Stage(world, server, models, request.param)
 
 
 EACH = pytest.mark.parametrize("stage", SPEAKERS, ids=str, indirect=True)
-EACH_WAY_OF_COUNTING = pytest.mark.parametrize("stage", [CHAT, MESSAGES], ids=str, indirect=True)
-"""At the end, or first and at the end. In all else failures are the same, as the table of calls shows."""
 
 
 def used_by_failure(stage: Stage, run: Run, case: Failure) -> dict[Meter, int]:
@@ -87,6 +95,12 @@ def pause_after(case: Failure) -> float:
     if case.retry_after_s is None:
         return 0.5  # full jitter, when chance gives the longest
     return 20 if case.retry_after_s is AROUND_30_S else case.retry_after_s
+
+
+def left_after(*calls: Meters) -> tuple[int, int, int]:
+    """What one run with these calls must leave of the month: what may have been used is gone, as what was."""
+    spend = (Meter.TOKENS_IN, Meter.TOKENS_OUT, Meter.TOKENS_UNCERTAIN)
+    return REQUESTS - 1, LIMIT - sum(call.get(meter, 0) for call in calls for meter in spend), 0
 
 
 def error_of(run: Run) -> str:
@@ -112,9 +126,10 @@ class TestAnswers:
         ]
         assert attempt.calls[0].meters == {**stage.counted(case.meters), **ONCE}
         assert attempt.usage_certain
+        assert stage.left() == left_after(case.meters)
 
 
-@EACH_WAY_OF_COUNTING
+@EACH
 class TestFailures:
     @pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
     def test_are_tried_again_or_end_the_run_and_are_counted_to_the_token(self, stage: Stage, case: Failure) -> None:
@@ -128,6 +143,7 @@ class TestFailures:
         assert first.meters == used_by_failure(stage, run, case)
         assert (first.usage_certain, attempt.usage_certain) == (case.usage_known, case.usage_known)
         assert slept == ([pause_after(case)] if case.retry else [])
+        assert stage.left() == left_after(used_by_failure(stage, run, case), *([WHOLE] if case.retry else []))
         if case.retry:
             assert (done.status, done.output, done.error) == (Status.COMPLETED, {"message": "Hello, world"}, None)
             assert [(call.number, call.status, call.meters) for call in more] == [
@@ -147,6 +163,7 @@ class TestFailures:
         once = used_by_failure(stage, run, case)
         assert done.usage == {meter: 3 * count for meter, count in once.items()} | ONCE
         assert done.attempts[0].usage_certain == case.usage_known
+        assert stage.left() == left_after(once, once, once)
 
 
 @EACH
@@ -155,9 +172,10 @@ class TestTools:
         asks = answered(stage.speaker, Answer((), CALLS, Stop.TOOL_CALLS))
         stage.server.say(asks, asks, answered(stage.speaker))
         run = stage.submit(tools=[WEATHER])
-        for _ in range(2):
+        for handed_in in range(2):
             run = stage.execute(run)
             assert (run.status, run.tool_calls) == (Status.REQUIRES_ACTION, CALLS)
+            assert stage.left() == left_after(*[WHOLE] * (handed_in + 1))
             outputs = {call.id: "rain" for call in CALLS}
             world = stage.world
             run = hand_in_tool_outputs(
@@ -168,6 +186,7 @@ class TestTools:
         outcomes = [attempt.outcome for attempt in done.attempts]
         assert outcomes == [Outcome.REQUIRES_ACTION, Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
         assert done.usage == {meter: 3 * count for meter, count in WHOLE.items()} | ONCE
+        assert stage.left() == left_after(WHOLE, WHOLE, WHOLE)
 
 
 @EACH
@@ -177,6 +196,7 @@ class TestStructuredOutput:
         done = stage.execute(stage.submit(response_schema=NUMBER))
         assert (done.status, done.output) == (Status.COMPLETED, {"message": '{"n": 4}', "data": {"n": 4}})
         assert done.usage == {**WHOLE, **ONCE}
+        assert stage.left() == left_after(WHOLE)
 
     def test_is_repaired_once_and_both_calls_are_counted(self, stage: Stage) -> None:
         stage.server.say(answered(stage.speaker), answered(stage.speaker, Answer(('{"n": 4}',))))
@@ -184,9 +204,11 @@ class TestStructuredOutput:
         assert (done.status, done.output) == (Status.COMPLETED, {"message": '{"n": 4}', "data": {"n": 4}})
         assert [call.meters for call in done.calls] == [{**WHOLE, **ONCE}, {**WHOLE, **AGAIN}]
         assert done.attempts[0].usage_certain
+        assert stage.left() == left_after(WHOLE, WHOLE)
 
     def test_that_does_not_fit_twice_fails_the_run(self, stage: Stage) -> None:
         stage.server.say(answered(stage.speaker), answered(stage.speaker))
         done = stage.execute(stage.submit(response_schema=NUMBER))
         assert (done.status, error_of(done), len(done.calls)) == (Status.FAILED, "OutputInvalid", 2)
         assert done.usage == {meter: 2 * count for meter, count in WHOLE.items()} | ONCE
+        assert stage.left() == left_after(WHOLE, WHOLE)
