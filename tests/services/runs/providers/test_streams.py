@@ -40,7 +40,7 @@ class TestEveryStream:
         self, server: ProviderServer, models: ProviderModels, speaker: Speaker
     ) -> None:
         said = frames(speaker)
-        drips = [piece for text in said.middle for piece in (*[Pause(0.1), text] * 10,)]
+        drips = [piece for text in said.middle for piece in [Pause(0.1), text] * 10]
         # Who gives each piece the whole time hears a whole answer.
         server.say(framed(speaker, *said.opening, *drips, *said.closing))
         heard = hear(models, request(speaker, server.url, timeout_s=0.4))
