@@ -18,6 +18,8 @@ from shared.declaration import Function
 
 LIVE = "live"
 """The alias of functions that start from a snapshot: those with routes, as somebody waits for their answer."""
+QUICK_START = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""There are none, and to look for them pydantic reads the metadata of every package."""
 _SNAPSHOT = "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish"
 
 
@@ -72,7 +74,7 @@ class MeshFunction(Construct):
             timeout=Duration.seconds(declared.timeout_s),
             memory_size=declared.memory_mb,
             reserved_concurrent_executions=declared.at_most if mesh.profile.reserve_concurrency else None,
-            environment={**mesh.profile.variables, **mesh.names.variables, **variables},
+            environment={**mesh.profile.variables, **mesh.names.variables, **QUICK_START, **variables},
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group(self, mesh, name=mesh.names.logs(name)),
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if self._snapped else None,

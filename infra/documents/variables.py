@@ -30,6 +30,7 @@ OF_FUNCTIONS: Mapping[str, str] = {
     "STRIPE_API_BASE": "where Stripe answers",
     "DATA_ROLE_ARN": "the role that a function assumes for one tenant; only where a function acts for one at a time",
     "POWERTOOLS_SERVICE_NAME": "the service, as its log lines name it",
+    "PYDANTIC_DISABLE_PLUGINS": "`__all__`: pydantic does not look for plugins when a function starts",
     "OUTBOXES": "the publisher's: the table of each slice, a JSON object",
     "DEAD_LETTERS_URL": "the publisher's: where an event goes that the bus refuses",
     "WORKER_FUNCTION_NAME": "of the functions that may invoke the worker: its name",

@@ -90,12 +90,51 @@ class Counted:
         await send({"type": "http.response.body", "body": body})
 
 
+def hold_to_the_pool(cognito) -> None:  # noqa: ANN001 — the engine's module of Cognito
+    """Let the engine refuse what Cognito refuses by the settings of a pool, of its client and of a user.
+
+    https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html,
+    https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html (permissions),
+    https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminDisableUser.html
+    """
+    run = cognito._run_idp_handler
+
+    def held(handler, action, data):  # noqa: ANN001, ANN202 — as the engine has it
+        def answer(data):  # noqa: ANN001, ANN202 — as above
+            refused = _refused(cognito, action, data)
+            return cognito.error_response_json("NotAuthorizedException", refused, 400) if refused else handler(data)
+
+        # It knows the pools only in the scope that it finds before it calls the handler.
+        return run(answer, action, data)
+
+    cognito._run_idp_handler = held
+
+
+def _refused(cognito, action, data) -> str | None:  # noqa: ANN001 — as above
+    """Why Cognito would not do this; None where the engine may answer."""
+    if action == "SignUp":
+        pool, _ = cognito._pool_for_client(data.get("ClientId"))
+        only_operators = (pool or {}).get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly")
+        return "SignUp is not permitted for this user pool" if only_operators else None
+    if action == "UpdateUserAttributes":
+        client_id = cognito._token_claims(data.get("AccessToken", "")).get("client_id")
+        pool, _ = cognito._pool_for_client(client_id)
+        writable = (pool or {}).get("_clients", {}).get(client_id, {}).get("WriteAttributes")
+        wanted = {attribute.get("Name") for attribute in data.get("UserAttributes", [])}
+        return "A client attempted to write unauthorized attribute" if writable and wanted - {*writable} else None
+    token = data.get("RefreshToken") or data.get("AuthParameters", {}).get("REFRESH_TOKEN")
+    user, _ = cognito._user_pool_for_access_token(token)
+    return None if user is None or user.get("Enabled", True) else "User is disabled."
+
+
 async def _serve(port: int) -> None:
     # Only now: the engine reads its environment when it is imported.
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
+    from ministack.services import cognito
 
+    hold_to_the_pool(cognito)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

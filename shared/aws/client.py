@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
@@ -18,7 +19,14 @@ from shared.aws.connection import Connections, Reply
 from shared.aws.signing import Keys, Scope, sign
 from shared.tracing import call_to_aws
 
-_NAMES = {"dynamodb": "DynamoDB", "events": "EventBridge", "lambda": "Lambda"}
+_NAMES = {
+    "dynamodb": "DynamoDB",
+    "events": "EventBridge",
+    "lambda": "Lambda",
+    "s3": "S3",
+    "secretsmanager": "Secrets Manager",
+    "sts": "STS",
+}
 """The services as X-Ray names them, by botocore's endpoint prefix."""
 _PASSING_STATUS = frozenset({500, 502, 503, 504})
 _PASSING = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
@@ -53,6 +61,7 @@ class Call:
     body: bytes
     table: str = ""
     """Which table it is about, if it is about one."""
+    method: str = "POST"
 
 
 class Caller:
@@ -122,8 +131,8 @@ class Caller:
 
     def _send(self, call: Call) -> Reply:
         named = {**call.headers, "host": self._connections.host, **_trace()}
-        signed = sign("POST", call.path, named, call.body, keys=self._keys(), scope=self._scope, at=self._clock())
-        return self._connections.send("POST", call.path, signed, call.body)
+        signed = sign(call.method, call.path, named, call.body, keys=self._keys(), scope=self._scope, at=self._clock())
+        return self._connections.send(call.method, call.path, signed, call.body)
 
     def _pause(self, attempt: int, first_s: float) -> None:
         self._sleep(self._draw() * min(first_s * 2**attempt, _LONGEST_PAUSE_S))
@@ -146,6 +155,15 @@ class JsonService:
         headers = {"content-type": self._type, "x-amz-target": f"{self._target}.{operation}"}
         call = Call(operation, "/", headers, body, table=arguments.get("TableName", ""))
         return json.loads(self._caller.call(call).body)
+
+
+def texts_of(body: bytes) -> dict[str, str]:
+    """The texts of an XML document by the names of their elements; nothing when it is none."""
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 — from AWS, whose certificate was checked
+    except ElementTree.ParseError:
+        return {}
+    return {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
 
 
 def _trace() -> dict[str, str]:
@@ -177,13 +195,17 @@ def _error_of(reply: Reply, operation: str) -> ClientError | None:
         },
         "ResponseMetadata": {
             "HTTPStatusCode": reply.status,
-            "RequestId": reply.headers.get("x-amzn-requestid", ""),
+            "RequestId": reply.headers.get("x-amzn-requestid") or reply.headers.get("x-amz-request-id", ""),
         },
     }
     return ClientError(response, operation)
 
 
 def _document(body: bytes) -> Answer:
+    """What an error says, in JSON or in XML; nothing when it is neither."""
+    if body.startswith(b"<"):
+        found = texts_of(body)
+        return {"code": found["Code"], "message": found.get("Message", "")} if "Code" in found else {}
     try:
         found = json.loads(body)
     except ValueError:

@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+BODY_HASH = "x-amz-content-sha256"
+
 
 class Keys(NamedTuple):
     """What a request is signed with."""
@@ -37,8 +39,8 @@ def sign(
 
     Args:
         method: `POST`.
-        path: without a query, of characters that need no escape.
-        headers: in lower case, with `host`; all of them are signed.
+        path: without a query, as it is sent; only S3 takes one with escapes.
+        headers: in lower case, with `host`; all of them are signed. S3 wants the body's hash among them.
         body: as it is sent.
         keys: whose request it is.
         scope: where it is sent to.
@@ -50,7 +52,8 @@ def sign(
         named["x-amz-security-token"] = keys.token
     names = sorted(named)
     listed, written = ";".join(names), "".join(f"{name}:{named[name]}\n" for name in names)
-    canonical = "\n".join((method, path, "", written, listed, hashlib.sha256(body).hexdigest()))
+    digest = headers.get(BODY_HASH) or hashlib.sha256(body).hexdigest()
+    canonical = "\n".join((method, path, "", written, listed, digest))
     within = f"{moment[:8]}/{scope.region}/{scope.service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{within}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = _signing_key(keys.secret_key, moment[:8], scope)

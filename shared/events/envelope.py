@@ -17,7 +17,8 @@ class EventData(BaseModel):
     Unknown fields are ignored, so that an owner may add optional ones without a new version.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A function knows many kinds, and meets few: they are built when they are met.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     TYPE: ClassVar[str]
     """The detail-type, `<noun>.<past verb>.v<n>`."""
@@ -31,7 +32,7 @@ DataT = TypeVar("DataT", bound=EventData, covariant=True)
 class Event(BaseModel, Generic[DataT]):
     """One fact, said once: the same `id` is the same fact."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str
     """Derived from what happened, for example `run_…:1:completed`."""

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from shared.aws.signing import Keys
 
 _bound_tenant: ContextVar[str | None] = ContextVar("bound_tenant", default=None)
 _RENEW_BEFORE_END = timedelta(minutes=5)
@@ -37,17 +37,16 @@ def acting_for(tenant_id: str) -> Generator[None]:
         _bound_tenant.reset(token)
 
 
-class TenantCredentials(Credentials):
+class TenantCredentials:
     """Credentials of the tenant that the current context acts for, cached per tenant until shortly before their end."""
 
     def __init__(self, tokens: Callable[[], TokenService], *, role_arn: str) -> None:
-        super().__init__("", "")
         self._tokens = tokens
         self._role_arn = role_arn
-        self._cache: dict[str, tuple[ReadOnlyCredentials, datetime]] = {}
+        self._cache: dict[str, tuple[Keys, datetime]] = {}
 
-    def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """What botocore signs a call with.
+    def keys(self) -> Keys:
+        """What a call is signed with.
 
         Raises:
             NoTenantBound: the call is made outside of `acting_for`.
@@ -56,17 +55,17 @@ class TenantCredentials(Credentials):
         if tenant_id is None:
             msg = "no tenant is bound to this call"
             raise NoTenantBound(msg)
-        frozen, ends = self._cache.get(tenant_id, (None, None))
-        if frozen is None or ends is None or ends - _RENEW_BEFORE_END <= datetime.now(UTC):
-            frozen, ends = self._assume(tenant_id)
-            self._cache[tenant_id] = (frozen, ends)
-        return frozen
+        keys, ends = self._cache.get(tenant_id, (None, None))
+        if keys is None or ends is None or ends - _RENEW_BEFORE_END <= datetime.now(UTC):
+            keys, ends = self._assume(tenant_id)
+            self._cache[tenant_id] = (keys, ends)
+        return keys
 
-    def _assume(self, tenant_id: str) -> tuple[ReadOnlyCredentials, datetime]:
+    def _assume(self, tenant_id: str) -> tuple[Keys, datetime]:
         answer = self._tokens().assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"tenant-{tenant_id}"[:64],
             Tags=[{"Key": "tenant_id", "Value": tenant_id}],
         )["Credentials"]
-        frozen = ReadOnlyCredentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
-        return frozen, answer["Expiration"]
+        keys = Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        return keys, answer["Expiration"]

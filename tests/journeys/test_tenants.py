@@ -134,6 +134,29 @@ class TestUsers:
         with pytest.raises(pool.cognito.exceptions.ClientError):
             pool.cognito.initiate_auth(ClientId=pool.client_id, AuthFlow="REFRESH_TOKEN_AUTH", AuthParameters=refresh)
 
+    def test_one_who_is_disabled_cannot_sign_in_nor_renew(self, mesh: Mesh, tenant: Tenant) -> None:
+        email, password = f"gone@{tenant.tenant_id}.example", "A-passing-Passw0rd"
+        tenant.call("POST", "/users/invite", {"email": email, "role": "developer"})
+        pool = Pool.of(mesh.target)
+        pool.cognito.admin_set_user_password(UserPoolId=pool.pool_id, Username=email, Password=password, Permanent=True)
+        by_password = {"USERNAME": email, "PASSWORD": password}
+
+        def sign_in(flow: Any, parameters: dict[str, str]) -> Any:  # noqa: ANN401 — as botocore's
+            answer = pool.cognito.initiate_auth(ClientId=pool.client_id, AuthFlow=flow, AuthParameters=parameters)
+            return answer["AuthenticationResult"]
+
+        by_refresh = {"REFRESH_TOKEN": sign_in("USER_PASSWORD_AUTH", by_password)["RefreshToken"]}
+        assert sign_in("REFRESH_TOKEN_AUTH", by_refresh)["IdToken"]
+        ask(mesh.target, "disable_user", email=email)
+
+        def is_enabled() -> bool:
+            return bool(pool.cognito.admin_get_user(UserPoolId=pool.pool_id, Username=email).get("Enabled"))
+
+        wait_for(lambda: not is_enabled(), what="the pool knows it", patience_s=10)
+        for flow, parameters in (("USER_PASSWORD_AUTH", by_password), ("REFRESH_TOKEN_AUTH", by_refresh)):
+            with pytest.raises(pool.cognito.exceptions.NotAuthorizedException, match="disabled"):
+                sign_in(flow, parameters)
+
 
 class TestAudit:
     def test_shows_the_changes_of_every_service(self, tenant: Tenant) -> None:

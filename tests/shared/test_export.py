@@ -180,7 +180,7 @@ class TestExporter:
         credentials = TenantCredentials(lambda: tokens, role_arn="arn:aws:iam::123456789012:role/data")
 
         def depot() -> Depot:
-            credentials.get_frozen_credentials()
+            credentials.keys()
             return Depot(s3, BUCKET)
 
         consumer = exporter("things", store=lambda: store, depot=depot, traces=TRACES)

@@ -5,6 +5,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
 
 from shared.aws.client import Caller
 from shared.aws.connection import Connections
@@ -34,6 +38,7 @@ class Server:
     answers: list[Told] = field(default_factory=list[Told])
     """One after the other; the last one is given for ever."""
     heard: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
+    methods: list[str] = field(default_factory=list[str])
     connections: set[int] = field(default_factory=set[int])
     pauses: list[float] = field(default_factory=list[float])
     """How long its clients have waited between tries."""
@@ -41,17 +46,37 @@ class Server:
     opened: list[Connections] = field(default_factory=list[Connections])
 
     def caller(
-        self, *, keys: Callable[[], Keys] = lambda: KEYS, attempts: int = 3, read_timeout_s: float = 5
+        self,
+        service: str = "dynamodb",
+        *,
+        keys: Callable[[], Keys] = lambda: KEYS,
+        attempts: int = 3,
+        read_timeout_s: float = 5,
     ) -> Caller:
         """Calls it."""
         connections = Connections(self.url, connect_timeout_s=5, read_timeout_s=read_timeout_s)
         self.opened.append(connections)
-        scope = Scope("dynamodb", "us-east-2")
+        scope = Scope(service, "us-east-2")
         return Caller(connections, scope=scope, keys=keys, attempts=attempts, sleep=self.pauses.append, draw=lambda: 1)
 
     def database(self, *, keys: Callable[[], Keys] = lambda: KEYS, attempts: int = 3) -> DynamoDB:
         """Takes it for DynamoDB."""
         return DynamoDB(self.caller(keys=keys, attempts=attempts))
+
+
+@contextmanager
+def by_botocore(url: str, service: str = "dynamodb") -> Generator[Any]:
+    """Botocore's client for the same server."""
+    session = botocore.session.Session()
+    session.set_credentials(KEYS.access_key, KEYS.secret_key, KEYS.token)
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        parameter_validation=False,
+        s3={"addressing_style": "path"},
+    )
+    client: Any = session.create_client(service, region_name="us-east-2", endpoint_url=url, config=config)
+    yield client
+    client.close()
 
 
 @contextmanager
@@ -63,7 +88,8 @@ def serving(*answers: Told) -> Generator[Server]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            told.methods.append(self.command)
             answer = told.answers[min(len(told.heard), len(told.answers) - 1)]
             told.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
             told.connections.add(self.client_address[1])
@@ -73,6 +99,8 @@ def serving(*answers: Told) -> Generator[Server]:
                 return
             with suppress(ConnectionError):  # Who did not wait for it is gone.
                 self._answer(answer)
+
+        do_GET = do_PUT = do_POST  # noqa: N815 — as its base has it
 
         def _answer(self, answer: Told) -> None:
             self.send_response(answer.status)

@@ -3,21 +3,17 @@
 import json
 import threading
 import zlib
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from shared.aws.client import Caller
 from shared.aws.connection import Connections
 from shared.aws.services import DynamoDB, Events, Functions
 from shared.aws.signing import Keys, Scope
-from tests.shared.aws.server import KEYS, Told, serving
+from tests.shared.aws.server import KEYS, Told, by_botocore, serving
 
 GET: dict[str, Any] = {"TableName": "t", "Key": {"PK": {"S": "é"}, "SK": {"S": "b"}}}
 ITEM = {"PK": {"S": "a"}, "n": {"N": "1"}, "m": {"M": {"x": {"BOOL": True}}}, "l": {"L": [{"NULL": True}]}}
@@ -38,17 +34,6 @@ CANCELLED = Told(
 )
 BROKEN = Told(b"<html>", 503)
 THROTTLED = Told(refusal("ThrottlingException", message="slow down"), 400)
-
-
-@contextmanager
-def by_botocore(url: str) -> Generator[Any]:
-    """Botocore's client for the same server."""
-    session = botocore.session.Session()
-    session.set_credentials(KEYS.access_key, KEYS.secret_key, KEYS.token)
-    config = Config(retries={"mode": "standard", "total_max_attempts": 1}, parameter_validation=False)
-    client: Any = session.create_client("dynamodb", region_name="us-east-2", endpoint_url=url, config=config)
-    yield client
-    client.close()
 
 
 def their_error(url: str, operation: str) -> dict[str, Any]:

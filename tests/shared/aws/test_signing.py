@@ -1,14 +1,16 @@
 """Requests are signed as botocore signs them."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
+from urllib.parse import quote
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aws.signing import Keys, Scope, sign
+from shared.aws.signing import BODY_HASH, Keys, Scope, sign
 
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).map(lambda name: f"x-{name}")
 _VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30)
@@ -21,12 +23,13 @@ _SCOPES = st.builds(
 
 
 def by_botocore(
-    path: str, headers: dict[str, str], body: bytes, *, keys: Keys, scope: Scope, at: datetime
+    path: str, headers: dict[str, str], body: bytes, *, keys: Keys, scope: Scope, at: datetime, method: str = "POST"
 ) -> dict[str, str]:
     """The same request, signed by botocore."""
-    request = AWSRequest("POST", f"https://{headers['host']}{path}", headers=headers, data=body)
+    request = AWSRequest(method, f"https://{headers['host']}{path}", headers=headers, data=body)
     request.context["timestamp"] = f"{at:%Y%m%dT%H%M%SZ}"
-    auth = SigV4Auth(ReadOnlyCredentials(*keys), scope.service, scope.region)
+    kind = S3SigV4Auth if scope.service == "s3" else SigV4Auth
+    auth = kind(ReadOnlyCredentials(*keys), scope.service, scope.region)
     # What `add_auth` does with the time of its own clock.
     auth._modify_request_before_signing(request)  # pyright: ignore  # noqa: PGH003
     text = auth.string_to_sign(request, auth.canonical_request(request))
@@ -50,6 +53,18 @@ class TestSign:
         headers = {**extra, "host": "service.example:4566", "content-type": "application/x-amz-json-1.0"}
         ours = sign("POST", path, headers, body, keys=keys, scope=scope, at=moment)
         assert ours == by_botocore(path, headers, body, keys=keys, scope=scope, at=moment)
+
+    @given(
+        key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),
+        body=st.binary(max_size=200),
+        at=_TIMES,
+    )
+    def test_is_what_botocore_signs_for_objects_of_any_name(self, key: str, body: bytes, at: datetime) -> None:
+        path, moment = quote(f"/bucket/{key}", safe="/~"), at.replace(tzinfo=UTC)
+        keys, scope = Keys("a", "b", "c"), Scope("s3", "us-east-2")
+        headers = {"host": "service.example:4566", "content-type": "text/plain", BODY_HASH: sha256(body).hexdigest()}
+        ours = sign("PUT", path, headers, body, keys=keys, scope=scope, at=moment)
+        assert ours == by_botocore(path, headers, body, keys=keys, scope=scope, at=moment, method="PUT")
 
     def test_another_body_is_another_signature(self) -> None:
         keys, scope, at = Keys("a", "b", None), Scope("dynamodb", "us-east-2"), datetime(2026, 11, 22, tzinfo=UTC)

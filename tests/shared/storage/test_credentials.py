@@ -45,27 +45,27 @@ class TestTenantCredentials:
     def test_there_are_none_outside_of_a_tenants_context(self) -> None:
         tokens = FakeTokens()
         with pytest.raises(NoTenantBound):
-            credentials(tokens).get_frozen_credentials()
+            credentials(tokens).keys()
         assert tokens.asked == []
 
     def test_nor_after_it(self) -> None:
         found = credentials(FakeTokens())
         with acting_for("acme"):
-            found.get_frozen_credentials()
+            found.keys()
         with pytest.raises(NoTenantBound):
-            found.get_frozen_credentials()
+            found.keys()
 
     def test_nor_after_it_has_failed(self) -> None:
         found = credentials(FakeTokens())
         with pytest.raises(KeyError), acting_for("acme"):
             raise KeyError
         with pytest.raises(NoTenantBound):
-            found.get_frozen_credentials()
+            found.keys()
 
     def test_the_role_is_assumed_with_the_tenants_tag(self) -> None:
         tokens = FakeTokens()
         with acting_for("acme"):
-            assert credentials(tokens).get_frozen_credentials().access_key == "key-of-acme"
+            assert credentials(tokens).keys().access_key == "key-of-acme"
         assert tokens.asked == [
             {"RoleArn": ROLE, "RoleSessionName": "tenant-acme", "Tags": [{"Key": "tenant_id", "Value": "acme"}]}
         ]
@@ -73,7 +73,7 @@ class TestTenantCredentials:
     def test_the_sessions_name_is_cut_but_not_the_tag(self) -> None:
         tokens, tenant_id = FakeTokens(), "a" * 63
         with acting_for(tenant_id):
-            credentials(tokens).get_frozen_credentials()
+            credentials(tokens).keys()
         assert len(tokens.asked[0]["RoleSessionName"]) == 64
         assert tokens.asked[0]["Tags"][0]["Value"] == tenant_id
 
@@ -83,7 +83,7 @@ class TestTenantCredentials:
         seen: list[str | None] = []
         for tenant_id in ("acme", "other", "acme", "other"):
             with acting_for(tenant_id):
-                seen.append(found.get_frozen_credentials().access_key)
+                seen.append(found.keys().access_key)
         assert seen == ["key-of-acme", "key-of-other"] * 2
         assert len(tokens.asked) == 2
 
@@ -92,16 +92,16 @@ class TestTenantCredentials:
         tokens = FakeTokens(lasts=timedelta(seconds=lasts_s))
         found = credentials(tokens)
         with acting_for("acme"):
-            found.get_frozen_credentials()
-            found.get_frozen_credentials()
+            found.keys()
+            found.keys()
         assert len(tokens.asked) == asked
 
     def test_an_inner_context_ends_where_the_outer_goes_on(self) -> None:
         found = credentials(FakeTokens())
         with acting_for("acme"):
             with acting_for("other"):
-                assert found.get_frozen_credentials().access_key == "key-of-other"
-            assert found.get_frozen_credentials().access_key == "key-of-acme"
+                assert found.keys().access_key == "key-of-other"
+            assert found.keys().access_key == "key-of-acme"
 
     def test_threads_see_their_own_tenant(self) -> None:
         found, together = credentials(FakeTokens()), threading.Barrier(4)
@@ -109,7 +109,7 @@ class TestTenantCredentials:
         def key_of(tenant_id: str) -> str | None:
             with acting_for(tenant_id):
                 together.wait(timeout=5)
-                return found.get_frozen_credentials().access_key
+                return found.keys().access_key
 
         tenants = ["acme", "other", "third", "fourth"]
         with ThreadPoolExecutor(4) as pool:
@@ -118,7 +118,7 @@ class TestTenantCredentials:
     def test_a_new_thread_has_no_tenant(self) -> None:
         found = credentials(FakeTokens())
         with acting_for("acme"), ThreadPoolExecutor(1) as pool, pytest.raises(NoTenantBound):
-            pool.submit(found.get_frozen_credentials).result()
+            pool.submit(found.keys).result()
 
 
 class TestTenantClient:
