@@ -77,9 +77,11 @@ def without_the_closer(mesh: Mesh) -> Iterator[None]:
     """What every minute says what is due says nothing."""
     events, rule = mesh.clients.events, "ainexus-local-metering-closer-schedule"
     events.disable_rule(Name=rule)
-    assert events.describe_rule(Name=rule).get("State") == "DISABLED"
-    yield
-    events.enable_rule(Name=rule)
+    try:
+        assert events.describe_rule(Name=rule).get("State") == "DISABLED"
+        yield
+    finally:
+        events.enable_rule(Name=rule)
 
 
 def used_this_month(steps: Steps) -> tuple[int, int]:

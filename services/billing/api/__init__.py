@@ -1,9 +1,9 @@
 """HTTP in: tenants' billing, Stripe's webhooks, and the operators' view of all books. Decides nothing."""
 
-from services.billing.api import application, operators
+from services.billing.api import application, operators, webhooks
 
-__all__ = ["application", "handler", "operators", "operators_handler", "webhook"]
+__all__ = ["application", "handler", "operators", "operators_handler", "webhook", "webhooks"]
 
 handler = application.app
-webhook = application.webhook
+webhook = webhooks.app
 operators_handler = operators.app
