@@ -1,6 +1,6 @@
 """Attacks of two tenants on each other through the gateway of a deployed mesh, and on its user pool."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,6 @@ import pytest
 
 from cli.admin import ask
 from cli.seed import new_password
-from cli.sign_in import Pool
 from services.tenants import table
 from services.tenants.operations.tenants import create_tenant
 from shared.ids import new_id
@@ -21,6 +20,7 @@ from tests.isolation.estate import Estate
 from tests.isolation.operation import operations_of
 from tests.isolation.outside import Outside
 from tests.isolation.request import Caller
+from tests.journeys.person import Person
 from tests.mesh import Mesh
 
 pytestmark = pytest.mark.mesh
@@ -73,6 +73,8 @@ class TestApi:
 class TestPool:
     def test_lets_nobody_sign_up_by_themselves(self, mesh: Mesh, field: Field) -> None:
         cognito, client_id = mesh.clients.cognito, mesh.outputs["UserPoolClientId"]
+        pool = cognito.describe_user_pool(UserPoolId=mesh.outputs["UserPoolId"])["UserPool"]
+        assert pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly") is True
         email, password = f"intruder@{field.attacker.tenant_id}.example", new_password()
         wanted = {"email": email, "custom:tenant_id": field.victim.tenant_id, "custom:role": "tenant_admin"}
         for names in (wanted, ["email"]):
@@ -88,9 +90,8 @@ class TestPool:
 
     def test_lets_nobody_write_what_a_token_says_of_them(self, mesh: Mesh, field: Field) -> None:
         cognito = mesh.clients.cognito
-        email = field.way.email(Caller(field.attacker.tenant_id, Role.DEVELOPER))
-        access_token = signed_in(mesh, email)["AccessToken"]
-        before = attributes_of(mesh, email)
+        person = Person.of(mesh, field.way.email(Caller(field.attacker.tenant_id, Role.DEVELOPER)))
+        access_token, before = person.sign_in()["AccessToken"], person.attributes
         name: Any = {"Name": "given_name", "Value": "Eve"}
         for wanted, value in {
             "custom:tenant_id": field.victim.tenant_id,
@@ -103,9 +104,9 @@ class TestPool:
             for attributes in ([forged], [name, forged]):
                 with pytest.raises(cognito.exceptions.NotAuthorizedException, match="unauthorized attribute"):
                     cognito.update_user_attributes(AccessToken=access_token, UserAttributes=attributes)
-        assert attributes_of(mesh, email) == before
+        assert person.attributes == before
         cognito.update_user_attributes(AccessToken=access_token, UserAttributes=[name])
-        assert attributes_of(mesh, email) == {**before, "given_name": "Eve"}
+        assert person.attributes == {**before, "given_name": "Eve"}
 
     def test_has_no_attribute_of_ours_that_its_client_may_write(self, mesh: Mesh) -> None:
         pool_id, client_id = mesh.outputs["UserPoolId"], mesh.outputs["UserPoolClientId"]
@@ -118,22 +119,3 @@ class TestPool:
         pool = mesh.clients.cognito.describe_user_pool(UserPoolId=pool_id)["UserPool"]
         [tenant] = [one for one in pool.get("SchemaAttributes", []) if one.get("Name") == "custom:tenant_id"]
         assert tenant.get("Mutable") is False
-
-
-def signed_in(mesh: Mesh, email: str) -> Mapping[str, str]:
-    """The tokens of a user."""
-    pool, password = Pool.of(mesh.target), new_password()
-    pool.cognito.admin_set_user_password(UserPoolId=pool.pool_id, Username=email, Password=password, Permanent=True)
-    said: Any = pool.cognito.initiate_auth(
-        ClientId=pool.client_id,
-        AuthFlow="USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": email, "PASSWORD": password},
-    )
-    return said["AuthenticationResult"]
-
-
-def attributes_of(mesh: Mesh, email: str) -> dict[str, str]:
-    """What the pool has of a user, as an operator sees it."""
-    pool = Pool.of(mesh.target)
-    found = pool.cognito.admin_get_user(UserPoolId=pool.pool_id, Username=email)["UserAttributes"]
-    return {str(entry["Name"]): str(entry.get("Value")) for entry in found}

@@ -10,10 +10,10 @@ import pytest
 
 from cli.admin import ask
 from cli.seed import new_password
-from cli.sign_in import Pool
 from cli.tenants import download
 from shared.declaration import Table
 from shared.ids import new_id
+from tests.journeys.person import Person
 from tests.journeys.steps import wait_for
 from tests.mesh import PLATFORM_ADMIN, Mesh
 
@@ -112,50 +112,30 @@ class TestUsers:
     def test_another_role_is_in_the_next_token_and_one_who_is_removed_cannot_renew(
         self, mesh: Mesh, tenant: Tenant
     ) -> None:
-        email, password = f"dev@{tenant.tenant_id}.example", "A-passing-Passw0rd"
+        email = f"dev@{tenant.tenant_id}.example"
         user = tenant.call("POST", "/users/invite", {"email": email, "role": "developer"}).body["user"]
-        pool = Pool.of(mesh.target)
-        pool.cognito.admin_set_user_password(UserPoolId=pool.pool_id, Username=email, Password=password, Permanent=True)
-        signed_in: Any = pool.cognito.initiate_auth(
-            ClientId=pool.client_id,
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": email, "PASSWORD": password},
-        )
-        refresh = {"REFRESH_TOKEN": signed_in["AuthenticationResult"]["RefreshToken"]}
+        person = Person.of(mesh, email)
+        refresh_token = person.sign_in()["RefreshToken"]
         assert tenant.call("PUT", f"/users/{user['user_id']}", {"role": "analyst"}).status == 200
-
-        def role() -> str:
-            found = pool.cognito.admin_get_user(UserPoolId=pool.pool_id, Username=email)["UserAttributes"]
-            return next(str(entry.get("Value")) for entry in found if entry["Name"] == "custom:role")
-
-        wait_for(lambda: role() == "analyst", what="the pool has the role", patience_s=10)
+        wait_for(lambda: person.attributes["custom:role"] == "analyst", what="the pool has the role", patience_s=10)
         assert tenant.call("DELETE", f"/users/{user['user_id']}").status == 204
         wait_for(lambda: email not in tenant.users(), what="the pool has let go", patience_s=10)
-        with pytest.raises(pool.cognito.exceptions.ClientError):
-            pool.cognito.initiate_auth(ClientId=pool.client_id, AuthFlow="REFRESH_TOKEN_AUTH", AuthParameters=refresh)
+        with pytest.raises(person.pool.cognito.exceptions.ClientError):
+            person.renew(refresh_token)
 
     def test_one_who_is_disabled_cannot_sign_in_nor_renew(self, mesh: Mesh, tenant: Tenant) -> None:
-        email, password = f"gone@{tenant.tenant_id}.example", "A-passing-Passw0rd"
+        email = f"gone@{tenant.tenant_id}.example"
         tenant.call("POST", "/users/invite", {"email": email, "role": "developer"})
-        pool = Pool.of(mesh.target)
-        pool.cognito.admin_set_user_password(UserPoolId=pool.pool_id, Username=email, Password=password, Permanent=True)
-        by_password = {"USERNAME": email, "PASSWORD": password}
-
-        def sign_in(flow: Any, parameters: dict[str, str]) -> Any:  # noqa: ANN401 — as botocore's
-            answer = pool.cognito.initiate_auth(ClientId=pool.client_id, AuthFlow=flow, AuthParameters=parameters)
-            return answer["AuthenticationResult"]
-
-        by_refresh = {"REFRESH_TOKEN": sign_in("USER_PASSWORD_AUTH", by_password)["RefreshToken"]}
-        assert sign_in("REFRESH_TOKEN_AUTH", by_refresh)["IdToken"]
+        person = Person.of(mesh, email)
+        refresh_token = person.sign_in()["RefreshToken"]
+        assert person.renew(refresh_token)["IdToken"]
         ask(mesh.target, "disable_user", email=email)
-
-        def is_enabled() -> bool:
-            return bool(pool.cognito.admin_get_user(UserPoolId=pool.pool_id, Username=email).get("Enabled"))
-
-        wait_for(lambda: not is_enabled(), what="the pool knows it", patience_s=10)
-        for flow, parameters in (("USER_PASSWORD_AUTH", by_password), ("REFRESH_TOKEN_AUTH", by_refresh)):
-            with pytest.raises(pool.cognito.exceptions.NotAuthorizedException, match="disabled"):
-                sign_in(flow, parameters)
+        wait_for(lambda: not person.is_enabled, what="the pool knows it", patience_s=10)
+        refused = person.pool.cognito.exceptions.NotAuthorizedException
+        with pytest.raises(refused, match="disabled"):
+            person.sign_in()
+        with pytest.raises(refused, match="disabled"):
+            person.renew(refresh_token)
 
 
 class TestAudit:

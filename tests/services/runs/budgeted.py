@@ -9,9 +9,7 @@ import pytest
 from services.runs.domain.budget import Budget, Spent
 from services.runs.domain.request import ToolCall
 from services.runs.domain.run import Run
-from services.runs.errors import (
-    ProviderFailed,
-)
+from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Ended, Stop, Text
 from services.runs.operations.budgets import sweep
 from services.runs.table.budgets import BudgetTable, NotHeld

@@ -8,11 +8,7 @@ import pytest
 
 from services.runs.domain.budget import Spent
 from services.runs.domain.run import CallId, LimitedBy, Run, Status
-from services.runs.errors import (
-    LeaseLost,
-    RequestsUsedUp,
-    TokensUsedUp,
-)
+from services.runs.errors import LeaseLost, RequestsUsedUp, TokensUsedUp
 from services.runs.gateways.model import Counted
 from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.table.runs import RunTable

@@ -9,10 +9,7 @@ from services.runs.consumer import events
 from services.runs.domain.budget import Reservation, Spent
 from services.runs.domain.request import ModelRequest
 from services.runs.domain.run import CallId, Cost, LimitedBy, Status
-from services.runs.errors import (
-    CostUsedUp,
-    ModelWithoutPrice,
-)
+from services.runs.errors import CostUsedUp, ModelWithoutPrice
 from services.runs.gateways.model import Counted
 from services.runs.operations.budgets import settle
 from services.runs.operations.reaping import reap

@@ -51,10 +51,10 @@ class TestEveryStream:
         self, server: ProviderServer, models: ProviderModels, speaker: Speaker
     ) -> None:
         said = frames(speaker)
-        server.say(framed(speaker, *said.opening, Pause(0.3), *said.middle, Pause(0.3), *said.closing))
-        heard = hear(models, request(speaker, server.url, timeout_s=0.4))
+        server.say(framed(speaker, *said.opening, Pause(0.3), *said.middle, Pause(0.8), *said.closing))
+        heard = hear(models, request(speaker, server.url, timeout_s=1))
         assert heard.failure
-        assert heard.failure.code == "ProviderTimeout"
+        assert (heard.failure.code, heard.text) == ("ProviderTimeout", "Hello, world")
 
     def test_half_of_a_character_is_corrupt(
         self, server: ProviderServer, models: ProviderModels, speaker: Speaker
