@@ -17,6 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
+from shared.deadline import invocation
 from shared.declaration import Route
 from shared.errors import AinexusError, Detail, InvalidRequest, NotFound, TooLarge
 from shared.failures import facts_of
@@ -140,7 +141,8 @@ class HttpApp:
         request = Request.read(event)
         continue_trace(trace_of_caller(request.headers.get("traceparent")) or trace_of_invocation())
         try:
-            answer = self._answer(event, context, request)
+            with invocation(context, requested_at_ms=request.received_at_ms):
+                answer = self._answer(event, context, request)
         except Exception as error:  # noqa: BLE001 — the edge: whatever happens, the caller gets our shape
             answer = _error(error, request_id=request.request_id)
         answer = _finish(answer, request)

@@ -35,6 +35,8 @@ class Request:
     body: str
     address: str
     """The caller's internet number."""
+    received_at_ms: int | None
+    """When the gateway received it, in milliseconds since 1970."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "Request":
@@ -52,6 +54,7 @@ class Request:
             claims=authorizer.get("claims"),
             body=str(event.get("body") or ""),
             address=str(_texts(context, "identity").get("sourceIp", "")),
+            received_at_ms=context.get("requestTimeEpoch"),
         )
 
     @property

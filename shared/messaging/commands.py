@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from shared.deadline import invocation
 from shared.errors import AinexusError
 from shared.http.errors import error_answer, from_validation
 from shared.observability import continue_trace, report, trace_of_invocation
@@ -43,7 +44,7 @@ class Commands:
         name = str(event.get("command"))
         continue_trace(trace_of_invocation())
         try:
-            with recorded(_change(name, context)):
+            with invocation(context), recorded(_change(name, context)):
                 answer = self._carry_out(name, event)
         except AinexusError as error:
             return error_answer(error, request_id="")[1]

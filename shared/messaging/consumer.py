@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from shared.deadline import invocation
 from shared.errors import AinexusError
 from shared.events.envelope import Event, EventData, parse
 from shared.messaging.batch import report_batch
@@ -90,8 +91,12 @@ class EventConsumer:
 
         return register
 
-    def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:  # noqa: ARG002 — Lambda passes it
+    def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:
         """Handle a batch; the answer names the messages that must come again."""
+        with invocation(context):
+            return self._handle_records(batch)
+
+    def _handle_records(self, batch: dict[str, Any]) -> dict[str, Any]:
         failed: dict[str, Exception] = {}
         messages: list[_Message] = []
         for record in batch["Records"]:

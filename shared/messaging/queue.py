@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from shared.deadline import invocation
 from shared.messaging.batch import report_batch
 from shared.observability import continue_trace, trace_of_invocation
 
@@ -27,13 +28,14 @@ class QueueConsumer(Generic[MessageT]):
         self._kind = kind
         self._handle = handle
 
-    def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:  # noqa: ARG002 — Lambda passes it
+    def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:
         """Handle a batch; the answer names the messages that must come again."""
         continue_trace(trace_of_invocation())
         failed: dict[str, Exception] = {}
-        for record in batch["Records"]:
-            if error := self._handle_one(record["body"]):
-                failed[record["messageId"]] = error
+        with invocation(context):
+            for record in batch["Records"]:
+                if error := self._handle_one(record["body"]):
+                    failed[record["messageId"]] = error
         report_batch(self.name, batch["Records"], failed)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

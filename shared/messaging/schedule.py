@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.deadline import invocation
 from shared.metrics import Metric
 from shared.observability import continue_trace, report, trace_of_invocation
 
@@ -20,7 +21,8 @@ def scheduled(message: str) -> Callable[[Callable[[], Done]], Callable[..., None
     def made(work: Callable[[], Done]) -> Callable[..., None]:
         def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes them
             continue_trace(trace_of_invocation())
-            facts, measured = work()
+            with invocation(context):
+                facts, measured = work()
             report(message, measured, **facts)
 
         handler.__doc__ = work.__doc__
