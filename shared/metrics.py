@@ -98,6 +98,12 @@ SYNC_LAG = Metric("SyncLag", Unit.SECONDS)
 UNCOUNTED_USAGE = Metric("UncountedUsage")
 """Usage of our own that is kept aside: another content has its id, or it came after 35 days. What tenants report is
 answered to them instead."""
+SWEEP_FAILURES = Metric("SweepFailures")
+"""Entries of scheduled loops that failed; they are tried again later."""
+QUARANTINED = Metric("Quarantined")
+"""Entries of scheduled loops that failed too often and were taken out; `ainexus quarantine list` shows them."""
+SWEEP_BACKLOG = Metric("SweepBacklog")
+"""Entries that were due and not reached before a sweep's time was over."""
 DRIFT = Metric("Drift")
 """Differences between two books: the counters and the archive, the sync ledger and Stripe."""
 

@@ -14,6 +14,7 @@ from shared.declaration import Slice
 from shared.events.envelope import Event, happened
 from shared.events.tenants import TenantDataRemoved, TenantDeleted
 from shared.messaging.consumer import EventConsumer
+from shared.storage.due import QUARANTINE
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key, key_of
 from shared.storage.store import Store
@@ -85,6 +86,7 @@ def _rows(store: Store, event: Event[TenantDeleted], traces: Traces, grave: Key)
         *traces.named(store, tenant_id, event.occurred_at),
         *(owned.key(tenant_id, kind, letter) for kind in ("IDEMPOTENCY", "INBOX") for letter in _SPREAD),
         owned.key(tenant_id, EXPORTS),
+        owned.key(tenant_id, QUARANTINE),
         owned.key(tenant_id),
     ]
     kept = tuple(traces.keeps)
