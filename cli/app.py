@@ -16,6 +16,7 @@ from cli import (
     mesh,
     openapi,
     outputs,
+    quarantine,
     reconcile,
     runs,
     secrets,
@@ -54,6 +55,7 @@ for _command in (
     events.events,
     logs.logs,
     dead_letters.dead_letters,
+    quarantine.quarantine,
     openapi.openapi,
     cost_model.cost_model,
 ):

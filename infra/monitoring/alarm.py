@@ -11,6 +11,7 @@ from shared.metrics import (
     DRIFT,
     LATENCY,
     OUTBOX_LATE,
+    QUARANTINED,
     SYNC_LAG,
     UNCOUNTED_USAGE,
     UNPRICED_CALLS,
@@ -179,6 +180,12 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
         {"above": 3, "minutes": 15},
     ),
     "drift": ("Two books say different things.", DRIFT, "Sum", {"minutes": 60}),
+    "quarantine": (
+        "A scheduled loop took out an entry that failed too often.",
+        QUARANTINED,
+        "Sum",
+        {"minutes": 15},
+    ),
     "uncounted-usage": ("Usage is kept aside instead of counted.", UNCOUNTED_USAGE, "Sum", {"minutes": 15}),
     "unpriced-calls": ("Calls to a model whose price is not known.", UNPRICED_CALLS, "Sum", {"minutes": 15}),
 }

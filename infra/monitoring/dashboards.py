@@ -36,6 +36,8 @@ def operations(names: Names, subjects: Subjects) -> list[Widget]:
         searched(names, "Usage waiting for Stripe (s)", m.SYNC_LAG, stat="Maximum"),
         searched(names, "Drift", m.DRIFT),
         searched(names, "Usage kept aside", m.UNCOUNTED_USAGE),
+        searched(names, "Failed and quarantined entries of sweeps", m.SWEEP_FAILURES, m.QUARANTINED),
+        searched(names, "Due entries that a sweep did not reach", m.SWEEP_BACKLOG, stat="Maximum"),
         _tables(names, "Reads turned away", "ReadThrottleEvents"),
         _tables(names, "Writes turned away", "WriteThrottleEvents"),
     ]

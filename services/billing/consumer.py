@@ -18,6 +18,7 @@ from shared.events.tenants import TenantCreated, TenantDeletionRequested, Tenant
 from shared.export.exporter import exporter as exporter_of
 from shared.messaging.commands import Commands
 from shared.messaging.consumer import EventConsumer
+from shared.messaging.quarantine import add_quarantine_commands
 from shared.messaging.queue import QueueConsumer
 from shared.messaging.schedule import Done, scheduled
 from shared.metrics import DRIFT, SYNC_LAG, WEBHOOK_FAILURES
@@ -30,6 +31,7 @@ consumer = EventConsumer("billing.consumer", is_deleted=wiring.is_deleted)
 remover = remover_of("billing", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
 exporter = exporter_of("billing", store=wiring.tenant_store, depot=wiring.depot, traces=BOOKS)
 admin = Commands()
+add_quarantine_commands(admin, wiring.slice_store)
 
 
 class _Webhook(BaseModel):

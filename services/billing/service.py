@@ -58,5 +58,5 @@ SERVICE = Service(
         Function("admin", "services.billing.consumer.admin", reads_due=True, secrets=_STRIPE, timeout_s=300),
     ),
     emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
-    alarms=(*USUAL_ALARMS, "sync-lag", "webhook-failures", "drift"),
+    alarms=(*USUAL_ALARMS, "sync-lag", "webhook-failures", "drift", "quarantine"),
 )

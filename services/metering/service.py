@@ -57,7 +57,7 @@ SERVICE = Service(
             timeout_s=900,
             memory_mb=1769,
         ),
-        Function("admin", "services.metering.consumer.commands.admin", timeout_s=900),
+        Function("admin", "services.metering.consumer.commands.admin", reads_due=True, timeout_s=900),
     ),
     emits=(
         *SAID_BY_ALL,
@@ -68,5 +68,5 @@ SERVICE = Service(
         QuotaThresholdReached.TYPE,
         UsageTenantClosed.TYPE,
     ),
-    alarms=(*USUAL_ALARMS, "drift", "uncounted-usage"),
+    alarms=(*USUAL_ALARMS, "drift", "quarantine", "uncounted-usage"),
 )

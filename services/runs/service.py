@@ -70,7 +70,13 @@ SERVICE = Service(
             every_minutes=1,
             objects=(Objects("runs", write=True, delete=True),),
         ),
-        Function("admin", "services.runs.consumer.admin.handler", objects=(Objects("runs"),), timeout_s=300),
+        Function(
+            "admin",
+            "services.runs.consumer.admin.handler",
+            objects=(Objects("runs"),),
+            reads_due=True,
+            timeout_s=300,
+        ),
     ),
     emits=(
         *SAID_BY_ALL,
@@ -84,5 +90,5 @@ SERVICE = Service(
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
     ),
-    alarms=(*USUAL_ALARMS, "unpriced-calls"),
+    alarms=(*USUAL_ALARMS, "quarantine", "unpriced-calls"),
 )

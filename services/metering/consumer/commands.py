@@ -12,10 +12,12 @@ from services.metering.operations import closing, recounting
 from services.metering.table import ledger
 from shared.drift import tallies_by_span
 from shared.messaging.commands import Commands
+from shared.messaging.quarantine import add_quarantine_commands
 from shared.meters import Meter
 from shared.times import to_text, utc_now
 
 admin = Commands()
+add_quarantine_commands(admin, wiring.slice_store)
 
 
 class _Asked(BaseModel):

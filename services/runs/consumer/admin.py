@@ -10,9 +10,11 @@ from services.runs.domain.budget import Spent
 from services.runs.domain.run import CallId
 from services.runs.operations import accounting
 from shared.messaging.commands import Commands
+from shared.messaging.quarantine import add_quarantine_commands
 from shared.times import to_text
 
 handler = Commands()
+add_quarantine_commands(handler, wiring.slice_store)
 
 
 class _Asked(BaseModel):

@@ -18,11 +18,13 @@ from services.tenants.table import exports as exports_table
 from services.tenants.table import tenants as tenants_table
 from shared.ids import new_id
 from shared.messaging.commands import Commands
+from shared.messaging.quarantine import add_quarantine_commands
 from shared.plans import Plan
 from shared.tenancy.permissions import Feature, Role
 from shared.times import to_text, utc_now
 
 admin = Commands()
+add_quarantine_commands(admin, wiring.slice_store)
 
 
 class _Nothing(BaseModel):

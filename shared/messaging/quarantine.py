@@ -1,0 +1,54 @@
+"""Operators' commands about quarantined entries, the same in every service whose schedules sweep."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.messaging.commands import Commands
+from shared.storage import due
+from shared.storage.due import Failure
+from shared.storage.store import Store
+from shared.times import to_text, utc_now
+
+
+class _List(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Release(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    failure_id: str
+
+
+def add_quarantine_commands(commands: Commands, store: Callable[[], Store]) -> None:
+    """Register `quarantine_list` and `quarantine_release`.
+
+    Args:
+        commands: of the service's admin function.
+        store: returns the slice of every tenant.
+    """
+
+    @commands.on("quarantine_list", _List)
+    def list_quarantined(_: _List) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # registered
+        return {"quarantined": [to_response(failure) for failure in due.list_quarantined(store())]}
+
+    @commands.on("quarantine_release", _Release)
+    def release(asked: _Release) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # registered
+        return {"released": to_response(due.release(store(), asked.failure_id, now=utc_now()))}
+
+
+def to_response(failure: Failure) -> dict[str, Any]:
+    """Return what an operator sees of a quarantined entry."""
+    entry = failure.entry
+    return {
+        "failure_id": failure.failure_id,
+        "kind": entry.kind.lower(),
+        "tenant_id": failure.tenant_id,
+        "item": {"PK": entry.key.pk, "SK": entry.key.sk},
+        "failures": failure.failures,
+        "failed_at": to_text(failure.failed_at),
+        "quarantined_at": to_text(failure.quarantined_at) if failure.quarantined_at else None,
+        "error": dict(failure.error),
+    }
