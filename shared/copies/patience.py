@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from shared.deadline import bounded_s
 from shared.errors import DependencyUnavailable
 
 T = TypeVar("T")
@@ -18,12 +19,12 @@ def read_until_there(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Read again until something is there, for up to 5 s.
+    """Read again until something is there, for up to 5 s and not past the deadline.
 
     Raises:
         DependencyUnavailable: it did not arrive.
     """
-    deadline = monotonic() + _PATIENCE_S
+    deadline = monotonic() + bounded_s(_PATIENCE_S)
     pause = _FIRST_PAUSE_S
     while (found := read()) is None:
         if monotonic() + pause > deadline:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.deadline import bounded_s
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
 from shared.storage import ahead
@@ -263,9 +264,9 @@ class Store:
                 raise DependencyUnavailable(msg, retry_after_s=1) from error
 
     def _waits(self) -> Iterator[float]:
-        """Full jitter from 25 ms, doubled up to 1 s, for at most 5 s together."""
-        ceiling, spent = _FIRST_WAIT_S, 0.0
-        while spent < _PATIENCE_S:
+        """Full jitter from 25 ms, doubled up to 1 s, for at most 5 s together and not past the deadline."""
+        ceiling, spent, patience_s = _FIRST_WAIT_S, 0.0, bounded_s(_PATIENCE_S)
+        while spent < patience_s:
             wait = self._jitter(0, ceiling)
             yield wait
             spent += max(wait, _FIRST_WAIT_S)

@@ -6,16 +6,7 @@ import time
 import pytest
 
 from shared.deadline import GATEWAY_TIMEOUT_S, MARGIN_S, bounded_s, invocation, remaining_s
-
-
-class Context:
-    """Lambda's context object."""
-
-    def __init__(self, left_ms: int) -> None:
-        self._left_ms = left_ms
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self._left_ms
+from tests.invocations import Remaining
 
 
 class TestInvocation:
@@ -24,23 +15,23 @@ class TestInvocation:
         assert bounded_s(5) == 5
 
     def test_keeps_a_margin_back(self) -> None:
-        with invocation(Context(10_000)):
+        with invocation(Remaining(10)):
             assert 10 - MARGIN_S - 0.5 < remaining_s() <= 10 - MARGIN_S
             assert bounded_s(1) == 1
             assert bounded_s(60) <= 10 - MARGIN_S
         assert remaining_s() == math.inf
 
     def test_is_never_negative(self) -> None:
-        with invocation(Context(100)):
+        with invocation(Remaining(0.1)):
             assert remaining_s() == 0
             assert bounded_s(5) == 0
 
     def test_counts_from_the_receipt_by_the_gateway(self) -> None:
         received_at_ms = int((time.time() - 20) * 1000)
-        with invocation(Context(29_000), requested_at_ms=received_at_ms):
+        with invocation(Remaining(29), requested_at_ms=received_at_ms):
             assert remaining_s() <= GATEWAY_TIMEOUT_S - 20 - MARGIN_S + 0.1
 
     @pytest.mark.parametrize("skew_s", [-3600, 3600])
     def test_ignores_a_clock_that_is_wrong(self, skew_s: int) -> None:
-        with invocation(Context(10_000), requested_at_ms=int((time.time() + skew_s) * 1000)):
+        with invocation(Remaining(10), requested_at_ms=int((time.time() + skew_s) * 1000)):
             assert remaining_s() > 5

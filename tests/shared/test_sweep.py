@@ -17,6 +17,7 @@ from shared.storage.transaction import Expression, Transaction
 from shared.sweep import sweep
 from shared.times import to_text
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.invocations import Remaining
 
 SLICE = Slice("RUNS", Table.ENTITIES)
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
@@ -121,12 +122,8 @@ class TestSweep:
     def test_ends_at_the_deadline_and_counts_what_is_left(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "a", "b")
 
-        class Context:
-            def get_remaining_time_in_millis(self) -> int:
-                return int(MARGIN_S * 1000)
-
         handler = Handler(store)
-        with invocation(Context()):
+        with invocation(Remaining(MARGIN_S)):
             swept = sweep(queue, handler, now=NOW)
         assert handler.handled == []
         assert swept.left == 2

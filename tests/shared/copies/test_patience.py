@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from shared.copies.patience import read_until_there
+from shared.deadline import MARGIN_S, invocation
 from shared.errors import DependencyUnavailable
+from tests.invocations import Remaining
 
 
 class Clock:
@@ -66,3 +68,17 @@ class TestReadUntilThere:
             clock.wait_for(60)
         assert gave_up.value.retry_after_s == 1
         assert 4.4 < clock.now - 1_000 <= 5.3
+
+
+class TestDeadline:
+    def test_ends_the_wait(self) -> None:
+        clock = Clock()
+        with invocation(Remaining(MARGIN_S + 1)), pytest.raises(DependencyUnavailable):
+            clock.wait_for(4)
+        assert sum(clock.pauses) <= 1
+
+    def test_in_the_past_allows_one_read(self) -> None:
+        clock = Clock()
+        with invocation(Remaining(0)), pytest.raises(DependencyUnavailable):
+            clock.wait_for(1)
+        assert (clock.reads, clock.pauses) == (1, [])

@@ -7,10 +7,12 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.deadline import invocation
 from shared.errors import Conflict, DependencyUnavailable
 from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction, refuse_with
+from tests.invocations import Remaining
 from tests.shared.storage.scripted import cancelled, failure, scripted_store, tokens
 
 KEY = Key("TENANT#acme#RUNS", "RUN#1")
@@ -197,3 +199,11 @@ class TestGetMany:
         store, database, _ = scripted_store({})
         assert store.get_many([]) == {}
         assert database.asked == []
+
+
+class TestDeadline:
+    def test_in_the_past_allows_no_retry(self) -> None:
+        store, database, waits = scripted_store(failure("ThrottlingException"), {})
+        with invocation(Remaining(0)), pytest.raises(DependencyUnavailable):
+            store.commit(two_puts())
+        assert (len(database.asked), waits.seconds) == (1, [])
