@@ -1,0 +1,210 @@
+"""Free JSON: values that tenants and models write, and that no schema of ours describes.
+
+Accepted values can be written by every serialiser in use (json, pydantic, serde) and read by every client: at most 64
+levels of nesting, integers of 64 bits, finite floats, and text without NUL and without unpaired surrogates.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, BeforeValidator, JsonValue
+
+MAX_DEPTH = 64
+"""Levels of objects and arrays; a scalar has none. Pydantic serialises 255."""
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
+_BAD_TEXT = "holds a NUL character or half of a surrogate pair"
+_BAD_INTEGER = "is an integer of more than 64 bits"
+_NOT_FINITE = "is not a finite number"
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[0-9]{19}|[eE]\+?[0-9]{3}|Infinity|NaN|[\ud800-\udfff]")
+"""A JSON text in which this is not found decodes to acceptable numbers and texts."""
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
+
+Path = tuple[str | int, ...]
+
+
+class NotAcceptable(ValueError):
+    """A value that is not accepted as free JSON.
+
+    Args:
+        reason: completes a sentence that begins with the name of the field.
+        path: keys and indexes from the root of the value to the defect.
+    """
+
+    def __init__(self, reason: str, path: Path = ()) -> None:
+        super().__init__(" ".join([".".join(map(str, path)), reason]).strip())
+        self.reason = reason
+        self.path = path
+
+
+def check(value: object) -> None:
+    """Refuse a decoded value that cannot be written everywhere.
+
+    Raises:
+        NotAcceptable: it is nested too deep, or holds such a number or text.
+    """
+    check_depth(value)
+    for path, scalar in _scalars(value):
+        if reason := _defect(scalar):
+            raise NotAcceptable(reason, path)
+
+
+def check_depth(value: object) -> None:
+    """Refuse a decoded value that is nested deeper than 64 levels.
+
+    Raises:
+        NotAcceptable: it is.
+    """
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return
+        level = [inner for outer in level for _, inner in _inside(outer)]
+    raise NotAcceptable(_TOO_DEEP)
+
+
+def check_text(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        NotAcceptable: it holds NUL or an unpaired surrogate.
+    """
+    if reason := _defect(text):
+        raise NotAcceptable(reason)
+    return text
+
+
+def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
+    """Decode a text into an acceptable value.
+
+    Raises:
+        NotAcceptable: it is not JSON, or not acceptable.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise NotAcceptable(_TOO_DEEP) from error
+    except NotAcceptable:
+        raise
+    except ValueError as error:
+        msg = f"is not JSON: {error}"
+        raise NotAcceptable(msg) from error
+    if _SUSPECT.search(text):
+        check(value)
+    elif _may_be_deep(text):
+        check_depth(value)
+    return value
+
+
+def loads_stored(text: str) -> Any:  # noqa: ANN401 — any JSON
+    """Decode a stored text, perhaps older than these rules, into a value that can be serialised; see `sanitize`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"unreadable": {"bytes": len(text.encode(errors="replace"))}}
+    return sanitize(value) if _SUSPECT.search(text) or _may_be_deep(text) else value
+
+
+def sanitize(value: object, *, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 — any JSON
+    """Return a copy of a decoded value in which everything that is not acceptable is replaced.
+
+    NUL and unpaired surrogates become U+FFFD, numbers out of range become text, and values that are nested deeper than
+    `levels` become a text that states so.
+    """
+    match value:
+        case dict() | list() if levels == 0:
+            return f"[{_TOO_DEEP.removeprefix('is ')}]"
+        case dict():
+            fields = cast("dict[str, object]", value)
+            return {writable(key): sanitize(inner, levels=levels - 1) for key, inner in fields.items()}
+        case list():
+            return [sanitize(inner, levels=levels - 1) for inner in cast("list[object]", value)]
+        case str():
+            return writable(value)
+        case _:
+            return str(value) if _defect(value) else value
+
+
+def writable(text: str) -> str:
+    """Return the text with U+FFFD in place of each NUL and each unpaired surrogate."""
+    return _UNWRITABLE.sub(_REPLACEMENT, text)
+
+
+def encode(value: object) -> bytes:
+    """Return the value as compact JSON in UTF-8: the form in which it is stored and measured."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def at_most(max_bytes: int) -> AfterValidator:
+    """Bound the encoded size of a field of one of the types below."""
+
+    def bounded(value: object) -> object:
+        if len(encode(value)) > max_bytes:
+            msg = f"is larger than {max_bytes} bytes as JSON"
+            raise NotAcceptable(msg)
+        return value
+
+    return AfterValidator(bounded)
+
+
+def _checked(value: object) -> object:
+    check(value)
+    return value
+
+
+FreeJson = Annotated[JsonValue, BeforeValidator(_checked)]
+"""The type of a field that takes any acceptable value; bound its size with `at_most`."""
+FreeObject = Annotated[dict[str, JsonValue], BeforeValidator(_checked)]
+"""The type of a field that takes any acceptable object; bound its size with `at_most`."""
+FreeText = Annotated[str, AfterValidator(check_text)]
+"""The type of a field that takes any text that can be written everywhere."""
+
+
+def _defect(scalar: object) -> str | None:
+    if isinstance(scalar, str):
+        return _BAD_TEXT if _UNWRITABLE.search(scalar) else None
+    if isinstance(scalar, int):
+        return None if MIN_INTEGER <= scalar <= MAX_INTEGER else _BAD_INTEGER
+    return _NOT_FINITE if isinstance(scalar, float) and not math.isfinite(scalar) else None
+
+
+def _scalars(value: object) -> Iterator[tuple[Path, object]]:
+    """All keys and scalars of a value, with the path of each; a key has the path of its object."""
+    waiting: list[tuple[Path, object]] = [((), value)]
+    while waiting:
+        path, one = waiting.pop()
+        if isinstance(one, dict | list):
+            inside = list(_inside(cast("object", one)))
+            yield from ((path, name) for name, _ in inside)
+            waiting += (((*path, name), inner) for name, inner in inside)
+        else:
+            yield path, one
+
+
+def _inside(value: object) -> Iterator[tuple[str | int, object]]:
+    if isinstance(value, dict):
+        yield from cast("dict[str, object]", value).items()
+    elif isinstance(value, list):
+        yield from enumerate(cast("list[object]", value))
+
+
+def _may_be_deep(text: str) -> bool:
+    return text.count("{") + text.count("[") > MAX_DEPTH
+
+
+def _refuse_constant(name: str) -> float:
+    msg = f"holds {name}, which is not JSON"
+    raise NotAcceptable(msg)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise NotAcceptable(_NOT_FINITE)
+    return number
