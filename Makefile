@@ -10,7 +10,7 @@ SPREAD = -n 2 --dist loadgroup
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test prove check bench load lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove soak check bench load lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ prove: setup ## That every event is counted once, at large: a million in memory,
 	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
 		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
 	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
+
+soak: setup ## Mixed load while function processes are killed: make soak MINUTES=30
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) --seed $(SEED)
 
 check: setup ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
 	@$(MAKE) --no-print-directory -j2 lint types contracts

@@ -6,7 +6,8 @@ spare oneself the deployment, name a folder in `AINEXUS_TEST_HOME`: the mesh in 
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,20 @@ class Mesh:
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """The mesh of this session."""
+    with running_mesh(lambda: tmp_path_factory.mktemp("mesh")) as made:
+        yield made
+
+
+@contextmanager
+def running_mesh(new_folder: Callable[[], Path]) -> Generator[Mesh]:
+    """Start and seed a mesh, and stop it afterwards.
+
+    Args:
+        new_folder: returns an empty folder for its state; not asked when `AINEXUS_TEST_HOME` names one, whose mesh
+            is used as it is and stays up.
+    """
     named = os.environ.get("AINEXUS_TEST_HOME")
-    environ = _environ(Path(named) if named else tmp_path_factory.mktemp("mesh"))
+    environ = _environ(Path(named) if named else new_folder())
     made = Mesh(environ, Target("local", environ=environ))
     try:
         made.up()
