@@ -2,7 +2,7 @@
 
 Lambda ends an invocation at its time limit without an answer, and API Gateway stops waiting after 29 s
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html), counted
-from when it received the request: a cold start is part of that time. Whatever waits asks here how long it may.
+from when it received the request: a cold start is part of that time. Code that waits asks here for how long it may.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any
 
 GATEWAY_TIMEOUT_S = 29.0
 MARGIN_S = 2.0
-"""Kept back to write down what is unfinished and to respond."""
+"""Kept back to save unfinished work and to respond."""
 
 _MAX_CLOCK_SKEW_S = 60.0
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)

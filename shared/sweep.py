@@ -1,7 +1,7 @@
 """Sweeps: scheduled loops over due work of all tenants, in which no entry can stop the others.
 
 Every entry is handled by itself. One that fails is logged, counted and moved back (`shared.storage.due`); the loop goes
-on. It ends at the invocation's deadline, and the next one starts with whatever is longest due. A tenant has a share of
+on. It ends at the invocation's deadline, and the next one starts with the longest due entry. A tenant has a share of
 the time, so that one with slow entries does not keep the others waiting.
 """
 
@@ -58,7 +58,7 @@ def sweep(
     """Handle the due entries of a queue until all are done or the invocation's time is over.
 
     Args:
-        queue: of what is due.
+        queue: the queue to sweep.
         handle: handles one entry. It must be idempotent, since overlapping sweeps may both find an entry.
         now: the time.
         concurrency: how many entries are handled at the same time.

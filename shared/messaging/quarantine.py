@@ -40,7 +40,7 @@ def add_quarantine_commands(commands: Commands, store: Callable[[], Store]) -> N
 
 
 def to_response(failure: Failure) -> dict[str, Any]:
-    """Return what an operator sees of a quarantined entry."""
+    """Return the operator's view of a quarantined entry."""
     entry = failure.entry
     return {
         "failure_id": failure.failure_id,

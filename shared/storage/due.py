@@ -26,7 +26,7 @@ WINDOW = 20_000
 FIRST_DELAY = timedelta(minutes=1)
 MAX_DELAY = timedelta(minutes=15)
 MAX_FAILURES = 5
-"""After so many failures an entry is quarantined."""
+"""Failures in a row after which an entry is quarantined."""
 IN_A_ROW = timedelta(hours=2)
 """Failures further apart than this count as separate: a sweep comes at least every hour."""
 FAILURES_KEPT = timedelta(days=7)
@@ -220,7 +220,7 @@ def _in_turns(entries: Iterable[DueEntry]) -> Iterator[DueEntry]:
 
 
 def _place_at(entry: DueEntry, at: datetime) -> str:
-    """Return the entry's place with another time; what follows the time stays, and so does the item's size."""
+    """Return the entry's place with another time, of the same length."""
     _, hash_sign, rest = entry.due_sk.partition("#")
     return f"{to_text(at)}{hash_sign}{rest}"
 

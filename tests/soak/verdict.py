@@ -49,7 +49,7 @@ def settle(mesh: Mesh, accepted: dict[str, Accepted], *, patience_s: float) -> d
 
 
 def faults_of(verdict: dict[str, Any]) -> list[str]:
-    """Return what a soak must not find."""
+    """Return the findings that fail a soak."""
     names = ("lost", "stuck", "drift", "usage_missing", "dead_letters_left", "gave_up")
     return [f"{name}: {verdict[name]}" for name in names if verdict[name]]
 
