@@ -51,3 +51,7 @@ def milliseconds(moment: datetime) -> int:
 def pattern(prefix: str) -> str:
     """The regular expression of identifiers with this prefix."""
     return f"^{prefix}_{ULID}$"
+
+
+VISIBLE = "[!-~]{1,200}"
+"""The regular expression of ids that other systems have made, in places of lists."""

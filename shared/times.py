@@ -35,6 +35,10 @@ def epoch(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
+TIME_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+"""The regular expression of what `to_text` writes."""
+
+
 Rfc3339 = Annotated[
     datetime,
     PlainSerializer(to_text),

@@ -176,7 +176,7 @@ class VersionsAnswer(ListAnswer):
 @app.route("GET", _AGENTS, least=Role.OBSERVER)
 def list_agents(caller: Caller, query: Annotated[PageQuery, Query()]) -> Response[AgentsAnswer]:
     """Agents, newest first, without their configs."""
-    after = place_of(query.token, caller.tenant_id, "agents")
+    after = place_of(query.token, caller.tenant_id, "agents", form=pattern("agt"))
     agents, place = table.list_agents(wiring.tenant_store(), caller.tenant_id, limit=query.limit, after=after)
     return ok(
         AgentsAnswer(
@@ -254,8 +254,9 @@ def list_versions(caller: Caller, agent_id: str, query: Annotated[PageQuery, Que
     """Versions of an agent, newest first, without their configs."""
     scope = (caller.tenant_id, "versions", agent_id)
     agent = table.get_agent(wiring.tenant_store(), caller.tenant_id, agent_id)
+    after = place_of(query.token, *scope, form="[0-9]{7}")
     versions, place = table.list_versions(
-        wiring.tenant_store(), caller.tenant_id, agent_id, limit=query.limit, after=place_of(query.token, *scope)
+        wiring.tenant_store(), caller.tenant_id, agent_id, limit=query.limit, after=after
     )
     rows = [
         VersionRow(version=one.version, live=one.version == agent.live_version, created_at=one.created_at)

@@ -1,5 +1,9 @@
-"""Page tokens, each good for one tenant, list and filter only."""
+"""Page tokens, each good for one tenant, list and filter only.
 
+A token is signed with no key, so anyone can forge one: each list validates the decoded place against its own form.
+"""
+
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,16 +38,21 @@ def page_after(place: str | None, *scope: str) -> Pagination:
     return Pagination() if place is None else Pagination(nextToken=seal(place, *scope), hasMore=True)
 
 
-def place_of(token: str | None, *scope: str) -> str | None:
-    """The place that a token stands for.
+def place_of(token: str | None, *scope: str, form: str) -> str | None:
+    """Return the place that a token stands for; None without a token.
+
+    Args:
+        token: as the client sent it.
+        scope: as given to `page_after`.
+        form: the regular expression that matches every place of this list in full, and nothing that the table refuses.
 
     Raises:
-        Malformed: it was not made by `page_after` for this scope.
+        Malformed: it was not made by `page_after` for this scope, or holds another kind of place.
     """
     if token is None:
         return None
     place = unseal(token, *scope)
-    if place is None:
+    if place is None or not re.fullmatch(form, place):
         msg = "This next_token was not made for this list."
         raise Malformed(msg)
     return place

@@ -34,4 +34,5 @@ def unseal(token: str, *scope: str) -> str | None:
 
 
 def _mark(scope: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join(scope).encode()).hexdigest()[:16]
+    # As JSON, in which no part of a scope can run into the next.
+    return hashlib.sha256(json.dumps(scope).encode()).hexdigest()[:16]

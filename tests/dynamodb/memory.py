@@ -140,12 +140,15 @@ class MemoryDynamoDB:
         values = arguments["ExpressionAttributeValues"]
         pk_name, sk_name = _KEYS[index]
         found = re.match(rf"{pk_name} = (:\w+)", text)
-        if not found:
+        if not found or _is_turned_around(text, values):
             raise _error(code="ValidationException", operation="Query")
         with self._lock:
             self.calls += 1
             order = self._orders.get((index, values[found[1]]["S"]), _Order())
             test, newest_first = condition(text), not arguments.get("ScanIndexForward", True)
+            start = arguments.get("ExclusiveStartKey")
+            if start and not test(start, values):
+                raise _error(code="ValidationException", operation="Query")
             candidates = (
                 (sort, place)
                 for sort, place in (reversed(order) if newest_first else order)
@@ -245,6 +248,12 @@ def _refused(arguments: Mapping[str, Any], there: WireItem | None) -> ClientErro
 
 def _place(wire: Mapping[str, Any]) -> Place:
     return wire["PK"]["S"], wire["SK"]["S"]
+
+
+def _is_turned_around(text: str, values: Mapping[str, Any]) -> bool:
+    """Whether the upper bound of a BETWEEN is below the lower one."""
+    bounds = re.search(r"BETWEEN (:\w+) AND (:\w+)", text)
+    return bool(bounds) and values[bounds[2]]["S"] < values[bounds[1]]["S"]
 
 
 def _named(text: str, arguments: Mapping[str, Any]) -> str:

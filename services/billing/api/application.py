@@ -96,7 +96,7 @@ def get_cost(caller: Caller, call: CurrentCall) -> Response[CostAnswer]:
 @app.route("GET", _INVOICES, least=Role.ANALYST)
 def list_invoices_(caller: Caller, query: Annotated[PageQuery, Query()]) -> Response[InvoicesAnswer]:
     """Invoices, newest first."""
-    after = place_of(query.token, caller.tenant_id, "invoices")
+    after = place_of(query.token, caller.tenant_id, "invoices", form="[0-9]{1,6}")
     start = int(after or 0)
     found = list_invoices(wiring.tenant_store(), caller.tenant_id)
     end = start + query.limit

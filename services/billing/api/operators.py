@@ -13,6 +13,7 @@ from shared.http.answers import ListAnswer, ok
 from shared.http.app import HttpApp
 from shared.http.call import CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.ids import TENANT_ID
 from shared.tenancy.permissions import Role
 
 app = HttpApp()
@@ -47,7 +48,7 @@ class ReconcileAnswer(ListAnswer):
 @app.route("GET", "/v1/admin/billing/reconcile", least=Role.PLATFORM_ADMIN)
 def reconcile(call: CurrentCall, query: Annotated[PageQuery, Query()]) -> Response[ReconcileAnswer]:
     """What was used in 60 days, what the sync ledger says of it, what Stripe has and what it has billed, compared."""
-    after = place_of(query.token, "", "reconcile")
+    after = place_of(query.token, "", "reconcile", form=TENANT_ID.pattern)
     found, place = reconciling.compare_some(
         wiring.slice_store(), wiring.find_payments(), limit=query.limit, after=after, now=call.now
     )

@@ -17,9 +17,10 @@ from services.metering.table import ledger
 from shared.http.answers import Answer, ListAnswer, ok
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.ids import VISIBLE
 from shared.meters import Meter
 from shared.tenancy.permissions import Role
-from shared.times import Rfc3339, to_text
+from shared.times import TIME_TEXT, Rfc3339, to_text
 
 _EVENTS = f"{TENANT}/usage/events"
 _SHOWN = timedelta(hours=24)
@@ -127,7 +128,7 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
         start=start,
         end=end,
         limit=query.limit,
-        after=place_of(query.token, *scope),
+        after=place_of(query.token, *scope, form=f"{TIME_TEXT}#{VISIBLE}"),
     )
     return ok(EventsAnswer(events=[UsageEvent.of(entry) for entry in entries], pagination=page_after(place, *scope)))
 

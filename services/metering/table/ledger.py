@@ -76,6 +76,9 @@ def _page(
         "#list_pk = :ledger AND #list_sk BETWEEN :start AND :end",
         {"ledger": ledger, "start": to_text(start), "end": to_text(end)},
     )
+    if after is not None and not to_text(start) <= after <= to_text(end):
+        # The database refuses a start key outside of its range; one that a moving range has passed is at its end.
+        return [], None
     resume_after = _index_key(tenant_id, after) if after else None
     # One more than asked for tells whether there is another page.
     found = store.query(condition, index="list", newest_first=True, limit=limit + 1, resume_after=resume_after).items

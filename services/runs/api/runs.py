@@ -28,7 +28,7 @@ from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall, KnownTenant, current
 from shared.http.pagination import page_after, place_of
 from shared.http.request import Request
-from shared.ids import new_id
+from shared.ids import new_id, pattern
 from shared.money import nano_usd
 from shared.observability import current_trace_id
 from shared.storage.items import Key
@@ -51,7 +51,7 @@ def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[
     chosen = RunFilter(query.status, query.agent_id, query.project_id, query.start, query.end)
     scope = (caller.tenant_id, "runs", repr(chosen))
     runs, place = wiring.tenant_runs().page(
-        caller.tenant_id, chosen, limit=query.limit, after=place_of(query.token, *scope)
+        caller.tenant_id, chosen, limit=query.limit, after=place_of(query.token, *scope, form=pattern("run"))
     )
     return ok(RunsAnswer(runs=[Run.of(run) for run in runs], pagination=page_after(place, *scope)))
 

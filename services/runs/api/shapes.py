@@ -1,5 +1,6 @@
 """What runs look like in requests and answers."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -7,13 +8,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from services.runs.domain import run as domain
 from services.runs.domain.lifecycle import MAX_TOOL_CALLS
+from shared.freejson import FreeText
 from shared.http.answers import Answer, ListAnswer
 from shared.http.pagination import PageQuery
 from shared.ids import pattern
 from shared.meters import Meter
 from shared.times import Rfc3339
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[FreeText, Field(min_length=1)]
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))]
+"""A moment that can be converted to any time zone."""
 
 
 class ConversationMessage(BaseModel):
@@ -188,8 +192,8 @@ class RunsQuery(PageQuery):
     status: domain.Status | None = None
     agent_id: str | None = None
     project_id: str | None = None
-    start: Annotated[AwareDatetime | None, Field(alias="from")] = None
-    end: Annotated[AwareDatetime | None, Field(alias="to")] = None
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    end: Annotated[Moment | None, Field(alias="to")] = None
 
 
 class RunPatch(BaseModel):

@@ -316,6 +316,8 @@ class RunTable:
         return self._between(tenant_id, start=start, before=before)
 
     def _between(self, tenant_id: str, *, start: str, before: str) -> Iterator[Run]:
+        if before < start:
+            return  # The database refuses a range that is turned around.
         condition = Expression(
             "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
             {"pk": list_key(tenant_id), "start": start, "before": before},

@@ -30,6 +30,7 @@ from shared.ids import TENANT_ID
 from shared.plans import Plan
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Role
+from shared.times import TIME_TEXT
 
 app = HttpApp(store=wiring.slice_store)
 
@@ -84,7 +85,7 @@ class NewSuspension(BaseModel):
 @app.route("GET", _TENANTS, least=Role.PLATFORM_ADMIN)
 def list_tenants(call: CurrentCall, query: Annotated[PageQuery, Query()]) -> Response[AdminTenantsAnswer]:
     """All tenants, newest first."""
-    after = place_of(query.token, "", "tenants")
+    after = place_of(query.token, "", "tenants", form=f"{TIME_TEXT}#{TENANT_ID.pattern}")
     tenants, place = table.page_of_tenants(wiring.slice_store(), limit=query.limit, after=after)
     return ok(
         AdminTenantsAnswer(

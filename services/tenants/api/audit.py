@@ -14,8 +14,9 @@ from shared.events.tenants import ChangeRecorded, SaidFact
 from shared.http.answers import ListAnswer, ok
 from shared.http.call import Caller
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.ids import VISIBLE
 from shared.tenancy.permissions import Role
-from shared.times import Rfc3339
+from shared.times import TIME_TEXT, Rfc3339
 
 
 class AuditEntry(BaseModel):
@@ -48,7 +49,7 @@ class AuditAnswer(ListAnswer):
 @app.route("GET", f"{TENANT}/audit", least=Role.TENANT_ADMIN)
 def list_audit(caller: Caller, query: Annotated[PageQuery, Query()]) -> Response[AuditAnswer]:
     """Every change in the tenant, newest first."""
-    after = place_of(query.token, caller.tenant_id, "audit")
+    after = place_of(query.token, caller.tenant_id, "audit", form=f"{TIME_TEXT}#{VISIBLE}")
     entries, place = table.page_of_entries(wiring.tenant_store(), caller.tenant_id, limit=query.limit, after=after)
     return ok(
         AuditAnswer(

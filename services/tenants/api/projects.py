@@ -15,7 +15,7 @@ from services.tenants.table import projects as table
 from shared.http.answers import Answer, ListAnswer, created, no_content, ok
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
-from shared.ids import new_id
+from shared.ids import VISIBLE, new_id
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Role
 from shared.times import Rfc3339
@@ -71,7 +71,7 @@ class ProjectsAnswer(ListAnswer):
 @app.route("GET", _PROJECTS, least=Role.OBSERVER)
 def list_projects(caller: Caller, query: Annotated[PageQuery, Query()]) -> Response[ProjectsAnswer]:
     """Projects, newest first."""
-    after = place_of(query.token, caller.tenant_id, "projects")
+    after = place_of(query.token, caller.tenant_id, "projects", form=f"prj_{VISIBLE}")
     projects, place = table.list_projects(wiring.tenant_store(), caller.tenant_id, limit=query.limit, after=after)
     return ok(
         ProjectsAnswer(

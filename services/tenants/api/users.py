@@ -15,9 +15,10 @@ from services.tenants.table import users as table
 from shared.http.answers import Answer, ListAnswer, created, no_content, ok
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.ids import VISIBLE
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Feature, Role
-from shared.times import Rfc3339
+from shared.times import TIME_TEXT, Rfc3339
 
 _USERS = f"{TENANT}/users"
 _INVITE = f"{_USERS}/invite"
@@ -84,7 +85,7 @@ class UsersAnswer(ListAnswer):
 @app.route("GET", _USERS, least=Role.ANALYST)
 def list_users(caller: Caller, query: Annotated[PageQuery, Query()]) -> Response[UsersAnswer]:
     """Users, newest first."""
-    after = place_of(query.token, caller.tenant_id, "users")
+    after = place_of(query.token, caller.tenant_id, "users", form=f"{TIME_TEXT}#{VISIBLE}")
     users, place = table.page_of_users(wiring.tenant_store(), caller.tenant_id, limit=query.limit, after=after)
     return ok(
         UsersAnswer(

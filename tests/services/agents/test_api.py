@@ -8,9 +8,11 @@ import pytest
 
 from services.agents import table, wiring
 from services.agents.service import SERVICE
+from shared.http.token import seal
 from shared.ids import new_id, pattern
 from shared.tenancy.permissions import Role
 from tests import gateway
+from tests.forged import forged_place
 from tests.services.agents.callers import AGENTS, CONFIG, NEW, TENANT, Client, know_tenant
 from tests.tenants import Status
 
@@ -327,3 +329,15 @@ class TestDeclaration:
 
     def test_an_observer_may_read_everything(self) -> None:
         assert {route.least for route in SERVICE.routes if route.method == "GET"} == {Role.OBSERVER}
+
+
+class TestForgedTokens:
+    @forged_place
+    def test_the_list_of_agents_refuses_each(self, developer: Client, place: str) -> None:
+        assert developer.call("GET", AGENTS, query={"next_token": seal(place, TENANT, "agents")}).status == 400
+
+    @forged_place
+    def test_the_list_of_versions_refuses_each(self, developer: Client, place: str) -> None:
+        agent_id = developer.create()["agent_id"]
+        token = seal(place, TENANT, "versions", agent_id)
+        assert developer.call("GET", VERSIONS, agent_id=agent_id, query={"next_token": token}).status == 400

@@ -11,6 +11,7 @@ import pytest
 from services.billing import wiring
 from services.billing.api import webhook
 from services.billing.api.application import app
+from services.billing.api.operators import app as operators
 from services.billing.domain.cost import Period
 from services.billing.domain.customer import customer_of, linked
 from services.billing.domain.invoice import InvoiceLine
@@ -21,12 +22,14 @@ from services.billing.operations.usage import take_in
 from services.billing.table.customers import add_customer
 from services.billing.table.invoices import save_invoice
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.http.token import seal
 from shared.meters import Meter
 from shared.plans import Plan
 from shared.storage.clients import own_client
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from shared.times import utc_now
+from tests.forged import forged_place
 from tests.gateway import REQUEST_ID, claims, request
 from tests.services.billing.subscriptions import ENDS, STARTED, subscription
 from tests.services.billing.tenants import created
@@ -294,3 +297,19 @@ class TestWebhook:
         put_secret()
         body = json.dumps(payload_of())
         assert self.send(body, signed(body, at=utc_now()))[0] == 503
+
+
+class TestForgedTokens:
+    @forged_place
+    def test_the_list_of_invoices_refuses_each(self, store: Store, place: str) -> None:
+        know(store)
+        query = {"next_token": seal(place, "demo-org", "invoices")}
+        assert call("GET", "/invoices", query=query)["statusCode"] == 400
+
+    @forged_place
+    def test_the_reconciliation_refuses_each(self, store: Store, place: str) -> None:
+        know(store)
+        query, operator = {"next_token": seal(place, "", "reconcile")}, claims(None, role=Role.PLATFORM_ADMIN)
+        answer = operators(request("GET", "/v1/admin/billing/reconcile", claims=operator, query=query))
+        # Two of them are what ids of tenants look like, and so are places of this list.
+        assert answer["statusCode"] == (200 if place in {"abc", "1e3"} else 400)

@@ -9,9 +9,11 @@ import pytest
 from services.metering.api import app
 from shared.events.envelope import Event
 from shared.events.runs import UsageRecorded
+from shared.http.token import seal
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
+from tests.forged import forged_place
 from tests.gateway import REQUEST_ID, claims, request
 from tests.services.metering.usage import AT, used
 from tests.services.metering.usage import count as count_usage
@@ -233,3 +235,22 @@ class TestAccess:
         del slice_store
         assert get(name, role=Role.OBSERVER)[0] == 403
         assert get(name, tenant_id="demo-org2")[0] == 403
+
+
+@pytest.mark.usefixtures("slice_store")
+class TestForgedTokens:
+    RANGE = ("2026-11-22T00:00:00.000Z", "2026-11-23T00:00:00.000Z")
+
+    def ask(self, place: str) -> tuple[int, dict[str, Any]]:
+        start, end = self.RANGE
+        token = seal(place, "demo-org", "usage/events", start, end)
+        return get("events", {"from": start, "to": end, "next_token": token})
+
+    @forged_place
+    def test_the_list_of_events_refuses_each(self, place: str) -> None:
+        assert self.ask(place)[0] == 400
+
+    @pytest.mark.parametrize("day", ["2026-11-21", "2026-11-24"])
+    def test_a_place_outside_of_the_range_is_its_end(self, day: str) -> None:
+        status, body = self.ask(f"{day}T00:00:00.000Z#run_1:1:1")
+        assert (status, body["events"], body["pagination"]) == (200, [], LAST_PAGE)

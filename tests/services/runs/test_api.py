@@ -10,12 +10,15 @@ from services.runs.api.runs import handler as app
 from services.runs.api.runs import waits
 from services.runs.consumer import worker
 from services.runs.domain.budget import next_month
+from services.runs.table.runs import RunFilter
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.events.envelope import happened
 from shared.events.runs import RunQueued
+from shared.http.token import seal
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import to_text, utc_now
+from tests.forged import forged_place
 from tests.gateway import claims, request
 from tests.messages import batch
 from tests.services.runs.conftest import World, know_tenant, know_version
@@ -319,3 +322,17 @@ class TestListRuns:
 )
 def test_waits_as_long_as_it_is_asked_to(prefer: str | None, seconds: int | None) -> None:
     assert waits(prefer) == seconds
+
+
+@pytest.mark.usefixtures("world")
+class TestForgedTokens:
+    @forged_place
+    def test_a_list_refuses_each(self, place: str) -> None:
+        assert _list(next_token=seal(place, TENANT, "runs", repr(RunFilter()))).status == 400
+
+    @pytest.mark.parametrize(
+        "moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9999-12-31T00:00:00Z"]
+    )
+    @pytest.mark.parametrize("name", ["from_", "to"])
+    def test_a_time_at_the_end_of_the_calendar_is_422(self, name: str, moment: str) -> None:
+        assert _list(**{name: moment}).status == 422

@@ -148,6 +148,11 @@ class TestPage:
         chosen = RunFilter(start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=3))
         assert len(world.runs.page(TENANT, chosen, limit=10, after=None)[0]) == 2
 
+    def test_is_empty_where_the_place_to_go_on_from_is_before_the_range(self, world: World) -> None:
+        _stored(world)
+        place = new_id("run", NOW - timedelta(days=1))
+        assert world.runs.page(TENANT, RunFilter(start=NOW), limit=10, after=place) == ([], None)
+
     def test_filters_by_state_agent_and_project(self, world: World) -> None:
         _stored(world)
         other = _stored(world, run_id=new_id("run", NOW), project_id="prj_1", agent_id="agt_2")

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from services.tenants.operations import tenants as operations
+from shared.http.token import seal
 from shared.plans import LIMITS, Plan
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
+from tests.forged import forged_place
 from tests.services.tenants.acme import LATER, bury
 from tests.services.tenants.answers import Answered, call
 from tests.services.tenants.heard import subscription_changed, usage_summarised
@@ -196,3 +198,9 @@ def test_every_plan_is_shown_with_its_limits() -> None:
     for plan in Plan:
         ask("POST", TENANTS, {"tenant_id": f"on-{plan}", "name": "x", "plan": plan.value})
         assert ask("GET", tenant_id=f"on-{plan}").body["tenant"]["limits"] == LIMITS[plan].to_item()
+
+
+class TestForgedTokens:
+    @forged_place
+    def test_the_list_of_tenants_refuses_each(self, place: str) -> None:
+        assert ask("GET", TENANTS, query={"next_token": seal(place, "", "tenants")}).status == 400

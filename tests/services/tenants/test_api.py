@@ -10,10 +10,12 @@ import pytest
 
 from services.tenants.api.application import app
 from services.tenants.operations import tenants
+from shared.http.token import seal
 from shared.ids import pattern
 from shared.plans import Plan
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
+from tests.forged import forged_place
 from tests.gateway import claims, request
 from tests.services.tenants.acme import NOW, create
 from tests.services.tenants.heard import subscription_changed
@@ -281,3 +283,11 @@ class TestDeleteProject:
 
     def test_needs_a_developer(self) -> None:
         assert call("DELETE", PROJECT, project_id=UNKNOWN, role=Role.OBSERVER).status == 403
+
+
+class TestForgedTokens:
+    @forged_place
+    @pytest.mark.parametrize("name", ["projects", "users", "audit"])
+    def test_each_list_refuses_each(self, name: str, place: str) -> None:
+        query = {"next_token": seal(place, "acme", name)}
+        assert call("GET", f"{TENANT}/{name}", role=Role.TENANT_ADMIN, query=query).status == 400

@@ -125,7 +125,7 @@ def _add_reads(app: HttpApp, service: Service) -> None:
         caller: Caller, query: Annotated[ThingsQuery, Query()]
     ) -> Response[ThingsAnswer]:
         scope = (caller.tenant_id, "things", query.kind or "")
-        start = int(place_of(query.token, *scope) or 0)
+        start = int(place_of(query.token, *scope, form="[0-9]{1,6}") or 0)
         page = [service.show(str(number)) for number in range(start, min(start + query.limit, len(service.made)))]
         end = start + len(page)
         return ok(
