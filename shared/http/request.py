@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from shared.errors import Malformed
+from shared.errors import Detail, InvalidRequest, Malformed
+from shared.freejson import NotAcceptable, check_depth
 
 JSON = "application/json"
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PATH_PART = 128
+NOT_VALID = "The request is not valid."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,19 @@ class Request:
     @property
     def too_large(self) -> bool:
         """Whether the body is over 1 MiB."""
-        return len(self.body) > MAX_BODY_BYTES or len(self.body.encode()) > MAX_BODY_BYTES
+        return len(self.body) > MAX_BODY_BYTES or len(self.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES
 
     @property
     def has_odd_path(self) -> bool:
-        """Whether a part of the path is longer than any name that we give."""
-        return any(len(part) > MAX_PATH_PART for part in self.path.split("/"))
+        """Whether a part of the path is longer than any name that we give, or holds a character that no name has."""
+        return not self.path.isprintable() or any(len(part) > MAX_PATH_PART for part in self.path.split("/"))
 
     def check_json(self) -> None:
-        """Refuse a body that cannot be read, or not be written again: not JSON, broken, bottomless, or not Unicode.
+        """Refuse a body that cannot be read, or not be written again: not JSON, broken, too deep, or not Unicode.
 
         Raises:
-            Malformed: it is one of these.
+            Malformed: it cannot be read.
+            InvalidRequest: it is nested deeper than 64 levels.
         """
         if not self.body:
             return
@@ -80,8 +83,12 @@ class Request:
             raise Malformed(msg)
         try:
             parsed = json.loads(self.body, parse_constant=_refuse_constant, parse_float=_finite)
+            self.body.encode()
             if "\\ud" in self.body.lower():
                 json.dumps(parsed, ensure_ascii=False).encode()
+            check_depth(parsed)
+        except NotAcceptable as error:
+            raise InvalidRequest(NOT_VALID, [Detail("body", error.reason)]) from error
         except (ValueError, RecursionError) as error:
             msg = "The body is not valid JSON."
             raise Malformed(msg) from error

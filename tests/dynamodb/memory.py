@@ -18,6 +18,8 @@ _MOST_ACTIONS = 100
 _MOST_BYTES = 400 * 1024
 """Of an item."""
 _PAGE_BYTES = 1024 * 1024
+_KEY_BYTES = (2_048, 1_024)
+"""Of a partition key and of a sort key."""
 _KEYS = {None: ("PK", "SK"), "list": ("list_pk", "list_sk"), "due": ("due_pk", "due_sk")}
 
 Place = tuple[str, str]
@@ -247,7 +249,10 @@ def _refused(arguments: Mapping[str, Any], there: WireItem | None) -> ClientErro
 
 
 def _place(wire: Mapping[str, Any]) -> Place:
-    return wire["PK"]["S"], wire["SK"]["S"]
+    place: Place = wire["PK"]["S"], wire["SK"]["S"]
+    if any(not 0 < len(part.encode()) <= most for part, most in zip(place, _KEY_BYTES, strict=True)):
+        raise _error(code="ValidationException", operation="Key")
+    return place
 
 
 def _is_turned_around(text: str, values: Mapping[str, Any]) -> bool:

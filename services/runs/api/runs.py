@@ -90,10 +90,10 @@ def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunAnswer]:
 
 
 def _read_by_create(tenant_id: str, request: Request) -> list[Key]:
-    """The tenant, its storage, and the agent if one is named."""
-    agent_id = request.text_in_body("agent_id")
+    """Return the keys of the tenant, of its storage, and of the agent if the body names one that can exist."""
+    agent_id = request.text_in_body("agent_id") or ""
     keys = [access_key(SLICE, tenant_id), storage_key(tenant_id)]
-    return [*keys, agent_key(tenant_id, agent_id)] if agent_id else keys
+    return [*keys, agent_key(tenant_id, agent_id)] if re.fullmatch(pattern("agt"), agent_id) else keys
 
 
 @handler.route(

@@ -16,6 +16,8 @@ from shared.meters import Meter
 from shared.times import Rfc3339
 
 Text = Annotated[FreeText, Field(min_length=1)]
+MAX_VERSION = 9_999_999
+"""The sort key of an agent's version has seven digits."""
 Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))]
 """A moment that can be converted to any time zone."""
 
@@ -54,7 +56,7 @@ class NewRun(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     agent_id: Annotated[str, Field(pattern=pattern("agt"))]
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
     """The live one, unless given."""
     inputs: Inputs
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -325,6 +325,21 @@ def test_waits_as_long_as_it_is_asked_to(prefer: str | None, seconds: int | None
 
 
 @pytest.mark.usefixtures("world")
+class TestIdsThatCannotExist:
+    @pytest.mark.parametrize("agent_id", ["\ud800", "agt_", "", "agt_" + "0" * 27, "agt_" + "0" * 2_000, "agt_1#2"])
+    def test_an_agent_is_refused_before_it_is_looked_up(self, agent_id: str) -> None:
+        assert _post({**BODY, "agent_id": agent_id}).status in {400, 422}
+
+    @pytest.mark.parametrize("digits", [7, 400, 900, 4_000])
+    def test_a_version_is_422(self, digits: int) -> None:
+        reply = _post({**BODY, "version": 10**digits})
+        assert (reply.status, [detail["field"] for detail in reply.body["details"]]) == (422, ["version"])
+
+    def test_a_path_with_a_character_that_no_id_has_is_404(self) -> None:
+        assert _get("run_\0").status == _get("run_\ud800").status == 404
+
+
+@pytest.mark.usefixtures("world")
 class TestForgedTokens:
     @forged_place
     def test_a_list_refuses_each(self, place: str) -> None:

@@ -79,6 +79,20 @@ class TestBody:
     def test_that_is_too_deep_is_refused_like_any_other(self, call: Client, body: str) -> None:
         assert call("POST", body=body).status in {400, 422}
 
+    @pytest.mark.parametrize("levels", [64, 250, 400])
+    def test_nested_deeper_than_64_levels_is_422(self, call: Client, levels: int) -> None:
+        answer = call("POST", body='{"name":' + "[" * levels + "]" * levels + "}")
+        assert answer.error == (422, "ValidationFailed")
+        assert answer.body["details"] == [{"field": "body", "message": "is nested deeper than 64 levels"}]
+
+    def test_of_64_levels_is_judged_by_its_schema(self, call: Client) -> None:
+        answer = call("POST", body='{"name":' + "[" * 63 + "]" * 63 + "}")
+        assert [detail["field"] for detail in answer.body["details"]] == ["name"]
+
+    @pytest.mark.parametrize("body", ['{"name": "\ud800"}', '{"name": "' + "\ud800" * 400_000 + '"}'])
+    def test_that_is_not_unicode_is_refused(self, call: Client, body: str) -> None:
+        assert call("POST", body=body).status in {400, 413}
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
     @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5) | st.text())
     def test_whatever_it_is_the_answer_is_ours(self, call: Client, body: Any) -> None:  # noqa: ANN401 — any JSON
