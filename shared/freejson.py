@@ -20,8 +20,9 @@ _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _BAD_TEXT = "holds a NUL character or half of a surrogate pair"
 _BAD_INTEGER = "is an integer of more than 64 bits"
 _NOT_FINITE = "is not a finite number"
-_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|[0-9]{19}|[eE]\+?[0-9]{3}|Infinity|NaN|[\ud800-\udfff]")
-"""A JSON text in which this is not found decodes to acceptable numbers and texts."""
+_STORED_DEPTH = MAX_DEPTH + 16
+"""Documents of ours hold accepted values some levels below their root."""
+_INTEGER_CHARS = len(str(MIN_INTEGER))
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
@@ -60,13 +61,8 @@ def check_depth(value: object) -> None:
     Raises:
         NotAcceptable: it is.
     """
-    level: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [one for one in level if isinstance(one, dict | list)]
-        if not level:
-            return
-        level = [inner for outer in level for _, inner in _inside(outer)]
-    raise NotAcceptable(_TOO_DEEP)
+    if _is_deep(value, levels=MAX_DEPTH):
+        raise NotAcceptable(_TOO_DEEP)
 
 
 def check_text(text: str) -> str:
@@ -87,7 +83,7 @@ def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
         NotAcceptable: it is not JSON, or not acceptable.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _STRICT.decode(text)
     except RecursionError as error:
         raise NotAcceptable(_TOO_DEEP) from error
     except NotAcceptable:
@@ -95,7 +91,7 @@ def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
     except ValueError as error:
         msg = f"is not JSON: {error}"
         raise NotAcceptable(msg) from error
-    if _SUSPECT.search(text):
+    if not _has_writable_text(text):
         check(value)
     elif _may_be_deep(text):
         check_depth(value)
@@ -105,10 +101,12 @@ def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
 def loads_stored(text: str) -> Any:  # noqa: ANN401 — any JSON
     """Decode a stored text, perhaps older than these rules, into a value that can be serialised; see `sanitize`."""
     try:
-        value = json.loads(text)
+        value = _LENIENT.decode(text)
     except (ValueError, RecursionError):
         return {"unreadable": {"bytes": len(text.encode(errors="replace"))}}
-    return sanitize(value) if _SUSPECT.search(text) or _may_be_deep(text) else value
+    if _has_writable_text(text) and not (_may_be_deep(text) and _is_deep(value, levels=_STORED_DEPTH)):
+        return value
+    return sanitize(value, levels=_STORED_DEPTH)
 
 
 def sanitize(value: object, *, levels: int = MAX_DEPTH) -> Any:  # noqa: ANN401 — any JSON
@@ -194,17 +192,53 @@ def _inside(value: object) -> Iterator[tuple[str | int, object]]:
         yield from enumerate(cast("list[object]", value))
 
 
+def _has_writable_text(text: str) -> bool:
+    """Whether a JSON text certainly holds no NUL and no surrogate, neither escaped nor as it is."""
+    if "\\u0000" in text or "\\ud" in text or "\\uD" in text:
+        return False
+    return text.isascii() or not _UNWRITABLE.search(text)
+
+
+def _is_deep(value: object, *, levels: int) -> bool:
+    level: list[object] = [value]
+    for _ in range(levels + 1):
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return False
+        level = [inner for outer in level for _, inner in _inside(outer)]
+    return True
+
+
 def _may_be_deep(text: str) -> bool:
     return text.count("{") + text.count("[") > MAX_DEPTH
 
 
-def _refuse_constant(name: str) -> float:
+def _constant(name: str) -> float:
     msg = f"holds {name}, which is not JSON"
     raise NotAcceptable(msg)
 
 
-def _finite(text: str) -> float:
+def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise NotAcceptable(_NOT_FINITE)
     return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > _INTEGER_CHARS or not MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
+        raise NotAcceptable(_BAD_INTEGER)
+    return number
+
+
+def _float_or_text(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _integer_or_text(text: str) -> int | str:
+    return int(text) if len(text) < _INTEGER_CHARS - 1 else text
+
+
+_STRICT = json.JSONDecoder(parse_constant=_constant, parse_float=_float, parse_int=_integer)
+_LENIENT = json.JSONDecoder(parse_constant=str, parse_float=_float_or_text, parse_int=_integer_or_text)

@@ -130,9 +130,13 @@ class TestSanitize:
     def test_replaces_each_number_that_is_not_finite(self, text: str) -> None:
         assert isinstance(loads_stored(text), str)
 
+    def test_leaves_an_accepted_value_alone_that_a_document_of_ours_holds(self) -> None:
+        stored = f'{{"config": {{"tools": [{{"parameters": {nested(MAX_DEPTH)}}}]}}}}'
+        assert loads_stored(stored) == json.loads(stored)
+
     def test_replaces_what_cannot_be_written(self) -> None:
         stored = loads_stored('{"a\\ud800": ["x\\u0000", 1e400, ' + "9" * 4_000 + "]}")
-        assert stored == {"a\ufffd": ["x\ufffd", "inf", "9" * 4_000]}
+        assert stored == {"a\ufffd": ["x\ufffd", "1e400", "9" * 4_000]}
 
 
 class TestFields:

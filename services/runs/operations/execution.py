@@ -15,7 +15,7 @@ from services.runs.domain import lifecycle
 from services.runs.domain.request import ModelRequest, compose, falling_back
 from services.runs.domain.retry import TOTAL, TRIES_PER_MODEL, Failure, Jitter, after_failure
 from services.runs.domain.run import NOTHING_USED, CallEnd, CallId, Cost, OpenCall, Outcome, Run, RunError
-from services.runs.domain.structure import DoesNotFit, repair, structured
+from services.runs.domain.structure import DoesNotFit, TooComplex, repair, structured
 from services.runs.errors import CancelRequested, LeaseLost, ModelWithoutPrice, ProviderFailed, StreamTruncated
 from services.runs.gateways.model import Ended, Model, Stop, Text, Working
 from services.runs.operations.budgets import settle
@@ -242,6 +242,8 @@ class Attempt:
     ) -> ModelRequest | None:
         try:
             data = structured(reading.text, schema)
+        except TooComplex as error:
+            return self._fail(reading, RunError("OutputTooComplex", str(error)))
         except DoesNotFit as error:
             self._failures.append(Failure(request.model, "OutputInvalid", retry=False))
             tries = sum(failure.model == request.model for failure in self._failures)

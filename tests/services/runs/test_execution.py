@@ -18,6 +18,7 @@ from services.runs.table.runs import RunTable
 from shared.meters import Meter
 from tests.services.runs.conftest import CONFIG, World
 from tests.services.runs.runs import AGENT_ID, TENANT
+from tests.services.runs.test_structure import BRANCHING
 from tests.services.runs.work import LATER, ScriptedModel, access, execute, outbox, planner_of, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
@@ -177,6 +178,14 @@ class TestStructuredOutput:
         done = execute(world, submit(world, version=version), ScriptedModel([[Text("four"), Ended(USED)]] * 2))
         assert done.error is not None
         assert (done.error.code, len(done.calls)) == ("OutputInvalid", 2)
+
+    def test_fails_the_run_at_once_when_it_is_too_complex_to_validate_with_its_known_usage(self, world: World) -> None:
+        version = _version(world, response_schema=BRANCHING)
+        answer = '{"a":' * 40 + '{"z":1}' + "}" * 40
+        done = execute(world, submit(world, version=version), ScriptedModel([[Text(answer), Ended(USED)]]))
+        assert done.error is not None
+        assert (done.error.code, len(done.calls)) == ("OutputTooComplex", 1)
+        assert (done.usage[Meter.TOKENS_OUT], done.usage.get(Meter.TOKENS_UNCERTAIN)) == (2, None)
 
 
 class TestCancel:
