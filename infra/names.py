@@ -85,9 +85,9 @@ class Names:
         """A function of a service; its role and its queue have the same name."""
         return self.of(service.name, function if isinstance(function, str) else function.name)
 
-    def data_role(self, service: Service) -> str:
-        """The role that a service's functions assume for one tenant."""
-        return self.of(service.name, "data")
+    def data_role(self, service: Service, function: Function) -> str:
+        """Return the name of the role that a function assumes for one tenant."""
+        return self.of(service.name, function.name, "data")
 
     def logs(self, function: str) -> str:
         """The log group of a function."""

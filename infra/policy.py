@@ -111,9 +111,9 @@ def objects_of_all_tenants(names: Names, granted: Sequence[Objects]) -> list[Sta
     return _objects(names, granted, tenant="*")
 
 
-def assume(names: Names, service: Service) -> Statement:
-    """Becoming one tenant."""
-    return allow(["sts:AssumeRole", "sts:TagSession"], names.role_arn(names.data_role(service)))
+def assume(names: Names, service: Service, function: Function) -> Statement:
+    """Allow a function to assume its data role for one tenant."""
+    return allow(["sts:AssumeRole", "sts:TagSession"], names.role_arn(names.data_role(service, function)))
 
 
 def logs(names: Names, function: str) -> Statement:
@@ -187,16 +187,15 @@ def trust_of_lambda() -> dict[str, Any]:
     return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}])
 
 
-def trust_of_functions(role_arns: Sequence[str]) -> dict[str, Any]:
-    """Who may become a data role: these functions, and only with the one tag."""
+def trust_of_function(role_arn: str) -> dict[str, Any]:
+    """Trust of a data role: its function alone may assume it, and only with the tag `tenant_id`."""
     condition = {
         "StringLike": {"aws:RequestTag/tenant_id": "?*"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant_id"]},
         "Null": {"aws:TagKeys": "false"},
     }
     actions = ["sts:AssumeRole", "sts:TagSession"]
-    trusted = {"AWS": list(role_arns)}
-    return document([{"Effect": "Allow", "Action": actions, "Principal": trusted, "Condition": condition}])
+    return document([{"Effect": "Allow", "Action": actions, "Principal": {"AWS": role_arn}, "Condition": condition}])
 
 
 def _patterns(owned: Slice, tenant: str) -> list[str]:

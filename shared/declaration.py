@@ -53,7 +53,7 @@ class Access(StrEnum):
     NONE = "none"
     """It reads no table."""
     TENANT = "tenant"
-    """Only through the service's data role, assumed with the session tag `tenant_id` of the request."""
+    """Only through the function's data role, assumed with the session tag `tenant_id` of the request."""
     SLICE = "slice"
     """The slice of every tenant, by the function's own role: events, schedules and direct invocations."""
 

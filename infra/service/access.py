@@ -27,25 +27,19 @@ def _secrets(mesh: Mesh, function: Function) -> list[policy.Statement]:
     return [*platform, *([policy.secrets_of_all_tenants(mesh.names)] if destroys else [])]
 
 
-def of_tenant(mesh: Mesh, service: Service) -> list[policy.Statement]:
-    """What the service's data role may do, for the one tenant that its session is tagged with."""
-    functions = acts_for_tenants(service)
-    objects = policy.objects_of_tenant(mesh.names, [granted for function in functions for granted in function.objects])
-    granted = sorted({function.tenant_secrets for function in functions} - {TenantSecrets.NONE})
-    secrets = [policy.secrets_of_tenant(mesh.names, one) for one in granted]
+def of_tenant(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
+    """Grant a function's data role what the function declares, for the one tenant of the session's tag."""
+    objects = policy.objects_of_tenant(mesh.names, function.objects)
+    granted = function.tenant_secrets
+    secrets = [] if granted is TenantSecrets.NONE else [policy.secrets_of_tenant(mesh.names, granted)]
     return [policy.data_of_tenant(mesh.names, service.slice), *objects, *secrets]
-
-
-def acts_for_tenants(service: Service) -> list[Function]:
-    """The functions that reach data only through the data role."""
-    return [function for function in service.functions if function.access is Access.TENANT]
 
 
 def _data(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
     names, owned = mesh.names, service.slice
     granted: list[policy.Statement] = []
     if function.access is Access.TENANT:
-        granted.append(policy.assume(names, service))
+        granted.append(policy.assume(names, service, function))
     if function.access is Access.SLICE:
         others = [other.slice for other in mesh.services if other.name != service.name]
         granted += policy.data_of_all_tenants(names, owned, others)

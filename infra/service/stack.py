@@ -20,7 +20,7 @@ class ServiceStack(Stack):
         super().__init__(scope, mesh.names.stack(service.name), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
         self._mesh, self._service, self._core = mesh, service, core
         self.functions = {function.name: self._function(function) for function in service.functions}
-        self._data_role()
+        self._data_roles()
         self._routes()
         self._queues = {function.name: self._queue(function) for function in service.functions if function.has_queue}
         for function in service.functions:
@@ -41,19 +41,20 @@ class ServiceStack(Stack):
             **{_variable(name): names.function(self._service, name) for name in declared.invokes},
         }
         if declared.access is Access.TENANT:
-            found["DATA_ROLE_ARN"] = names.role_arn(names.data_role(self._service))
+            found["DATA_ROLE_ARN"] = names.role_arn(names.data_role(self._service, declared))
         return found
 
-    def _data_role(self) -> None:
-        trusted = [self.functions[function.name].role.attr_arn for function in access.acts_for_tenants(self._service)]
-        if trusted:
-            role_of(
-                self,
-                "DataRole",
-                name=self._mesh.names.data_role(self._service),
-                trust=policy.trust_of_functions(trusted),
-                statements=access.of_tenant(self._mesh, self._service),
-            )
+    def _data_roles(self) -> None:
+        """Give each function that acts for one tenant at a time a role of its own for that (decision 42)."""
+        for declared in self._service.functions:
+            if declared.access is Access.TENANT:
+                role_of(
+                    self.functions[declared.name],
+                    "DataRole",
+                    name=self._mesh.names.data_role(self._service, declared),
+                    trust=policy.trust_of_function(self.functions[declared.name].role.attr_arn),
+                    statements=access.of_tenant(self._mesh, self._service, declared),
+                )
 
     def _routes(self) -> None:
         gateway = self._core.gateway

@@ -26,8 +26,6 @@ from shared.events.runs import (
 )
 from shared.events.tenants import SAID_BY_ALL
 
-_OBJECTS = (Objects("agents"), Objects("runs", write=True, delete=True))
-
 SERVICE = Service(
     name="runs",
     purpose="Runs: executions of agents, each call to a model leased, recorded and counted.",
@@ -38,7 +36,7 @@ SERVICE = Service(
             "services.runs.api.runs.handler",
             access=Access.TENANT,
             routes=runs.handler.routes,
-            objects=_OBJECTS,
+            objects=(Objects("agents"), Objects("runs", write=True, delete=True)),
             invokes=("worker",),
         ),
         Function(
@@ -46,7 +44,7 @@ SERVICE = Service(
             "services.runs.api.stream.handler",
             access=Access.TENANT,
             routes=stream.handler.routes,
-            objects=_OBJECTS,
+            objects=(Objects("runs"),),
             at_most=200,
         ),
         Function(
@@ -54,7 +52,7 @@ SERVICE = Service(
             "services.runs.consumer.worker.handler",
             access=Access.TENANT,
             subscriptions=worker.queue.types,
-            objects=_OBJECTS,
+            objects=(Objects("agents"), Objects("runs", write=True)),
             secrets=("openai/key", "anthropic/key"),
             tenant_secrets=TenantSecrets.READ,
             calls_models=True,

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from infra.names import Names
+from infra.names import SECRETS, Names
 from infra.services import SERVICES
-from shared.declaration import Access, Function, Service, Slice, Table, exports_of
+from shared.declaration import Access, Function, Service, Slice, Table, TenantSecrets, exports_of
 from tests.infra.templates import ACCOUNT
 
 NAMES = Names("local", ACCOUNT)
 TENANT, TWIN = "acme", "acme2"
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
 READ, WRITE, REMOVE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
+READ_SECRET, PUT_SECRET = "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"
+DELETE_SECRET = "secretsmanager:DeleteSecret"
 FOLDERS = ("agents", "runs", "usage", "datasets", *(exports_of(service.name) for service in SERVICES))
 DELETE, READ_SOME, WRITE_SOME = "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"
 _ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
@@ -20,7 +22,7 @@ _ITEMS = {GET, PUT, QUERY, DELETE, READ_SOME, WRITE_SOME}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One request to a table or to the bucket."""
+    """One request to a table, to the bucket or to the secrets."""
 
     action: str
     table: Table | None = None
@@ -28,12 +30,15 @@ class Probe:
     keys: tuple[str, ...] = ()
     """The partition keys that it touches; DynamoDB gives none for a scan."""
     object_key: str = ""
+    secret: str = ""
     tag: str | None = TENANT
     """The session's `tenant_id`; None: it has none."""
 
     @property
     def resource(self) -> str:
         """The ARN that it asks for."""
+        if self.secret:
+            return NAMES.arn("secretsmanager", f"secret:{NAMES.secret(self.secret)}-AbCdEf")
         if self.table is None:
             return f"arn:aws:s3:::{NAMES.bucket}/{self.object_key}"
         return f"{NAMES.table_arn(self.table)}{f'/index/{self.index}' if self.index else ''}"
@@ -47,45 +52,48 @@ class Holder:
     service: Service | None = None
     """None: core's own."""
     function: Function | None = None
-    """None: the service's data role."""
-
-    @property
-    def is_data_role(self) -> bool:
-        """Whether it is assumed for one tenant."""
-        return self.service is not None and self.function is None
+    is_data_role: bool = False
+    """Whether the function assumes it for one tenant."""
 
 
 def holders(services: Sequence[Service]) -> Iterator[Holder]:
     """Every role that the services ask for, and core's two."""
     yield from (Holder(NAMES.api), Holder(NAMES.publisher))
     for service in services:
-        yield from (Holder(NAMES.function(service, one), service, one) for one in service.functions)
-        if any(function.access is Access.TENANT for function in service.functions):
-            yield Holder(NAMES.data_role(service), service)
+        for one in service.functions:
+            yield Holder(NAMES.function(service, one), service, one)
+            if one.access is Access.TENANT:
+                yield Holder(NAMES.data_role(service, one), service, one, is_data_role=True)
 
 
 def may(holder: Holder, probe: Probe, services: Sequence[Service]) -> bool:
     """Whether this role is meant to be able to do this."""
-    if holder.service is None:
-        return holder.role == NAMES.publisher and _is_outbox_work(probe, services)
+    service, function = holder.service, holder.function
+    if service is None or function is None:
+        return holder.role == NAMES.publisher and not probe.secret and _is_outbox_work(probe, services)
+    if probe.secret:
+        return _may_touch_secret(holder, function, probe)
     if probe.table is None:
-        return _may_touch_object(holder, holder.service, probe)
-    if holder.function and probe.index == "due":
-        prefix = f"DUE#{holder.service.slice.name}#"
-        asks = probe.action == QUERY and probe.table is holder.service.slice.table and bool(probe.keys)
-        return holder.function.reads_due and asks and all(key.startswith(prefix) for key in probe.keys)
-    if probe.table is not holder.service.slice.table or probe.index not in {"", "list"} or probe.action not in _ITEMS:
+        return _may_touch_object(holder, function, probe)
+    if probe.table is not service.slice.table:
         return False
-    if (
-        holder.function
-        and probe.keys
-        and not probe.index
-        and all(_is_named(key, holder.function) for key in probe.keys)
-    ):
+    if not holder.is_data_role and _is_granted_by_name(function, service, probe):
         return True
-    if holder.function and holder.function.access is not Access.SLICE:
+    if probe.index not in {"", "list"} or probe.action not in _ITEMS or not probe.keys:
         return False
-    return bool(probe.keys) and all(_may_touch(holder, holder.service, key, probe, services) for key in probe.keys)
+    if not holder.is_data_role and function.access is not Access.SLICE:
+        return False
+    return all(_may_touch(holder, service, key, probe, services) for key in probe.keys)
+
+
+def _is_granted_by_name(function: Function, service: Service, probe: Probe) -> bool:
+    """Whether the function declares these keys, or reads the due index, itself."""
+    if not probe.keys:
+        return False
+    if probe.index == "due":
+        prefix = f"DUE#{service.slice.name}#"
+        return function.reads_due and probe.action == QUERY and all(key.startswith(prefix) for key in probe.keys)
+    return probe.action in _ITEMS and not probe.index and all(_is_named(key, function) for key in probe.keys)
 
 
 def _is_named(key: str, function: Function) -> bool:
@@ -106,11 +114,20 @@ def _may_touch(holder: Holder, service: Service, key: str, probe: Probe, service
     return below[:1] == [] or below[0] not in others
 
 
-def _may_touch_object(holder: Holder, service: Service, probe: Probe) -> bool:
+def _may_touch_secret(holder: Holder, function: Function, probe: Probe) -> bool:
+    if not probe.secret.startswith("tenants/"):
+        return not holder.is_data_role and probe.action == READ_SECRET and probe.secret in function.secrets
+    granted = function.tenant_secrets
+    if not holder.is_data_role:
+        return granted is TenantSecrets.DESTROY and probe.action == DELETE_SECRET
+    allowed = {TenantSecrets.READ: {READ_SECRET}, TenantSecrets.WRITE: {PUT_SECRET, DELETE_SECRET}}.get(granted, set())
+    return probe.action in allowed and probe.secret.split("/")[1] == probe.tag
+
+
+def _may_touch_object(holder: Holder, function: Function, probe: Probe) -> bool:
     root, tenant, below = probe.object_key.split("/", 2)
-    functions = [holder.function] if holder.function else service.functions
     wanted = Access.TENANT if holder.is_data_role else Access.SLICE
-    granted = [one for function in functions if function.access is wanted for one in function.objects]
+    granted = function.objects if function.access is wanted else ()
     if holder.is_data_role and (probe.tag is None or tenant != probe.tag):
         return False
     allowed = {
@@ -136,8 +153,9 @@ def _is_outbox_work(probe: Probe, services: Sequence[Service]) -> bool:
 
 
 def probes(services: Sequence[Service]) -> list[Probe]:
-    """Requests at and around every slice and every folder."""
-    return [*(probe for service in services for probe in probes_around(service.slice)), *_object_probes()]
+    """Requests at and around every slice, every folder and every secret."""
+    around = (probe for service in services for probe in probes_around(service.slice))
+    return [*around, *_object_probes(), *secret_probes()]
 
 
 def probes_around(owned: Slice) -> Iterator[Probe]:
@@ -178,6 +196,14 @@ def _due_probes(owned: Slice) -> Iterator[Probe]:
         yield from (Probe(QUERY, table, "due", keys=keys, tag=tag) for tag in (TENANT, None))
     yield from (Probe(action, table, "due", keys=(key,), tag=None) for action in (GET, PUT) for key in (lease, outbox))
     yield from (Probe(QUERY, table, index, keys=(key,), tag=None) for index in ("", "keys") for key in (lease, outbox))
+
+
+def secret_probes() -> Iterator[Probe]:
+    """Requests for the platform's secrets, and for those of a tenant, of its twin and of none."""
+    tenants = (f"tenants/{tenant}/openai/key" for tenant in (TENANT, TWIN, ""))
+    for secret in (*SECRETS, *tenants):
+        for action in (READ_SECRET, PUT_SECRET, DELETE_SECRET):
+            yield from (Probe(action, secret=secret, tag=tag) for tag in (TENANT, None))
 
 
 def _object_probes() -> Iterator[Probe]:

@@ -6,7 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from infra.services import SERVICES
-from tests.infra.access import GET, NAMES, READ, REMOVE, TWIN, WRITE, Probe, holders, may, probes, probes_around
+from tests.infra.access import (
+    GET,
+    NAMES,
+    PUT_SECRET,
+    READ,
+    READ_SECRET,
+    REMOVE,
+    TWIN,
+    WRITE,
+    Probe,
+    holders,
+    may,
+    probes,
+    probes_around,
+    secret_probes,
+)
 from tests.infra.privilege import problems
 from tests.infra.simulation import simulate, simulation
 from tests.infra.templates import Json, Templates
@@ -84,6 +99,13 @@ OF_OBJECTS: dict[str, Mutation] = {
     "objects to be written, too": lambda one: one.update(Action=["s3:GetObject", "s3:PutObject"]),
     "objects to be deleted, too": lambda one: one["Action"].append("s3:DeleteObject"),
 }
+OF_SECRETS: dict[str, Mutation] = {
+    "secrets of all tenants": lambda one: _change_secrets(one, _TAG, "*"),
+    "secrets of twins": lambda one: _change_secrets(one, "_id}/", "_id}*/"),
+    "every secret": lambda one: one.update(Resource=NAMES.arn("secretsmanager", "secret:*")),
+    "secrets to be read, too": lambda one: _add_action(one, READ_SECRET),
+    "secrets to be written, too": lambda one: _add_action(one, PUT_SECRET),
+}
 
 
 class TestMutations:
@@ -99,7 +121,27 @@ class TestMutations:
         missed = [(mutant[0].role, mutant[1]) for number, mutant in enumerate(mutants) if number not in caught]
         show(f"mutations of policies: {len(caught)} of {len(mutants)} caught")
         assert missed == []
-        assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OF_OBJECTS, "no denial"}
+        assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OF_OBJECTS, *OF_SECRETS, "no denial"}
+
+    def test_the_rights_of_another_function_of_the_service_are_caught(self, roles: dict[str, list[Json]]) -> None:
+        pairs = [
+            (holder, other)
+            for holder in HOLDERS
+            for other in HOLDERS
+            if holder.is_data_role and other.is_data_role and holder.service is other.service and holder is not other
+        ]
+        probed = [probe for probe in probes(SERVICES) if probe.table is None]
+        given = [(one, [*roles[one[0].role], *roles[one[1].role]], probe) for one in pairs for probe in probed]
+        answers = simulate([asked(probe, statements) for _, statements, probe in given])
+        caught = {
+            (pair[0].role, pair[1].role)
+            for (pair, _, probe), answer in zip(given, answers, strict=True)
+            if answer is not may(pair[0], probe, SERVICES)
+        }
+        more = {(one.role, other.role) for one, other in pairs if _rights(roles[other.role]) - _rights(roles[one.role])}
+        assert caught == more
+        assert ("ainexus-local-runs-api-data", "ainexus-local-runs-worker-data") in caught
+        assert ("ainexus-local-agents-exporter-data", "ainexus-local-agents-api-data") in caught
 
     def test_a_statement_on_a_slice_without_condition_is_caught(self, roles: dict[str, list[Json]]) -> None:
         twin = [Probe(GET, one.slice.table, keys=(f"TENANT#{TWIN}#{one.slice.name}2",), tag=None) for one in SERVICES]
@@ -117,8 +159,10 @@ class TestMutations:
 
 def _near(mutation: str, spoilt: Json) -> list[Probe]:
     """The probes that could see it: those around the slices that the statement speaks of."""
+    if mutation in OF_SECRETS:
+        return list(secret_probes())
     if mutation in OF_OBJECTS:
-        return [probe for probe in probes(SERVICES) if probe.table is None]
+        return [probe for probe in probes(SERVICES) if probe.table is None and not probe.secret]
     slices = [one.slice for one in SERVICES if f"#{one.slice.name}" in str(spoilt["Condition"])]
     owned = slices or [one.slice for one in SERVICES if one.slice.holds_tenant]
     return list(probes_around(owned[0]))
@@ -132,7 +176,9 @@ def _mutants(statements: Sequence[Json]) -> Iterator[tuple[str, Json, list[Json]
             continue
         on_keys = "dynamodb:LeadingKeys" in str(statement.get("Condition"))
         on_objects = any(action.startswith("s3:") for action in statement["Action"])
-        for name, mutation in {**(MUTATIONS if on_keys else {}), **(OF_OBJECTS if on_objects else {})}.items():
+        on_secrets = any(action.startswith("secretsmanager:") for action in statement["Action"])
+        kinds = ((MUTATIONS, on_keys), (OF_OBJECTS, on_objects), (OF_SECRETS, on_secrets))
+        for name, mutation in ((name, one) for some, is_apt in kinds if is_apt for name, one in some.items()):
             changed = copy.deepcopy(list(statements))
             mutation(changed[place])
             if changed != statements and not _is_tautology(name, changed[place], statements):
@@ -163,6 +209,27 @@ def _change_keys(statement: Json, old: str | None, new: str) -> None:
 
 def _change_objects(statement: Json, old: str, new: str) -> None:
     statement["Resource"] = [resource.replace(old, new) for resource in statement["Resource"]]
+
+
+def _add_action(statement: Json, action: str) -> None:
+    if action not in statement["Action"]:
+        statement["Action"].append(action)
+
+
+def _change_secrets(statement: Json, old: str, new: str) -> None:
+    if isinstance(statement["Resource"], str):
+        statement["Resource"] = statement["Resource"].replace(old, new)
+
+
+def _rights(statements: Sequence[Json]) -> set[tuple[str, str]]:
+    """The pairs of action and resource that these statements grant, but for items, whose keys are in conditions."""
+    return {
+        (action, resource)
+        for one in statements
+        for action in one["Action"]
+        for resource in _listed(one["Resource"])
+        if action.startswith(("s3:", "secretsmanager:")) and "/" in resource
+    }
 
 
 def _listed(resource: str | list[str]) -> list[str]:

@@ -46,8 +46,10 @@ OF_RUNS = (
     refused("another language", "dynamodb:PartiQLSelect", ENTITIES, (RUNS,)),
     refused("work of all tenants", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",)),
     refused("own key in the due index", QUERY, f"{ENTITIES}/index/due", (RUNS,)),
-    allowed("own object", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
-    allowed("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+)
+
+OF_RUNS_API = (
+    *OF_RUNS,
     allowed("object to read", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     refused("object to read only", "s3:PutObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     allowed("own object's removal", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
@@ -63,11 +65,27 @@ OF_RUNS = (
     listing("objects of all tenants", OBJECTS, "tenants/", is_allowed=False),
     listing("all objects", OBJECTS, None, is_allowed=False),
     listing("objects without tag", OBJECTS, "tenants/acme/runs/run_1/", is_allowed=False, tag=None),
+    allowed("own object", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    refused("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
     refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
     refused("twin's object", "s3:GetObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
     refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),
     refused("object without tag", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json", tag=None),
     refused("object of no tenant", "s3:GetObject", f"{OBJECTS}/tenants//runs/run_1/out.json", tag=None),
+    refused("own secret", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
+)
+
+OF_RUNS_WORKER = (
+    *OF_RUNS,
+    allowed("own object", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    allowed("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
+    refused("twin's object", "s3:GetObject", f"{OBJECTS}/tenants/acme2/runs/run_1/out.json"),
+    refused("another folder", "s3:GetObject", f"{OBJECTS}/tenants/acme/datasets/dst_1.json"),
+    refused("object without tag", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json", tag=None),
+    refused("object of no tenant", "s3:GetObject", f"{OBJECTS}/tenants//runs/run_1/out.json", tag=None),
+    refused("own object's removal", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
+    listing("own objects of a run", OBJECTS, "tenants/acme/runs/run_1/", is_allowed=False),
     allowed("own secret", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
     refused("another tenant's secret", READ_SECRET, f"{SECRETS}/tenants/other/openai/key-AbCdEf"),
     refused("twin's secret", READ_SECRET, f"{SECRETS}/tenants/acme2/openai/key-AbCdEf"),
@@ -166,10 +184,11 @@ OF_REMOVER = (
 
 ROLES = {
     "agents-remover": OF_REMOVER,
-    "runs-data": OF_RUNS,
+    "runs-api-data": OF_RUNS_API,
+    "runs-worker-data": OF_RUNS_WORKER,
     "runs-worker": OF_WORKER,
-    "agents-data": OF_AGENTS,
-    "tenants-data": OF_TENANTS,
+    "agents-api-data": OF_AGENTS,
+    "tenants-api-data": OF_TENANTS,
     "runs-reaper": OF_REAPER,
     "tenants-consumer": OF_TENANTS_CONSUMER,
     "billing-webhook": OF_WEBHOOK,
@@ -218,20 +237,38 @@ MUTATIONS: dict[str, Change] = {
     "objects of all tenants": lambda them: _change_objects(them, "${aws:PrincipalTag/tenant_id}", "*"),
     "objects of twins": lambda them: _change_objects(them, "_id}/", "_id}*/"),
     "objects of all folders": lambda them: _change_objects(them, "/runs/*", "/*"),
+}
+OF_READER: dict[str, Change] = {
+    "objects to write everywhere": lambda them: _objects(them)[0]["Action"].append("s3:PutObject"),
+}
+OF_SECRETS: dict[str, Change] = {
     "secrets of all tenants": lambda them: _change_secrets(them, "${aws:PrincipalTag/tenant_id}", "*"),
     "secrets of twins": lambda them: _change_secrets(them, "_id}/", "_id}*/"),
     "secrets to write": lambda them: _secrets(them)["Action"].append("secretsmanager:PutSecretValue"),
-    "objects to write everywhere": lambda them: _objects(them)[0]["Action"].append("s3:PutObject"),
 }
+MUTANTS = [
+    *(("runs-api-data", name, change) for name, change in {**MUTATIONS, **OF_READER}.items()),
+    *(("runs-worker-data", name, change) for name, change in {**MUTATIONS, **OF_SECRETS}.items()),
+]
 
 
 class TestMutations:
-    @pytest.mark.parametrize("change", MUTATIONS.values(), ids=MUTATIONS.keys())
-    def test_are_caught(self, local: Templates, change: Change) -> None:
-        statements = copy.deepcopy(local.statements("ainexus-local-runs-data"))
+    @pytest.mark.parametrize(
+        ("role", "change"),
+        [(role, change) for role, _, change in MUTANTS],
+        ids=[f"{one[0]}: {one[1]}" for one in MUTANTS],
+    )
+    def test_are_caught(self, local: Templates, role: str, change: Change) -> None:
+        there = local.statements(f"ainexus-local-{role}")
+        statements = copy.deepcopy(there)
         change(statements)
-        assert statements != local.statements("ainexus-local-runs-data")
-        assert surprises(statements, OF_RUNS) != []
+        assert statements != there
+        assert surprises(statements, ROLES[role]) != []
+
+    def test_that_give_a_function_the_rights_of_another_are_caught(self, local: Templates) -> None:
+        api, worker = (local.statements(f"ainexus-local-runs-{name}-data") for name in ("api", "worker"))
+        assert surprises([*api, *worker], OF_RUNS_API) == ["own object's write", "own secret"]
+        assert surprises([*api, *worker], OF_RUNS_WORKER) == ["own object's removal", "own objects of a run"]
 
     def test_of_the_denial_of_billing_is_caught(self, local: Templates) -> None:
         statements = local.statements("ainexus-local-tenants-consumer")
@@ -257,6 +294,9 @@ class TestTrust:
     def test_refuses_functions_that_do_not_act_for_tenants(self, local: Templates) -> None:
         assert not _becomes(local, "runs-reaper", tags={"tenant_id": "acme"})
 
+    def test_refuses_another_function_of_the_same_service(self, local: Templates) -> None:
+        assert not _becomes(local, "runs-worker", tags={"tenant_id": "acme"})
+
     def test_refuses_other_services(self, local: Templates) -> None:
         assert not _becomes(local, "agents-api", tags={"tenant_id": "acme"})
 
@@ -267,7 +307,7 @@ class TestTrust:
 
 
 def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Json | None = None) -> bool:
-    """Whether a function gets a session of the runs service's data role with these tags."""
+    """Whether a function gets a session of the data role of runs' api function with these tags."""
     name = f"ainexus-local-{function}"
     context: Json = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     if tags:
@@ -275,7 +315,7 @@ def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Js
     asked = [
         simulation(
             action,
-            f"arn:aws:iam::{ACCOUNT}:role/ainexus-local-runs-data",
+            f"arn:aws:iam::{ACCOUNT}:role/ainexus-local-runs-api-data",
             statements=local.statements(name),
             context=context,
             principal=name,
@@ -288,11 +328,11 @@ def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Js
 
 def _trust(local: Templates) -> Json:
     """The data role's trust, its references to roles of the same stack resolved."""
-    trust = copy.deepcopy(local.role("ainexus-local-runs-data")["AssumeRolePolicyDocument"])
+    trust = copy.deepcopy(local.role("ainexus-local-runs-api-data")["AssumeRolePolicyDocument"])
     roles = {name: one["Properties"]["RoleName"] for name, one in local.named("AWS::IAM::Role", "Runs")}
     for statement in trust["Statement"]:
-        names = [roles[reference["Fn::GetAtt"][0]] for reference in statement["Principal"]["AWS"]]
-        statement["Principal"]["AWS"] = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names]
+        name = roles[statement["Principal"]["AWS"]["Fn::GetAtt"][0]]
+        statement["Principal"]["AWS"] = f"arn:aws:iam::{ACCOUNT}:role/{name}"
     return trust
 
 

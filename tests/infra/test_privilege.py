@@ -8,7 +8,7 @@ import pytest
 from tests.infra.privilege import problems
 from tests.infra.templates import Json, Templates
 
-DATA_ROLE = "ainexus-local-runs-data"
+DATA_ROLE = "ainexus-local-runs-worker-data"
 
 
 class TestEveryRole:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from shared.declaration import Access
-from tests.infra.sample_services import RUNS, SAMPLES
+from tests.infra.sample_services import SAMPLES
 from tests.infra.templates import Json, Templates, text_of
 
 VARIABLES = {
@@ -37,7 +37,7 @@ class TestFunctions:
 
     def test_know_their_data_role_and_whom_they_invoke(self, local: Templates) -> None:
         variables = _function(local, "runs-api")["Environment"]["Variables"]
-        assert variables["DATA_ROLE_ARN"].endswith(":role/ainexus-local-runs-data")
+        assert variables["DATA_ROLE_ARN"].endswith(":role/ainexus-local-runs-api-data")
         assert variables["WORKER_FUNCTION_NAME"] == "ainexus-local-runs-worker"
         assert "DATA_ROLE_ARN" not in _function(local, "runs-reaper")["Environment"]["Variables"]
 
@@ -144,20 +144,28 @@ class TestRoutes:
 
 
 class TestDataRole:
-    def test_trusts_the_functions_that_act_for_tenants(self, local: Templates) -> None:
-        trust = local.role("ainexus-local-runs-data")["AssumeRolePolicyDocument"]["Statement"]
-        acting = [one for one in RUNS.functions if one.access is Access.TENANT]
-        assert [len(one["Principal"]["AWS"]) for one in trust] == [len(acting)]
+    def test_trusts_its_own_function_alone(self, local: Templates) -> None:
+        own = {one["RoleName"]: name for name, one in _in_properties(local, "AWS::IAM::Role", "Runs")}
+        for name in ("api", "worker"):
+            (trust,) = local.role(f"ainexus-local-runs-{name}-data")["AssumeRolePolicyDocument"]["Statement"]
+            assert trust["Principal"] == {"AWS": {"Fn::GetAtt": [own[f"ainexus-local-runs-{name}"], "Arn"]}}
 
-    def test_is_missing_where_nobody_acts_for_a_tenant(self, local: Templates) -> None:
+    def test_belongs_to_each_function_that_acts_for_a_tenant_and_to_no_other(self, local: Templates) -> None:
         roles = {one["RoleName"] for one in local.resources("AWS::IAM::Role") if "RoleName" in one}
         assert {name for name in roles if name.endswith("-data")} == {
-            f"ainexus-local-{name}-data" for name in ("tenants", "agents", "runs", "metering")
+            f"ainexus-local-{service.name}-{one.name}-data"
+            for service in SAMPLES
+            for one in service.functions
+            if one.access is Access.TENANT
         }
 
 
 def _function(templates: Templates, name: str) -> Json:
     return templates.one("AWS::Lambda::Function", FunctionName=f"ainexus-{templates.environment}-{name}")
+
+
+def _in_properties(templates: Templates, kind: str, part: str) -> list[tuple[str, Json]]:
+    return [(name, one["Properties"]) for name, one in templates.named(kind, part)]
 
 
 def _queues(templates: Templates) -> list[Json]:
