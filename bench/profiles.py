@@ -21,7 +21,13 @@ def by_package(mesh: Mesh) -> dict[str, dict[str, float]]:
     agent_id = mesh.agent(model="gpt-4")
     known = mesh.bundles()
     api, environ = known["runs-api"]
-    posted = _profiled(mesh, api, {**environ, "WORKER_FUNCTION_NAME": _NOBODY}, "runs-api", [_post(agent_id)] * _CALLS)
+    posted = _profiled(
+        mesh,
+        api,
+        {**environ, "WORKER_FUNCTION_NAME": _NOBODY},
+        "runs-api",
+        [_post(agent_id, audience=environ["USER_POOL_CLIENT_ID"])] * _CALLS,
+    )
     runs = [json.loads(answer["body"])["run"]["run_id"] for answer in posted["answers"]]
     worker, environ = known["runs-worker"]
     events = [{"run": _written(mesh, run_id)} for run_id in runs]
@@ -52,11 +58,12 @@ def _profiled(
     return json.loads(done.stdout)
 
 
-def _post(agent_id: str) -> dict[str, Any]:
+def _post(agent_id: str, *, audience: str) -> dict[str, Any]:
     """A request as the gateway passes it on."""
     claims = {
         "sub": "bench",
         "token_use": "id",
+        "aud": audience,
         "custom:tenant_id": "demo-org",
         "custom:role": "tenant_admin",
         "email": "bench@demo-org.com",

@@ -6,6 +6,8 @@ from typing import Any
 
 from shared.tenancy.permissions import Role
 
+CLIENT_ID = "our-client"
+"""The app client whose tokens are accepted."""
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 
@@ -13,7 +15,7 @@ def claims(
     tenant_id: str | None = "demo-org", *, role: Role = Role.TENANT_ADMIN, features: tuple[str, ...] | None = None
 ) -> dict[str, str]:
     """What an id token says."""
-    said = {"token_use": "id", "sub": "8f1c", "custom:role": role.value}
+    said = {"token_use": "id", "aud": CLIENT_ID, "sub": "8f1c", "custom:role": role.value}
     if tenant_id:
         said["custom:tenant_id"] = tenant_id
     if features is not None:

@@ -24,6 +24,7 @@ OF_FUNCTIONS: Mapping[str, str] = {
     "ARTIFACTS_BUCKET_NAME": "the bucket of configs and of what is large",
     "EVENT_BUS_NAME": "the bus",
     "USER_POOL_ID": "the user pool; its id is known when it is deployed",
+    "USER_POOL_CLIENT_ID": "the app client whose id tokens are accepted; its id is known when it is deployed",
     "CORS_ORIGINS": "the origins that a browser may call from, a JSON list",
     "PROVIDERS_WITHOUT_KEY": "`simulate` or `fail`: what becomes of a call to a provider without a key",
     "ALLOW_PRIVATE_BASE_URLS": "`true`: a config may name a server in a private network, also by plain http",

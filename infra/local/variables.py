@@ -17,6 +17,7 @@ SHARED = (
     "ARTIFACTS_BUCKET_NAME",
     "EVENT_BUS_NAME",
     "USER_POOL_ID",
+    "USER_POOL_CLIENT_ID",
     "CORS_ORIGINS",
     "PROVIDERS_WITHOUT_KEY",
     "ALLOW_PRIVATE_BASE_URLS",
@@ -42,7 +43,6 @@ def write(path: Path, *, variables: Mapping[str, str], outputs: Mapping[str, str
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "local",
         **variables,
-        "USER_POOL_CLIENT_ID": outputs["UserPoolClientId"],
         "API_ENDPOINT": outputs["ApiEndpoint"],
     }
     text = "".join(f"{name}={_quoted(value)}\n" for name, value in lines.items())

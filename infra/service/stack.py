@@ -37,6 +37,7 @@ class ServiceStack(Stack):
         names = self._mesh.names
         found = {
             "USER_POOL_ID": self._core.users.pool.user_pool_id,
+            "USER_POOL_CLIENT_ID": self._core.users.client.user_pool_client_id,
             "POWERTOOLS_SERVICE_NAME": self._service.name,
             **{_variable(name): names.function(self._service, name) for name in declared.invokes},
         }

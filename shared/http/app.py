@@ -269,7 +269,7 @@ def _bind(request: Request, route: Route) -> TenantContext | None:
     if not request.claims:
         msg = "Invalid authentication token"
         raise InvalidToken(msg)
-    claims = read_claims(request.claims)
+    claims = read_claims(request.claims, audience=os.environ["USER_POOL_CLIENT_ID"])
     caller = bind(claims, path_tenant=request.path_tenant, least=route.least, request_id=request.request_id)
     logger.thread_safe_append_keys(tenant_id=caller.tenant_id)
     return caller

@@ -28,13 +28,17 @@ class Claims:
     """None: the token does not narrow the tenant's features."""
 
 
-def read_claims(claims: Mapping[str, Any]) -> Claims:
-    """The bearer, from the authorizer's claims.
+def read_claims(claims: Mapping[str, Any], *, audience: str) -> Claims:
+    """Return the bearer, from the authorizer's claims.
+
+    Args:
+        claims: of a token whose signature, issuer and expiry the gateway has verified.
+        audience: the id of our app client; the gateway accepts the tokens of every client of the pool.
 
     Raises:
-        InvalidToken: an access token, or one without the attributes of this platform.
+        InvalidToken: an access token, one of another client, or one without the attributes of this platform.
     """
-    if claims.get("token_use") != "id":
+    if claims.get("token_use") != "id" or claims.get("aud") != audience:
         raise InvalidToken(_MESSAGE)
     role = _role(claims.get("custom:role"))
     tenant_id = claims.get("custom:tenant_id") or None

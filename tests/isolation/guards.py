@@ -54,6 +54,13 @@ GUARDS = (
     ),
     Guard("it is an id token", "shared.tenancy.claims", 'claims.get("token_use") != "id"', "False", "forged token"),
     Guard(
+        "it was made for our client",
+        "shared.tenancy.claims",
+        'claims.get("aud") != audience',
+        "False",
+        "forged token",
+    ),
+    Guard(
         "operators have no tenant",
         "shared.tenancy.claims",
         "(tenant_id is None) != (role is Role.PLATFORM_ADMIN)",

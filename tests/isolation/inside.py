@@ -96,6 +96,8 @@ class Inside:
         tenant_id = str(victim.tenant_id)
         return {
             "an access token": good | {"token_use": "access"},
+            "another client of the pool": good | {"aud": "another-client"},
+            "no client": {name: value for name, value in good.items() if name != "aud"},
             "no use": {name: value for name, value in good.items() if name != "token_use"},
             "no role": {name: value for name, value in good.items() if name != "custom:role"},
             "an unknown role": good | {"custom:role": "owner"},

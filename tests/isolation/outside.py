@@ -3,12 +3,13 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from cli.api import Answer, send
 from cli.api import Request as HttpRequest
+from cli.sign_in import Pool, sign_in_as_operator
 from shared.declaration import Slice
 from shared.storage.store import Store
 from tests.isolation.request import Caller, Request
@@ -55,6 +56,7 @@ class Outside:
         foreign = _encoded(claims | {"custom:tenant_id": victim.tenant_id, "custom:role": victim.role})
         operator = {name: value for name, value in claims.items() if name != "custom:tenant_id"}
         return {
+            "another client of the pool": self._token_of_another_client(victim),
             "not a token": "INVALID",
             "changed claims": f"{head}.{foreign}.{signature}",
             "no signature": f"{_encoded({'alg': 'none', 'typ': 'JWT'})}.{foreign}.",
@@ -65,6 +67,16 @@ class Outside:
     def token(self, caller: Caller) -> str:
         """The id token of a caller, who is a user of the pool from now on."""
         return self.mesh.token(self.email(caller))
+
+    def _token_of_another_client(self, caller: Caller) -> str:
+        """An id token of the same user, which the pool has signed for a client that is not ours."""
+        pool = Pool.of(self.mesh.target)
+        made: Any = pool.cognito.create_user_pool_client(
+            UserPoolId=pool.pool_id, ClientName="another", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+        )
+        return sign_in_as_operator(
+            replace(pool, client_id=made["UserPoolClient"]["ClientId"]), self.email(caller)
+        ).token
 
     def email(self, caller: Caller) -> str:
         """The address of a caller's user."""

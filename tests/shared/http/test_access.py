@@ -3,7 +3,7 @@
 import pytest
 
 from shared.tenancy.permissions import Role
-from tests.gateway import claims
+from tests.gateway import CLIENT_ID, claims
 from tests.shared.http.conftest import Client
 from tests.shared.http.things import OPEN, THING, THINGS, Service
 
@@ -23,8 +23,16 @@ class TestToken:
     def test_an_access_token_is_401(self, call: Client) -> None:
         assert call(token=claims("acme") | {"token_use": "access"}).error == (401, "Unauthorized")
 
+    @pytest.mark.parametrize("audience", ["another-client", "", f"{CLIENT_ID} ", f"[{CLIENT_ID}]"])
+    def test_one_of_another_client_of_the_pool_is_401(self, call: Client, audience: str) -> None:
+        assert call(token=claims("acme") | {"aud": audience}).error == (401, "Unauthorized")
+
+    def test_one_without_an_audience_is_401(self, call: Client) -> None:
+        token = {name: value for name, value in claims("acme").items() if name != "aud"}
+        assert call(token=token).error == (401, "Unauthorized")
+
     def test_one_without_our_attributes_is_401(self, call: Client) -> None:
-        assert call(token={"token_use": "id", "sub": "1"}).error == (401, "Unauthorized")
+        assert call(token={"token_use": "id", "aud": CLIENT_ID, "sub": "1"}).error == (401, "Unauthorized")
 
 
 class TestTenant:
