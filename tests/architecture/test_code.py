@@ -19,6 +19,7 @@ EDGES = {
     ("shared/messaging/consumer.py", "EventConsumer._handle_one"),
     ("shared/messaging/consumer.py", "EventConsumer._handle_batch"),
     ("shared/messaging/queue.py", "QueueConsumer._handle_one"),
+    ("shared/sandbox.py", "Sandbox.call"),
     ("shared/sweep.py", "sweep"),
     ("shared/sweep.py", "sweep.<locals>.handle_one"),
     ("shared/sweep.py", "_record"),
