@@ -48,6 +48,18 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def joined(*parts: str) -> str:
+    """Return one text that only these parts make, in this order, whatever characters they hold.
+
+    The parts are separated by NUL. Where a part itself has a NUL or the escape character, that is escaped, so parts
+    without control characters join as they always have.
+    """
+    return "\0".join(part.replace(_ESCAPE, _ESCAPE + _ESCAPE).replace("\0", _ESCAPED_NUL) for part in parts)
+
+
+_ESCAPE, _ESCAPED_NUL = "\x01", "\x01\x02"
+
+
 def pattern(prefix: str) -> str:
     """The regular expression of identifiers with this prefix."""
     return f"^{prefix}_{ULID}$"

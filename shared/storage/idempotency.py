@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.declaration import Slice
 from shared.errors import IdempotencyKeyReused
+from shared.ids import joined
 from shared.storage.items import Item, Key, Value
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
@@ -41,7 +42,7 @@ class Once:
 
     def entropy(self, bits: int) -> int:
         """In place of chance, for the id of what is made: the same request sent again gets the same."""
-        name = "\0".join((self.tenant_id, self.scope, self.key, self.fingerprint))
+        name = joined(self.tenant_id, self.scope, self.key, self.fingerprint)
         return int.from_bytes(hashlib.sha256(name.encode()).digest()) >> (256 - bits)
 
     def record_key(self, owned: Slice) -> Key:
@@ -49,7 +50,7 @@ class Once:
 
         The first letter of the hash spreads the records over 16 partitions, which a removal of the tenant finds.
         """
-        name = hashlib.sha256(f"{self.scope}\0{self.key}".encode()).hexdigest()
+        name = hashlib.sha256(joined(self.scope, self.key).encode()).hexdigest()
         return Key(owned.key(self.tenant_id, "IDEMPOTENCY", name[0]), name)
 
     def remember(self, transaction: Transaction, owned: Slice, *, resource_id: str) -> None:

@@ -2,12 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ids import TENANT_ID, encode, first_at, is_fresh, milliseconds, new_id, pattern
+from shared.ids import TENANT_ID, encode, first_at, is_fresh, joined, milliseconds, new_id, pattern
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, 42_999, tzinfo=UTC)
 MOMENTS = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 — hypothesis adds the zone
@@ -72,3 +73,16 @@ class TestTenantId:
 @pytest.mark.parametrize("text", ["run_", "run_0", "run_8" + "0" * 25, "run_0" + "I" * 25, "agt_0" + "0" * 25])
 def test_the_pattern_refuses_what_is_no_run(text: str) -> None:
     assert not re.fullmatch(pattern("run"), text)
+
+
+class TestJoined:
+    @given(st.lists(st.text("ab\0\x01\x02", max_size=4), min_size=1, max_size=4).map(tuple))
+    def test_no_other_parts_make_the_same_text(self, parts: tuple[str, ...]) -> None:
+        others = product(("", "a", "\0", "\x01", "\x02", "a\0", "\0a", "\x01\x02", "\x01\x01"), repeat=len(parts))
+        assert [other for other in others if other != parts and joined(*other) == joined(*parts)] == []
+
+    def test_tells_where_a_part_ends(self) -> None:
+        assert joined("a\0b", "c") != joined("a", "b\0c") != joined("a", "b", "c")
+
+    def test_texts_without_control_characters_keep_the_ids_that_they_had(self) -> None:
+        assert joined("/batch", "evt-1") == "/batch\0evt-1"

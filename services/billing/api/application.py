@@ -40,6 +40,7 @@ from shared.http.answers import created, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, page_after, place_of
+from shared.ids import joined
 from shared.tenancy.context import TenantContext
 from shared.tenancy.permissions import Role
 from shared.times import to_text
@@ -184,7 +185,7 @@ def _outside_key(caller: TenantContext) -> str | None:
     given = app.resolver.current_event.headers.get("idempotency-key")
     if given is None:
         return None
-    return hashlib.sha256("\0".join((caller.tenant_id, caller.principal, "checkout", given)).encode()).hexdigest()
+    return hashlib.sha256(joined(caller.tenant_id, caller.principal, "checkout", given).encode()).hexdigest()
 
 
 handler = app

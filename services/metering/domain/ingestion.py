@@ -4,16 +4,18 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 """
 
 import hashlib
+import unicodedata
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from services.metering.domain.hours import TAKEN_FOR, is_too_old
 from services.metering.domain.usage import Dimensions, Entry, Kind, Origin, unpriced_entry
 from services.metering.errors import NotTaken
 from shared.events.envelope import Event, happened
 from shared.events.metering import UsageIngested
+from shared.ids import joined
 from shared.meters import Meter
 
 MOST_AT_ONCE = 100
@@ -23,7 +25,18 @@ AHEAD = timedelta(minutes=5)
 _MOST = 10**15
 """Of one meter in one event, so that sums stay exact wherever they are read."""
 
-Name = Annotated[str, Field(min_length=1, max_length=256)]
+_REASONS, _REASON_CHARS = 3, 200
+"""How many faults of an event are explained, and the length of each explanation."""
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        msg = "must not contain control characters"
+        raise ValueError(msg)
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
 
 
@@ -64,7 +77,7 @@ def entry_of_report(reported: object, *, now: datetime) -> Entry:
     try:
         said = ReportedUsage.model_validate(reported)
     except ValidationError as error:
-        raise NotTaken("; ".join(_reason(dict(one)) for one in error.errors())) from error
+        raise NotTaken(_reason_of(error)) from error
     if is_too_old(said.time, now=now):
         msg = f"time: is more than {TAKEN_FOR.days} days ago"
         raise NotTaken(msg)
@@ -72,7 +85,7 @@ def entry_of_report(reported: object, *, now: datetime) -> Entry:
         msg = "time: is in the future"
         raise NotTaken(msg)
     # Hashed together, so that ids of different sources are different, and none is one of our own.
-    name = hashlib.sha256(f"{said.source}\0{said.id}".encode()).hexdigest()[:40]
+    name = hashlib.sha256(joined(said.source, said.id).encode()).hexdigest()[:40]
     used = said.data
     return unpriced_entry(
         f"in-{name}",
@@ -83,9 +96,17 @@ def entry_of_report(reported: object, *, now: datetime) -> Entry:
     )
 
 
+def _reason_of(error: ValidationError) -> str:
+    """Explain the first faults; an event of a megabyte may have a hundred thousand."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    more = [f"and {len(faults) - _REASONS:,} more"] if len(faults) > _REASONS else []
+    return "; ".join([*(_reason(dict(fault)) for fault in faults[:_REASONS]), *more])
+
+
 def _reason(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    return f"{place}: {error['msg']}" if place else str(error["msg"])
+    place = ".".join(str(part) for part in error["loc"])[:_REASON_CHARS]
+    message = str(error["msg"])[:_REASON_CHARS].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def announcement(tenant_id: str, entry: Entry) -> Event[UsageIngested]:

@@ -114,6 +114,11 @@ class TestIngest:
             (report(data={"meters": {"tokens_in": 10**16}}), "data.meters.tokens_in"),
             (report(data={"meters": {"miles": 1}}), "data.meters.miles"),
             (report(color="red"), "color"),
+            (report("a\0b"), "id: must not contain control characters"),
+            (report(source="/batch\0"), "source: must not contain control characters"),
+            (report(type="image\n"), "type: must not contain control characters"),
+            (report(subject="\x85"), "subject: must not contain control characters"),
+            (report(data={"meters": {"tokens_in": 1}, "model": "\x1b[2J"}), "data.model: must not contain control"),
         ],
     )
     def test_rejects_what_cannot_be_counted_and_counts_the_rest(self, event: Any, reason: str) -> None:  # noqa: ANN401 — any JSON
@@ -122,6 +127,13 @@ class TestIngest:
         assert [result["status"] for result in body["results"]] == ["rejected", "accepted"]
         assert reason in body["results"][0]["reason"]
         assert "reason" not in body["results"][1]
+
+    @pytest.mark.usefixtures("store")
+    def test_explains_few_of_many_faults(self) -> None:
+        wrong = report(data={"meters": {f"{number:0200}": -1 for number in range(3_000)}})
+        [result] = post(wrong)[1]["results"]
+        assert result["reason"].endswith("; and 5,997 more")
+        assert len(result["reason"]) < 1_300
 
     @pytest.mark.usefixtures("store")
     def test_has_its_own_ids_and_ignores_an_idempotency_key(self) -> None:
