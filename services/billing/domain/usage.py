@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import combinations
 
 from services.billing.domain.price import BilledMeter, is_metered
 from services.billing.domain.subscription import Subscription
@@ -202,6 +201,12 @@ class Found(StrEnum):
     MISSING = "missing"
     UNCLEAR = "unclear"
     """The sum fits neither; sending again might charge twice."""
+    UNDECIDED = "undecided"
+    """As unclear, because the search was cut: too many other entries are uncertain."""
+
+
+MAX_SUMS = 10_000
+"""Different sums of uncertain entries that are compared with Stripe's; n entries can make 2^n."""
 
 
 def found_in_sum(entry: Entry, others: Iterable[Entry], *, stripes_sum: int) -> Found:
@@ -215,7 +220,11 @@ def found_in_sum(entry: Entry, others: Iterable[Entry], *, stripes_sum: int) -> 
     rest = [other for other in others if other.identifier != entry.identifier]
     known = sum(other.quantity for other in rest if other.state is EntryState.ACCEPTED)
     uncertain = [other.quantity for other in rest if other.state is EntryState.SENT]
-    possible = {known + sum(some) for size in range(len(uncertain) + 1) for some in combinations(uncertain, size)}
+    possible = {known}
+    for quantity in uncertain:
+        possible |= {one + quantity for one in possible}
+        if len(possible) > MAX_SUMS:
+            return Found.UNDECIDED
     there, missing = stripes_sum - entry.quantity in possible, stripes_sum in possible
     if there == missing:
         return Found.UNCLEAR

@@ -113,12 +113,12 @@ def _look_up(store: Store, payments: Payments, customer_id: str, entry: Entry, *
     hour = entry.stamp_hour
     counted = payments.sum_of(customer_id, entry.meter, start=hour, end=hour + HOUR)
     others = [one for one in ledger.entries_of_hour(store, entry.tenant_id, hour) if one.meter is entry.meter]
-    match rules.found_in_sum(entry, others, stripes_sum=counted):
+    match found := rules.found_in_sum(entry, others, stripes_sum=counted):
         case Found.THERE:
             _write(store, entry, rules.accepted(entry), due_at=None)
             return None
-        case Found.UNCLEAR:
-            logger.error("Stripe's sum is not clear", identifier=entry.identifier)
+        case Found.UNCLEAR | Found.UNDECIDED:
+            logger.error("Stripe's sum is not clear", identifier=entry.identifier, found=found)
             report("drift", {DRIFT: 1}, tenant_id=entry.tenant_id, identifier=entry.identifier)
             _write(store, entry, entry, due_at=now + _LOOK_AT_UNCLEAR)
             return None

@@ -180,6 +180,17 @@ class TestResend:
         asked = sent(entry(), now=NOW)
         assert found_in_sum(asked, [asked, *others], stripes_sum=total) is found
 
+    def test_a_search_among_too_many_uncertain_entries_is_cut_and_marked(self) -> None:
+        asked = sent(entry(), now=NOW)
+        others = [entry(2**number, rev=number + 1, state=EntryState.SENT) for number in range(60)]
+        assert found_in_sum(asked, [asked, *others], stripes_sum=10) is Found.UNDECIDED
+
+    def test_many_uncertain_entries_of_one_size_are_searched_to_the_end(self) -> None:
+        asked = sent(entry(), now=NOW)
+        others = [entry(100, rev=number + 1, state=EntryState.SENT) for number in range(500)]
+        assert found_in_sum(asked, [asked, *others], stripes_sum=30_010) is Found.THERE
+        assert found_in_sum(asked, [asked, *others], stripes_sum=30_000) is Found.MISSING
+
 
 class TestSummed:
     def test_adds_hours_and_corrections(self) -> None:
