@@ -100,6 +100,9 @@ class Result(BaseModel):
     """As it was sent; null when it has none."""
     status: ingesting.Answer
     reason: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    grouped_as: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """`other` if the event is accepted but its agent, model, provider and project are not shown by themselves, because
+    the hour has too many different ones; absent otherwise."""
 
 
 class ResultsAnswer(Answer):
@@ -139,7 +142,12 @@ def ingest_events(caller: Caller, call: CurrentCall, body: Annotated[NewEvents, 
     ingested = ingesting.ingest(wiring.tenant_store(), caller.tenant_id, body.events, now=call.now)
     pairs = zip(body.events, ingested, strict=True)
     return ok(
-        ResultsAnswer(results=[Result(id=_id_of(sent), status=one.answer, reason=one.reason) for sent, one in pairs])
+        ResultsAnswer(
+            results=[
+                Result(id=_id_of(sent), status=one.answer, reason=one.reason, grouped_as=one.grouped_as)
+                for sent, one in pairs
+            ]
+        )
     )
 
 

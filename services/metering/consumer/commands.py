@@ -10,7 +10,6 @@ from services.metering import wiring
 from services.metering.domain.periods import Days
 from services.metering.operations import closing, recounting
 from services.metering.table import ledger
-from shared.drift import tallies_by_span
 from shared.messaging.commands import Commands
 from shared.messaging.quarantine import add_quarantine_commands
 from shared.meters import Meter
@@ -81,7 +80,7 @@ def recount(asked: _Days) -> dict[str, Any]:
         "entries": counted.entries,
         "drift": [asdict(drift) for drift in account.drift],
         "spent": counted.spent,
-        "calls": {span: asdict(tally) for span, tally in tallies_by_span(counted.calls).items()},
+        "calls": {span: asdict(tally) for span, tally in counted.calls.items()},
         "hours": {
             to_text(one.hour): {
                 "numbers": {"events": one.amounts.events, **one.amounts.meters},

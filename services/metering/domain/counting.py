@@ -1,12 +1,16 @@
 """What one transaction counts: entries that fit together, and the counters that they raise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from services.metering.domain.hours import Revision, shard_of
-from services.metering.domain.usage import Amounts, Dimensions, Entry
+from services.metering.domain.usage import OTHER, Amounts, Dimensions, Entry
+
+MAX_ROWS_PER_SHARD = 250
+"""Rows by dimensions of one shard of an hour's revision: with four shards 1,000 a tenant and hour. A shard counts what
+exceeds them in its row `other`, which is not one of them."""
 
 
 class Outcome(StrEnum):
@@ -76,18 +80,71 @@ def shard_of_part(entries: Iterable[Entry], hour: datetime) -> int:
     return shard_of(min(entry.event_id for entry in entries), hour.date())
 
 
-def raised_by(entries: Iterable[Entry], revisions: Mapping[datetime, Revision]) -> dict[Counter, Amounts]:
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """The rows that count the entries of a part."""
+
+    rows: Mapping[tuple[datetime, Dimensions], Dimensions] = field(
+        default_factory=dict[tuple[datetime, Dimensions], Dimensions]
+    )
+    """By the hour and the dimensions of an entry; without an entry here it is the row of the same dimensions."""
+    new: frozenset[Counter] = frozenset()
+    """Those of these rows that do not exist yet, without `other`."""
+
+    def row_of(self, entry: Entry) -> Dimensions:
+        """Return the dimensions of the row that counts this entry."""
+        return self.rows.get((entry.hour, entry.dimensions), entry.dimensions)
+
+
+def rows_of_part(entries: Iterable[Entry], revisions: Mapping[datetime, Revision]) -> list[Counter]:
+    """Return the rows by dimensions that these entries would raise if each had one, in the order of the entries."""
+    part = list(entries)
+    shards = _shards(part)
+    rows = (Counter(revisions[entry.hour], shards[entry.hour], entry.dimensions) for entry in part)
+    return list(dict.fromkeys(rows))
+
+
+def allot(wanted: Iterable[Counter], *, existing: Collection[Counter], sizes: Mapping[Counter, int]) -> Allotment:
+    """Choose the rows that count a part: those that exist, new ones as long as the shard takes any, or `other`.
+
+    Args:
+        wanted: the rows of the part.
+        existing: those of them that are stored.
+        sizes: by the total of a shard, how many rows by dimensions it has; missing is none.
+    """
+    rows: dict[tuple[datetime, Dimensions], Dimensions] = {}
+    new: dict[Counter, list[Counter]] = {}
+    for row in wanted:
+        if row in existing or row.dimensions in {None, OTHER}:
+            continue
+        total = Counter(row.revision, row.shard)
+        added = new.setdefault(total, [])
+        if sizes.get(total, 0) + len(added) < MAX_ROWS_PER_SHARD:
+            added.append(row)
+        elif row.dimensions:
+            rows[row.revision.hour, row.dimensions] = OTHER
+    return Allotment(rows, frozenset(row for added in new.values() for row in added))
+
+
+def raised_by(
+    entries: Iterable[Entry], revisions: Mapping[datetime, Revision], allotment: Allotment | None = None
+) -> dict[Counter, Amounts]:
     """The counters that these entries raise together, each with the sum.
 
     Args:
         entries: of one part.
         revisions: by hour, the one that takes usage.
+        allotment: the rows that count them; each in the row of its dimensions by default.
     """
-    part = list(entries)
-    shards = {hour: shard_of_part(part, hour) for hour in {entry.hour for entry in part}}
+    part, rows = list(entries), allotment or Allotment()
+    shards = _shards(part)
     raised: dict[Counter, Amounts] = {}
     for entry in part:
         revision, shard = revisions[entry.hour], shards[entry.hour]
-        for counter in (Counter(revision, shard), Counter(revision, shard, entry.dimensions)):
+        for counter in (Counter(revision, shard), Counter(revision, shard, rows.row_of(entry))):
             raised[counter] = raised.get(counter, Amounts()).plus(entry.amounts)
     return raised
+
+
+def _shards(part: Collection[Entry]) -> dict[datetime, int]:
+    return {hour: shard_of_part(part, hour) for hour in {entry.hour for entry in part}}

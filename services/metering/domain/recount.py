@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.metering.domain.hours import Revision
+from services.metering.domain.rollup import fold
 from services.metering.domain.usage import Amounts, Dimensions, Entry, Kind
-from shared.drift import Drift, Tally, drift_between, tally_of_call
+from shared.drift import Drift, Tally, drift_between, span_of_run, tally_of_call
 from shared.meters import Meter
 
 BUDGETED = (Meter.TOKENS_IN, Meter.TOKENS_OUT, Meter.TOKENS_UNCERTAIN)
@@ -62,26 +63,34 @@ class Recount:
     counters: dict[Spot, Amounts] = field(default_factory=dict[Spot, Amounts])
     spent: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     """By month of the budget: the requests and tokens that it was reduced by."""
-    calls: list[tuple[str, Tally]] = field(default_factory=list[tuple[str, Tally]])
-    """Of each entry that a call made: its run, and its tally."""
+    calls: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    """Of the entries that calls made: their tallies, by the time in which their runs were made."""
     entries: int = 0
 
-    def add(self, entry: Entry, revision: Revision, *, rolled_up: bool) -> None:
-        """Count an entry wherever it should be counted."""
+    def add(self, entry: Entry, revision: Revision, *, row: Dimensions, rolled_up: bool) -> None:
+        """Count an entry wherever it should be counted.
+
+        Args:
+            entry: of the ledger.
+            revision: of its hour, that counts it.
+            row: the dimensions of the row that counts it there.
+            rolled_up: whether the revision is in its day and month.
+        """
         self.entries += 1
-        for spot in _spots(entry, revision, rolled_up=rolled_up):
+        for spot in _spots(row, revision, rolled_up=rolled_up):
             self.counters[spot] = self.counters.get(spot, Amounts()).plus(entry.amounts)
         if entry.origin.kind in {Kind.CALL, Kind.REPORTED}:
             spent = self.spent.setdefault(entry.period, {"requests": 0, "tokens": 0})
             spent["requests"] += entry.meters.get(Meter.REQUESTS, 0)
             spent["tokens"] += sum(entry.meters.get(meter, 0) for meter in BUDGETED)
         if entry.origin.run_id and entry.origin.kind is Kind.CALL:
+            span = span_of_run(entry.origin.run_id)
             tally = tally_of_call(entry.event_id, entry.meters)
-            self.calls.append((entry.origin.run_id, tally))
+            self.calls[span] = self.calls.get(span, Tally()).plus(tally)
 
 
-def _spots(entry: Entry, revision: Revision, *, rolled_up: bool) -> Iterator[Spot]:
-    hour, dimensions = f"{revision.hour:%Y-%m-%dT%H}", entry.dimensions
+def _spots(dimensions: Dimensions, revision: Revision, *, rolled_up: bool) -> Iterator[Spot]:
+    hour = f"{revision.hour:%Y-%m-%dT%H}"
     yield Spot(Place.HOUR, hour, revision.number)
     yield Spot(Place.HOUR, hour, revision.number, dimensions)
     if rolled_up:
@@ -89,6 +98,25 @@ def _spots(entry: Entry, revision: Revision, *, rolled_up: bool) -> Iterator[Spo
         day = hour[:10]
         yield Spot(Place.DAY, day)
         yield Spot(Place.DAY, day, dimensions=dimensions)
+
+
+def folded(expected: Counters, found: Counters) -> Counters:
+    """Return what counters of days and months should be, where those that can have no more rows use `other`."""
+    periods: dict[tuple[Place, str], dict[Dimensions, Amounts]] = {}
+    stored: dict[tuple[Place, str], set[Dimensions]] = {}
+    result: dict[Spot, Amounts] = {}
+    for spot, amounts in expected.items():
+        if spot.place in {Place.DAY, Place.MONTH} and spot.dimensions:
+            periods.setdefault((spot.place, spot.at), {})[spot.dimensions] = amounts
+        else:
+            result[spot] = amounts
+    for spot in found:
+        if spot.dimensions:
+            stored.setdefault((spot.place, spot.at), set()).add(spot.dimensions)
+    for (place, at), rows in periods.items():
+        for dimensions, amounts in fold(rows, stored.get((place, at), set())).items():
+            result[Spot(place, at, dimensions=dimensions)] = amounts
+    return result
 
 
 def drift_of(expected: Counters, found: Counters) -> list[Drift]:

@@ -24,6 +24,10 @@ class Dimensions:
     project_id: str | None = None
 
 
+OTHER = Dimensions(agent_id="other", model="other", provider="other", project_id="other")
+"""The row that counts usage of all dimensions for which there is no row of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """How much was used."""

@@ -1,16 +1,16 @@
 """Closing hours: after it an hour's usage is final, rolled up into its day and month, and announced."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from itertools import islice
 
 from services.metering.domain import closing
 from services.metering.domain.hours import HOUR, Revision
-from services.metering.domain.usage import Amounts, Dimensions
+from services.metering.domain.rollup import RollUp
 from services.metering.errors import BusyClosing
 from services.metering.operations import storing, summarising
 from services.metering.table import counters, rollups
 from services.metering.table.counters import RolledUpElsewhere
+from services.metering.table.rollups import RowsAdded
+from services.metering.table.rows import rows_after
 from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import TenantRunsStopped
@@ -19,6 +19,8 @@ from shared.storage.store import Store
 
 CLOSED_AT_ONCE = 500
 """Revisions that one invocation closes at most, so that it ends before the next one begins."""
+
+_MAX_TRIES = 10
 
 
 def close_due(store: Store, *, now: datetime) -> int:
@@ -35,22 +37,43 @@ def close_due(store: Store, *, now: datetime) -> int:
 
 
 def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> None:
-    """Close a revision and roll it up; what breaks off is taken up where it was left, and nothing is added twice."""
+    """Close a revision and roll it up; what breaks off is taken up where it was left, and nothing is added twice.
+
+    Its rows are read and added a page at a time, so memory does not grow with their number.
+
+    Raises:
+        BusyClosing: other hours of the same day or month were rolled up at the same time, again and again.
+        DependencyUnavailable: the table does not answer.
+    """
     counters.close_revision(store, tenant_id, revision)
+    for _ in range(_MAX_TRIES):
+        try:
+            if _roll_up(store, tenant_id, revision, now=now):
+                summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+        except RolledUpElsewhere:
+            return
+        except RowsAdded:
+            continue
+        return
+    raise BusyClosing
+
+
+def _roll_up(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> bool:
+    """Add what is left of a closed revision to its day and month; return whether anything was left."""
     opened = counters.read_opened(store, tenant_id, revision)
     if opened is None:
-        return
+        return False
     total = counters.read_totals(store, tenant_id, [revision])[revision]
-    rows = counters.read_rows(store, tenant_id, opened)
-    try:
-        while len(rows) > rollups.ROWS_AT_ONCE:
-            some, rows = _parted(rows)
-            opened = rollups.roll_up_some(store, tenant_id, opened, some)
-        events = closing.announcement(tenant_id, revision, total, at=now)
-        rollups.finish(store, tenant_id, opened, rows, total=total, events=events, now=now)
-    except RolledUpElsewhere:
-        return
-    summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+    roll_up = rollups.read_roll_up(store, tenant_id, revision) if total.events else RollUp.empty()
+    rows = rows_after(store, tenant_id, revision, place=opened.rolled_up)
+    batches = roll_up.batches((row.place, row.dimensions, row.amounts) for row in rows)
+    batch = next(batches)
+    for following in batches:
+        opened = rollups.add_batch(store, tenant_id, opened, batch)
+        batch = following
+    events = closing.announcement(tenant_id, revision, total, at=now)
+    rollups.finish(store, tenant_id, opened, batch, total=total, events=events, now=now)
+    return True
 
 
 def close_early(store: Store, tenant_id: str, *, running: bool, now: datetime) -> int:
@@ -85,8 +108,3 @@ def close_tenant(store: Store, event: Event[TenantRunsStopped], *, now: datetime
     if counters.list_opened(store, event.tenant_id):
         raise BusyClosing
     rollups.say(store, event.tenant_id, closing.announcement_of_tenant(event))
-
-
-def _parted(rows: Mapping[Dimensions, Amounts]) -> tuple[dict[Dimensions, Amounts], dict[Dimensions, Amounts]]:
-    every = iter(rows.items())
-    return dict(islice(every, rollups.ROWS_AT_ONCE)), dict(every)

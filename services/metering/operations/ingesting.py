@@ -1,7 +1,7 @@
 """Counting what a tenant reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -33,6 +33,8 @@ class Ingested:
 
     answer: Answer
     reason: str | None = None
+    grouped_as: str | None = None
+    """`other` where the hour has too many different dimensions to show these by themselves."""
 
 
 _ANSWERS = {
@@ -41,6 +43,9 @@ _ANSWERS = {
     Outcome.CONFLICT: Ingested(Answer.CONFLICT, "this id was reported with other content"),
     Outcome.TOO_OLD: Ingested(Answer.REJECTED, "it is too old"),
 }
+
+
+_OTHER = "other"
 
 
 def ingest(store: Store, tenant_id: str, reports: Sequence[Any], *, now: datetime) -> list[Ingested]:
@@ -71,4 +76,6 @@ def _answer(read: Entry | Ingested, counted: Counted, seen: set[tuple[str, str]]
     # The same report twice in one call was counted once.
     again = answer.answer is Answer.ACCEPTED and read.identity in seen
     seen.add(read.identity)
-    return _ANSWERS[Outcome.DUPLICATE] if again else answer
+    if again:
+        return _ANSWERS[Outcome.DUPLICATE]
+    return replace(answer, grouped_as=_OTHER) if read.identity in counted.in_other else answer

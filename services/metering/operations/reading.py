@@ -8,6 +8,7 @@ from services.metering.domain.usage import Amounts
 from services.metering.errors import BusyClosing
 from services.metering.table import counters, rollups
 from services.metering.table.counters import Opened
+from services.metering.table.rows import rows_after
 from shared.storage.store import Store
 
 _TRIES = 5
@@ -63,5 +64,5 @@ def _not_rolled_up(
         yield from (Sum(revision.hour.date(), None, amounts) for revision, amounts in totals.items())
         return
     for one in asked:
-        for dimensions, amounts in counters.read_rows(store, tenant_id, one).items():
-            yield Sum(one.revision.hour.date(), dimensions, amounts)
+        for row in rows_after(store, tenant_id, one.revision, place=one.rolled_up):
+            yield Sum(one.revision.hour.date(), row.dimensions, row.amounts)

@@ -10,7 +10,7 @@ from services.metering.domain.closing import announcement, correction
 from services.metering.domain.hours import Revision
 from services.metering.domain.periods import Days, month_of
 from services.metering.domain.recount import Recount, Spot
-from services.metering.domain.usage import Amounts, Entry
+from services.metering.domain.usage import Amounts
 from services.metering.table import books, counters, ledger, rollups
 from services.metering.table.books import ClosedHour
 from shared.drift import Drift
@@ -33,18 +33,23 @@ class Account:
     closed: Sequence[ClosedHour]
 
     @property
+    def expected(self) -> domain.Counters:
+        """The counters as they should be."""
+        return domain.folded(self.counted.counters, self.found)
+
+    @property
     def drift(self) -> list[Drift]:
         """Where the counters do not say what the ledger adds up to."""
-        return domain.drift_of(self.counted.counters, self.found)
+        return domain.drift_of(self.expected, self.found)
 
 
 def recount(store: Store, tenant_id: str, days: Days, *, at_once: int = RECOUNTED_AT_ONCE) -> Account:
     """Recount the ledger of these days, from the newest on; of a large ledger only as many as can be done at once."""
     opened = {one.revision for one in counters.list_opened(store, tenant_id)}
     counted, first = Recount(), days.start
-    for day, entries in groupby(_counted(store, tenant_id, days), key=lambda one: one[1].occurred_at.date()):
-        for revision, entry in entries:
-            counted.add(entry, revision, rolled_up=revision not in opened)
+    for day, entries in groupby(_counted(store, tenant_id, days), key=lambda one: one.entry.occurred_at.date()):
+        for one in entries:
+            counted.add(one.entry, one.revision, row=one.row, rolled_up=one.revision not in opened)
         if counted.entries >= at_once:
             first = day
             break
@@ -59,7 +64,8 @@ def months(store: Store, tenant_id: str, days: Days) -> list[Drift]:
     """Where the months that lie in this range do not say what their days say."""
     whole = days.whole_months
     by_days = domain.months_of(books.day_counters(store, tenant_id, whole))
-    return domain.drift_of(by_days, books.month_counters(store, tenant_id, whole))
+    found = books.month_counters(store, tenant_id, whole)
+    return domain.drift_of(domain.folded(by_days, found), found)
 
 
 def correct_days(store: Store, tenant_id: str, days: Days) -> list[Drift]:
@@ -72,7 +78,7 @@ def correct_days(store: Store, tenant_id: str, days: Days) -> list[Drift]:
     day = days.start
     while day < days.end:
         account = recount(store, tenant_id, Days(day, day + timedelta(days=1)))
-        corrected += _correct(store, tenant_id, account.counted.counters, account.found)
+        corrected += _correct(store, tenant_id, account.expected, account.found)
         day += timedelta(days=1)
     return corrected
 
@@ -81,7 +87,8 @@ def correct_month(store: Store, tenant_id: str, month: date) -> list[Drift]:
     """Make the counters of a month say what its days say; says what was corrected."""
     whole = month_of(month)
     by_days = domain.months_of(books.day_counters(store, tenant_id, whole))
-    return _correct(store, tenant_id, by_days, books.month_counters(store, tenant_id, whole))
+    found = books.month_counters(store, tenant_id, whole)
+    return _correct(store, tenant_id, domain.folded(by_days, found), found)
 
 
 def say_again(store: Store, tenant_id: str, hour: datetime, numbers: Iterable[int], *, now: datetime) -> list[str]:
@@ -117,7 +124,7 @@ def _spot(closed: ClosedHour) -> Spot:
     return Spot(domain.Place.CLOSED, f"{closed.hour:%Y-%m-%dT%H}")
 
 
-def _counted(store: Store, tenant_id: str, days: Days) -> Iterator[tuple[Revision, Entry]]:
+def _counted(store: Store, tenant_id: str, days: Days) -> Iterator[ledger.CountedEntry]:
     return ledger.counted_between(store, tenant_id, start=_midnight(days.start), end=_midnight(days.end))
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from services.metering.domain.hours import Revision
 from services.metering.domain.usage import Amounts, Dimensions
@@ -13,9 +15,16 @@ from shared.storage.transaction import Expression
 _HOUR = "%Y-%m-%dT%H"
 
 
-def add(amounts: Amounts, *, fixed: Item | None = None) -> Expression:
-    """The update that adds these amounts to a counter, and writes what is the same in each such update."""
+def add(amounts: Amounts, *, fixed: Item | None = None, more: Mapping[str, int] | None = None) -> Expression:
+    """Make the update that adds these amounts to a counter.
+
+    Args:
+        amounts: what is added.
+        fixed: attributes that are the same in each such update.
+        more: further numbers that are added.
+    """
     added: dict[str, Value] = {
+        **(more or {}),
         "events": amounts.events,
         "unpriced_events": amounts.unpriced,
         "cost_nano_usd": amounts.priced_nano_usd,
@@ -68,6 +77,7 @@ def dimensions_from_item(item: Item) -> Dimensions:
     )
 
 
+@lru_cache(maxsize=1_024)
 def place_of_dimensions(dimensions: Dimensions) -> str:
     """Where a row of these dimensions stands; hashed, because a model's name may be long and hold any character."""
     values = json.dumps(list(dimensions_to_item(dimensions).values()))

@@ -1,27 +1,26 @@
 """Counting: the one transaction of ledger and counters, and the revisions of hours that it counts in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.metering.domain.counting import Counter, raised_by
+from services.metering.domain.counting import MAX_ROWS_PER_SHARD, Allotment, Counter, raised_by
 from services.metering.domain.hours import Revision
-from services.metering.domain.usage import Amounts, Dimensions, Entry
+from services.metering.domain.usage import Amounts, Entry
 from services.metering.table import KEPT, SLICE
 from services.metering.table.amounts import (
     add,
     amounts_from_item,
-    dimensions_from_item,
     dimensions_to_item,
     hour_from_text,
     hour_to_text,
-    place_of_dimensions,
     revision_to_text,
 )
 from services.metering.table.ledger import content_hash_of, entry_key, entry_to_item
+from services.metering.table.rows import counter_key, shard_partition
 from shared.events.envelope import Event
-from shared.storage.items import Item, Key, Reader
+from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Refused, Store
 from shared.storage.transaction import ABSENT, MAX_ACTIONS, PRESENT, Expression, Transaction
 from shared.times import epoch, to_text
@@ -33,7 +32,7 @@ _TAKES_USAGE = Expression("attribute_exists(PK) AND attribute_not_exists(#closed
 _DUE = SLICE.due_key("OPEN")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refusals:
     """Why a transaction was refused; empty: it was carried out."""
 
@@ -43,9 +42,11 @@ class Refusals:
     """Nothing was counted in these yet."""
     closed: set[Revision] = field(default_factory=set[Revision])
     """These take no more."""
+    is_outdated: bool = False
+    """Rows were added meanwhile: which of them exist must be read again."""
 
     def __bool__(self) -> bool:
-        return bool(self.hashes_there or self.unopened or self.closed)
+        return bool(self.hashes_there or self.unopened or self.closed or self.is_outdated)
 
 
 def add_entries(
@@ -54,6 +55,7 @@ def add_entries(
     entries: Sequence[Entry],
     *,
     revisions: Mapping[datetime, Revision],
+    allotment: Allotment,
     events: Sequence[Event[Any]] = (),
 ) -> Refusals:
     """Write entries to the ledger, raise their counters and say the events: all of it, or nothing.
@@ -63,22 +65,39 @@ def add_entries(
         tenant_id: whose usage.
         entries: of one part.
         revisions: by hour, the one that takes usage.
+        allotment: the rows that count the entries.
         events: that tell of the entries.
     """
     transaction = Transaction(tenant_id)
     transaction.emit(*events)
     by_key = {entry_key(tenant_id, entry.event_id): entry for entry in entries}
     for entry in entries:
-        item = entry_to_item(tenant_id, entry, revision=revisions[entry.hour].number)
-        transaction.put(item, when=ABSENT)
-    found = raised_by(entries, revisions)
-    raised = {_counter_key(tenant_id, counter): counter for counter in found}
+        row = allotment.row_of(entry)
+        transaction.put(entry_to_item(tenant_id, entry, revision=revisions[entry.hour].number, row=row), when=ABSENT)
+    found = raised_by(entries, revisions, allotment)
+    raised = {counter_key(tenant_id, counter): counter for counter in found}
     for key, counter in raised.items():
-        fixed = dimensions_to_item(counter.dimensions) if counter.dimensions else {}
-        lasts = {"ttl": epoch(counter.revision.hour + KEPT)}
-        condition = None if counter.dimensions else _TAKES_USAGE
-        transaction.update(key, add(found[counter], fixed={**fixed, **lasts}), when=condition)
+        _raise_counter(transaction, key, counter, found[counter], new=allotment.new)
     return _refusals(store.try_commit(transaction), by_key=by_key, raised=raised)
+
+
+def _raise_counter(
+    transaction: Transaction, key: Key, counter: Counter, amounts: Amounts, *, new: Collection[Counter]
+) -> None:
+    """Add to a counter. A total also holds how many rows its shard has; a new row is counted there."""
+    lasts: dict[str, Value] = {"ttl": epoch(counter.revision.hour + KEPT)}
+    if counter.dimensions:
+        change = add(amounts, fixed={**dimensions_to_item(counter.dimensions), **lasts})
+        transaction.update(key, change, when=ABSENT if counter in new else None)
+        return
+    rows = sum((one.revision, one.shard) == (counter.revision, counter.shard) for one in new)
+    change = add(amounts, fixed=lasts, more={"rows": rows})
+    transaction.update(key, change, when=_takes_rows(rows) if rows else _TAKES_USAGE)
+
+
+def _takes_rows(number: int) -> Expression:
+    room = Expression("(attribute_not_exists(#rows) OR #rows <= :room)", {"room": MAX_ROWS_PER_SHARD - number})
+    return Expression(f"{_TAKES_USAGE.text} AND {room.text}", room.values)
 
 
 def _refusals(refused: Sequence[Refused], *, by_key: Mapping[Key, Entry], raised: Mapping[Key, Counter]) -> Refusals:
@@ -87,8 +106,12 @@ def _refusals(refused: Sequence[Refused], *, by_key: Mapping[Key, Entry], raised
         key = one.action.key
         if key in by_key:
             found.hashes_there[by_key[key].event_id] = content_hash_of(one.there)
+        elif one.there is None:
+            found.unopened.add(raised[key].revision)
+        elif one.there.get("closed"):
+            found.closed.add(raised[key].revision)
         else:
-            (found.closed if one.there else found.unopened).add(raised[key].revision)
+            found.is_outdated = True
     return found
 
 
@@ -96,7 +119,7 @@ def open_revision(store: Store, tenant_id: str, revision: Revision, *, now: date
     """Let this revision take usage on all its shards, and be closed in time; once opened, it stays as it is."""
     transaction = Transaction(tenant_id)
     for shard in revision.shards:
-        total = _counter_key(tenant_id, Counter(revision, shard))
+        total = counter_key(tenant_id, Counter(revision, shard))
         transaction.put({**total.attributes, "ttl": epoch(revision.hour + KEPT)}, when=ABSENT)
     transaction.put(
         {
@@ -112,7 +135,7 @@ def open_revision(store: Store, tenant_id: str, revision: Revision, *, now: date
 
 def revision_for(store: Store, tenant_id: str, closed: Revision) -> Revision:
     """The revision that takes usage after this one; it may have to be opened."""
-    condition = Expression("#PK = :pk", {"pk": _counters(tenant_id, closed, closed.shards[0])})
+    condition = Expression("#PK = :pk", {"pk": shard_partition(tenant_id, closed, closed.shards[0])})
     [newest] = store.query(condition, newest_first=True, limit=1).items
     last = Revision(closed.hour, int(str(newest["SK"]).partition("#")[0]))
     return last.next if newest.get("closed") else last
@@ -123,7 +146,7 @@ def close_revision(store: Store, tenant_id: str, revision: Revision) -> None:
     transaction = Transaction(tenant_id)
     closing = Expression("SET #closed = :yes", {"yes": True})
     for shard in revision.shards:
-        transaction.update(_counter_key(tenant_id, Counter(revision, shard)), closing, when=_TAKES_USAGE)
+        transaction.update(counter_key(tenant_id, Counter(revision, shard)), closing, when=_TAKES_USAGE)
     store.try_commit(transaction)
 
 
@@ -185,7 +208,7 @@ class RolledUpElsewhere(Exception):
 def read_totals(store: Store, tenant_id: str, revisions: Iterable[Revision]) -> dict[Revision, Amounts]:
     """What was counted in each revision, over all its shards."""
     keys = {
-        _counter_key(tenant_id, Counter(revision, shard)): revision
+        counter_key(tenant_id, Counter(revision, shard)): revision
         for revision in revisions
         for shard in revision.shards
     }
@@ -195,42 +218,8 @@ def read_totals(store: Store, tenant_id: str, revisions: Iterable[Revision]) -> 
     return totals
 
 
-def read_rows(store: Store, tenant_id: str, opened: Opened) -> dict[Dimensions, Amounts]:
-    """What was counted in a revision by dimensions, over all its shards, in the order in which it is rolled up.
-
-    What is rolled up already is left out.
-    """
-    rows: dict[str, tuple[Dimensions, Amounts]] = {}
-    for place, item in _rows(store, tenant_id, opened.revision):
-        if place > opened.rolled_up:
-            dimensions, before = rows.get(place, (dimensions_from_item(item), Amounts()))
-            rows[place] = (dimensions, before.plus(amounts_from_item(item)))
-    return dict(rows[place] for place in sorted(rows))
-
-
-def _rows(store: Store, tenant_id: str, revision: Revision) -> Iterator[tuple[str, Item]]:
-    prefix = f"{revision_to_text(revision)}#DIM#"
-    for shard in revision.shards:
-        condition = Expression(
-            "#PK = :pk AND begins_with(#SK, :prefix)",
-            {"pk": _counters(tenant_id, revision, shard), "prefix": prefix},
-        )
-        for item in store.query_all(condition):
-            yield str(item["SK"]).removeprefix(prefix), item
-
-
 def _still(opened: Opened) -> Expression:
     return Expression(f"{PRESENT.text} AND #rolled_up = :before", {"before": opened.rolled_up})
-
-
-def _counters(tenant_id: str, revision: Revision, shard: int) -> str:
-    return SLICE.key(tenant_id, "HOUR", hour_to_text(revision.hour), str(shard))
-
-
-def _counter_key(tenant_id: str, counter: Counter) -> Key:
-    kind = f"DIM#{place_of_dimensions(counter.dimensions)}" if counter.dimensions else "TOTAL"
-    pk = _counters(tenant_id, counter.revision, counter.shard)
-    return Key(pk, f"{revision_to_text(counter.revision)}#{kind}")
 
 
 def _open_place(revision: Revision) -> str:

@@ -1,11 +1,12 @@
 """The ledger: its entries, those of a time, and what is kept aside."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.metering.domain.counting import Outcome
 from services.metering.domain.hours import Revision
-from services.metering.domain.usage import Entry, Kind, Origin
+from services.metering.domain.usage import OTHER, Dimensions, Entry, Kind, Origin
 from services.metering.table import KEPT, SLICE
 from services.metering.table.amounts import dimensions_from_item, dimensions_to_item, meters_from_item
 from shared.storage.items import Item, Key, Reader, Value, key_of
@@ -43,20 +44,32 @@ def entries_between(
     store: Store, tenant_id: str, *, start: datetime, end: datetime, after: str | None = None
 ) -> Iterator[Entry]:
     """All of the ledger between two moments (half-open), newest first, or what follows a place; read page by page."""
-    for _, entry in counted_between(store, tenant_id, start=start, end=end, after=after):
-        yield entry
+    for one in counted_between(store, tenant_id, start=start, end=end, after=after):
+        yield one.entry
+
+
+@dataclass(frozen=True, slots=True)
+class CountedEntry:
+    """An entry, and what counts it."""
+
+    entry: Entry
+    revision: Revision
+    """Of its hour."""
+    row: Dimensions
+    """By dimensions, in that revision."""
 
 
 def counted_between(
     store: Store, tenant_id: str, *, start: datetime, end: datetime, after: str | None = None
-) -> Iterator[tuple[Revision, Entry]]:
-    """The same, each entry with the revision of its hour that counts it."""
+) -> Iterator[CountedEntry]:
+    """The same, each entry with what counts it."""
     place = after
     while True:
         items, place = _page(store, tenant_id, start=start, end=end, limit=_READ_AT_ONCE, after=place)
         for item in items:
-            entry = _entry_from_item(item)
-            yield Revision(entry.hour, Reader(item).integer("revision")), entry
+            entry, reader = _entry_from_item(item), Reader(item)
+            row = OTHER if reader.flag("in_other") else entry.dimensions
+            yield CountedEntry(entry, Revision(entry.hour, reader.integer("revision")), row)
         if place is None:
             return
 
@@ -138,17 +151,20 @@ def _origin_to_item(origin: Origin) -> dict[str, Value]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def entry_to_item(tenant_id: str, entry: Entry, *, revision: int) -> dict[str, Value]:
+def entry_to_item(tenant_id: str, entry: Entry, *, revision: int, row: Dimensions | None = None) -> dict[str, Value]:
     """An entry as it lies in the ledger.
 
     Args:
         tenant_id: whose.
         entry: what was used.
         revision: of its hour, that counts it; above 0 it came late.
+        row: the dimensions of the row that counts it; its own by default.
     """
+    in_other = {} if row in {None, entry.dimensions} else {"in_other": True}
     return {
         **entry_key(tenant_id, entry.event_id).attributes,
         **content_of(tenant_id, entry),
+        **in_other,
         "revision": revision,
         "list_pk": SLICE.key(tenant_id, "LEDGER"),
         "list_sk": place_of(entry),

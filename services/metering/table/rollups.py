@@ -1,13 +1,14 @@
 """Roll-ups: closed hours, and the days and months that they add up to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from services.metering.domain.hours import Revision, archived_at
 from services.metering.domain.periods import Days, Sum
-from services.metering.domain.usage import Amounts, Dimensions
+from services.metering.domain.rollup import Addition, Batch, PeriodRows, RollUp
+from services.metering.domain.usage import OTHER, Amounts, Dimensions
 from services.metering.table import SLICE
 from services.metering.table.amounts import (
     add,
@@ -21,37 +22,56 @@ from services.metering.table.counters import Opened, advance_opened, finish_open
 from shared.events.envelope import Event
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
-from shared.storage.transaction import PRESENT, Expression, Transaction
+from shared.storage.transaction import PRESENT, Expression, Transaction, refuse_with
 from shared.times import to_text
 
 _DUE = SLICE.due_key("ARCHIVE")
 _MONTH = SLICE.due_key("MONTH")
 
-ROWS_AT_ONCE = 40
-"""A row is two actions, one for its day and one for its month; some are left free for the rest."""
 
-Rows = Mapping[Dimensions, Amounts]
+class RowsAdded(Exception):
+    """Another roll-up has added rows to the same day or month; which there are must be read again."""
 
 
-def roll_up_some(store: Store, tenant_id: str, opened: Opened, rows: Rows) -> Opened:
+def read_roll_up(store: Store, tenant_id: str, revision: Revision) -> RollUp:
+    """Read which rows by dimensions the day and the month of a revision have."""
+    day, month = f"{revision.hour:%Y-%m-%d}", f"{revision.hour:%Y-%m}"
+    return RollUp(
+        day=_period_rows(store, SLICE.key(tenant_id, "DAYS"), day),
+        month=_period_rows(store, SLICE.key(tenant_id, "MONTHS"), month),
+    )
+
+
+def _period_rows(store: Store, pk: str, period: str) -> PeriodRows:
+    prefix = f"DIM#{period}#"
+    condition = Expression("#PK = :pk AND begins_with(#SK, :prefix)", {"pk": pk, "prefix": prefix})
+    names = {str(item["SK"]).removeprefix(prefix) for item in store.query_all(condition)}
+    return PeriodRows(names - {place_of_dimensions(OTHER)})
+
+
+def add_batch(store: Store, tenant_id: str, opened: Opened, batch: Batch) -> Opened:
     """Add the next rows of a closed revision to their day and month.
 
     Raises:
         RolledUpElsewhere: somebody else does it.
+        RowsAdded: see there.
     """
     transaction = Transaction(tenant_id)
-    _add_rows(transaction, opened.revision, rows)
-    after = Opened(opened.revision, place_of_dimensions(list(rows)[-1]))
-    advance_opened(transaction, opened, rolled_up=after.rolled_up)
+    _add_rows(transaction, opened.revision, batch)
+    for total, addition in _totals(tenant_id, opened.revision, batch):
+        if addition.rows_after > addition.rows_before:
+            change = Expression("SET #rows = :rows", {"rows": addition.rows_after})
+            transaction.update(total, change, when=_has_rows(addition), otherwise=refuse_with(RowsAdded()))
+    advance_opened(transaction, opened, rolled_up=batch.last)
     store.commit(transaction)
-    return after
+    return Opened(opened.revision, batch.last)
 
 
 def finish(
     store: Store,
     tenant_id: str,
     opened: Opened,
-    rows: Rows,
+    batch: Batch,
     *,
     total: Amounts,
     events: Sequence[Event[Any]],
@@ -61,19 +81,31 @@ def finish(
 
     Raises:
         RolledUpElsewhere: somebody else does it.
+        RowsAdded: see there.
     """
     revision, transaction = opened.revision, Transaction(tenant_id)
-    _add_rows(transaction, revision, rows)
+    _add_rows(transaction, revision, batch)
     hour = Key(SLICE.key(tenant_id, "HOURS"), hour_to_text(revision.hour))
     transaction.update(hour, add(total, fixed={"revision": revision.number, "rolled_up_at": to_text(now)}))
     if total.events:
-        transaction.update(
-            _day_key(tenant_id, revision), add(total, fixed=archive_place(tenant_id, revision.hour.date()))
-        )
-        transaction.update(_month_key(tenant_id, revision), add(total, fixed=_month_place(tenant_id, revision)))
+        places = (archive_place(tenant_id, revision.hour.date()), _month_place(tenant_id, revision))
+        for (key, addition), place in zip(_totals(tenant_id, revision, batch), places, strict=True):
+            has_new = addition.rows_after > addition.rows_before
+            fixed = {**place, "rows": addition.rows_after} if has_new else place
+            when = _has_rows(addition) if has_new else None
+            transaction.update(key, add(total, fixed=fixed), when=when, otherwise=refuse_with(RowsAdded()))
     finish_opened(transaction, opened)
     transaction.emit(*events)
     store.commit(transaction)
+
+
+def _totals(tenant_id: str, revision: Revision, batch: Batch) -> tuple[tuple[Key, Addition], tuple[Key, Addition]]:
+    return (_day_key(tenant_id, revision), batch.day), (_month_key(tenant_id, revision), batch.month)
+
+
+def _has_rows(addition: Addition) -> Expression:
+    """Hold unless rows were added since they were read. A total from before they were counted has no number."""
+    return Expression("attribute_not_exists(#rows) OR #rows <= :before", {"before": addition.rows_before})
 
 
 def say(store: Store, tenant_id: str, event: Event[Any]) -> None:
@@ -83,11 +115,11 @@ def say(store: Store, tenant_id: str, event: Event[Any]) -> None:
     store.commit(transaction)
 
 
-def _add_rows(transaction: Transaction, revision: Revision, rows: Rows) -> None:
-    for dimensions, amounts in rows.items():
-        change = add(amounts, fixed=dimensions_to_item(dimensions))
-        transaction.update(_day_key(transaction.tenant_id, revision, dimensions), change)
-        transaction.update(_month_key(transaction.tenant_id, revision, dimensions), change)
+def _add_rows(transaction: Transaction, revision: Revision, batch: Batch) -> None:
+    for key_of, addition in ((_day_key, batch.day), (_month_key, batch.month)):
+        for dimensions, amounts in addition.amounts.items():
+            change = add(amounts, fixed=dimensions_to_item(dimensions))
+            transaction.update(key_of(transaction.tenant_id, revision, dimensions), change)
 
 
 def read_days(store: Store, tenant_id: str, days: Days, *, by_dimensions: bool) -> Iterator[Sum]:

@@ -15,6 +15,7 @@ from services.metering.domain.periods import GroupBy
 from services.metering.domain.usage import Kind, Origin
 from services.metering.operations import closing, counting
 from services.metering.table import SLICE
+from services.metering.table.rows import SeenRows
 from shared.errors import DependencyUnavailable
 from shared.meters import OF_CALLS, Meter
 from shared.storage.items import Reader
@@ -116,12 +117,21 @@ class TestCount:
             assert aside == {one.content_hash for one in facts} - hashes
 
     def test_takes_one_transaction_for_a_tenant_and_batch_once_the_hour_is_open(self) -> None:
-        memory = MemoryDynamoDB()
-        count(memory_store(memory), used("run_0"))
+        memory, seen = MemoryDynamoDB(), SeenRows()
+        for number in range(30):  # on all shards
+            count(memory_store(memory), used(f"run_a{number}"), seen=seen)
         before, carried_out = memory.calls, memory.transactions
-        count(memory_store(memory), *(used(f"run_{number}") for number in range(1, 11)))
+        count(memory_store(memory), *(used(f"run_{number}") for number in range(1, 11)), seen=seen)
         # The other call asks whether it is time for a summary.
         assert (memory.calls, memory.transactions) == (before + 2, carried_out + 1)
+
+    def test_a_container_that_does_not_know_the_rows_reads_once_which_exist(self) -> None:
+        memory = MemoryDynamoDB()
+        for number in range(30):
+            count(memory_store(memory), used(f"run_a{number}"))
+        before, carried_out = memory.calls, memory.transactions
+        count(memory_store(memory), *(used(f"run_{number}") for number in range(1, 11)))
+        assert (memory.calls, memory.transactions) == (before + 3, carried_out + 1)
 
     def test_splits_what_does_not_fit_into_one(self) -> None:
         memory = MemoryDynamoDB()

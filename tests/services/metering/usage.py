@@ -7,6 +7,7 @@ from services.metering.domain import usage
 from services.metering.domain.periods import Days, GroupBy, Period, Row
 from services.metering.domain.usage import Amounts, Entry
 from services.metering.operations import counting, reading
+from services.metering.table.rows import SeenRows
 from shared.events.envelope import Event, happened
 from shared.events.runs import UsageRecorded
 from shared.meters import Meter
@@ -55,10 +56,12 @@ def entry(event: Usage) -> Entry:
     return usage.entry_of_call(event)
 
 
-def count(store: Store, *events: Usage, now: datetime | None = None) -> dict[str, Exception]:
-    """Let these be counted, by default at the time of the last of them."""
+def count(
+    store: Store, *events: Usage, now: datetime | None = None, seen: SeenRows | None = None
+) -> dict[str, Exception]:
+    """Let these be counted, by default at the time of the last of them, by a container that knows these rows."""
     at = now or max(event.occurred_at for event in events)
-    return counting.count(store, [(event.tenant_id, entry(event)) for event in events], now=at)
+    return counting.count(store, [(event.tenant_id, entry(event)) for event in events], now=at, seen=seen)
 
 
 def deliver(store: Store, batches: Iterable[Sequence[Usage]], *, now: datetime) -> None:
