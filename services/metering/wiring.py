@@ -7,6 +7,7 @@ from services.metering.gateways.bucket import ExportBucket
 from services.metering.gateways.queue import ExportQueue, SqsExportQueue
 from services.metering.operations.summarising import Pauses
 from services.metering.table import SLICE, exports
+from services.metering.table.rows import SeenRows
 from shared.storage.clients import own_client
 from shared.storage.objects import Archives
 from shared.wiring import SliceWiring
@@ -21,6 +22,12 @@ depot = _own.depot
 def pauses() -> Pauses:
     """Between summaries, as this container knows of them."""
     return Pauses()
+
+
+@cache
+def seen_rows() -> SeenRows:
+    """Return the rows of counters that this container knows to exist."""
+    return SeenRows()
 
 
 def archives() -> Archives:

@@ -68,10 +68,10 @@ WITHOUT_TENANT = {
     "services/runs/table/runs.py:RunTable.buried": "as `due`",
     "services/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
-    "services/metering/table/counters.py:list_due": "for the closer: of all tenants, from the `due` index",
-    "services/metering/table/summaries.py:list_due": "for the closer: of all tenants, from the `due` index",
-    "services/metering/table/storage.py:list_due": "for the closer: of all tenants, from the `due` index",
-    "services/metering/table/rollups.py:list_due_days": "for the archiver: of all tenants, from the `due` index",
+    **{
+        f"services/metering/table/{name}": "reads nothing but a sort key"
+        for name in ("counters.py:revision_at", "summaries.py:month_at", "rollups.py:day_at")
+    },
     **{
         f"services/metering/table/{module}.py:list_tenants": "for exports: of all tenants, from the `due` index"
         for module in ("counters", "rollups")

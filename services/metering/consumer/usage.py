@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from services.metering import wiring
 from services.metering.domain import endings
 from services.metering.domain import usage as domain
-from services.metering.operations import archiving, closing, counting, ending, storing, summarising
+from services.metering.operations import archiving, closing, counting, ending, storing, summarising, upkeep
+from services.metering.operations.upkeep import Kind
 from services.metering.table.traces import EXPORTED, TRACES
 from shared.copies.tenant_access import TENANT_STATES
 from shared.events.envelope import Event
@@ -30,6 +31,9 @@ from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
+_AT_ONCE = 8
+"""Entries that a schedule handles at the same time: they mostly wait for DynamoDB, and one CPU serves some eight."""
+
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
 summariser = EventConsumer("metering.summariser", is_deleted=wiring.is_deleted)
 remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
@@ -40,14 +44,14 @@ exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot
 def count_calls(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
     """What calls used is in the ledger and in the counters, once."""
     entries = [(event.tenant_id, domain.entry_of_call(event)) for event in events]
-    return counting.count(wiring.slice_store(), entries, now=utc_now(), pauses=wiring.pauses())
+    return counting.count(wiring.slice_store(), entries, now=utc_now(), pauses=wiring.pauses(), seen=wiring.seen_rows())
 
 
 @consumer.on_batch(ArtifactDownloaded)
 def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str, Exception]:
     """So are the bytes that left."""
     entries = [(event.tenant_id, domain.entry_of_download(event)) for event in events]
-    return counting.count(wiring.slice_store(), entries, now=utc_now())
+    return counting.count(wiring.slice_store(), entries, now=utc_now(), seen=wiring.seen_rows())
 
 
 @consumer.on_batch(RunCompleted, RunFailed, RunCancelled)
@@ -85,15 +89,14 @@ def look_again(event: Event[UsageSummarised], _: Delivery) -> None:
 @scheduled("closed")
 def closer() -> Done:
     """Every minute: storage is worked out, what is due is closed, and what was used since is said."""
-    store, now = wiring.slice_store(), utc_now()
-    sampled = storing.sample_due(store, now=now)
-    closed = closing.close_due(store, now=now)
-    summarised = summarising.look_again_if_due(store, now=now)
-    return {"sampled": sampled, "revisions": closed, "summarised": summarised}, {}
+    done, swept = upkeep.sweep_due(wiring.slice_store(), now=utc_now(), concurrency=_AT_ONCE)
+    facts = {"sampled": done[Kind.STORAGE], "revisions": done[Kind.HOUR], "summarised": done[Kind.SUMMARY]}
+    return facts, swept.metrics
 
 
 @scheduled("archived")
 def archiver() -> Done:
     """Every hour: days to which nothing can come any more are archived, before their ledger goes."""
-    archived = archiving.archive_due(wiring.slice_store(), wiring.archives(), now=utc_now())
-    return {"days": archived.days}, {DRIFT: archived.differing}
+    store, archives = wiring.slice_store(), wiring.archives()
+    archived = archiving.archive_due(store, archives, now=utc_now(), concurrency=_AT_ONCE)
+    return {"days": archived.days}, {DRIFT: archived.differing, **archived.swept.metrics}

@@ -1,66 +1,94 @@
 """Archiving the ledger before it leaves the table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from itertools import islice
 
 from services.metering.domain.usage import Entry
 from services.metering.table import ledger, rollups
 from services.metering.table.rollups import Begun
-from shared.errors import DependencyUnavailable
+from shared.deadline import remaining_s
 from shared.observability import logger
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.objects import Archives
 from shared.storage.store import Store
+from shared.sweep import Swept, sweep
 
-ARCHIVED_AT_ONCE = 200
-"""Days that one invocation archives at most."""
+KIND = "ARCHIVE"
+"""Of due work, in the `due` index."""
 
 ENTRIES_IN_A_PART = 10_000
+PARTS_AT_ONCE = 20
+"""Of a day, after which it goes to the end of the queue: some 40 s."""
+
+TENANT_BUDGET_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Archived:
     """What one invocation has archived."""
 
-    days: int
-    differing: int
+    days: int = 0
+    differing: int = 0
     """Days of whose ledger the counters say something else."""
+    swept: Swept = field(default_factory=Swept)
+    """Of the last sweep."""
 
 
-def archive_due(store: Store, archives: Archives, *, now: datetime) -> Archived:
-    """Archive the days that are due, of all tenants; says how many. What fails stays due."""
-    archived = differing = 0
-    for tenant_id, day in rollups.list_due_days(store, now=now, limit=ARCHIVED_AT_ONCE):
-        try:
-            agrees = archive(store, archives, tenant_id, day)
-        except DependencyUnavailable as error:
-            logger.warning("not archived", tenant_id=tenant_id, day=str(day), error=str(error))
-            continue
-        archived += 1
-        differing += not agrees
-    return Archived(archived, differing)
+class Progress(StrEnum):
+    """How far the archive of a day is."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNFINISHED = "unfinished"
 
 
-def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> bool:
+def archive_due(store: Store, archives: Archives, *, now: datetime, concurrency: int = 1) -> Archived:
+    """Archive the days that are due, of all tenants, until the invocation's time is over; the rest stays due.
+
+    Eight at the same time archive some 70 small days a second: the days of 100,000 tenants in half an hour, of which
+    there are 100,000 a day.
+    """
+    queue, archived = DueQueue(store, KIND), Archived()
+
+    def handle(entry: DueEntry) -> Progress:
+        progress = archive(store, archives, entry.tenant_id, rollups.day_at(entry.key.sk))
+        if progress is Progress.UNFINISHED:
+            queue.put_back(entry, at=now)
+        return progress
+
+    is_unfinished = True
+    while is_unfinished and remaining_s() > 0:
+        archived.swept = sweep(queue, handle, now=now, concurrency=concurrency, tenant_budget_s=TENANT_BUDGET_S)
+        results = archived.swept.results
+        archived.days += len(results) - results.count(Progress.UNFINISHED)
+        archived.differing += results.count(Progress.DIFFERS)
+        is_unfinished = Progress.UNFINISHED in results
+    return archived
+
+
+def archive(store: Store, archives: Archives, tenant_id: str, day: date) -> Progress:
     """Write a day's ledger to the bucket, newest first, in parts, from where an earlier try at it has come to.
-
-    Says whether the counters agree with it.
 
     Raises:
         DependencyUnavailable: the table or the bucket does not answer.
     """
     begun = rollups.read_begun(store, tenant_id, day)
-    for part in _in_parts(store, tenant_id, day, after=begun.last):
+    for number, part in enumerate(_in_parts(store, tenant_id, day, after=begun.last), 1):
         records = [ledger.content_of(tenant_id, entry) for entry in part]
         archives.write(tenant_id, _path(day, begun.parts), records)
         begun = Begun(begun.parts + 1, begun.events + len(part), ledger.place_of(part[-1]))
-        if len(part) == ENTRIES_IN_A_PART:
-            rollups.note_begun(store, tenant_id, day, begun)
+        if len(part) < ENTRIES_IN_A_PART:
+            break
+        rollups.note_begun(store, tenant_id, day, begun)
+        if number == PARTS_AT_ONCE or remaining_s() <= 0:
+            return Progress.UNFINISHED
     agrees = rollups.note_archived(store, tenant_id, day, events=begun.events)
     if not agrees:
         logger.error("archive differs from counters", tenant_id=tenant_id, day=str(day), events=begun.events)
-    return agrees
+    return Progress.AGREES if agrees else Progress.DIFFERS
 
 
 def read_archive(archives: Archives, tenant_id: str, day: date, *, events: int) -> Iterator[Mapping[str, object]]:

@@ -11,35 +11,33 @@ from services.metering.table import counters, rollups
 from services.metering.table.counters import RolledUpElsewhere
 from services.metering.table.rollups import RowsAdded
 from services.metering.table.rows import rows_after
-from shared.errors import DependencyUnavailable
+from shared.deadline import remaining_s
 from shared.events.envelope import Event
 from shared.events.runs import TenantRunsStopped
-from shared.observability import logger
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.store import Store
 
-CLOSED_AT_ONCE = 500
-"""Revisions that one invocation closes at most, so that it ends before the next one begins."""
+BATCHES_AT_ONCE = 100
+"""Transactions after which an hour with many rows is left to the next sweep, so that it delays no other for long."""
 
 _MAX_TRIES = 10
 
 
-def close_due(store: Store, *, now: datetime) -> int:
-    """Close what is due of all tenants; says how much. What fails stays due."""
-    closed = 0
-    for tenant_id, revision in counters.list_due(store, now=now, limit=CLOSED_AT_ONCE):
-        try:
-            close(store, tenant_id, revision, now=now)
-        except DependencyUnavailable as error:
-            logger.warning("not closed", tenant_id=tenant_id, hour=str(revision.hour), error=str(error))
-            continue
-        closed += 1
-    return closed
+def close_entry(store: Store, entry: DueEntry, *, now: datetime) -> bool:
+    """Close the revision that is due; return whether it is done. One with many rows goes to the end of its queue."""
+    is_closed = close(store, entry.tenant_id, counters.revision_at(entry.key.sk), now=now)
+    if not is_closed:
+        DueQueue(store, entry.kind).put_back(entry, at=now)
+    return is_closed
 
 
-def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> None:
+def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> bool:
     """Close a revision and roll it up; what breaks off is taken up where it was left, and nothing is added twice.
 
     Its rows are read and added a page at a time, so memory does not grow with their number.
+
+    Returns:
+        False when time or batches were used up before its last row was added; call it again.
 
     Raises:
         BusyClosing: other hours of the same day or month were rolled up at the same time, again and again.
@@ -48,32 +46,46 @@ def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) ->
     counters.close_revision(store, tenant_id, revision)
     for _ in range(_MAX_TRIES):
         try:
-            if _roll_up(store, tenant_id, revision, now=now):
-                summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+            is_closed = _roll_up(store, tenant_id, revision, now=now)
         except RolledUpElsewhere:
-            return
+            return True
         except RowsAdded:
             continue
-        return
+        if is_closed:
+            summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+        return is_closed
     raise BusyClosing
 
 
 def _roll_up(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> bool:
-    """Add what is left of a closed revision to its day and month; return whether anything was left."""
+    """Add what is left of a closed revision to its day and month; return whether that is all of it."""
     opened = counters.read_opened(store, tenant_id, revision)
     if opened is None:
-        return False
+        return True
     total = counters.read_totals(store, tenant_id, [revision])[revision]
     roll_up = rollups.read_roll_up(store, tenant_id, revision) if total.events else RollUp.empty()
     rows = rows_after(store, tenant_id, revision, place=opened.rolled_up)
     batches = roll_up.batches((row.place, row.dimensions, row.amounts) for row in rows)
     batch = next(batches)
-    for following in batches:
+    for number, following in enumerate(batches, 1):
         opened = rollups.add_batch(store, tenant_id, opened, batch)
         batch = following
+        if number == BATCHES_AT_ONCE or remaining_s() <= 0:
+            return False
     events = closing.announcement(tenant_id, revision, total, at=now)
     rollups.finish(store, tenant_id, opened, batch, total=total, events=events, now=now)
     return True
+
+
+def _close_whole(store: Store, tenant_id: str, revision: Revision, *, now: datetime) -> None:
+    """Close a revision to its last row.
+
+    Raises:
+        BusyClosing: there was not enough time; what was done stays done.
+    """
+    while not close(store, tenant_id, revision, now=now):
+        if remaining_s() <= 0:
+            raise BusyClosing
 
 
 def close_early(store: Store, tenant_id: str, *, running: bool, now: datetime) -> int:
@@ -89,7 +101,7 @@ def close_early(store: Store, tenant_id: str, *, running: bool, now: datetime) -
     opened = [one.revision for one in counters.list_opened(store, tenant_id)]
     chosen = [revision for revision in opened if running or revision.hour + HOUR <= now]
     for revision in chosen:
-        close(store, tenant_id, revision, now=now)
+        _close_whole(store, tenant_id, revision, now=now)
     return len(chosen)
 
 
@@ -104,7 +116,7 @@ def close_tenant(store: Store, event: Event[TenantRunsStopped], *, now: datetime
     """
     storing.sample(store, event.tenant_id, now=now)
     for opened in counters.list_opened(store, event.tenant_id):
-        close(store, event.tenant_id, opened.revision, now=now)
+        _close_whole(store, event.tenant_id, opened.revision, now=now)
     if counters.list_opened(store, event.tenant_id):
         raise BusyClosing
     rollups.say(store, event.tenant_id, closing.announcement_of_tenant(event))

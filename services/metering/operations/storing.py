@@ -6,15 +6,12 @@ from services.metering.domain import storage as domain
 from services.metering.domain.storage import Change
 from services.metering.operations import counting, summarising
 from services.metering.table import storage
+from shared.deadline import remaining_s
 from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactStored
-from shared.observability import logger
 from shared.storage.inbox import Delivery
 from shared.storage.store import Store
-
-SAMPLED_AT_ONCE = 500
-"""Tenants whose storage one invocation works out."""
 
 _TRIES = 20
 
@@ -45,26 +42,18 @@ def change_storage(store: Store, tenant_id: str, change: Change, delivery: Deliv
     raise DependencyUnavailable(msg, retry_after_s=1)
 
 
-def sample_due(store: Store, *, now: datetime) -> int:
-    """Work out and count the storage of the hours that have ended, of all tenants; says of how many."""
-    due = storage.list_due(store, now=now, limit=SAMPLED_AT_ONCE)
-    for tenant_id in due:
-        try:
-            sample(store, tenant_id, now=now)
-        except DependencyUnavailable as error:
-            logger.warning("storage not sampled", tenant_id=tenant_id, error=str(error))
-    return len(due)
-
-
-def sample(store: Store, tenant_id: str, *, now: datetime) -> None:
+def sample(store: Store, tenant_id: str, *, now: datetime) -> bool:
     """Work out and count the storage of a tenant's hours that have ended.
 
     An hour is worked out in one write and counted after it, so that what is counted twice has the same content.
 
+    Returns:
+        False when the time was over before all hours were done; the rest stays due.
+
     Raises:
         DependencyUnavailable: the table does not answer.
     """
-    while True:
+    while remaining_s() > 0:
         stored = storage.read(store, tenant_id)
         if stored.sample:
             counting.count_all(store, tenant_id, [domain.entry_of(stored.sample)], now=now)
@@ -72,5 +61,6 @@ def sample(store: Store, tenant_id: str, *, now: datetime) -> None:
         else:
             after = stored.next_sample(now=now)
         if after is None:
-            return
+            return True
         storage.save(store, tenant_id, stored, after)
+    return False

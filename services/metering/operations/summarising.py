@@ -10,11 +10,9 @@ from services.metering.table import SLICE, storage, summaries
 from shared.copies.tenant_access import access_from_item, access_key
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
+from shared.storage.due import DueEntry
 from shared.storage.store import Store
 from shared.tenancy.context import Allowance
-
-SAID_AT_ONCE = 500
-"""Summaries that one invocation looks at."""
 
 
 class Pauses:
@@ -64,15 +62,9 @@ def look_again(store: Store, tenant_id: str, month: str, *, now: datetime) -> No
         _summarise(store, tenant_id, month, now=now, pauses=Pauses())
 
 
-def look_again_if_due(store: Store, *, now: datetime) -> int:
-    """Look again at all pauses, of all tenants, that are over and have not been looked at; says at how many."""
-    due = summaries.list_due(store, now=now, limit=SAID_AT_ONCE)
-    for tenant_id, month in due:
-        try:
-            look_again(store, tenant_id, month, now=now)
-        except DependencyUnavailable as error:
-            logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
-    return len(due)
+def month_of_entry(entry: DueEntry) -> str:
+    """Return the month whose summary is due."""
+    return summaries.month_at(entry.key.sk)
 
 
 def _summarise(store: Store, tenant_id: str, month: str, *, now: datetime, pauses: Pauses) -> None:

@@ -126,7 +126,8 @@ def open_revision(store: Store, tenant_id: str, revision: Revision, *, now: date
             **_open_key(tenant_id, revision).attributes,
             "rolled_up": "",
             "due_pk": _DUE,
-            "due_sk": f"{to_text(revision.closes_at(opened_at=now))}#{tenant_id}#{_open_place(revision)}",
+            # Not before now: usage of many old hours must not come before what has been due for longer.
+            "due_sk": f"{to_text(max(revision.closes_at(opened_at=now), now))}#{tenant_id}#{_open_place(revision)}",
         },
         when=ABSENT,
     )
@@ -171,15 +172,10 @@ def read_opened(store: Store, tenant_id: str, revision: Revision) -> Opened | No
     return _opened_from_item(item) if item else None
 
 
-def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, Revision]]:
-    """The revisions of all tenants that are to be closed, the most overdue first."""
-    # What follows the time in a place sorts below the tilde.
-    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
-    found: list[tuple[str, Revision]] = []
-    for item in store.query(until, index="due", limit=limit).items:
-        _, tenant_id, hour, number = str(item["due_sk"]).split("#")
-        found.append((tenant_id, Revision(hour_from_text(hour), int(number))))
-    return found
+def revision_at(sk: str) -> Revision:
+    """Return the revision of the sort key of one that is not rolled up."""
+    hour, number = sk.split("#")
+    return Revision(hour_from_text(hour), int(number))
 
 
 def list_tenants(store: Store) -> set[str]:
@@ -232,5 +228,4 @@ def _open_key(tenant_id: str, revision: Revision) -> Key:
 
 def _opened_from_item(item: Item) -> Opened:
     reader = Reader(item)
-    hour, number = reader.text("SK").split("#")
-    return Opened(Revision(hour_from_text(hour), int(number)), reader.text("rolled_up"))
+    return Opened(revision_at(reader.text("SK")), reader.text("rolled_up"))

@@ -136,11 +136,9 @@ def read_months(store: Store, tenant_id: str, days: Days, *, by_dimensions: bool
         yield _sum_of(date.fromisoformat(f"{place}-01"), item, by_dimensions=by_dimensions)
 
 
-def list_due_days(store: Store, *, now: datetime, limit: int) -> list[tuple[str, date]]:
-    """The days of all tenants that are to be archived, the most overdue first."""
-    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
-    places = [str(item["due_sk"]).split("#") for item in store.query(until, index="due", limit=limit).items]
-    return [(tenant_id, date.fromisoformat(day)) for _, tenant_id, day in places]
+def day_at(sk: str) -> date:
+    """Return the day of the sort key of its total."""
+    return date.fromisoformat(sk.removeprefix("TOTAL#"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from heapq import merge
 from itertools import groupby
 
@@ -87,12 +88,10 @@ class Row:
 def rows_after(store: Store, tenant_id: str, revision: Revision, *, place: str) -> Iterator[Row]:
     """Read the rows of a revision that follow a place, in order; of each shard one page is in memory at a time."""
     shards = [_rows_of_shard(store, tenant_id, revision, shard, after=place) for shard in revision.shards]
-    for found, rows in groupby(merge(*shards, key=lambda row: row.place), key=lambda row: row.place):
-        first = next(rows)
-        amounts = first.amounts
-        for row in rows:
-            amounts = amounts.plus(row.amounts)
-        yield Row(found, first.dimensions, amounts)
+    for place_found, group in groupby(merge(*shards, key=lambda row: row.place), key=lambda row: row.place):
+        of_shards = list(group)
+        amounts = reduce(Amounts.plus, (row.amounts for row in of_shards))
+        yield Row(place_found, of_shards[0].dimensions, amounts)
 
 
 def _rows_of_shard(store: Store, tenant_id: str, revision: Revision, shard: int, *, after: str) -> Iterator[Row]:

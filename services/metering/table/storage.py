@@ -1,7 +1,5 @@
 """What each tenant has in the bucket."""
 
-from datetime import datetime
-
 from services.metering.domain.storage import Changes, Sample, Stored
 from services.metering.table import SLICE
 from services.metering.table.amounts import hour_from_text, hour_to_text
@@ -45,12 +43,6 @@ class _Changed(Exception):
 def is_handled(store: Store, tenant_id: str, delivery: Delivery) -> bool:
     """Whether this delivery's event has had its effect."""
     return store.get(delivery.mark_key(SLICE, tenant_id)) is not None
-
-
-def list_due(store: Store, *, now: datetime, limit: int) -> list[str]:
-    """The tenants, of all, for whom an hour can be worked out."""
-    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
-    return [str(item["due_sk"]).partition("#")[2] for item in store.query(until, index="due", limit=limit).items]
 
 
 def _key(tenant_id: str) -> Key:

@@ -16,6 +16,7 @@ from shared.times import from_text, to_text
 PAUSE = timedelta(seconds=SUMMARISED_EVERY_S)
 
 _DUE = SLICE.due_key("SUMMARY")
+_PREFIX = "SUMMARY#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +90,13 @@ def end_pause(store: Store, tenant_id: str, month: str, *, now: datetime) -> Sum
     return _last_from_item(item) if item else None
 
 
-def list_due(store: Store, *, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """The tenants and months, of all tenants, whose pause is over."""
-    until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": _DUE, "now": f"{to_text(now)}~"})
-    found = store.query(until, index="due", limit=limit).items
-    return [(tenant_id, month) for _, tenant_id, month in (str(item["due_sk"]).split("#") for item in found)]
+def month_at(sk: str) -> str:
+    """Return the month of a summary's sort key."""
+    return sk.removeprefix(_PREFIX)
 
 
 def _key(tenant_id: str, month: str) -> Key:
-    return Key(SLICE.key(tenant_id), f"SUMMARY#{month}")
+    return Key(SLICE.key(tenant_id), f"{_PREFIX}{month}")
 
 
 def _same_turn(turn: Turn) -> Expression:

@@ -21,7 +21,7 @@ from services.metering.domain.counting import Outcome
 from services.metering.domain.hours import GRACE, HOUR
 from services.metering.domain.periods import GroupBy, Period
 from services.metering.domain.usage import Amounts, entry_of_call
-from services.metering.operations import closing, counting
+from services.metering.operations import counting
 from services.metering.table import SLICE, counters
 from services.metering.table.amounts import meters_from_item
 from shared.errors import DependencyUnavailable
@@ -30,11 +30,12 @@ from shared.events.metering import UsageCorrected, UsageHourClosed
 from shared.events.runs import UsageRecorded
 from shared.meters import Meter, total
 from shared.observability import logger
+from shared.storage.due import list_quarantined, release
 from shared.storage.items import Item
 from shared.storage.store import Store
 from tests.dynamodb.faults import Crash, Fault, FaultyDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.services.metering.usage import counted
+from tests.services.metering.usage import close_due, counted
 
 T = TypeVar("T")
 Usage = Event[UsageRecorded]
@@ -201,7 +202,9 @@ def _close_all(store: Store) -> None:
     """Until nothing is due."""
     now = START + HOURS * HOUR + timedelta(days=1)
     while any(counters.list_opened(store, tenant_id) for tenant_id in TENANTS):
-        closing.close_due(store, now=now)
+        for failure in list_quarantined(store):
+            release(store, failure.failure_id, now=now)
+        close_due(store, now=now)
 
 
 class _Delivery:
@@ -227,7 +230,7 @@ class _Delivery:
             # The closer comes after the grace, so what is held back comes after closing; some of it, before.
             self._deliver(self._again(late[::2]), now=START + (hour + 1) * HOUR + GRACE / 2)
             late = late[1::2]
-            self._try(closing.close_due, self._store, now=START + (hour + 1) * HOUR + GRACE)
+            self._try(close_due, self._store, now=START + (hour + 1) * HOUR + GRACE)
         self._deliver(late, now=START + HOURS * HOUR + GRACE)
         self._result.expected = {tenant_id: made.amounts for tenant_id, made in self._made.items()}
 

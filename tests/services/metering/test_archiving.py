@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from services.metering.domain.hours import ARCHIVED_AFTER, GRACE, HOUR
-from services.metering.operations import archiving, closing
+from services.metering.operations import archiving
 from shared.storage.objects import Archives
 from shared.storage.store import Store
 from tests.services.metering.scripted import Scripted
-from tests.services.metering.usage import AT, count, used
+from tests.services.metering.usage import AT, close_due, count, used
 
 DUE = AT.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) + ARCHIVED_AFTER
 
@@ -58,7 +58,7 @@ def two_days() -> Scripted:
     for number in range(3):
         count(made.store, used(f"run_{number}", at=AT + timedelta(seconds=number)))
     count(made.store, used("run_9", at=AT + HOUR))
-    closing.close_due(made.store, now=AT + 2 * HOUR + GRACE)
+    close_due(made.store, now=AT + 2 * HOUR + GRACE)
     return made
 
 
@@ -91,7 +91,7 @@ class TestArchive:
         bucket.answers = False
         assert archive(table.store, bucket) == 0
         bucket.answers = True
-        assert archive(table.store, bucket) == 1
+        assert archive(table.store, bucket, minutes=1) == 1
 
     @pytest.mark.parametrize("entries", [1, 2, 3])
     @pytest.mark.parametrize("written", range(4))
@@ -105,7 +105,7 @@ class TestArchive:
         broken.breaks_after = written
         archive(table.store, broken)
         broken.breaks_after = None
-        archive(table.store, broken)
+        archive(table.store, broken, minutes=1)
         assert broken.objects == whole.objects
         # What is there is not written again.
         assert broken.puts == len(whole.objects)

@@ -12,10 +12,11 @@ from services.metering.domain.usage import Amounts
 from services.metering.operations import closing
 from services.metering.table import counters
 from shared.meters import Meter
+from shared.storage.due import FIRST_DELAY
 from shared.storage.store import Store
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
-from tests.services.metering.usage import AT, count, counted, entry, expected, rows, used
+from tests.services.metering.usage import AT, close_due, count, counted, entry, expected, rows, used
 
 THIS = entry(used()).hour
 CLOSES = THIS + HOUR + GRACE
@@ -54,30 +55,30 @@ def many(number: int) -> list[Any]:
 class TestCloseDue:
     def test_closes_ten_minutes_after_the_hour_and_not_before(self, store: Store) -> None:
         count(store, used())
-        assert closing.close_due(store, now=CLOSES - A_MOMENT) == 0
-        assert closing.close_due(store, now=CLOSES) == 1
-        assert closing.close_due(store, now=CLOSES) == 0
+        assert close_due(store, now=CLOSES - A_MOMENT) == 0
+        assert close_due(store, now=CLOSES) == 1
+        assert close_due(store, now=CLOSES) == 0
         assert counters.list_opened(store, "demo-org") == []
 
     def test_closes_the_hours_of_all_tenants(self, store: Store) -> None:
-        count(store, used(), used(tenant_id="demo-org2"), used("run_2", at=AT + HOUR))
-        assert closing.close_due(store, now=CLOSES) == 2
+        count(store, used(), used(tenant_id="demo-org2"), used("run_2", at=AT + HOUR), now=AT)
+        assert close_due(store, now=CLOSES) == 2
 
     def test_an_empty_slice_has_nothing_due(self, store: Store) -> None:
-        assert closing.close_due(store, now=CLOSES) == 0
+        assert close_due(store, now=CLOSES) == 0
 
     def test_one_that_fails_stays_due_and_does_not_hold_up_the_others(self, table: Scripted, store: Store) -> None:
         count(store, used(), used(tenant_id="demo-org2"))
         table.next_faults([LOST_REQUEST])
-        assert closing.close_due(store, now=CLOSES) == 1
-        assert closing.close_due(store, now=CLOSES) == 1
+        assert close_due(store, now=CLOSES) == 1
+        assert close_due(store, now=CLOSES + FIRST_DELAY) == 1
 
 
 class TestClose:
     def test_says_the_sum_of_the_hour(self, table: Scripted, store: Store) -> None:
         facts = many(100)
         count(store, *facts)
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         [event] = said(table)
         assert event["type"] == "usage.hour_closed.v1"
         assert '"hour":"2026-11-22T23:00:00Z"' in event["event"]
@@ -89,14 +90,14 @@ class TestClose:
         count(store, *facts)
         before = {group: rows(store, group_by=group) for group in (None, *GroupBy)}
         months = {group: rows(store, group_by=group, period=Period.MONTH) for group in (None, *GroupBy)}
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         assert {group: rows(store, group_by=group) for group in before} == before
         assert {group: rows(store, group_by=group, period=Period.MONTH) for group in months} == months
         assert counted(store) == expected(facts)
 
     def test_takes_no_more_usage_on_any_shard(self, table: Scripted, store: Store) -> None:
         count(store, used())
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         totals = [item for item in table.items("TENANT#demo-org#USAGE#HOUR#") if str(item["SK"]) == "0000#TOTAL"]
         assert len(totals) == len(Revision(THIS).shards)
         assert all(item["closed"] for item in totals)
@@ -107,8 +108,8 @@ class TestClose:
         facts = many(100)  # rows for three transactions
         count(store, *facts)
         table.next_faults([FINE] * after + [fault])
-        for _ in range(2):
-            closing.close_due(store, now=CLOSES)
+        for now in (CLOSES, CLOSES + FIRST_DELAY):
+            close_due(store, now=now)
             for group in (None, GroupBy.AGENT):
                 assert counted(store, group_by=group) == expected(facts)
         assert counters.list_opened(store, "demo-org") == []
@@ -124,7 +125,7 @@ class TestClose:
         count(table.store, *facts)
         table.is_armed = True
         closing.close(table.store, "demo-org", Revision(THIS), now=CLOSES)
-        closing.close_due(table.store, now=CLOSES)
+        close_due(table.store, now=CLOSES)
         for period in Period:
             assert counted(table.store, period=period) == expected(facts)
             assert counted(table.store, period=period, group_by=GroupBy.AGENT) == expected(facts)
@@ -147,7 +148,7 @@ class Overtaken(Scripted):
             if self._left < 0:
                 self.is_armed = False
                 self.next_faults([FINE] * self._carried_out + [LOST_REQUEST])
-                closing.close_due(self.store, now=CLOSES)
+                close_due(self.store, now=CLOSES)
                 self.next_faults([])
         return super().transact_write_items(**arguments)
 
@@ -155,12 +156,12 @@ class Overtaken(Scripted):
 class TestCorrections:
     def test_say_the_difference_ten_minutes_after_the_first_late_event(self, table: Scripted, store: Store) -> None:
         count(store, used("run_1"))
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         late = CLOSES + timedelta(days=3)
         count(store, used("run_2"), used("run_3"), now=late)
-        assert closing.close_due(store, now=late + GRACE - A_MOMENT) == 0
+        assert close_due(store, now=late + GRACE - A_MOMENT) == 0
         count(store, used("run_4"), now=late + GRACE - A_MOMENT)
-        assert closing.close_due(store, now=late + GRACE) == 1
+        assert close_due(store, now=late + GRACE) == 1
         assert types(table) == ["usage.corrected.v1", "usage.hour_closed.v1"]
         [correction] = [str(event["event"]) for event in said(table) if event["type"] == "usage.corrected.v1"]
         assert '"rev":1' in correction
@@ -172,7 +173,7 @@ class TestCorrections:
         for number in range(4):
             count(store, used(f"run_{number}"), now=now)
             now += GRACE
-            closing.close_due(store, now=now)
+            close_due(store, now=now)
         ids = sorted(str(item["SK"]) for item in said(table))
         hour = "OUTBOX#demo-org:2026-11-22T23"
         assert ids == [f"{hour}:closed", *(f"{hour}:corrected:{number}" for number in (1, 2, 3))]
@@ -180,24 +181,24 @@ class TestCorrections:
 
     def test_a_duplicate_that_comes_late_is_none(self, store: Store) -> None:
         count(store, used())
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         count(store, used(), now=CLOSES)
         assert counters.list_opened(store, "demo-org") == []
 
     def test_of_an_hour_that_had_no_usage_is_that_hour(self, table: Scripted, store: Store) -> None:
         count(store, used(), now=AT + timedelta(days=20))
-        assert closing.close_due(store, now=AT + timedelta(days=20)) == 1
+        assert close_due(store, now=AT + timedelta(days=20)) == 1
         assert types(table) == ["usage.hour_closed.v1"]
 
     def test_nothing_is_said_of_a_revision_that_was_opened_and_not_used(self, table: Scripted, store: Store) -> None:
         counters.open_revision(store, "demo-org", Revision(THIS), now=AT)
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         assert types(table) == []
         assert rows(store) == []
 
     def test_negative_amounts_add_up(self, store: Store) -> None:
         count(store, used(meters={Meter.COMPUTE_MS: 10}))
-        closing.close_due(store, now=CLOSES)
+        close_due(store, now=CLOSES)
         count(store, used("run_2", meters={Meter.COMPUTE_MS: -10}), now=CLOSES)
-        closing.close_due(store, now=CLOSES + GRACE)
+        close_due(store, now=CLOSES + GRACE)
         assert counted(store) == Amounts(2, 0, 1400)

@@ -24,7 +24,19 @@ from shared.storage.transaction import Expression
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
-from tests.services.metering.usage import AT, Usage, count, counted, deliver, entry, expected, rows, sum_of, used
+from tests.services.metering.usage import (
+    AT,
+    Usage,
+    close_due,
+    count,
+    counted,
+    deliver,
+    entry,
+    expected,
+    rows,
+    sum_of,
+    used,
+)
 
 TENANTS = ("demo-org", "demo-org2")
 LATER = datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -241,9 +253,9 @@ class TestAtTheSameTime:
         batches = [[used(f"run_{batch}_{number}") for number in range(10)] for batch in range(40)]
         with ThreadPoolExecutor(8) as pool:
             counting = [pool.submit(count, store, *batch, now=AT) for batch in (*batches, *batches[::3])]
-            closed = pool.submit(closing.close_due, store, now=LATER)
+            closed = pool.submit(close_due, store, now=LATER)
             assert [one.result() for one in counting] == [{}] * len(counting)
-        closing.close_due(store, now=LATER)
+        close_due(store, now=LATER)
         facts = [event for batch in batches for event in batch]
         assert closed.result() >= 0
         assert client.cancelled > 0

@@ -15,7 +15,7 @@ from services.metering.domain.durations import Durations, bucket_of, middle_of
 from services.metering.domain.endings import Endings, ending_of
 from services.metering.domain.periods import Days, month_of
 from services.metering.domain.usage import Amounts
-from services.metering.operations import closing, ending, overview
+from services.metering.operations import ending, overview
 from services.metering.table import SLICE, endings
 from shared.events.envelope import Event, happened
 from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunFailed
@@ -27,7 +27,7 @@ from tests.gateway import claims, request
 from tests.messages import batch
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
 from tests.services.metering.test_api import all_meters
-from tests.services.metering.usage import AT, count, used
+from tests.services.metering.usage import AT, close_due, count, used
 
 DASHBOARD = "/v1/tenants/{tenant_id}/analytics/dashboard"
 DAYS = {"from": "2026-11-22", "to": "2026-11-24"}
@@ -247,7 +247,7 @@ class TestCost:
             # One by one, so that all shards are in use with few events too.
             for n, name in enumerate(f"more_{day}_{number}" for number in range(60)):
                 hear(store, ended(name, at=at, agent_id=f"agt_{n % 2}"))
-        closing.close_due(store, now=AT + timedelta(hours=2))
+        close_due(store, now=AT + timedelta(hours=2))
         calls, size = memory.calls, memory.bytes_read
         found = overview.dashboard_of(store, "demo-org", Days(date(2026, 11, 1), date(2026, 12, 1)), now=AT)
         assert found.total.endings.completed == 5 * (events + 59)

@@ -22,7 +22,7 @@ from services.metering.domain.usage import Dimensions, Kind, Origin, unpriced_en
 from services.metering.errors import ExportBrokeOff, ExportTooLarge
 from services.metering.gateways.bucket import ExportBucket
 from services.metering.gateways.queue import ExportJob
-from services.metering.operations import archiving, closing, counting, export_writing, exporting
+from services.metering.operations import archiving, counting, export_writing, exporting
 from services.metering.table import exports
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
@@ -34,7 +34,7 @@ from tests.gateway import claims, request
 from tests.services.metering.scripted import Scripted
 from tests.services.metering.test_archiving import DUE
 from tests.services.metering.test_archiving import Bucket as Objects
-from tests.services.metering.usage import AT, count, used
+from tests.services.metering.usage import AT, close_due, count, used
 from tests.tables import BUCKET, REGION
 
 DAYS = Days(date(2026, 11, 1), date(2026, 12, 1))
@@ -121,7 +121,7 @@ def desk() -> Desk:
     """Usage of two tenants, some of it in hours that are closed."""
     made = Desk()
     count(made.store, *(used(f"run_{n}", at=AT + timedelta(seconds=n), cost_nano_usd=n or None) for n in range(3)))
-    closing.close_due(made.store, now=AT + 2 * HOUR)
+    close_due(made.store, now=AT + 2 * HOUR)
     count(made.store, used("run_3", at=AT + HOUR), used("run_4", tenant_id="demo-org2", project_id="prj_1"), now=AT)
     return made
 
@@ -149,7 +149,7 @@ class TestAsk:
         assert [row["run_id"] for row in desk.rows(asked(days=day))] == ["run_3"]
 
     def test_takes_what_is_archived_from_the_archive_and_the_rest_from_the_ledger(self, desk: Desk) -> None:
-        closing.close_due(desk.store, now=AT + 4 * HOUR)
+        close_due(desk.store, now=AT + 4 * HOUR)
         assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE).days == 2
         before = desk.rows(asked())
         for item in list(desk.table.items("TENANT#demo-org#USAGE#EVENT#run_0")):
@@ -332,6 +332,6 @@ def test_hours_are_found_by_the_closer_as_ever() -> None:
     """The index by which exports find tenants is not that of the work to do."""
     desk = Desk()
     count(desk.store, used())
-    assert closing.close_due(desk.store, now=AT + HOUR + GRACE) == 1
-    assert closing.close_due(desk.store, now=AT + 400 * 24 * HOUR) == 0
+    assert close_due(desk.store, now=AT + HOUR + GRACE) == 1
+    assert close_due(desk.store, now=AT + 400 * 24 * HOUR) == 0
     assert archiving.archive_due(desk.store, Archives(desk.objects, bucket=BUCKET), now=DUE).days == 1

@@ -9,11 +9,11 @@ import pytest
 
 from services.metering.domain.hours import GRACE, HOUR
 from services.metering.domain.periods import Days, GroupBy, Period
-from services.metering.operations import closing, reading
+from services.metering.operations import reading
 from services.metering.table import SLICE, counters
 from shared.storage.store import Store
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.services.metering.usage import count, used
+from tests.services.metering.usage import close_due, count, used
 
 FIRST = datetime(2026, 10, 10, tzinfo=UTC)
 LENGTH = 35
@@ -34,7 +34,7 @@ def month_of_usage(events_a_day: int) -> tuple[MemoryDynamoDB, Store]:
             half = range(events_a_day * part // 2, events_a_day * (part + 1) // 2)
             count(store, *(used(f"run_{day}_{number}", at=at, agent_id=f"agt_{number % 2}") for number in half), now=at)
             if (day, part) != (LENGTH - 1, 1):
-                closing.close_due(store, now=at + HOUR + GRACE)
+                close_due(store, now=at + HOUR + GRACE)
     return memory, store
 
 
@@ -79,7 +79,7 @@ class ClosedMeanwhile(MemoryDynamoDB):
             self.close_before_call -= 1
             if self.close_before_call < 0:
                 self.close_before_call = None
-                closing.close_due(Store(self, table="usage", owned=SLICE), now=FIRST + timedelta(days=2))
+                close_due(Store(self, table="usage", owned=SLICE), now=FIRST + timedelta(days=2))
         return super().query(**arguments)
 
 

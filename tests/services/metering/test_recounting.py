@@ -11,7 +11,7 @@ from services.metering.table import counters
 from shared.meters import Meter
 from shared.storage.store import Store
 from tests.services.metering.scripted import Scripted
-from tests.services.metering.usage import AT, count, entry, used
+from tests.services.metering.usage import AT, close_due, count, entry, used
 
 DAYS = Days(date(2026, 11, 20), date(2026, 11, 23))
 YESTERDAY = AT - timedelta(days=1)
@@ -33,7 +33,7 @@ def store(table: Scripted) -> Store:
 class TestRecount:
     def test_of_a_large_ledger_stops_at_the_end_of_a_day_and_goes_on_there(self, store: Store) -> None:
         count(store, used("run_1"), used("run_2"), used("run_3", at=YESTERDAY), used("run_4", at=YESTERDAY))
-        closing.close_due(store, now=LATER)
+        close_due(store, now=LATER)
         newest = recounting.recount(store, "demo-org", DAYS, at_once=1)
         assert (newest.days, newest.counted.entries) == (Days(AT.date(), DAYS.end), 2)
         rest = recounting.recount(store, "demo-org", Days(DAYS.start, newest.days.start), at_once=1)
@@ -41,7 +41,7 @@ class TestRecount:
 
     def test_of_open_hours_and_corrections_finds_nothing_wrong(self, store: Store) -> None:
         count(store, used("run_1"))
-        closing.close_due(store, now=LATER)
+        close_due(store, now=LATER)
         count(store, used("run_2"), now=LATER)
         account = recounting.recount(store, "demo-org", DAYS)
         assert (account.counted.entries, account.drift) == (2, [])
@@ -54,7 +54,7 @@ class TestRecount:
 class TestTell:
     def test_uses_up_a_revision_and_what_comes_later_takes_the_next(self, store: Store) -> None:
         count(store, used("run_1"))
-        closing.close_due(store, now=LATER)
+        close_due(store, now=LATER)
         told = recounting.tell(store, "demo-org", entry(used()).hour, {Meter.TOKENS_IN: -5}, events=0, now=LATER)
         count(store, used("run_2"), now=LATER)
         [opened] = counters.list_opened(store, "demo-org")
@@ -73,5 +73,5 @@ class TestCloseEarly:
         count(store, used("run_1"))
         closing.close_early(store, "demo-org", running=True, now=AT)
         count(store, used("run_2"), now=AT)
-        assert closing.close_due(store, now=AT + HOUR + GRACE) == 1
+        assert close_due(store, now=AT + HOUR + GRACE) == 1
         assert recounting.recount(store, "demo-org", DAYS).drift == []

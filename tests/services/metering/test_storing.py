@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 
 from services.metering.domain.hours import HOUR
 from services.metering.domain.storage import SAMPLED_AFTER, Change
-from services.metering.operations import closing, storing
+from services.metering.operations import storing
+from services.metering.operations.upkeep import Kind
 from services.metering.table import storage
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
+from shared.storage.due import FIRST_DELAY, DueQueue
 from shared.storage.inbox import Delivery
 from shared.storage.store import Store
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
-from tests.services.metering.usage import counted
+from tests.services.metering.usage import close_due, counted, sample_due
 
 START = datetime(2026, 11, 22, 20, tzinfo=UTC)
 GB = 10**9
@@ -32,8 +34,8 @@ def pass_hours(store: Store, number: int, *, since: datetime = START) -> None:
     """Let the closer do its work after each of these hours."""
     for hour in range(1, number + 1):
         now = since + hour * HOUR + SAMPLED_AFTER
-        storing.sample_due(store, now=now)
-        closing.close_due(store, now=now)
+        sample_due(store, now=now)
+        close_due(store, now=now)
 
 
 def byte_hours(store: Store) -> int:
@@ -59,16 +61,16 @@ class TestSample:
         change(store, "b", -GB, at=START + HOUR + HOUR / 4)
         pass_hours(store, 5)
         assert byte_hours(store) == GB + GB // 4
-        assert storage.list_due(store, now=START + 100 * HOUR, limit=10) == []
+        assert list(DueQueue(store, Kind.STORAGE).entries(now=START + 100 * HOUR)) == []
 
     def test_catches_up_with_hours_that_it_missed(self, store: Store) -> None:
         change(store, "a", GB, at=START)
-        storing.sample_due(store, now=START + 7 * HOUR + SAMPLED_AFTER)
+        sample_due(store, now=START + 7 * HOUR + SAMPLED_AFTER)
         assert byte_hours(store) == 7 * GB
 
     def test_an_hour_waits_for_what_is_on_its_way(self, store: Store) -> None:
         change(store, "a", GB, at=START)
-        assert storing.sample_due(store, now=START + HOUR + SAMPLED_AFTER - timedelta(milliseconds=1)) == 0
+        assert sample_due(store, now=START + HOUR + SAMPLED_AFTER - timedelta(milliseconds=1)) == 0
 
     @pytest.mark.parametrize("fault", [LOST_ANSWER, LOST_REQUEST])
     @pytest.mark.parametrize("after", range(6))
@@ -76,8 +78,8 @@ class TestSample:
         table = Scripted([])
         change(table.store, "a", GB, at=START)
         table.next_faults([FINE] * after + [fault])
-        for _ in range(2):
-            storing.sample_due(table.store, now=START + 2 * HOUR + SAMPLED_AFTER)
+        for delay in (timedelta(), FIRST_DELAY):
+            sample_due(table.store, now=START + 2 * HOUR + SAMPLED_AFTER + delay)
         assert byte_hours(table.store) == 2 * GB
 
 
@@ -111,9 +113,9 @@ class TestChangeStorage:
             for number, (second, size, heard_in) in enumerate(changes):
                 if max(heard_in, second // 3600 + 1) == hour:
                     hear(table.store, f"c{number}", size, at=START + timedelta(seconds=second), now=now)
-            storing.sample_due(table.store, now=now)
+            sample_due(table.store, now=now)
         for _ in faults:
-            storing.sample_due(table.store, now=START + 7 * HOUR + SAMPLED_AFTER)
+            sample_due(table.store, now=START + 7 * HOUR + SAMPLED_AFTER)
         exact = 10 * GB * 7 + sum(size * (7 * 3600 - second) for second, size, _ in changes) // 3600
         # Each hour, and each late change in its first one, is rounded down.
         assert 0 <= exact - byte_hours(table.store) <= 7 + len(changes)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.metering.domain.summary import Summary, thresholds_reached
-from services.metering.operations import closing, counting, summarising
+from services.metering.operations import counting, summarising
 from services.metering.operations.summarising import Pauses
 from services.metering.table.summaries import PAUSE
 from shared.copies.tenant_access import TenantAccessCopies
@@ -17,7 +17,7 @@ from shared.meters import Meter
 from shared.storage.store import Store
 from shared.tenancy.context import Allowance
 from tests.services.metering.scripted import LOST_REQUEST, Scripted
-from tests.services.metering.usage import AT, count, entry, used
+from tests.services.metering.usage import AT, close_due, count, entry, repeat_due, used
 from tests.tenants import tenant_created
 
 MINUTE = timedelta(minutes=1)
@@ -85,7 +85,7 @@ class TestSummarise:
         for number in range(20):
             count(store, used(f"run_{number}"), now=AT + number * PAUSE / 20)
         assert len(summaries(table)) == 1
-        summarising.look_again_if_due(store, now=AT + PAUSE)
+        repeat_due(store, now=AT + PAUSE)
         assert summaries(table) == [(1, 1, 42), (2, 20, 20 * 42)]
 
     def test_of_a_container_that_knows_its_pause_is_the_same_and_asks_no_more(self) -> None:
@@ -95,7 +95,7 @@ class TestSummarise:
             for number in range(40):
                 now = AT + number * PAUSE / 20
                 counting.count(table.store, [("demo-org", entry(used(f"run_{number}")))], now=now, pauses=pauses)
-            summarising.look_again_if_due(table.store, now=AT + 2 * PAUSE)
+            repeat_due(table.store, now=AT + 2 * PAUSE)
             assert summaries(table) == [(1, 1, 42), (2, 21, 21 * 42), (3, 40, 40 * 42)]
             asked.append(table.updates)
         # Besides the turns, and what asks for one in vain, the last look ends a pause.
@@ -103,7 +103,7 @@ class TestSummarise:
 
     def test_looks_again_once_and_then_rests(self, table: Scripted, store: Store) -> None:
         count(store, used())
-        looked = [summarising.look_again_if_due(store, now=AT + number * MINUTE) for number in range(1, 5)]
+        looked = [repeat_due(store, now=AT + number * MINUTE) for number in range(1, 5)]
         assert looked == [1, 0, 0, 0]
         assert len(summaries(table)) == 1
 
@@ -123,7 +123,7 @@ class TestSummarise:
         count(store, used("run_1"), now=AT + MINUTE)
         count(store, used("run_2"), now=AT + MINUTE)
         assert len(summaries(table)) == 1
-        summarising.look_again_if_due(store, now=AT + MINUTE + PAUSE)
+        repeat_due(store, now=AT + MINUTE + PAUSE)
         assert summaries(table)[-1][1:] == (2, 84)
 
     def test_usage_that_it_does_not_show_is_no_reason(self, table: Scripted, store: Store) -> None:
@@ -183,7 +183,7 @@ class TestSummarise:
         table.next_faults(["fine", LOST_REQUEST])  # the counting, and the summary
         assert count(store, used("run_2"), now=AT + MINUTE) == {}
         assert summaries(table) == [(1, 1, 42)]
-        closing.close_due(store, now=AT + timedelta(hours=2))
+        close_due(store, now=AT + timedelta(hours=2))
         assert summaries(table)[-1][1:] == (2, 84)
 
     def test_is_of_each_month_by_itself(self, table: Scripted, store: Store) -> None:

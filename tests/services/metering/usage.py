@@ -7,6 +7,7 @@ from services.metering.domain import usage
 from services.metering.domain.periods import Days, GroupBy, Period, Row
 from services.metering.domain.usage import Amounts, Entry
 from services.metering.operations import counting, reading
+from services.metering.operations.upkeep import Kind, sweep_due
 from services.metering.table.rows import SeenRows
 from shared.events.envelope import Event, happened
 from shared.events.runs import UsageRecorded
@@ -62,6 +63,25 @@ def count(
     """Let these be counted, by default at the time of the last of them, by a container that knows these rows."""
     at = now or max(event.occurred_at for event in events)
     return counting.count(store, [(event.tenant_id, entry(event)) for event in events], now=at, seen=seen)
+
+
+def close_due(store: Store, *, now: datetime) -> int:
+    """Close the hours that are due; return how many."""
+    return _sweep(store, Kind.HOUR, now=now)
+
+
+def sample_due(store: Store, *, now: datetime) -> int:
+    """Sample the storage that is due; return of how many tenants."""
+    return _sweep(store, Kind.STORAGE, now=now)
+
+
+def repeat_due(store: Store, *, now: datetime) -> int:
+    """Look at the summaries whose pause is over; return how many."""
+    return _sweep(store, Kind.SUMMARY, now=now)
+
+
+def _sweep(store: Store, kind: Kind, *, now: datetime) -> int:
+    return sweep_due(store, now=now, kinds=(kind,))[0][kind]
 
 
 def deliver(store: Store, batches: Iterable[Sequence[Usage]], *, now: datetime) -> None:
