@@ -104,9 +104,8 @@ class TestRowsOfAnHour:
         events = of_agents(range(HOUR_BOUND + 200))
         parts = [events[start : start + 25] for start in range(0, len(events), 25)]
         with ThreadPoolExecutor(8) as pool:
-            assert [*pool.map(lambda part: count(store, *part), [*parts, *parts[::4]])] == [{}] * (
-                len(parts) + len(parts[::4])
-            )
+            counting = [pool.submit(count, store, *part) for part in (*parts, *parts[::4])]
+            assert [one.result() for one in counting] == [{}] * len(counting)
         for shard in Revision(THIS).shards:
             assert len(row_keys(memory, f"HOUR#2026-11-22T23#{shard}")) <= MAX_ROWS_PER_SHARD
         assert counted(store, group_by=GroupBy.AGENT) == expected(events)
@@ -149,10 +148,10 @@ class TestRowsOfADay:
         assert recounting.months(store, "demo-org", DAYS) == []
 
     def test_of_a_full_month_a_new_day_has_its_own(self, store: Store) -> None:
-        first = of_agents(range(1_000), run="first", at=AT - timedelta(days=1))
-        second = of_agents(range(1_000, 1_100), run="second")
-        for events in (first, second):
-            count_in_batches(store, events)
+        for part in range(5):  # few enough in each hour to fit into one shard
+            agents = range(part * 200, part * 200 + 200)
+            count_in_batches(store, of_agents(agents, run="first", at=AT - timedelta(days=1, hours=part)))
+        count_in_batches(store, of_agents(range(1_000, 1_100), run="second"))
         close_due(store, now=CLOSES)
         days = rows(store, group_by=GroupBy.AGENT)
         assert [row.amounts.events for row in days if row.start == AT.date() and row.group == "agt_1050"] == [1]
