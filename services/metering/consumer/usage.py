@@ -58,7 +58,9 @@ def count_downloads(events: Sequence[Event[ArtifactDownloaded]]) -> Mapping[str,
 def count_endings(events: Sequence[Event[RunEnded]]) -> Mapping[str, Exception]:
     """How runs ended is in the counters of their day."""
     ended = [(event.tenant_id, endings.ending_of(event)) for event in events]
-    return ending.count_endings(wiring.slice_store(), ended, consumer=consumer.name, now=utc_now())
+    return ending.count_endings(
+        wiring.slice_store(), ended, consumer=consumer.name, now=utc_now(), seen=wiring.seen_rows()
+    )
 
 
 @consumer.on(ArtifactStored, ArtifactDeleted)

@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from services.metering.domain import periods
 from services.metering.domain.endings import Endings
 from services.metering.domain.periods import Days, Row
-from services.metering.domain.usage import Amounts
-from shared.meters import Meter
+from services.metering.domain.usage import OTHER, Amounts
 
 TOP = 10
 """Agents that are shown."""
+
+MAX_AGENTS = 10_000
+"""Agents that are compared, some 30 MB; further ones are in the sums alone."""
 
 _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 
@@ -30,8 +33,7 @@ class Activity:
     @property
     def tokens(self) -> int:
         """Input and output together."""
-        meters = self.amounts.meters
-        return meters.get(Meter.TOKENS_IN, 0) + meters.get(Meter.TOKENS_OUT, 0)
+        return self.amounts.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,17 @@ def dashboard_of(
         now: the present.
     """
     agents: dict[str | None, Activity] = {}
-    activities = [
-        *((row.group, Activity(amounts=row.amounts)) for row in by_agent),
-        *((agent_id, Activity(endings=ended)) for agent_id, ended in endings),
-    ]
+    activities = chain(
+        ((row.group, Activity(amounts=row.amounts)) for row in by_agent),
+        ((agent_id, Activity(endings=ended)) for agent_id, ended in endings),
+    )
     total = Activity()
     for agent_id, activity in activities:
-        agents[agent_id] = agents.get(agent_id, Activity()).plus(activity)
+        named_as = agent_id if agent_id in agents or len(agents) < MAX_AGENTS else OTHER.agent_id
+        agents[named_as] = agents.get(named_as, Activity()).plus(activity)
         total = total.plus(activity)
-    named = [(agent_id, activity) for agent_id, activity in agents.items() if agent_id is not None]
+    no_agents = {None, OTHER.agent_id}
+    named = [(agent_id, activity) for agent_id, activity in agents.items() if agent_id and agent_id not in no_agents]
     top = sorted(named, key=lambda one: (-one[1].tokens, one[0]))[:TOP]
     month = periods.month_of(now.astimezone(UTC).date())
     return Dashboard(days, total, top, month, forecast(month_so_far, month=month, now=now))

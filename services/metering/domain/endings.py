@@ -1,6 +1,6 @@
 """How runs end: what is counted of it, by day and agent."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from enum import StrEnum
@@ -83,10 +83,58 @@ def ending_of(event: Event[RunEnded]) -> Ending:
     )
 
 
-def raised_by(endings: Iterable[Ending]) -> dict[tuple[date, str], Endings]:
+Row = tuple[date, str]
+"""A day and an agent."""
+
+MAX_AGENTS_PER_SHARD = 250
+"""Agents whose runs one shard of a day counts by themselves: with four shards 1,000 a tenant and day. Runs of further
+agents are counted under `OTHER_AGENT`, which is not one of them."""
+OTHER_AGENT = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class EndingRows:
+    """The rows that count some endings."""
+
+    agents: Mapping[Row, str] = field(default_factory=dict[Row, str])
+    """By the day and agent of an ending, the agent whose row counts it; its own where nothing is here."""
+    new: frozenset[Row] = frozenset()
+    """Those of these rows that do not exist yet, without `OTHER_AGENT`."""
+
+
+def rows_of(endings: Iterable[Ending]) -> list[Row]:
+    """Return the rows that these endings would raise if each agent had one, in their order."""
+    return list(dict.fromkeys((ending.day, ending.agent_id) for ending in endings))
+
+
+def allot(wanted: Iterable[Row], *, existing: Collection[Row], sizes: Mapping[date, int]) -> EndingRows:
+    """Choose the rows that count endings: those that exist, new ones while there is room, or `OTHER_AGENT`.
+
+    Args:
+        wanted: see `rows_of`.
+        existing: those of them that are stored.
+        sizes: by day, how many rows its shard has.
+    """
+    agents: dict[Row, str] = {}
+    added: dict[date, list[Row]] = {}
+    for row in wanted:
+        day, agent_id = row
+        new = added.setdefault(day, [])
+        if row in existing or agent_id == OTHER_AGENT:
+            continue
+        if sizes.get(day, 0) + len(new) < MAX_AGENTS_PER_SHARD:
+            new.append(row)
+        else:
+            agents[row] = OTHER_AGENT
+    return EndingRows(agents, frozenset(row for new in added.values() for row in new))
+
+
+def raised_by(endings: Iterable[Ending], rows: EndingRows | None = None) -> dict[Row, Endings]:
     """What these add to the counters of days and agents."""
-    raised: dict[tuple[date, str], Endings] = {}
+    agents = (rows or EndingRows()).agents
+    raised: dict[Row, Endings] = {}
     for ending in endings:
-        counter = (ending.day, ending.agent_id)
+        own = (ending.day, ending.agent_id)
+        counter = (ending.day, agents.get(own, ending.agent_id))
         raised[counter] = raised.get(counter, Endings()).plus(ending.amounts)
     return raised

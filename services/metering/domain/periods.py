@@ -1,14 +1,23 @@
 """Days and months that are asked for, and the rows that answer."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from services.metering.domain.usage import Amounts, Dimensions
+from services.metering.domain.usage import OTHER, Amounts, Dimensions
 from services.metering.errors import BadRange
 
 LONGEST_RANGE = timedelta(days=400)
+
+MAX_CELLS = 50_000
+"""Rows of an answer that are added up at most, some 50 MB; further groups are `other` from the start."""
+MAX_ANSWER_BYTES = 5_000_000
+"""Of grouped rows. Lambda answers with 6 MB at most.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+_ROW_BYTES = 650
+"""Of a row with all meters, without the name of its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +152,43 @@ class Row:
 
 
 def rows_of(sums: Iterable[Sum], *, period: Period, group_by: GroupBy | None) -> list[Row]:
-    """Sums added up by period and group, the newest period first; without any event there is no row."""
-    added: dict[tuple[date, str | None], Amounts] = {}
+    """Sums added up by period and group, the newest period first; without any event there is no row.
+
+    Memory and answer are bounded: where there are too many groups for one answer, those that used most tokens are
+    shown, the same in every period, and the others are added up as `other`.
+    """
+    added: dict[_Cell, Amounts] = {}
     for one in sums:
         group = group_by.value_of(one.dimensions) if group_by and one.dimensions else None
-        key = (period.start_of(one.start), group)
-        added[key] = added.get(key, Amounts()).plus(one.amounts)
-    found = [Row(start, group, amounts) for (start, group), amounts in added.items() if amounts.events]
+        _add(added, (period.start_of(one.start), group), one.amounts)
+    shown = _shown(added) if group_by else added
+    found = [Row(start, group, amounts) for (start, group), amounts in shown.items() if amounts.events]
     by_group = sorted(found, key=lambda row: (row.group is None, row.group or ""))
     return sorted(by_group, key=lambda row: row.start, reverse=True)
+
+
+_Cell = tuple[date, str | None]
+
+
+def _add(added: dict[_Cell, Amounts], cell: _Cell, amounts: Amounts) -> None:
+    if cell not in added and len(added) >= MAX_CELLS:
+        cell = (cell[0], OTHER.model)
+    added[cell] = added.get(cell, Amounts()).plus(amounts)
+
+
+def _shown(cells: dict[_Cell, Amounts]) -> dict[_Cell, Amounts]:
+    """Return the cells of as many groups as fit into an answer, and the others added up."""
+    periods, groups = {start for start, _ in cells}, {group for _, group in cells}
+    longest = max((len(json.dumps(group)) for group in groups), default=0)
+    room = MAX_ANSWER_BYTES // (_ROW_BYTES + longest) // max(1, len(periods))
+    if len(groups) <= room:
+        return cells
+    used: dict[str | None, Amounts] = {}
+    for (_, group), amounts in cells.items():
+        used[group] = used.get(group, Amounts()).plus(amounts)
+    by_use = sorted(used, key=lambda group: (-used[group].tokens, -used[group].events, group or ""))
+    kept, shown = set(by_use[: max(1, room - 1)]), dict[_Cell, Amounts]()
+    for (start, group), amounts in cells.items():
+        cell = (start, group if group in kept else OTHER.model)
+        shown[cell] = shown.get(cell, Amounts()).plus(amounts)
+    return shown

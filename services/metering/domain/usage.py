@@ -44,6 +44,11 @@ class Amounts:
         """The cost as far as it is known; None when it is known of no event."""
         return self.priced_nano_usd if self.events > self.unpriced else None
 
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens."""
+        return self.meters.get(Meter.TOKENS_IN, 0) + self.meters.get(Meter.TOKENS_OUT, 0)
+
     def plus(self, other: "Amounts") -> "Amounts":
         """Both together."""
         return Amounts(

@@ -1,17 +1,24 @@
 """Saying what was used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TypeVar
 
 from services.metering.domain import periods
 from services.metering.domain.periods import Days, GroupBy, Period, Row, Sum
 from services.metering.domain.usage import Amounts
-from services.metering.errors import BusyClosing
+from services.metering.errors import BadRange, BusyClosing
 from services.metering.table import counters, rollups
 from services.metering.table.counters import Opened
 from services.metering.table.rows import rows_after
 from shared.storage.store import Store
 
 _TRIES = 5
+
+MAX_ROWS_READ = 200_000
+"""Rows that one answer is made of, some ten seconds of reading. A day has at most 1,000 rows by dimensions."""
+
+RowT = TypeVar("RowT")
 
 
 def usage_of(store: Store, tenant_id: str, days: Days, *, period: Period, group_by: GroupBy | None) -> list[Row]:
@@ -21,18 +28,33 @@ def usage_of(store: Store, tenant_id: str, days: Days, *, period: Period, group_
     so that nothing is seen twice or not at all.
 
     Raises:
+        BadRange: the days have too many rows by dimensions.
         BusyClosing: that happened each time.
     """
     by_dimensions = group_by is not None
     for _ in range(_TRIES):
         opened = counters.list_opened(store, tenant_id)
-        sums = [
-            *_rolled_up(store, tenant_id, days, period=period, by_dimensions=by_dimensions),
-            *_not_rolled_up(store, tenant_id, days, opened, by_dimensions=by_dimensions),
-        ]
+        sums = chain(
+            _rolled_up(store, tenant_id, days, period=period, by_dimensions=by_dimensions),
+            _not_rolled_up(store, tenant_id, days, opened, by_dimensions=by_dimensions),
+        )
+        found = periods.rows_of(limited(sums), period=period, group_by=group_by)
         if set(opened) <= set(counters.list_opened(store, tenant_id)):
-            return periods.rows_of(sums, period=period, group_by=group_by)
+            return found
     raise BusyClosing
+
+
+def limited(rows: Iterable[RowT], *, most: int = MAX_ROWS_READ) -> Iterator[RowT]:
+    """Pass rows on as they are read.
+
+    Raises:
+        BadRange: there are too many for one answer.
+    """
+    for number, row in enumerate(rows, 1):
+        if number > most:
+            msg = f"must be later: these days have more than {most:,} rows; ask for fewer days"
+            raise BadRange(msg)
+        yield row
 
 
 def month_so_far(store: Store, tenant_id: str, month: Days) -> Amounts:

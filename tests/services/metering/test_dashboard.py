@@ -1,6 +1,7 @@
 """A tenant at a glance, over HTTP and from counters alone."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from services.metering.api import app
 from services.metering.consumer.usage import consumer
-from services.metering.domain.dashboard import TOP, forecast
+from services.metering.domain.dashboard import MAX_AGENTS, TOP, dashboard_of, forecast
 from services.metering.domain.durations import Durations, bucket_of, middle_of
-from services.metering.domain.endings import Endings, ending_of
-from services.metering.domain.periods import Days, month_of
+from services.metering.domain.endings import MAX_AGENTS_PER_SHARD, Endings, ending_of
+from services.metering.domain.hours import shards_of
+from services.metering.domain.periods import Days, Row, month_of
 from services.metering.domain.usage import Amounts
 from services.metering.operations import ending, overview
 from services.metering.table import SLICE, endings
@@ -22,6 +24,7 @@ from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunFailed
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
+from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.gateway import claims, request
 from tests.messages import batch
@@ -127,6 +130,47 @@ class TestDashboard:
         assert get(role=Role.OBSERVER)[0] == 403
         assert get({"from": "2026-11-24", "to": "2026-11-22"})[0] == 422
         assert get({"group_by": "agent"})[0] == 422
+
+
+class TestManyAgents:
+    def test_of_a_day_have_a_bounded_number_of_rows_and_no_run_is_lost(self) -> None:
+        table = Scripted([])
+        bound = MAX_AGENTS_PER_SHARD * shards_of(AT.date())
+        events = [ended(f"run_{number}", agent_id=f"agt_{number}") for number in range(bound + 300)]
+        for start in range(0, len(events), 30):
+            assert hear(table.store, *events[start : start + 30]) == {}
+            assert hear(table.store, *events[start : start + 30]) == {}
+        kept = [item for item in table.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"]
+        assert len(kept) <= bound
+        assert counted(table.store).completed == len(events)
+        days = Days(date(2026, 11, 22), date(2026, 11, 23))
+        of_other = [one for agent_id, one in endings.read_endings(table.store, "demo-org", days) if agent_id == "other"]
+        assert sum(one.completed for one in of_other) == len(events) - len(kept)
+
+    def test_in_other_are_in_the_sums_and_not_among_the_agents(self, slice_store: Store) -> None:
+        count(slice_store, used("run_1", agent_id="other"), used("run_2"))
+        found = get()[1]["dashboard"]
+        assert found["meters"]["requests"] == 2
+        assert [agent["agent_id"] for agent in found["top_agents"]] == ["agt_1"]
+
+    def test_read_at_once_are_bounded(self) -> None:
+        rows = [Row(AT.date(), f"agt_{number}", Amounts(1)) for number in range(MAX_AGENTS + 50)]
+        days = Days(date(2026, 11, 22), date(2026, 11, 23))
+        found = dashboard_of(days, rows, [], month_so_far=Amounts(), now=AT)
+        assert found.total.amounts.events == MAX_AGENTS + 50
+        assert len(found.top_agents) == TOP
+
+    def test_that_count_at_once_are_bounded_too(self) -> None:
+        client = ConflictingDynamoDB(memory := MemoryDynamoDB(), hold_s=0.0005)
+        store = Store(client, table="usage", owned=SLICE)
+        bound = MAX_AGENTS_PER_SHARD * shards_of(AT.date())
+        events = [ended(f"run_{number}", agent_id=f"agt_{number}") for number in range(bound + 200)]
+        with ThreadPoolExecutor(8) as pool:
+            heard = [pool.submit(hear, store, *events[start : start + 25]) for start in range(0, len(events), 25)]
+            assert [one.result() for one in heard] == [{}] * len(heard)
+        kept = [item for item in memory.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"]
+        assert len(kept) <= bound
+        assert counted(store).completed == len(events)
 
 
 class TestCountEndings:

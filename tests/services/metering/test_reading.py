@@ -1,5 +1,6 @@
 """What reading usage costs: it follows the days and groups, not the events."""
 
+import json
 import os
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -7,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from services.metering.domain import periods
 from services.metering.domain.hours import GRACE, HOUR
-from services.metering.domain.periods import Days, GroupBy, Period
+from services.metering.domain.periods import Days, GroupBy, Period, Sum
+from services.metering.domain.usage import Amounts, Dimensions
+from services.metering.errors import BadRange
 from services.metering.operations import reading
 from services.metering.table import SLICE, counters
+from shared.meters import Meter
 from shared.storage.store import Store
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.metering.usage import close_due, count, used
@@ -93,3 +98,53 @@ def test_an_hour_that_is_rolled_up_meanwhile_is_seen_once(moment: int, group_by:
     days = Days(FIRST.date(), FIRST.date() + timedelta(days=1))
     rows = reading.usage_of(store, "demo-org", days, period=Period.DAY, group_by=group_by)
     assert sum(row.amounts.events for row in rows) == 60
+
+
+class TestBounds:
+    """A grouped answer fits into a response and into memory, whatever a tenant has reported."""
+
+    DAYS = tuple(FIRST.date() + timedelta(days=number) for number in range(400))
+
+    def test_shows_the_groups_that_used_most_and_the_others_together(self) -> None:
+        sums = [
+            Sum(day, Dimensions(model=f"model-{number}"), Amounts(1, meters={Meter.TOKENS_IN: number}))
+            for day in self.DAYS[:100]
+            for number in range(400)
+        ]
+        found = periods.rows_of(sums, period=Period.DAY, group_by=GroupBy.MODEL)
+        assert sum(row.amounts.events for row in found) == len(sums)
+        groups = {row.group for row in found}
+        assert {"model-399", "other"} < groups
+        assert "model-0" not in groups
+        assert {len([row for row in found if row.start == day]) for day in self.DAYS[:100]} == {len(groups)}
+
+    def test_fits_into_a_response_however_long_the_names_are(self) -> None:
+        sums = [
+            Sum(day, Dimensions(model="\x00" * 250 + str(number)), Amounts(1))
+            for day in self.DAYS
+            for number in range(30)
+        ]
+        found = periods.rows_of(sums, period=Period.DAY, group_by=GroupBy.MODEL)
+        all_meters = {meter: 10**20 for meter in Meter}
+        shown = [{"date": str(row.start), "model": row.group, "meters": all_meters, "cost": 10**20} for row in found]
+        assert len(json.dumps(shown)) < 6_000_000
+        assert sum(row.amounts.events for row in found) == len(sums)
+
+    def test_adds_up_a_bounded_number_of_rows(self) -> None:
+        names = (f"model-{number}" for number in range(periods.MAX_CELLS + 1_000))
+        sums = (Sum(self.DAYS[0], Dimensions(model=name), Amounts(1)) for name in names)
+        found = periods.rows_of(sums, period=Period.DAY, group_by=GroupBy.MODEL)
+        assert sum(row.amounts.events for row in found) == periods.MAX_CELLS + 1_000
+
+    def test_all_groups_are_shown_where_they_fit(self) -> None:
+        sums = [
+            Sum(day, Dimensions(model=f"model-{number}"), Amounts(1)) for day in self.DAYS[:30] for number in range(200)
+        ]
+        found = periods.rows_of(sums, period=Period.DAY, group_by=GroupBy.MODEL)
+        assert len(found) == len(sums)
+
+    def test_more_rows_than_can_be_read_in_time_are_refused_with_the_way_out(self) -> None:
+        with pytest.raises(BadRange) as refused:
+            list(reading.limited(range(11), most=10))
+        assert "ask for fewer days" in refused.value.details[0].message
+        assert list(reading.limited(range(10), most=10)) == list(range(10))
