@@ -7,6 +7,7 @@ from services.metering.table import SLICE
 from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, exporter_of, remover_of
 from shared.events.metering import (
     QuotaThresholdReached,
+    UsageBatchIngested,
     UsageCorrected,
     UsageHourClosed,
     UsageIngested,
@@ -61,7 +62,9 @@ SERVICE = Service(
     ),
     emits=(
         *SAID_BY_ALL,
+        # Superseded; what an earlier version wrote may still be in the outbox.
         UsageIngested.TYPE,
+        UsageBatchIngested.TYPE,
         UsageSummarised.TYPE,
         UsageHourClosed.TYPE,
         UsageCorrected.TYPE,

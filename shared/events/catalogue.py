@@ -44,6 +44,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         runs.ArtifactDeleted,
         runs.ArtifactDownloaded,
         metering.UsageIngested,
+        metering.UsageBatchIngested,
         metering.UsageSummarised,
         metering.UsageHourClosed,
         metering.UsageCorrected,

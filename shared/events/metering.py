@@ -14,7 +14,10 @@ class MeteringEvent(EventData):
 
 
 class UsageIngested(MeteringEvent):
-    """Usage that a tenant reported itself was counted; the subject is its id in the ledger."""
+    """Usage that a tenant reported itself was counted; the subject is its id in the ledger.
+
+    Superseded by `usage.ingested.v2`: nothing emits it any more. It is consumed as long as some may be in flight.
+    """
 
     TYPE: ClassVar[str] = "usage.ingested.v1"
 
@@ -28,6 +31,19 @@ class UsageIngested(MeteringEvent):
     project_id: str | None = None
     period: str
     """The month that it is counted in, `2026-11`."""
+
+
+class UsageBatchIngested(MeteringEvent):
+    """Usage events that a tenant reported were counted together; one event for all of a month in a transaction."""
+
+    TYPE: ClassVar[str] = "usage.ingested.v2"
+
+    period: str
+    """The month that they are counted in, `2026-11`."""
+    meters: dict[Meter, int]
+    """The sum of the events."""
+    events: int
+    """How many there are."""
 
 
 class UsageSummarised(MeteringEvent):

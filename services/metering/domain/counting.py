@@ -41,23 +41,28 @@ class _Part:
 
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
     rows: set[tuple[datetime, Dimensions | None]] = field(default_factory=set[tuple[datetime, Dimensions | None]])
-    announced: int = 0
+    announced: set[str] = field(default_factory=set[str])
+    """The months of entries that are announced: an event for each."""
 
     def takes(self, entry: Entry, *, actions: int) -> bool:
         """Whether it has room for this entry."""
         rows = len(self.rows | _rows(entry))
-        needed = len(self.entries) + 1 + rows + self.announced + entry.is_announced
+        needed = len(self.entries) + 1 + rows + len(self.announced | _announced(entry))
         return entry.event_id not in self.entries and needed <= actions
 
     def add(self, entry: Entry) -> None:
         """Take this entry in."""
         self.entries[entry.event_id] = entry
         self.rows |= _rows(entry)
-        self.announced += entry.is_announced
+        self.announced |= _announced(entry)
 
 
 def _rows(entry: Entry) -> set[tuple[datetime, Dimensions | None]]:
     return {(entry.hour, None), (entry.hour, entry.dimensions)}
+
+
+def _announced(entry: Entry) -> set[str]:
+    return {entry.period} if entry.is_announced else set()
 
 
 def in_parts(entries: Iterable[Entry], *, actions: int) -> list[list[Entry]]:

@@ -5,6 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -14,9 +15,9 @@ from services.metering.domain.hours import TAKEN_FOR, is_too_old
 from services.metering.domain.usage import Dimensions, Entry, Kind, Origin, unpriced_entry
 from services.metering.errors import NotTaken
 from shared.events.envelope import Event, happened
-from shared.events.metering import UsageIngested
+from shared.events.metering import UsageBatchIngested
 from shared.ids import joined
-from shared.meters import Meter
+from shared.meters import Meter, total
 
 MOST_AT_ONCE = 100
 AHEAD = timedelta(minutes=5)
@@ -109,24 +110,20 @@ def _reason(error: dict[str, Any]) -> str:
     return f"{place}: {message}" if place else message
 
 
-def announcement(tenant_id: str, entry: Entry) -> Event[UsageIngested]:
-    """The event that tells the other services of an entry."""
-    origin, of = entry.origin, entry.dimensions
-    said = UsageIngested(
-        event_id=origin.reported_id or entry.event_id,
-        source=origin.source or "",
-        meters=dict(entry.meters),
-        provider=of.provider,
-        model=of.model,
-        agent_id=of.agent_id,
-        project_id=of.project_id,
-        period=entry.period,
-    )
-    return happened(
-        said,
-        event_id=f"{tenant_id}:{entry.event_id}:ingested",
-        tenant_id=tenant_id,
-        subject=entry.event_id,
-        seq=1,
-        at=entry.occurred_at,
-    )
+def announcements(tenant_id: str, entries: Iterable[Entry], *, at: datetime) -> list[Event[UsageBatchIngested]]:
+    """Make the events about entries that are counted together: one for each month, whatever their number.
+
+    An entry is counted in one transaction only, so the ids of the entries name the event.
+    """
+    by_period: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_period.setdefault(entry.period, []).append(entry)
+    return [_announcement(tenant_id, period, together, at=at) for period, together in sorted(by_period.items())]
+
+
+def _announcement(tenant_id: str, period: str, entries: Sequence[Entry], *, at: datetime) -> Event[UsageBatchIngested]:
+    names = joined(*sorted(entry.event_id for entry in entries))
+    batch_id = f"in-{hashlib.sha256(names.encode()).hexdigest()[:40]}"
+    payload = UsageBatchIngested(period=period, meters=total(*(entry.meters for entry in entries)), events=len(entries))
+    event_id = f"{tenant_id}:{batch_id}:ingested"
+    return happened(payload, event_id=event_id, tenant_id=tenant_id, subject=batch_id, seq=1, at=at)

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.metering.domain import counting
 from services.metering.domain.counting import Outcome, in_parts
 from services.metering.domain.hours import Revision, is_too_old
-from services.metering.domain.ingestion import announcement
+from services.metering.domain.ingestion import announcements
 from services.metering.domain.summary import is_summarised
 from services.metering.domain.usage import OTHER, Entry
 from services.metering.operations import summarising
@@ -107,7 +107,7 @@ def _count_part(counter: "_TenantCounter", part: Sequence[Entry], counted: Count
         while left:
             entries = list(left.values())
             allotment = counter.allot(entries, revisions, now=now)
-            refused = counter.add(entries, revisions, allotment)
+            refused = counter.add(entries, revisions, allotment, now=now)
             if not refused:
                 counted.outcomes |= {entry.identity: Outcome.COUNTED for entry in entries}
                 counted.in_other |= {entry.identity for entry in entries if allotment.row_of(entry) is OTHER}
@@ -142,10 +142,15 @@ class _TenantCounter:
         return counting.allot(wanted, existing=found.existing, sizes=found.sizes)
 
     def add(
-        self, entries: Sequence[Entry], revisions: Mapping[datetime, Revision], allotment: counting.Allotment
+        self,
+        entries: Sequence[Entry],
+        revisions: Mapping[datetime, Revision],
+        allotment: counting.Allotment,
+        *,
+        now: datetime,
     ) -> counters.Refusals:
         """Count the entries in these rows, all of them or none."""
-        events = [announcement(self.tenant_id, entry) for entry in entries if entry.is_announced]
+        events = announcements(self.tenant_id, (entry for entry in entries if entry.is_announced), at=now)
         refused = counters.add_entries(
             self.store, self.tenant_id, entries, revisions=revisions, allotment=allotment, events=events
         )

@@ -15,7 +15,7 @@ from shared.events.agents import (
     AgentVersionPublished,
 )
 from shared.events.envelope import Event
-from shared.events.metering import UsageIngested
+from shared.events.metering import UsageBatchIngested, UsageIngested
 from shared.events.runs import ArtifactDeleted, ArtifactStored
 from shared.events.tenants import TenantCreated, TenantDeletionRequested, TenantState
 from shared.messaging.consumer import EventConsumer
@@ -89,7 +89,7 @@ def keep_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
     agents.keep_version(wiring.slice_store(), event.tenant_id, copy)
 
 
-@handler.on(UsageIngested)
-def subtract_from_budget(event: Event[UsageIngested], delivery: Delivery) -> None:
+@handler.on(UsageIngested, UsageBatchIngested)
+def subtract_from_budget(event: Event[UsageIngested | UsageBatchIngested], delivery: Delivery) -> None:
     """What was used outside of our runs counts against the tenant's month."""
     subtract_ingested(wiring.slice_store(), wiring.slice_budgets(), wiring.copies().read, event, delivery)

@@ -26,7 +26,7 @@ from services.runs.table.budgets import BudgetTable, DueBudget, NoBudget
 from services.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable, LimitReached
 from shared.events.envelope import Event
-from shared.events.metering import UsageIngested
+from shared.events.metering import UsageBatchIngested, UsageIngested
 from shared.ids import milliseconds
 from shared.metrics import BUDGET_REFUSALS
 from shared.observability import logger, report
@@ -178,7 +178,7 @@ def subtract_ingested(
     store: Store,
     budgets: BudgetTable,
     access: Callable[[str], TenantAccess],
-    event: Event[UsageIngested],
+    event: Event[UsageIngested | UsageBatchIngested],
     delivery: Delivery,
 ) -> None:
     """Take what was used outside of our runs, whatever is left.

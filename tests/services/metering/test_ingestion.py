@@ -84,10 +84,40 @@ class TestIngest:
     def test_tells_the_other_services(self, store: Store) -> None:
         statuses(report("a"), report("a"))
         waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
-        [event] = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v1"]
-        assert (event["data"]["event_id"], event["data"]["source"]) == ("a", "/batch")
+        [event] = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v2"]
+        assert event["data"]["events"] == 1
         assert event["data"]["meters"] == {"images_generated": 3}
         assert event["data"]["period"] == f"{NOW:%Y-%m}"
+
+    def test_a_hundred_events_are_few_messages_and_each_is_in_one(self, store: Store) -> None:
+        times = [to_text(NOW - timedelta(days=34)), to_text(NOW)]
+        many = [report(f"evt-{number}", time=times[number % 2]) for number in range(100)]
+        statuses(*many[:60])
+        statuses(*many)
+        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        found = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v2"]
+        assert len(found) <= 6
+        assert sum(event["data"]["events"] for event in found) == 100
+        assert sum(event["data"]["meters"]["images_generated"] for event in found) == 300
+        assert {event["data"]["period"] for event in found} == {time[:7] for time in times}
+
+    def test_a_hundred_different_models_are_few_messages_too(self, store: Store) -> None:
+        data = {"meters": {"images_generated": 3}}
+        statuses(*(report(f"evt-{number}", data={**data, "model": f"model-{number}"}) for number in range(100)))
+        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        assert len([item for item in waiting if item["type"] == "usage.ingested.v2"]) <= 3
+
+    def test_says_which_events_are_not_shown_by_themselves(self, store: Store) -> None:
+        data = {"meters": {"images_generated": 3}}
+        answers: list[dict[str, Any]] = []
+        for part in range(12):
+            events = [report(f"{part}-{n}", data={**data, "model": f"model-{part}-{n}"}) for n in range(100)]
+            answers += post(*events)[1]["results"]
+        in_other = [answer for answer in answers if answer.get("grouped_as") == "other"]
+        assert {answer["status"] for answer in answers} == {"accepted"}
+        assert 200 <= len(in_other) < 1_200
+        assert all("grouped_as" not in answer for answer in answers if answer not in in_other)
+        assert counted_now(store) == {Meter.IMAGES_GENERATED: 3_600}
 
     @pytest.mark.usefixtures("store")
     def test_shows_it_among_the_events(self) -> None:

@@ -15,7 +15,7 @@ from services.runs.operations.budgets import settle
 from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run
 from shared.events.envelope import Event, happened
-from shared.events.metering import UsageIngested
+from shared.events.metering import UsageBatchIngested, UsageIngested
 from shared.ids import new_id
 from shared.meters import Meter, Meters
 from tests.messages import batch
@@ -191,6 +191,15 @@ class TestUsageFromOutside:
         limit(world)
         for _ in range(2):
             assert events.handler(batch(self._said())) == {"batchItemFailures": []}
+        assert left_of(world) == Spent(99, LIMIT - 34)
+
+    def test_of_many_events_is_taken_once(self, world: World) -> None:
+        limit(world)
+        meters = {Meter.TOKENS_IN: 30, Meter.TOKENS_OUT: 4, Meter.REQUESTS: 1}
+        data = UsageBatchIngested(period="2026-11", meters=meters, events=97)
+        said = happened(data, event_id="acme:in-1:ingested", tenant_id=TENANT, subject="in-1", seq=1, at=LATER)
+        for _ in range(2):
+            assert events.handler(batch(said, extra={"region": "eu"})) == {"batchItemFailures": []}
         assert left_of(world) == Spent(99, LIMIT - 34)
 
     def test_is_taken_whatever_is_left(self, world: World) -> None:
