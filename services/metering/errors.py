@@ -1,6 +1,6 @@
 """What can go wrong with counting and with asking for usage."""
 
-from shared.errors import DependencyUnavailable, Detail, InvalidRequest
+from shared.errors import DependencyUnavailable, Detail, InvalidRequest, TooManyRequests
 
 
 class BadRange(InvalidRequest):
@@ -30,6 +30,14 @@ class ExportBrokeOff(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The export broke off; ask again.", retry_after_s=1)
+
+
+class ReportsTooOften(TooManyRequests):
+    """The tenant has used up its share of requests that report usage."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        message = "This tenant reports usage too often. Wait, and send up to 100 events in each request."
+        super().__init__(message, retry_after_s=retry_after_s)
 
 
 class NotTaken(InvalidRequest):

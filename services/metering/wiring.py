@@ -5,6 +5,7 @@ from functools import cache
 
 from services.metering.gateways.bucket import ExportBucket
 from services.metering.gateways.queue import ExportQueue, SqsExportQueue
+from services.metering.operations.ingesting import RefusedTenants
 from services.metering.operations.summarising import Pauses
 from services.metering.table import SLICE, exports
 from services.metering.table.rows import SeenRows
@@ -22,6 +23,12 @@ depot = _own.depot
 def pauses() -> Pauses:
     """Between summaries, as this container knows of them."""
     return Pauses()
+
+
+@cache
+def refused_tenants() -> RefusedTenants:
+    """Return the tenants that this container has refused to take reports from."""
+    return RefusedTenants()
 
 
 @cache

@@ -138,8 +138,13 @@ def list_events(caller: Caller, call: CurrentCall, query: Annotated[EventsQuery,
 
 @app.route("POST", _EVENTS, least=Role.DEVELOPER, statuses=(200,), audited=False)
 def ingest_events(caller: Caller, call: CurrentCall, body: Annotated[NewEvents, Body()]) -> Response[ResultsAnswer]:
-    """Usage from outside, counted once by its own ids; sending it again is safe."""
-    ingested = ingesting.ingest(wiring.tenant_store(), caller.tenant_id, body.events, now=call.now)
+    """Usage from outside, counted once by its own ids; sending it again is safe.
+
+    A tenant may send 200 requests in 10 s. A request that exceeds them is 429 `TooManyRequests` with `Retry-After`, and
+    nothing of it is counted.
+    """
+    refused = wiring.refused_tenants()
+    ingested = ingesting.ingest(wiring.tenant_store(), caller.tenant_id, body.events, now=call.now, refused=refused)
     pairs = zip(body.events, ingested, strict=True)
     return ok(
         ResultsAnswer(

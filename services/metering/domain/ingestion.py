@@ -16,7 +16,7 @@ from services.metering.domain.usage import Dimensions, Entry, Kind, Origin, unpr
 from services.metering.errors import NotTaken
 from shared.events.envelope import Event, happened
 from shared.events.metering import UsageBatchIngested
-from shared.ids import joined
+from shared.ids import joined, milliseconds
 from shared.meters import Meter, total
 
 MOST_AT_ONCE = 100
@@ -25,6 +25,11 @@ AHEAD = timedelta(minutes=5)
 
 _MOST = 10**15
 """Of one meter in one event, so that sums stay exact wherever they are read."""
+
+WINDOW_S = 10
+MAX_REQUESTS_PER_WINDOW = 200
+"""Requests that one tenant may report usage with in a window: on the average 20 a second with 2,000 events. It is the
+tenant's share of the functions and of its own partitions, each of which takes 1,000 write units a second."""
 
 _REASONS, _REASON_CHARS = 3, 200
 """How many faults of an event are explained, and the length of each explanation."""
@@ -95,6 +100,16 @@ def entry_of_report(reported: object, *, now: datetime) -> Entry:
         dimensions=Dimensions(used.agent_id, used.model, used.provider, used.project_id),
         meters=used.meters,
     )
+
+
+def window_of(moment: datetime) -> int:
+    """Return the number of the window that this moment belongs to."""
+    return milliseconds(moment) // (WINDOW_S * 1_000)
+
+
+def window_ends_in_s(moment: datetime) -> int:
+    """Return the seconds, rounded up, until the next window begins."""
+    return WINDOW_S - milliseconds(moment) // 1_000 % WINDOW_S
 
 
 def _reason_of(error: ValidationError) -> str:

@@ -21,5 +21,5 @@ def store() -> Generator[Store]:
 @pytest.fixture
 def slice_store() -> Generator[Store]:
     """An empty slice, in which the service itself works too."""
-    with memory_tables((wiring.pauses, wiring.seen_rows)):
+    with memory_tables((wiring.pauses, wiring.seen_rows, wiring.refused_tenants)):
         yield wiring.slice_store()

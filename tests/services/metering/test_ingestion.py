@@ -1,6 +1,7 @@
 """Usage that a tenant reports, over HTTP."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,16 @@ import pytest
 
 from services.metering import wiring
 from services.metering.api import app
+from services.metering.domain.ingestion import MAX_REQUESTS_PER_WINDOW, WINDOW_S
+from services.metering.errors import ReportsTooOften
+from services.metering.operations.ingesting import RefusedTenants, ingest
+from services.metering.table import SLICE, rates
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from shared.tenancy.permissions import Role
 from shared.times import to_text
+from tests.dynamodb.memory import MemoryDynamoDB
 from tests.gateway import claims, request
 from tests.services.metering.usage import counted
 from tests.tenants import tenant_created
@@ -174,6 +180,60 @@ class TestIngest:
     @pytest.mark.usefixtures("store")
     def test_an_analyst_may_not(self) -> None:
         assert post(report(), role=Role.ANALYST)[0] == 403
+
+
+class TestRate:
+    """Each tenant has its share of requests; one that exceeds it is told when to come back."""
+
+    def take(self, store: Store, number: int, *, tenant_id: str = "demo-org", now: datetime = NOW) -> list[bool]:
+        return [rates.take_request(store, tenant_id, now=now) for _ in range(number)]
+
+    def test_refuses_what_exceeds_a_window_and_takes_it_in_the_next(self, store: Store) -> None:
+        assert self.take(store, MAX_REQUESTS_PER_WINDOW + 1) == [True] * MAX_REQUESTS_PER_WINDOW + [False]
+        assert self.take(store, 1, now=NOW + timedelta(seconds=WINDOW_S)) == [True]
+
+    def test_is_of_each_tenant_by_itself(self, store: Store) -> None:
+        self.take(store, MAX_REQUESTS_PER_WINDOW + 1)
+        assert self.take(store, 1, tenant_id="demo-org2") == [True]
+
+    def test_holds_for_requests_at_the_same_time(self) -> None:
+        store = Store(MemoryDynamoDB(), table="usage", owned=SLICE)
+        with ThreadPoolExecutor(8) as pool:
+            taken = [pool.submit(self.take, store, 50) for _ in range(8)]
+            assert sum(sum(one.result()) for one in taken) == MAX_REQUESTS_PER_WINDOW
+
+    def test_counts_on_where_another_container_has_a_clock_that_is_ahead(self, store: Store) -> None:
+        self.take(store, MAX_REQUESTS_PER_WINDOW, now=NOW + timedelta(seconds=WINDOW_S))
+        assert self.take(store, 1) == [False]
+
+    def test_a_request_over_it_is_429_and_counts_nothing(self, store: Store) -> None:
+        while rates.take_request(store, "demo-org", now=(now := datetime.now(UTC))):
+            continue
+        wiring.refused_tenants().add("demo-org", now=now + timedelta(seconds=WINDOW_S))  # however slow this machine is
+        answer = app(
+            request(
+                "POST", EVENTS, path_parameters={"tenant_id": "demo-org"}, claims=claims(), body={"events": [report()]}
+            )
+        )
+        body = json.loads(answer["body"])
+        assert (answer["statusCode"], body["error"]) == (429, "TooManyRequests")
+        assert "100 events" in body["message"]
+        assert 1 <= int(answer["multiValueHeaders"]["Retry-After"][0]) <= WINDOW_S
+        assert counted_now(store) == {}
+
+    def test_a_container_that_has_refused_a_tenant_does_not_ask_the_table_again(self) -> None:
+        table, refused = MemoryDynamoDB(), RefusedTenants()
+        store = Store(table, table="usage", owned=SLICE)
+        self.take(store, MAX_REQUESTS_PER_WINDOW)
+        calls: list[int] = []
+        for _ in range(3):
+            before = table.calls
+            with pytest.raises(ReportsTooOften):
+                ingest(store, "demo-org", [report()], now=NOW, refused=refused)
+            calls.append(table.calls - before)
+        assert calls == [1, 0, 0]
+        assert not refused.has("demo-org2", now=NOW)
+        assert not refused.has("demo-org", now=NOW + timedelta(seconds=WINDOW_S))
 
 
 def counted_now(store: Store) -> dict[Meter, int]:
