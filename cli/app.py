@@ -4,27 +4,25 @@ from collections.abc import Sequence
 
 import click
 
-from cli import (
+from cli import logs, run_stream, seed
+from cli.commands import (
     billing,
     cost_model,
     dead_letters,
-    demo,
-    deploy,
-    doctor,
     events,
-    logs,
-    mesh,
     openapi,
     outputs,
     quarantine,
     reconcile,
-    runs,
     secrets,
-    seed,
+    status,
     tenants,
     token,
     users,
 )
+from cli.demo import wiring
+from cli.deployment import aws
+from cli.doctor import examination
 from cli.errors import explain
 
 _INTERRUPTED = 130
@@ -36,13 +34,13 @@ def ainexus() -> None:
 
 
 for _command in (
-    mesh.up,
-    mesh.down,
-    mesh.reset,
-    mesh.status,
-    doctor.doctor,
-    demo.demo,
-    *deploy.COMMANDS,
+    status.up,
+    status.down,
+    status.reset,
+    status.status,
+    examination.doctor,
+    wiring.demo,
+    *aws.COMMANDS,
     outputs.outputs,
     seed.seed,
     token.token,
@@ -51,7 +49,7 @@ for _command in (
     secrets.secrets,
     billing.billing,
     reconcile.reconcile,
-    runs.runs,
+    run_stream.runs,
     events.events,
     logs.logs,
     dead_letters.dead_letters,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.admin import ask
-from cli.answer import show
+from cli.output import show
 from cli.target import Target, for_target
 
 PLATFORM_ADMIN = "platform@ainexus.local"

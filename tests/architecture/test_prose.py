@@ -14,7 +14,7 @@ REVISED = (
     "README.md",
     "SECURITY.md",
     "bench/README.md",
-    "cli/quarantine.py",
+    "cli/commands/quarantine.py",
     "docs/README.md",
     "docs/decisions",
     "docs/guides",

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from cli import checks
-from cli.checks import Level
+from cli.doctor import checks
+from cli.doctor.checks import Level
 from cli.target import Target
 from infra.local import record
 from infra.local.clients import engine_clients

@@ -8,8 +8,8 @@ import pytest
 import stripe
 
 from cli.api import send
-from cli.demo import counter_of
-from cli.payer import Counter, Payer
+from cli.demo.billing import Counter, Payer
+from cli.demo.wiring import counter_of
 from infra.local.paths import ROOT
 from services.metering.table import SLICE as USAGE
 from services.runs.table import SLICE as RUNS

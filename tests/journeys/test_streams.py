@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cli.api import Request, send
-from cli.runs import StreamEvent, events_of, follow
+from cli.run_stream import StreamEvent, events_of, follow
 from tests.journeys.steps import TENANT, Steps, wait_for
 
 pytestmark = pytest.mark.mesh

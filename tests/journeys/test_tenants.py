@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cli.admin import ask
+from cli.commands.tenants import download
 from cli.seed import new_password
-from cli.tenants import download
 from shared.declaration import Table
 from shared.ids import new_id
 from tests.journeys.person import Person

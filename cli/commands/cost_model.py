@@ -1,0 +1,29 @@
+"""`cost-model`: what a million runs cost on AWS."""
+
+import click
+
+from cli.output import Row, show, table
+from cli.target import Target, for_target
+from infra.costs import counted, model
+
+_COLUMNS = ("component", "what", "per_run", "nano_usd_each", "usd_per_million_runs")
+
+
+@click.command("cost-model")
+@for_target
+def cost_model(target: Target) -> None:
+    """What a million runs cost on AWS.
+
+    By counted calls and list prices, the same for every environment; docs/costs.md says what is assumed.
+    """
+    lines = model.cost_of_run(counted.read())
+    rows = [row_of(line) for line in lines]
+    total = model.total_usd(lines)
+    data = {"region": model.prices()["region"], "lines": rows, "usd_per_million_runs": round(total, 2)}
+    show(target, data, [*table(rows, _COLUMNS, empty=""), f"In all: ${total:.2f} per million runs."])
+
+
+def row_of(line: model.Line) -> Row:
+    """A line of the bill."""
+    values = (line.component, line.what, round(line.quantity, 3), line.nano_usd, round(line.usd_per_million, 2))
+    return dict(zip(_COLUMNS, values, strict=True))

@@ -1,0 +1,1 @@
+"""The demo: a deployed mesh, used step by step and checked."""

@@ -1,0 +1,1 @@
+"""Deployment to AWS, and its removal."""

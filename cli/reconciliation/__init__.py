@@ -1,0 +1,1 @@
+"""Comparison of the usage that the services have recorded."""

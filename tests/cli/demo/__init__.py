@@ -1,0 +1,1 @@
+"""The demo, on a mesh made of prepared responses."""

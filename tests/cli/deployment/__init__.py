@@ -1,0 +1,1 @@
+"""Deployment to AWS, with recorded calls."""

@@ -1,0 +1,1 @@
+"""Reconciliation of three services on tables in memory."""
