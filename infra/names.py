@@ -6,6 +6,7 @@ from shared.declaration import Function, Service, Slice, Table
 
 PRODUCT = "ainexus"
 REGION = "us-east-2"
+ENVIRONMENTS = ("local", "dev", "staging", "prod")
 SECRETS = ("openai/key", "anthropic/key", "stripe/secret")
 """Core makes all of them, empty; who runs the mesh puts the keys in."""
 

@@ -1,5 +1,6 @@
 """What differs between this machine and AWS, and that nothing else does."""
 
+from infra.names import ENVIRONMENTS
 from infra.profile import PROFILES
 from tests.infra.difference import differences
 from tests.infra.templates import Templates
@@ -51,7 +52,7 @@ class TestLocal:
 
 class TestProfiles:
     def test_are_of_the_four_environments(self) -> None:
-        assert list(PROFILES) == ["local", "dev", "staging", "prod"]
+        assert list(PROFILES) == list(ENVIRONMENTS) == ["local", "dev", "staging", "prod"]
 
     def test_on_aws_the_stripe_is_the_real_one(self) -> None:
         bases = {name: one.stripe_api_base for name, one in PROFILES.items() if name != "local"}
