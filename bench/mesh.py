@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
-from cli.api import Request, send
-from cli.seed import new_password, sow
+from cli.api import ApiRequest, send
+from cli.password import new_password
+from cli.seed import seed_mesh
 from cli.sign_in import sign_in
 from cli.target import Target
 from infra.local import record
@@ -42,7 +43,7 @@ class Mesh:
     def agent(self, **config: Any) -> str:  # noqa: ANN401 — any field of a config
         """A new agent."""
         body = {"name": "Bench", "type": "conversational", "config": config}
-        answer = send(Request("POST", f"{self.tenant_url}/agents", body, token=self.token))
+        answer = send(ApiRequest("POST", f"{self.tenant_url}/agents", body, token=self.token))
         return str(answer.body["agent"]["agent_id"])
 
     def wait_until_counted(self, agent_id: str, runs: int) -> None:
@@ -110,7 +111,7 @@ def deployed() -> Generator[Mesh]:
     target = Target("local", environ=environ)
     target.mesh.up()
     try:
-        sow(target, temporary_password=new_password())
+        seed_mesh(target, temporary_password=new_password())
         yield Mesh(target, sign_in(target, _ADMIN).token)
     finally:
         if not named:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from bench import machine, mesh
 from bench.metered import MeteredDynamoDB
-from cli.api import Request, send
+from cli.api import ApiRequest, send
 from infra.costs.model import prices
 from infra.local.paths import ROOT
 from services.metering.domain.hours import GRACE, HOUR
@@ -168,7 +168,7 @@ def on_engine(events: int) -> dict[str, Any]:
 def _requests_of(ours: mesh.Mesh, agent_id: str) -> int:
     """What the counters say over HTTP."""
     url = f"{ours.tenant_url}/usage/daily?group_by=agent"
-    rows = send(Request("GET", url, token=ours.token)).body["daily"]
+    rows = send(ApiRequest("GET", url, token=ours.token)).body["daily"]
     return sum(row["meters"]["requests"] for row in rows if row["agent_id"] == agent_id)
 
 

@@ -1,1 +1,1 @@
-"""The `ainexus` command: the mesh on this machine, and any deployed one."""
+"""The `ainexus` command line."""

@@ -1,28 +1,28 @@
-"""Commands of a service, asked for by invoking its `admin` function."""
+"""Commands of services, run by invoking their `admin` functions."""
 
 import json
 from typing import Any
 
-from cli.errors import Refused, reason_of
+from cli.errors import CommandRefused, format_error
 from cli.target import Target
 
 
-def ask(target: Target, command: str, *, service: str = "tenants", **given: object) -> dict[str, Any]:
-    """Have a service carry out a command.
+def invoke_command(target: Target, command: str, *, service: str = "tenants", **arguments: object) -> dict[str, Any]:
+    """Run a command of a service and return its response.
 
     Raises:
-        Refused: it is not deployed, or does not want to.
+        CommandRefused: the service is not deployed, failed or refused the command.
     """
     functions = target.clients.functions
-    payload = json.dumps({"command": command, **given})
+    payload = json.dumps({"command": command, **arguments})
     try:
-        answer = functions.invoke(FunctionName=target.names.of(service, "admin"), Payload=payload)
+        response = functions.invoke(FunctionName=target.names.of(service, "admin"), Payload=payload)
     except functions.exceptions.ResourceNotFoundException as error:
-        raise Refused(target.not_deployed) from error
-    said: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        msg = f"The {service} service failed at {command}: {said.get('errorMessage')}. See `ainexus logs {service}`."
-        raise Refused(msg)
-    if "error" in said:
-        raise Refused(reason_of(said))
-    return said
+        raise CommandRefused(target.not_deployed) from error
+    body: dict[str, Any] = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        msg = f"The {service} service failed at {command}: {body.get('errorMessage')}. See `ainexus logs {service}`."
+        raise CommandRefused(msg)
+    if "error" in body:
+        raise CommandRefused(format_error(body))
+    return body

@@ -1,23 +1,21 @@
-"""The API as a client uses it, and the same call as a person would type it."""
+"""A client of the API, and its requests as curl commands."""
 
 import json
 import shlex
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from cli.errors import reason_of
+from cli.errors import format_error
 
-_PATIENCE_S = 60
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1"})
+_TIMEOUT_S = 60
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request."""
+class ApiRequest:
+    """A request; the body is sent as JSON, the token as bearer."""
 
     method: str
     url: str
@@ -27,8 +25,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
+class ApiResponse:
+    """A response of any status; a body that is not JSON is text."""
 
     status: int
     body: Any
@@ -36,39 +34,46 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """Why it is no success, in one line."""
+        """One line that explains an error response."""
         body = self.body
-        said = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-        return reason_of(said) if "error" in said else f"{self.status} {body}"
+        error = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        return format_error(error) if "error" in error else f"{self.status} {body}"
 
 
 class Send(Protocol):
-    """Sends a request and gives back what is answered, whatever its status."""
+    """Send a request and return the response, whatever its status."""
 
-    def __call__(self, request: Request, /) -> Answer:
-        """Send it."""
+    def __call__(self, request: ApiRequest, /) -> ApiResponse:
+        """Send a request."""
         ...
 
 
-def send(request: Request) -> Answer:
-    """Send a request over HTTP."""
+def send(request: ApiRequest) -> ApiResponse:
+    """Send a request over HTTP, with a timeout of 60 s.
+
+    Raises:
+        OSError: the server cannot be reached.
+    """
+    import urllib.error  # most commands send no request, and these modules take as long to import as click
+    import urllib.request
+
     headers = {**request.headers, **({"Authorization": f"Bearer {request.token}"} if request.token else {})}
     data = None if request.body is None else json.dumps(request.body).encode()
     if data is not None:
         headers["Content-Type"] = "application/json"
     prepared = urllib.request.Request(request.url, data=data, headers=headers, method=request.method)  # noqa: S310 — the API's own address
-    # No proxy could find what listens on this machine alone.
-    direct = [urllib.request.ProxyHandler({})] if urlsplit(request.url).hostname in _THIS_MACHINE else []
+    # A proxy cannot reach a server on the loopback interface.
+    handlers = [urllib.request.ProxyHandler({})] if urlsplit(request.url).hostname in _LOOPBACK else []
     try:
-        with urllib.request.build_opener(*direct).open(prepared, timeout=_PATIENCE_S) as answer:
-            return Answer(answer.status, _decode(answer.read()), dict(answer.headers))
+        with urllib.request.build_opener(*handlers).open(prepared, timeout=_TIMEOUT_S) as response:
+            return ApiResponse(response.status, _decode(response.read()), dict(response.headers))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, _decode(error.read()), dict(error.headers))
+            return ApiResponse(error.code, _decode(error.read()), dict(error.headers))
 
 
-def curl_of(request: Request) -> str:
-    """The request as a command; the token stands in `$TOKEN`."""
+def format_curl(request: ApiRequest) -> str:
+    """Return the request as a curl command that reads the token from `$TOKEN`."""
     parts = ["curl -s"] if request.method == "GET" else [f"curl -s -X {request.method}"]
     if request.token:
         parts.append('-H "Authorization: Bearer $TOKEN"')
@@ -78,7 +83,7 @@ def curl_of(request: Request) -> str:
     return " \\\n     ".join([*parts, shlex.quote(request.url)]) if len(parts) > 1 else f"{parts[0]} {request.url}"
 
 
-def _decode(body: bytes) -> Any:  # noqa: ANN401 — whatever JSON holds
+def _decode(body: bytes) -> Any:  # noqa: ANN401 — any JSON
     if not body:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`logs`: what the functions of a service say."""
+"""Log lines of the functions of a service."""
 
 import json
 import re
@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from cli.errors import Refused
-from cli.target import Target, for_target
+from cli.errors import CommandRefused
+from cli.target import Target
 from infra.local.warmth import functions_of
 from shared.times import to_text
 
@@ -20,33 +18,17 @@ if TYPE_CHECKING:
 _CORE = "core"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PAUSE_S = 1
-_OVERLAP_MS = 10_000
-"""A line may arrive later than its own time says."""
+_MAX_DELAY_MS = 10_000
+"""The longest time between a line's timestamp and its arrival."""
 
-Line = dict[str, Any]
-
-
-@click.command()
-@click.argument("service")
-@click.option("--since", default="10m", show_default=True, help="How far back: 30s, 10m, 2h, 1d.")
-@click.option("--follow", is_flag=True, help="Go on with what comes.")
-@for_target
-def logs(target: Target, *, service: str, since: str, follow: bool) -> None:
-    """Print what the functions of a SERVICE say.
-
-    The service `core` has the health function and the publisher.
-    """
-    groups = [target.names.logs(name) for name in functions_of_service(target, service)]
-    begin_ms = int(time.time() * 1000) - seconds_of(since) * 1000
-    for line in lines_of(target.clients.logs, groups, begin_ms=begin_ms, follow=follow):
-        click.echo(format_line(line, as_json=target.as_json))
+LogLine = dict[str, Any]
 
 
-def functions_of_service(target: Target, service: str) -> list[str]:
-    """The names of a service's functions.
+def find_functions(target: Target, service: str) -> list[str]:
+    """Return the names of a service's functions.
 
     Raises:
-        Refused: it has none here.
+        CommandRefused: this environment has no such service.
     """
     services: dict[str, list[str]] = {}
     for name in functions_of(target.clients.functions, target.environment):
@@ -55,13 +37,20 @@ def functions_of_service(target: Target, service: str) -> list[str]:
         services.setdefault(owner, []).append(name)
     if service not in services:
         known = ", ".join(sorted(services))
-        msg = f"There is no service {service}; there are {known}." if known else target.not_deployed
-        raise Refused(msg)
+        msg = f"There is no service {service}. Use one of {known}." if known else target.not_deployed
+        raise CommandRefused(msg)
     return services[service]
 
 
-def lines_of(logs: "CloudWatchLogsClient", groups: list[str], *, begin_ms: int, follow: bool) -> Iterator[Line]:
-    """Lines of all groups in the order of time, each once."""
+def read_lines(logs: "CloudWatchLogsClient", groups: list[str], *, begin_ms: int, follow: bool) -> Iterator[LogLine]:
+    """Yield the lines of all groups by time, each once.
+
+    Args:
+        logs: the client.
+        groups: log groups; those that do not exist are empty.
+        begin_ms: the time of the oldest line, in milliseconds since 1970.
+        follow: whether to wait for new lines for ever.
+    """
     seen: set[str] = set()
     while True:
         found = [line for group in groups for line in _read(logs, group, begin_ms=begin_ms)]
@@ -69,25 +58,25 @@ def lines_of(logs: "CloudWatchLogsClient", groups: list[str], *, begin_ms: int, 
         yield from fresh
         if not follow:
             return
-        begin_ms = max([begin_ms, *(line["timestamp"] - _OVERLAP_MS for line in fresh)])
+        begin_ms = max([begin_ms, *(line["timestamp"] - _MAX_DELAY_MS for line in fresh)])
         seen = {line["eventId"] for line in found}
         time.sleep(_PAUSE_S)
 
 
-def _read(logs: "CloudWatchLogsClient", group: str, *, begin_ms: int) -> Iterator[Line]:
+def _read(logs: "CloudWatchLogsClient", group: str, *, begin_ms: int) -> Iterator[LogLine]:
     paginator = logs.get_paginator("filter_log_events")
     try:
         for page in paginator.paginate(logGroupName=group, startTime=begin_ms):
             for event in page["events"]:
-                # The engine gives no ids.
-                said = f"{event.get('logStreamName')} {event.get('timestamp')} {event.get('message')}"
-                yield {**event, "group": group, "eventId": event.get("eventId", said)}
+                # The local engine assigns no ids.
+                substitute = f"{event.get('logStreamName')} {event.get('timestamp')} {event.get('message')}"
+                yield {**event, "group": group, "eventId": event.get("eventId", substitute)}
     except logs.exceptions.ResourceNotFoundException:
         return
 
 
-def format_line(line: Line, *, as_json: bool) -> str:
-    """A line as it is, behind its time and its function; in JSON what the function said, or Lambda of it."""
+def format_line(line: LogLine, *, as_json: bool) -> str:
+    """Return a line with its time and function; as JSON, a line that is JSON already is returned unchanged."""
     message, function = str(line["message"]).rstrip(), line["group"].rpartition("/")[2]
     at = datetime.fromtimestamp(line["timestamp"] / 1000, UTC)
     if as_json and message.startswith("{"):
@@ -97,14 +86,14 @@ def format_line(line: Line, *, as_json: bool) -> str:
     return f"{at.strftime('%H:%M:%S.%f')[:-3]} {function}  {message}"
 
 
-def seconds_of(text: str) -> int:
-    """`10m` in seconds.
+def parse_duration(text: str) -> int:
+    """Return a duration such as `10m` in seconds.
 
     Raises:
-        Refused: it is none.
+        CommandRefused: the text is not a number with a unit of s, m, h or d.
     """
     found = re.fullmatch(r"(\d+)([smhd])", text)
     if found is None:
-        msg = f"{text!r} is no duration: write 30s, 10m, 2h or 1d."
-        raise Refused(msg)
+        msg = f"{text!r} is no duration. Write for example 30s, 10m, 2h or 1d."
+        raise CommandRefused(msg)
     return int(found[1]) * _UNITS_S[found[2]]

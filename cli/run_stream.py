@@ -1,80 +1,58 @@
-"""`runs`: what becomes of a run."""
+"""The event stream of a run."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import click
+from cli.api import ApiRequest, ApiResponse, Send
+from cli.errors import CommandRefused
 
-from cli.api import Answer, Request, Send, send
-from cli.errors import Refused
-from cli.output import show
-from cli.sign_in import SignedIn, sign_in
-from cli.target import Target, for_target
-
-_PAUSE_S = 0.3
-_NOTHING_MORE = 204
-
-
-@click.group()
-def runs() -> None:
-    """What becomes of a run."""
-
-
-@runs.command("tail")
-@click.argument("run_id")
-@click.option("--user", "email", required=True, help="Address of the user in whose name it is read.")
-@click.option("--tenant", help="Id of the tenant; the default is the user's own.")
-@for_target
-def tail(target: Target, *, run_id: str, email: str, tenant: str | None) -> int:
-    """Follow a run to its end, its text as it comes.
-
-    The exit code is 0 only when it completed.
-    """
-    signed_in = sign_in(target, email)
-    url = f"{target.outputs['ApiEndpoint']}/v1/tenants/{tenant or _tenant_of(signed_in)}/runs/{run_id}"
-    for event in follow(url, signed_in.token, send=send, pause=lambda: time.sleep(_PAUSE_S)):
-        click.echo(written(event), nl=False, err=target.as_json)
-    run = _read(url, signed_in.token, send=send).body["run"]
-    show(target, run, lines_of(run))
-    return 0 if run["status"] == "completed" else 1
+_NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """One server-sent event of a run."""
+    """A server-sent event of a run."""
 
     id: str
     name: str
     data: dict[str, Any]
 
 
-def follow(url: str, token: str, *, send: Send, pause: Callable[[], None]) -> Iterator[StreamEvent]:
-    """What the run at this address tells, to its end; asks again from the last event on.
+def follow_run(url: str, token: str, *, send: Send, pause: Callable[[], None]) -> Iterator[StreamEvent]:
+    """Yield the events of the run at this address until it ends; each request continues after the last event.
 
     Raises:
-        Refused: it cannot be read.
+        CommandRefused: the API refuses a request.
     """
     last: dict[str, str] = {}
-    while (answer := _read(f"{url}/stream", token, send=send, headers=last)).status != _NOTHING_MORE:
-        for event in events_of(answer.body):
+    while (response := _get(f"{url}/stream", token, send=send, headers=last)).status != _NO_CONTENT:
+        for event in parse_events(response.body):
             last = {"Last-Event-ID": event.id}
             yield event
         pause()
 
 
-def events_of(text: str) -> Iterator[StreamEvent]:
-    """The events in a part of a stream."""
+def fetch_run(url: str, token: str, *, send: Send) -> dict[str, Any]:
+    """Return the run at this address.
+
+    Raises:
+        CommandRefused: the API refuses the request.
+    """
+    return _get(url, token, send=send).body["run"]
+
+
+def parse_events(text: str) -> Iterator[StreamEvent]:
+    """Yield the events in a part of a stream."""
     for block in text.split("\n\n"):
         fields = {name: value for name, _, value in (line.partition(": ") for line in block.split("\n"))}
         if "event" in fields:
             yield StreamEvent(fields["id"], fields["event"], json.loads(fields["data"]))
 
 
-def written(event: StreamEvent) -> str:
-    """What a person sees of an event."""
+def format_event(event: StreamEvent) -> str:
+    """Return the text to print for an event."""
     match event.name:
         case "run.delta":
             return str(event.data["text"])
@@ -87,21 +65,13 @@ def written(event: StreamEvent) -> str:
 
 
 def lines_of(run: dict[str, Any]) -> list[str]:
-    """How a run has ended; its answer was seen while it came."""
+    """Return the error or the final status of a run; its output was streamed before."""
     error: dict[str, Any] | None = run.get("error")
     return [f"{error['code']}: {error['message']}" if error else run["status"]]
 
 
-def _read(url: str, token: str, *, send: Send, headers: dict[str, str] | None = None) -> Answer:
-    answer = send(Request("GET", url, headers=headers or {}, token=token))
-    if answer.status not in {200, _NOTHING_MORE}:
-        raise Refused(answer.reason)
-    return answer
-
-
-def _tenant_of(signed_in: SignedIn) -> str:
-    tenant = signed_in.claims.get("custom:tenant_id")
-    if tenant is None:
-        msg = "This user belongs to no tenant: say which one with --tenant."
-        raise Refused(msg)
-    return str(tenant)
+def _get(url: str, token: str, *, send: Send, headers: dict[str, str] | None = None) -> ApiResponse:
+    response = send(ApiRequest("GET", url, headers=headers or {}, token=token))
+    if response.status not in {200, _NO_CONTENT}:
+        raise CommandRefused(response.reason)
+    return response

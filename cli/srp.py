@@ -1,9 +1,9 @@
-"""Signing in without sending the password: SRP, the one way that every environment has."""
+"""Sign-in by SRP, which sends no password and works in every environment."""
 
 from collections.abc import Callable
 from typing import Any
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 
 
 def sign_in_by_srp(
@@ -15,31 +15,31 @@ def sign_in_by_srp(
     password: str,
     ask_new: Callable[[], str],
 ) -> Any:  # noqa: ANN401 — as above
-    """Sign a user in, and give back what the user pool answers.
+    """Sign a user in and return the response of the user pool.
 
     Args:
-        cognito: its client.
+        cognito: the client of Cognito.
         pool_id: the user pool.
-        client_id: its app client.
+        client_id: the app client.
         email: the user's address.
-        password: the user's.
-        ask_new: called when the pool wants a new password first.
+        password: the user's password.
+        ask_new: returns a new password; called if the pool requires one.
 
     Raises:
-        Refused: the pool asks for a second factor.
+        CommandRefused: the pool requires a second factor.
     """
-    # Only now: signing in is one command of many, and this takes half a second.
+    # pycognito takes half a second to import, and only signing in needs it.
     from pycognito.aws_srp import AWSSRP  # pyright: ignore[reportMissingTypeStubs] — it has none
     from pycognito.exceptions import (  # pyright: ignore[reportMissingTypeStubs] — as above
         ForceChangePasswordException,
         MFAChallengeException,
     )
 
-    way: Any = AWSSRP(username=email, password=password, pool_id=pool_id, client_id=client_id, client=cognito)
+    srp: Any = AWSSRP(username=email, password=password, pool_id=pool_id, client_id=client_id, client=cognito)
     try:
-        return way.authenticate_user()
+        return srp.authenticate_user()
     except ForceChangePasswordException:
-        return way.set_new_password_challenge(ask_new())
+        return srp.set_new_password_challenge(ask_new())
     except MFAChallengeException as error:
-        msg = f"{email} has a second factor, which this command cannot ask for. Use a user without one."
-        raise Refused(msg) from error
+        msg = f"{email} has a second factor, which this command does not support. Use a user without one."
+        raise CommandRefused(msg) from error

@@ -1,23 +1,19 @@
-"""The environment that a command is for, and the two options that every command has."""
+"""The environment that a command works on, and the options `--env` and `--json` of every command."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-import boto3
 import click
 
-from cli.errors import Refused
-from infra.local.clients import Clients
-from infra.local.environment import ACCOUNT, endpoint
-from infra.local.mesh import LocalMesh
-from infra.local.paths import Home
-from infra.local.progress import Progress
-from infra.local.stacks import outputs_of, stacks_of
-from infra.names import REGION, Names
-from infra.profile import PROFILES
+from cli.errors import CommandRefused
+from infra.names import ENVIRONMENTS, REGION, Names
+
+if TYPE_CHECKING:
+    from infra.local.clients import Clients
+    from infra.local.mesh import LocalMesh
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +23,7 @@ LOCAL = "local"
 
 @dataclass
 class Target:
-    """One environment and the way to it."""
+    """An environment, with its AWS clients, names and stack outputs."""
 
     environment: str
     as_json: bool = False
@@ -35,64 +31,88 @@ class Target:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the mesh of this machine."""
+        """Whether this is the mesh on this machine."""
         return self.environment == LOCAL
 
     @cached_property
-    def mesh(self) -> LocalMesh:
-        """The mesh of this machine."""
+    def mesh(self) -> "LocalMesh":
+        """The mesh on this machine."""
+        from infra.local.mesh import LocalMesh  # it imports boto3
+        from infra.local.paths import Home
+        from infra.local.progress import Progress
+
         return LocalMesh(Home.of(self.environ), self.environ, Progress())
 
     @cached_property
-    def clients(self) -> Clients:
+    def clients(self) -> "Clients":
         """AWS clients of this environment.
 
         Raises:
             EngineDied: the local engine is not up.
         """
-        if not self.is_local:
-            region = self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION") or REGION
-            return Clients(boto3.Session(region_name=region))
-        return self.mesh.clients()
+        if self.is_local:
+            return self.mesh.clients()
+        import boto3
+
+        from infra.local.clients import Clients
+
+        region = self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION") or REGION
+        return Clients(boto3.Session(region_name=region))
 
     @cached_property
     def names(self) -> Names:
         """The fixed names of this environment."""
+        from infra.local.environment import ACCOUNT
+
         account = ACCOUNT if self.is_local else self.clients.sts.get_caller_identity()["Account"]
         return Names(self.environment, account, self.clients.region)
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """All outputs of its stacks.
+        """The outputs of all stacks of this environment.
 
         Raises:
-            Refused: nothing is deployed.
+            CommandRefused: the API is not deployed.
         """
+        from infra.local.environment import endpoint
+        from infra.local.stacks import outputs_of, stacks_of
+
         engine = endpoint(self.mesh.engine.status().port) if self.is_local else None
         stripe = self.mesh.stripe.endpoint if self.is_local else None
         found = outputs_of(stacks_of(self.clients.cloudformation, self.environment), engine=engine, stripe=stripe)
         if "ApiEndpoint" not in found:
-            raise Refused(self.not_deployed)
+            raise CommandRefused(self.not_deployed)
         return found
 
     @property
     def not_deployed(self) -> str:
-        """What to say when a part of it is missing."""
-        how = "./ainexus up" if self.is_local else f"./ainexus deploy --env {self.environment}"
-        return f"The environment {self.environment} is not deployed (completely). Run `{how}`."
+        """The message for a missing part of this environment."""
+        command = "./ainexus up" if self.is_local else f"./ainexus deploy --env {self.environment}"
+        return f"The environment {self.environment} is not deployed, or only in part. Run `{command}`."
 
-    def refuse_unless_local(self, command: str) -> None:
-        """Stop a command that is only for this machine."""
+    def require_local(self, command: str) -> None:
+        """Refuse a command that works on this machine only.
+
+        Raises:
+            CommandRefused: this environment is on AWS.
+        """
         if not self.is_local:
-            msg = f"`{command}` is for the mesh of this machine alone, and takes no --env but {LOCAL}."
-            raise Refused(msg)
+            msg = f"`{command}` works only on the mesh of this machine. Run it without --env."
+            raise CommandRefused(msg)
 
 
 def for_target(command: Callable[Concatenate[Target, P], R]) -> Callable[P, R]:
-    """Give a command the options `--env` and `--json`, and the target that they name as its first argument."""
+    """Add the options `--env` and `--json` to a command, and pass the target as its first argument."""
 
-    @click.option("--env", "environment", type=click.Choice(sorted(PROFILES)), default=LOCAL, show_default=True)
-    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @click.option(
+        "--env",
+        "environment",
+        type=click.Choice(sorted(ENVIRONMENTS)),
+        default=LOCAL,
+        show_default=True,
+        help="The environment to work on.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
     def with_target(*arguments: Any, environment: str, as_json: bool, **options: Any) -> R:  # noqa: ANN401 — click's own
         return command(Target(environment, as_json), *arguments, **options)  # pyright: ignore[reportCallIssue]

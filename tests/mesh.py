@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from cli.api import Answer, Request, send
-from cli.seed import new_password, sow
+from cli.api import ApiRequest, ApiResponse, send
+from cli.password import new_password
+from cli.seed import seed_mesh
 from cli.sign_in import sign_in
 from cli.target import Target
 from infra.local import record
@@ -84,7 +85,7 @@ class Mesh:
         user: str | None = ADMIN,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Ask the API.
 
         Args:
@@ -96,7 +97,7 @@ class Mesh:
             headers: besides the usual ones.
         """
         bearer = token or (self.token(user) if user else None)
-        return send(Request(method, f"{self.api}{path}", body, headers or {}, bearer))
+        return send(ApiRequest(method, f"{self.api}{path}", body, headers or {}, bearer))
 
     def restart(self) -> None:
         """Down and up again, as a person would."""
@@ -130,7 +131,7 @@ def running_mesh(new_folder: Callable[[], Path]) -> Generator[Mesh]:
     made = Mesh(environ, Target("local", environ=environ))
     try:
         made.up()
-        sow(made.target, temporary_password=new_password())
+        seed_mesh(made.target, temporary_password=new_password())
         yield made
     finally:
         if not named:

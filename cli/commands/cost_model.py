@@ -1,10 +1,14 @@
-"""`cost-model`: what a million runs cost on AWS."""
+"""`cost-model`."""
+
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.output import Row, show, table
 from cli.target import Target, for_target
-from infra.costs import counted, model
+
+if TYPE_CHECKING:
+    from infra.costs import model
 
 _COLUMNS = ("component", "what", "per_run", "nano_usd_each", "usd_per_million_runs")
 
@@ -12,10 +16,12 @@ _COLUMNS = ("component", "what", "per_run", "nano_usd_each", "usd_per_million_ru
 @click.command("cost-model")
 @for_target
 def cost_model(target: Target) -> None:
-    """What a million runs cost on AWS.
+    """Print the AWS costs of a million runs.
 
-    By counted calls and list prices, the same for every environment; docs/costs.md says what is assumed.
+    They are counted calls times list prices, the same for every environment. docs/costs.md lists the assumptions.
     """
+    from infra.costs import counted, model
+
     lines = model.cost_of_run(counted.read())
     rows = [row_of(line) for line in lines]
     total = model.total_usd(lines)
@@ -23,7 +29,7 @@ def cost_model(target: Target) -> None:
     show(target, data, [*table(rows, _COLUMNS, empty=""), f"In all: ${total:.2f} per million runs."])
 
 
-def row_of(line: model.Line) -> Row:
-    """A line of the bill."""
+def row_of(line: "model.Line") -> Row:
+    """Return the columns of a line of the cost model."""
     values = (line.component, line.what, round(line.quantity, 3), line.nano_usd, round(line.usd_per_million, 2))
     return dict(zip(_COLUMNS, values, strict=True))

@@ -1,12 +1,12 @@
-"""`quarantine`: entries of scheduled loops that failed too often."""
+"""`quarantine`."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from cli.admin import ask
-from cli.errors import Refused
+from cli.admin import invoke_command
+from cli.errors import CommandRefused
 from cli.output import show, table
 from cli.target import Target, for_target
 
@@ -16,7 +16,7 @@ SERVICES = ("tenants", "runs", "metering", "billing")
 
 @click.group("quarantine")
 def quarantine() -> None:
-    """Entries of scheduled loops that failed too often."""
+    """Manage entries of scheduled loops that failed too often."""
 
 
 @quarantine.command("list")
@@ -47,13 +47,13 @@ def show_(target: Target, *, failure_id: str) -> None:
 def release_(target: Target, *, failure_id: str) -> None:
     """Make an entry due again."""
     row = _find(target, failure_id)
-    ask(target, "quarantine_release", service=row["service"], failure_id=failure_id)
+    invoke_command(target, "quarantine_release", service=row["service"], failure_id=failure_id)
     show(target, {"released": row}, [f"Released: {row['service']} {row['kind']} of {row['tenant_id']} is due again."])
 
 
 def _quarantined(target: Target) -> Iterator[dict[str, Any]]:
     for service in SERVICES:
-        for row in ask(target, "quarantine_list", service=service)["quarantined"]:
+        for row in invoke_command(target, "quarantine_list", service=service)["quarantined"]:
             yield {**row, "service": service}
 
 
@@ -61,5 +61,5 @@ def _find(target: Target, failure_id: str) -> dict[str, Any]:
     found = next((row for row in _quarantined(target) if row["failure_id"] == failure_id), None)
     if found is None:
         msg = "No quarantined entry has this id. List them with `ainexus quarantine list`."
-        raise Refused(msg)
+        raise CommandRefused(msg)
     return found

@@ -1,4 +1,4 @@
-"""`secrets`: keys of providers and of Stripe. They are never taken as arguments, which others could read."""
+"""`secrets`. Keys are never arguments, because other users of the machine can read those."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.output import show
 from cli.target import Target, for_target
 
@@ -15,43 +15,43 @@ KINDS = {
     "anthropic": ("anthropic/key", ("api_key",)),
     "stripe": ("stripe/secret", ("api_key", "webhook_secret")),
 }
-"""The secret of each, and its fields."""
+"""The secret and its fields, by kind."""
 
 
 @click.group()
 def secrets() -> None:
-    """Keys of providers and of Stripe."""
+    """Set the keys of providers and of Stripe."""
 
 
 @secrets.command("set")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
 @for_target
 def set_(target: Target, *, kind: str) -> None:
-    """Put a key in.
+    """Set the key of KIND.
 
-    It is typed at a prompt, or comes from standard input, one line for each field.
+    It is read from a prompt, or from standard input with one line for each field.
     """
     secret, fields = KINDS[kind]
     name = target.names.secret(secret)
-    given = read_fields(fields, sys.stdin)
+    values = read_fields(fields, sys.stdin)
     manager = target.clients.secrets
     try:
-        manager.put_secret_value(SecretId=name, SecretString=json.dumps(given))
+        manager.put_secret_value(SecretId=name, SecretString=json.dumps(values))
     except manager.exceptions.ResourceNotFoundException as error:
-        raise Refused(target.not_deployed) from error
-    show(target, {"secret": name}, [f"{name} is set; the functions use it within a minute."])
+        raise CommandRefused(target.not_deployed) from error
+    show(target, {"secret": name}, [f"{name} is set. The functions use it within a minute."])
 
 
 def read_fields(fields: tuple[str, ...], source: TextIO) -> dict[str, str]:
-    """The fields of a secret.
+    """Read the fields of a secret from a prompt, or from the lines of a stream that is no terminal.
 
     Raises:
-        Refused: one is missing.
+        CommandRefused: there are more or fewer lines than fields.
     """
     if source.isatty():
         return {field: str(click.prompt(field, hide_input=True, err=True)) for field in fields}
     lines = [line.strip() for line in source.read().splitlines() if line.strip()]
     if len(lines) != len(fields):
         msg = f"Standard input must have {len(fields)} line(s): {', '.join(fields)}."
-        raise Refused(msg)
+        raise CommandRefused(msg)
     return dict(zip(fields, lines, strict=True))

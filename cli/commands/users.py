@@ -1,12 +1,12 @@
-"""`users`: the people of a tenant, and the platform admins."""
+"""`users`."""
 
 from typing import Any
 
 import click
 
-from cli.admin import ask
+from cli.admin import invoke_command
 from cli.output import show, table
-from cli.seed import password_for
+from cli.password import password_for
 from cli.target import Target, for_target
 
 _ROLES = ("tenant_admin", "developer", "analyst", "observer")
@@ -15,35 +15,35 @@ _PLATFORM_ADMIN = "platform_admin"
 
 @click.group()
 def users() -> None:
-    """The people of a tenant."""
+    """Manage the users of a tenant."""
 
 
 @users.command("list")
 @click.option("--tenant", required=True, help="Id of the tenant.")
 @for_target
 def list_(target: Target, *, tenant: str) -> None:
-    """All users of a tenant."""
-    answer = ask(target, "list_users", tenant_id=tenant)
+    """List the users of a tenant."""
+    response = invoke_command(target, "list_users", tenant_id=tenant)
     columns = ("email", "role", "status", "user_id", "created_at")
-    show(target, answer, table(answer["users"], columns, empty="There are no users."))
+    show(target, response, table(response["users"], columns, empty="There are no users."))
 
 
 @users.command("create")
 @click.argument("email")
-@click.option("--tenant", help="Id of the tenant; a platform admin belongs to none.")
-@click.option("--role", type=click.Choice((*_ROLES, _PLATFORM_ADMIN)), required=True)
-@click.option("--feature", "features", multiple=True, help="What the tokens grant; without it, all of the plan's.")
+@click.option("--tenant", help="Id of the tenant. A platform admin has none.")
+@click.option("--role", type=click.Choice((*_ROLES, _PLATFORM_ADMIN)), required=True, help="The user's role.")
+@click.option("--feature", "features", multiple=True, help="A feature in the user's tokens. The default is the plan's.")
 @for_target
 def create(target: Target, *, email: str, tenant: str | None, role: str, features: tuple[str, ...]) -> None:
-    """Let someone sign in."""
-    given: dict[str, Any] = {"email": email, "role": role, "temporary_password": password_for(target)}
+    """Create a user."""
+    arguments: dict[str, Any] = {"email": email, "role": role, "temporary_password": password_for(target)}
     if tenant:
-        given["tenant_id"] = tenant
+        arguments["tenant_id"] = tenant
     if features:
-        given["features"] = list(features)
-    answer = ask(target, "create_user", **given)
-    made = "was made" if answer["user"]["created"] else "was there already"
-    show(target, answer, [f"{email} ({role}) {made}."])
+        arguments["features"] = list(features)
+    response = invoke_command(target, "create_user", **arguments)
+    outcome = "was created" if response["user"]["created"] else "exists already"
+    show(target, response, [f"{email} ({role}) {outcome}."])
 
 
 @users.command("set-role")
@@ -51,15 +51,15 @@ def create(target: Target, *, email: str, tenant: str | None, role: str, feature
 @click.argument("role", type=click.Choice(_ROLES))
 @for_target
 def set_role(target: Target, *, email: str, role: str) -> None:
-    """Give a user another role."""
-    answer = ask(target, "set_role", email=email, role=role)
-    show(target, answer, [f"{email} is {role}; tokens say so after their next renewal, within 15 minutes."])
+    """Change the role of a user."""
+    response = invoke_command(target, "set_role", email=email, role=role)
+    show(target, response, [f"{email} is {role}. Tokens carry the new role within 15 minutes."])
 
 
 @users.command("disable")
 @click.argument("email")
 @for_target
 def disable(target: Target, *, email: str) -> None:
-    """Let a user not sign in any more."""
-    answer = ask(target, "disable_user", email=email)
-    show(target, answer, [f"{email} cannot sign in or renew a token; one that is out ends within 15 minutes."])
+    """Disable a user's sign-in."""
+    response = invoke_command(target, "disable_user", email=email)
+    show(target, response, [f"{email} cannot sign in or renew a token. Existing tokens expire within 15 minutes."])

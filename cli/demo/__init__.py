@@ -1,1 +1,1 @@
-"""The demo: a deployed mesh, used step by step and checked."""
+"""The demo: a mesh that is used step by step, with checked results."""

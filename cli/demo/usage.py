@@ -1,20 +1,15 @@
-"""The walk of the demo: what is done, and what must come out. It waits for facts, never for time alone."""
+"""The usage demo: a run, and its usage in every record. It waits for facts, for at most 60 s each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
-from cli.api import Answer, Request, Send
-from shared.meters import OF_CALLS, Meter
+from cli.api import ApiRequest, ApiResponse, Send
+from cli.demo.counts import OF_LEDGER, Counts, Item, counts_of, counts_of_item, format_counts, sum_of
+from cli.demo.expectation import expect, expect_status
 
-OF_RUN = tuple(meter for meter in OF_CALLS if meter is not Meter.REQUESTS)
-"""The numbers that a run itself shows."""
-
-OF_LEDGER = OF_CALLS
-"""The numbers that the ledger and the counters have."""
-
-_PATIENCE_S = 60
+_MAX_WAIT_S = 60
 _AGENT: dict[str, Any] = {
     "name": "Test Agent",
     "description": "A test agent for usage metering",
@@ -24,202 +19,159 @@ _AGENT: dict[str, Any] = {
 _MESSAGE = "Hello, world! This is a test."
 
 T = TypeVar("T")
-Item = Mapping[str, Any]
-Counts = dict[str, int]
-
-
-class WalkFailed(Exception):
-    """Something was not as it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the walk touches."""
+class DemoContext:
+    """The tenant, and the operations that the demo needs."""
 
     api: str
     tenant: str
+    send_and_print: Send
+    """Sends a request and prints it with its response."""
     send: Send
-    """Sends a request and shows it."""
-    ask: Send
-    """Sends a request unseen: while waiting."""
+    """Sends a request without printing it."""
     sign_in: Callable[[], str]
     scan: Callable[[], Sequence[Item]]
-    """The tenant's items in the table of usage, in DynamoDB's own form."""
-    show_scan: Callable[[Sequence[Item]], None]
+    """Returns the tenant's items in the usage table."""
+    print_scan: Callable[[Sequence[Item]], None]
     now: Callable[[], float]
     pause: Callable[[], None]
     config: Mapping[str, Any] = field(default_factory=lambda: _AGENT["config"])
-    """The agent's."""
+    """The config of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The steps, one after the other."""
+class UsageDemo:
+    """The steps of the demo, in order."""
 
-    world: World
+    context: DemoContext
     title: Callable[[str], None]
     note: Callable[[str], None]
 
-    def go(self) -> dict[str, Any]:
-        """Walk the whole way, and say what was seen.
+    def run(self) -> dict[str, Any]:
+        """Run all steps, and return the ids and the usage of the run.
 
         Raises:
-            WalkFailed: something was not as it should be.
+            DemoFailed: a step had an unexpected result.
         """
-        self.health()
-        self.title("Sign-in of the tenant's admin")
-        token = self.world.sign_in()
-        self.projects(token)
-        agent_id = self.agent(token)
-        run = self.run(token, agent_id)
-        item = self.ledger(run)
-        self.events(token, run)
-        self.daily(token, day=date.fromisoformat(item["timestamp"]["S"][:10]))
-        self.cost(token)
+        self._check_health()
+        self.title("Sign in as the tenant's admin")
+        token = self.context.sign_in()
+        self._list_projects(token)
+        agent_id = self._create_agent(token)
+        run = self._run_agent(token, agent_id)
+        item = self._check_ledger(run)
+        self._check_events(token, run)
+        self._check_daily(token, day=date.fromisoformat(item["timestamp"]["S"][:10]))
+        self._check_cost(token)
         return {"agent_id": agent_id, "run_id": run["run_id"], "usage": counts_of(run["usage"])}
 
-    def health(self) -> None:
-        """The API is there."""
-        self.title("Health")
-        answer = self.world.send(Request("GET", f"{self.world.api}/v1/health"))
-        expect_status(answer, 200)
-        expect(answer.body.get("status") == "healthy", "the API does not say that it is healthy")
+    def _check_health(self) -> None:
+        self.title("Check the health of the API")
+        response = self.context.send_and_print(ApiRequest("GET", f"{self.context.api}/v1/health"))
+        expect_status(response, 200)
+        expect(response.body.get("status") == "healthy", "the API is not healthy")
 
-    def projects(self, token: str) -> None:
-        """The tenant's projects: none, the first time."""
-        self.title("Projects")
-        answer = self.world.send(Request("GET", self._url("projects"), token=token))
-        expect_status(answer, 200)
-        expect(set(answer.body) == {"projects", "pagination", "requestId"}, "the list has not the documented fields")
-        if not answer.body["projects"]:
-            page = {"nextToken": None, "hasMore": False}
-            expect(answer.body["pagination"] == page, f"the pagination of an empty list is not {page}")
-
-    def agent(self, token: str) -> str:
-        """A new agent."""
-        self.title("An agent")
-        answer = self.world.send(
-            Request("POST", self._url("agents"), {**_AGENT, "config": self.world.config}, token=token)
+    def _list_projects(self, token: str) -> None:
+        self.title("List the projects")
+        response = self.context.send_and_print(ApiRequest("GET", self._url("projects"), token=token))
+        expect_status(response, 200)
+        expect(
+            set(response.body) == {"projects", "pagination", "requestId"},
+            "the list does not have the documented fields",
         )
-        expect_status(answer, 201)
-        return str(answer.body["agent"]["agent_id"])
+        if not response.body["projects"]:
+            page = {"nextToken": None, "hasMore": False}
+            expect(response.body["pagination"] == page, f"the pagination of an empty list is not {page}")
 
-    def run(self, token: str, agent_id: str) -> dict[str, Any]:
-        """A run of it, at once, waited for."""
-        self.title("A run of it, at once")
+    def _create_agent(self, token: str) -> str:
+        self.title("Create an agent")
+        response = self.context.send_and_print(
+            ApiRequest("POST", self._url("agents"), {**_AGENT, "config": self.context.config}, token=token)
+        )
+        expect_status(response, 201)
+        return str(response.body["agent"]["agent_id"])
+
+    def _run_agent(self, token: str, agent_id: str) -> dict[str, Any]:
+        self.title("Run the agent and wait for the result")
         body = {"agent_id": agent_id, "inputs": {"message": _MESSAGE}}
-        answer = self.world.send(Request("POST", self._url("runs"), body, {"Prefer": "wait=25"}, token))
-        expect(answer.status in {201, 202}, f"expected 201 or 202, got {answer.status}")
-        run = answer.body["run"]
-        if answer.status == 202:
-            run = self._finished(token, run["run_id"])
+        response = self.context.send_and_print(
+            ApiRequest("POST", self._url("runs"), body, {"Prefer": "wait=25"}, token)
+        )
+        expect(response.status in {201, 202}, f"expected 201 or 202, got {response.status}")
+        run = response.body["run"]
+        if response.status == 202:
+            run = self._wait_until_final(token, run["run_id"])
         expect(run["status"] == "completed", f"the run is {run['status']}: {run.get('error')}")
         output: Mapping[str, Any] = run.get("output") or {}
-        expect(bool(output.get("message")), "the run has no answer")
-        self.note(f"answered: {output['message']}")
+        expect(bool(output.get("message")), "the run has no output")
+        self.note(f"output: {output['message']}")
         return run
 
-    def ledger(self, run: Mapping[str, Any]) -> Item:
-        """The run's usage in the table, once; gives back the item."""
-        self.title("Its usage, in the table")
-        found = self._wait(self.world.scan, until=lambda items: bool(_of_run(items, run)))
-        self.world.show_scan(_of_run(found, run) or found[:1])
+    def _check_ledger(self, run: Mapping[str, Any]) -> Item:
+        """Check that each call of the run is in the usage table once, and return the first item."""
+        self.title("Compare its usage with the usage table")
+        found = self._poll(self.context.scan, until=lambda items: bool(_of_run(items, run)))
+        self.context.print_scan(_of_run(found, run) or found[:1])
         items = _of_run(found, run)
-        expect(len(items) == len(_calls_of(run)), f"{len(items)} items of the run, and {len(_calls_of(run))} calls")
-        self._same("the table", sum_of([counts_of_item(item) for item in items]), run["usage"])
+        expect(len(items) == len(_calls_of(run)), f"{len(items)} items of the run for {len(_calls_of(run))} calls")
+        self._expect_same("the table", sum_of([counts_of_item(item) for item in items]), run["usage"])
         return items[0]
 
-    def events(self, token: str, run: Mapping[str, Any]) -> None:
-        """The same numbers from the API's list of usage events."""
-        self.title("The same, from the API")
-        request = Request("GET", f"{self._url('usage/events')}", token=token)
-        self._wait(lambda: self.world.ask(request), until=lambda answer: bool(_events_of(answer, run)))
-        answer = self.world.send(request)
-        expect_status(answer, 200)
-        counted = sum_of([counts_of(event["meters"]) for event in _events_of(answer, run)])
-        self._same("usage/events", counted, run["usage"])
+    def _check_events(self, token: str, run: Mapping[str, Any]) -> None:
+        self.title("Compare it with the usage events of the API")
+        request = ApiRequest("GET", self._url("usage/events"), token=token)
+        self._poll(lambda: self.context.send(request), until=lambda response: bool(_events_of(response, run)))
+        response = self.context.send_and_print(request)
+        expect_status(response, 200)
+        counted = sum_of([counts_of(event["meters"]) for event in _events_of(response, run)])
+        self._expect_same("usage/events", counted, run["usage"])
 
-    def daily(self, token: str, *, day: date) -> None:
-        """The day's counter, and the ledger's sum of that day: the same."""
-        self.title("The day's counter")
+    def _check_daily(self, token: str, *, day: date) -> None:
+        self.title("Compare the day's counter with the ledger")
         url = f"{self._url('usage/daily')}?from={day}&to={day + timedelta(days=1)}"
-        request = Request("GET", url, token=token)
+        request = ApiRequest("GET", url, token=token)
 
-        def both() -> tuple[Counts, Counts]:
-            return _of_day(self.world.ask(request), day), _ledger_of_day(self.world.scan(), day)
+        def fetch_both() -> tuple[Counts, Counts]:
+            return _of_day(self.context.send(request), day), _ledger_of_day(self.context.scan(), day)
 
-        counter, ledger = self._wait(both, until=lambda seen: seen[0] == seen[1])
-        expect_status(self.world.send(request), 200)
-        expect(counter == ledger, f"usage/daily has {said(counter)}; the ledger {said(ledger)}")
-        self.note(f"usage/daily and the sum of the ledger say the same: {said(counter)}")
+        counter, ledger = self._poll(fetch_both, until=lambda seen: seen[0] == seen[1])
+        expect_status(self.context.send_and_print(request), 200)
+        expect(counter == ledger, f"usage/daily has {format_counts(counter)}; the ledger {format_counts(ledger)}")
+        self.note(f"usage/daily equals the sum of the ledger: {format_counts(counter)}")
 
-    def cost(self, token: str) -> None:
-        """What the tenant's month costs so far: lines that add up, of the hours that are closed."""
-        self.title("Cost so far")
-        answer = self.world.send(Request("GET", self._url("billing/usage"), token=token))
-        expect_status(answer, 200)
-        bill = answer.body["usage"]["so_far"]
+    def _check_cost(self, token: str) -> None:
+        self.title("Show the cost of the month so far")
+        response = self.context.send_and_print(ApiRequest("GET", self._url("billing/usage"), token=token))
+        expect_status(response, 200)
+        bill = response.body["usage"]["so_far"]
         added = sum(line["amount_cents"] for line in bill["lines"])
-        expect(added == bill["amount_cents"], f"the lines are {added} cents together, the bill {bill['amount_cents']}")
-        self.note(
-            f"{bill['amount_cents']} cents, for hours that are closed; the one that runs is added when it is over"
-        )
+        expect(added == bill["amount_cents"], f"the lines add up to {added} cents, the bill is {bill['amount_cents']}")
+        self.note(f"{bill['amount_cents']} cents for the closed hours; the current hour is added when it ends")
 
-    def _finished(self, token: str, run_id: str) -> dict[str, Any]:
-        request = Request("GET", self._url(f"runs/{run_id}"), token=token)
+    def _wait_until_final(self, token: str, run_id: str) -> dict[str, Any]:
+        request = ApiRequest("GET", self._url(f"runs/{run_id}"), token=token)
         final = {"completed", "failed", "cancelled"}
-        answer = self._wait(lambda: self.world.ask(request), until=lambda seen: seen.body["run"]["status"] in final)
-        return answer.body["run"]
+        response = self._poll(
+            lambda: self.context.send(request), until=lambda seen: seen.body["run"]["status"] in final
+        )
+        return response.body["run"]
 
-    def _same(self, where: str, counted: Counts, usage: Mapping[str, Any]) -> None:
+    def _expect_same(self, place: str, counted: Counts, usage: Mapping[str, Any]) -> None:
         wanted = counts_of(usage)
-        expect(counted == wanted, f"{where} has {said(counted)}; the run used {said(wanted)}")
-        self.note(f"{where} has the numbers of the run: {said(counted)}")
+        expect(counted == wanted, f"{place} has {format_counts(counted)}; the run used {format_counts(wanted)}")
+        self.note(f"{place} has the usage of the run: {format_counts(counted)}")
 
-    def _wait(self, look: Callable[[], T], *, until: Callable[[T], bool]) -> T:
-        """Look again and again, until it is as wanted or the patience is over; gives back what was seen last."""
-        end = self.world.now() + _PATIENCE_S
-        while not until(seen := look()) and self.world.now() < end:
-            self.world.pause()
+    def _poll(self, fetch: Callable[[], T], *, until: Callable[[T], bool]) -> T:
+        """Fetch until the condition is true or 60 s are over, and return the last result."""
+        end = self.context.now() + _MAX_WAIT_S
+        while not until(seen := fetch()) and self.context.now() < end:
+            self.context.pause()
         return seen
 
     def _url(self, path: str) -> str:
-        return f"{self.world.api}/v1/tenants/{self.world.tenant}/{path}"
-
-
-def expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001 — it reads as a sentence
-    """Go on only if something is so.
-
-    Raises:
-        WalkFailed: it is not.
-    """
-    if not truth:
-        raise WalkFailed(otherwise)
-
-
-def expect_status(answer: Answer, status: int) -> None:
-    """Go on only with this status."""
-    expect(answer.status == status, f"expected {status}, got {answer.status}: {answer.body}")
-
-
-def counts_of(meters: Mapping[str, Any], names: Sequence[str] = OF_RUN) -> Counts:
-    """The numbers that are compared."""
-    return {name: int(meters.get(name) or 0) for name in names}
-
-
-def counts_of_item(item: Item, names: Sequence[str] = OF_RUN) -> Counts:
-    """The same of an item in DynamoDB's own form."""
-    return counts_of({name: item.get(name, {}).get("N", 0) for name in names}, names)
-
-
-def sum_of(counts: Sequence[Counts]) -> Counts:
-    """Several counts together."""
-    return {name: sum(count[name] for count in counts) for name in (counts[0] if counts else ())}
-
-
-def said(counts: Counts) -> str:
-    """Counts in one line; what is zero is left out."""
-    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "nothing"
+        return f"{self.context.api}/v1/tenants/{self.context.tenant}/{path}"
 
 
 def _of_run(items: Sequence[Item], run: Mapping[str, Any]) -> list[Item]:
@@ -230,14 +182,14 @@ def _calls_of(run: Mapping[str, Any]) -> list[Any]:
     return [call for attempt in run["attempts"] for call in attempt["calls"]]
 
 
-def _events_of(answer: Answer, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    if answer.status != 200:
+def _events_of(response: ApiResponse, run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if response.status != 200:
         return []
-    return [event for event in answer.body["events"] if event["run_id"] == run["run_id"]]
+    return [event for event in response.body["events"] if event["run_id"] == run["run_id"]]
 
 
-def _of_day(answer: Answer, day: date) -> Counts:
-    rows: list[dict[str, Any]] = answer.body["daily"] if answer.status == 200 else []
+def _of_day(response: ApiResponse, day: date) -> Counts:
+    rows: list[dict[str, Any]] = response.body["daily"] if response.status == 200 else []
     return sum_of([counts_of(row["meters"], OF_LEDGER) for row in rows if row["date"] == day.isoformat()])
 
 

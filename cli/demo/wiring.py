@@ -1,4 +1,4 @@
-"""`demo`: the whole way, from nothing to a counted token, with the real answers on the screen."""
+"""The demo on a real mesh."""
 
 import json
 import time
@@ -6,132 +6,130 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import click
-
-from cli import seed
-from cli.admin import ask
-from cli.api import Answer, Request, Send, curl_of, send
-from cli.demo.billing import Counter, Payer
+from cli.admin import invoke_command
+from cli.api import ApiRequest, ApiResponse, Send, format_curl, send
+from cli.demo.billing import BillingDemo, BillingDemoContext
+from cli.demo.counts import Item
+from cli.demo.expectation import DemoFailed, expect
 from cli.demo.screen import Screen
-from cli.demo.usage import Item, Walk, WalkFailed, World, expect
+from cli.demo.usage import DemoContext, UsageDemo
+from cli.password import new_password
 from cli.reconciliation.comparison import Reconciliation, rows_of
+from cli.seed import PLATFORM_ADMIN, lines_of, seed_mesh
 from cli.sign_in import sign_in
-from cli.target import Target, for_target
+from cli.target import Target
 from infra.local.model import NAME, LocalModel, Serving
 from shared.ids import new_id
 from shared.times import utc_now
 
 _USER = "admin@demo-org.com"
 _TENANT = "demo-org"
+_POLL_INTERVAL_S = 0.1
 
-_NEXT = """
-What to try next
-  ./ainexus status                                     how the mesh is
-  ./ainexus token --user dev@demo-org.com              a token for curl
-  ./ainexus logs runs --follow                         what the services say
-  ./ainexus dead-letters list                          what could not be handled
-  ./ainexus reconcile                                  whether everything says the same
-  ./ainexus outputs --format ts                        the settings of a front end
+_NEXT_STEPS = """
+Next steps
+  ./ainexus status                                     show the state of the mesh
+  ./ainexus token --user dev@demo-org.com              print a token for curl
+  ./ainexus logs runs --follow                         follow the logs of a service
+  ./ainexus dead-letters list                          list messages that could not be handled
+  ./ainexus reconcile                                  compare all records of usage
+  ./ainexus outputs --format ts                        print the configuration of a front end
   curl -s {api}/v1/openapi.json   the whole API
-  make down                                            stop; all data stays
+  make down                                            stop the mesh and keep all data
 """
 
 
-@click.command()
-@click.option("--model", type=click.Choice(["local"]), help="Run the agent on a small real model of this machine.")
-@for_target
-def demo(target: Target, *, model: str | None) -> int:
-    """Bring the mesh up, seed it, and walk through it.
-
-    The exit code is 0 only when every step is as it should be.
-    """
-    target.refuse_unless_local("demo")
+def run_demo(target: Target, *, with_model: bool) -> int:
+    """Start and seed the mesh, run the demo, and return the exit code."""
     screen = Screen(as_json=target.as_json)
     target.mesh.up()
-    screen.title("The default tenants and users")
-    screen.lines(seed.lines_of(seed.sow(target, temporary_password=seed.new_password())))
-    world = _world(target, screen)
-    if model is None:
-        return _walk(world, screen, payer=_payer(target, screen, world))
+    screen.title("Create the default tenants and users")
+    screen.lines(lines_of(seed_mesh(target, temporary_password=new_password())))
+    context = _demo_context(target, screen)
+    if not with_model:
+        return _run(context, screen, billing=_billing_demo(target, screen, context))
     with LocalModel(target.mesh.home, target.mesh.progress).served() as serving:
         config = {"model": NAME, "base_url": serving.base_url, "max_output_tokens": 60, "temperature": 0}
-        return _walk(replace(world, config=config), screen, serving=serving)
+        return _run(replace(context, config=config), screen, serving=serving)
 
 
-def _world(target: Target, screen: Screen) -> World:
-    def shown(request: Request) -> Answer:
-        screen.command(curl_of(request))
-        answer = send(request)
-        screen.answer(answer)
-        return answer
+def _demo_context(target: Target, screen: Screen) -> DemoContext:
+    def send_and_print(request: ApiRequest) -> ApiResponse:
+        screen.command(format_curl(request))
+        response = send(request)
+        screen.response(response)
+        return response
 
-    return World(
+    return DemoContext(
         api=target.outputs["ApiEndpoint"],
         tenant=_TENANT,
-        send=shown,
-        ask=send,
-        sign_in=lambda: _token(target, screen),
+        send_and_print=send_and_print,
+        send=send,
+        sign_in=lambda: _sign_in(target, screen),
         scan=lambda: _scan(target),
-        show_scan=lambda items: _show_scan(target, screen, items),
+        print_scan=lambda items: _print_scan(target, screen, items),
         now=time.monotonic,
-        pause=lambda: time.sleep(0.1),
+        pause=lambda: time.sleep(_POLL_INTERVAL_S),
     )
 
 
-def _payer(target: Target, screen: Screen, world: World) -> Payer | None:
-    """The walk of a tenant that pays; None where the mesh speaks to another Stripe, which nobody may play with."""
+def _billing_demo(target: Target, screen: Screen, context: DemoContext) -> BillingDemo | None:
+    """Return the billing demo; None if the mesh uses a Stripe that is not the local one."""
     if "StripeEndpoint" not in target.outputs:
         return None
-    return Payer(counter_of(target, show=world.send), title=screen.title, note=screen.note)
+    billing = billing_context(target, send_and_print=context.send_and_print)
+    return BillingDemo(billing, title=screen.title, note=screen.note)
 
 
-def counter_of(target: Target, *, show: Send) -> Counter:
-    """What a tenant that is made for this alone does its walk on."""
+def billing_context(target: Target, *, send_and_print: Send) -> BillingDemoContext:
+    """Return the context of a billing demo with a new tenant id."""
     tenant = f"payer-{new_id('t', utc_now())[-8:].lower()}"
 
-    def operate(service: str, command: str, **given: object) -> dict[str, Any]:
-        return ask(target, command, service=service, **given)
+    def invoke(service: str, command: str, **arguments: object) -> dict[str, Any]:
+        return invoke_command(target, command, service=service, **arguments)
 
-    books = Reconciliation(tenant, operate, now=utc_now, pause=time.sleep)
-    return Counter(
+    reconciliation = Reconciliation(tenant, invoke, now=utc_now, pause=time.sleep)
+    return BillingDemoContext(
         api=target.outputs["ApiEndpoint"],
         stripe=target.outputs["StripeEndpoint"],
         tenant=tenant,
-        token=sign_in(target, seed.PLATFORM_ADMIN).token,
-        send=show,
-        ask=send,
-        operate=operate,
-        drift=lambda: rows_of(tenant, books.look_twice().drift),
-        wall=utc_now,
+        token=sign_in(target, PLATFORM_ADMIN).token,
+        send_and_print=send_and_print,
+        send=send,
+        invoke=invoke,
+        reconcile=lambda: rows_of(tenant, reconciliation.compare().drift),
+        utc_now=utc_now,
         now=time.monotonic,
-        pause=lambda: time.sleep(0.1),
+        pause=lambda: time.sleep(_POLL_INTERVAL_S),
     )
 
 
-def _walk(world: World, screen: Screen, *, serving: Serving | None = None, payer: Payer | None = None) -> int:
+def _run(
+    context: DemoContext, screen: Screen, *, serving: Serving | None = None, billing: BillingDemo | None = None
+) -> int:
     try:
-        seen = Walk(world, title=screen.title, note=screen.note).go()
-        if payer:
-            seen["paid"] = payer.go()
+        seen = UsageDemo(context, title=screen.title, note=screen.note).run()
+        if billing:
+            seen["paid"] = billing.run()
         if serving:
-            _compare(seen["usage"], serving, screen)
-    except WalkFailed as failure:
+            _compare_with_model(seen["usage"], serving, screen)
+    except DemoFailed as failure:
         screen.failed(str(failure))
         return 1
     screen.passed(seen)
-    screen.lines(_NEXT.format(api=world.api).splitlines())
+    screen.lines(_NEXT_STEPS.format(api=context.api).splitlines())
     return 0
 
 
-def _compare(usage: Mapping[str, int], serving: Serving, screen: Screen) -> None:
-    """The model's own count, asked of its server, is what was metered."""
-    screen.title("The model's own count")
+def _compare_with_model(usage: Mapping[str, int], serving: Serving, screen: Screen) -> None:
+    """Compare the model server's own token counts with the usage of the run."""
+    screen.title("Compare with the model's own count")
     own, metered = serving.counted(), (usage["tokens_in"], usage["tokens_out"])
-    expect(own == metered, f"the model has counted {own} tokens in and out; metered are {metered}")
-    screen.note(f"{NAME} has read {own[0]} and written {own[1]} tokens, and that is what was metered")
+    expect(own == metered, f"the model counted {own} tokens in and out, but {metered} were metered")
+    screen.note(f"{NAME} counted {own[0]} tokens in and {own[1]} out, as metered")
 
 
-def _token(target: Target, screen: Screen) -> str:
+def _sign_in(target: Target, screen: Screen) -> str:
     screen.command(f"export TOKEN=$(./ainexus token --user {_USER})")
     signed_in = sign_in(target, _USER)
     screen.data(
@@ -141,7 +139,7 @@ def _token(target: Target, screen: Screen) -> str:
 
 
 def _scan(target: Target) -> list[Item]:
-    """The tenant's items in the table of usage, as an operator finds them."""
+    """Return the tenant's items in the usage table, with an operator's access."""
     pages = target.clients.dynamodb.get_paginator("scan").paginate(
         TableName=target.outputs["UsageTableName"],
         FilterExpression="tenantId = :tid",
@@ -150,7 +148,7 @@ def _scan(target: Target) -> list[Item]:
     return [item for page in pages for item in page["Items"]]
 
 
-def _show_scan(target: Target, screen: Screen, items: Sequence[Item]) -> None:
+def _print_scan(target: Target, screen: Screen, items: Sequence[Item]) -> None:
     values = json.dumps({":tid": {"S": _TENANT}})
     screen.command(
         f"aws dynamodb scan --endpoint-url {target.outputs['EngineEndpoint']} --region {target.clients.region} \\\n"

@@ -1,1 +1,1 @@
-"""Deployment to AWS, and its removal."""
+"""Deployment to AWS, and removal."""

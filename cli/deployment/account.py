@@ -1,51 +1,51 @@
-"""What must be so before anything in an AWS account is changed."""
+"""Preconditions for changes in an AWS account."""
 
 import json
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.target import Target
 from infra.local.paths import ROOT
 from infra.local.stacks import has_stack
 from infra.settings import CONTEXT, InvalidSettings, Settings, settings_of
 
-BOOTSTRAP = "CDKToolkit"
+BOOTSTRAP_STACK = "CDKToolkit"
 
 
-def said_of(environment: str) -> Settings:
-    """What cdk.json says of an environment.
+def read_settings(environment: str) -> Settings:
+    """Return the settings of an environment in cdk.json.
 
     Raises:
-        Refused: it cannot be read.
+        CommandRefused: the settings are invalid.
     """
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     try:
         return settings_of(environment, context.get(CONTEXT))
     except InvalidSettings as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
 
 
 def check_account(target: Target, settings: Settings) -> None:
-    """The credentials are there, and for the account that the environment is to be in.
+    """Check that the credentials are for the account in the environment's settings.
 
     Raises:
-        Refused: they are for another one.
+        CommandRefused: they are for another account.
     """
     found = target.names.account
     if settings.account not in {None, found}:
         msg = (
-            f"The credentials are for the account {found}; {target.environment} is to be in {settings.account} "
+            f"The credentials are for the account {found}, but {target.environment} belongs to {settings.account} "
             f"(cdk.json, context {CONTEXT}.{target.environment}.account). Check AWS_PROFILE."
         )
-        raise Refused(msg)
+        raise CommandRefused(msg)
 
 
 def check_bootstrapped(target: Target) -> None:
-    """The account and region have been prepared.
+    """Check that the account and region are prepared for deployments.
 
     Raises:
-        Refused: they have not.
+        CommandRefused: the bootstrap stack is missing.
     """
-    if not has_stack(target.clients.cloudformation, BOOTSTRAP):
-        where = f"The account {target.names.account} in {target.names.region}"
-        msg = f"{where} is not prepared for deployments. Once: make bootstrap ENV={target.environment}"
-        raise Refused(msg)
+    if not has_stack(target.clients.cloudformation, BOOTSTRAP_STACK):
+        place = f"The account {target.names.account} in {target.names.region}"
+        msg = f"{place} is not prepared for deployments. Run once: make bootstrap ENV={target.environment}"
+        raise CommandRefused(msg)

@@ -1,4 +1,4 @@
-"""What can be wrong with a mesh, each looked for by a check of its own that also says what to do."""
+"""The checks of a mesh; each gives advice on the problems it finds."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cli.api import Request, send
-from cli.dead_letter import queues_of
-from cli.reconciliation.comparison import Reconciliation, tenants_with_books
+from cli.api import ApiRequest, send
+from cli.dead_letter import describe, list_queues
+from cli.reconciliation.comparison import Reconciliation, list_tenants_by_usage
 from cli.target import Target
 from infra.local import health
 from infra.local.engine import State
@@ -19,201 +19,200 @@ from infra.names import DUE_INDEX, SECRETS
 from infra.services import SERVICES
 from shared.times import from_text, to_text, utc_now
 
-_LOOKS_APART_S = 3
-_RECOUNTS_S = 20
-"""So long the doctor recounts; `reconcile` takes the time that it needs."""
-_OUTBOX_PATIENCE = timedelta(seconds=60)
-"""The stream publishes within a second; the sweep, every minute, what it has missed."""
-_CLOCK_MAY_BE_OFF = timedelta(minutes=5)
-"""From here on AWS refuses signatures."""
-_PARTS = ("core", "edge", "monitoring", *(service.name for service in SERVICES))
+_QUEUE_INTERVAL_S = 3
+_RECONCILIATION_LIMIT_S = 20
+"""The time after which no further tenant is reconciled; `ainexus reconcile` has no limit."""
+_OUTBOX_MAX_AGE = timedelta(seconds=60)
+"""The stream publishes an event within a second; a sweep publishes missed events every minute."""
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""AWS refuses signatures with a larger one."""
+_STACKS = ("core", "edge", "monitoring", *(service.name for service in SERVICES))
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a result."""
 
     OK = "ok"
     NOTE = "note"
-    """Nothing is broken, but somebody may wonder."""
+    """Unusual, but nothing is broken."""
     TROUBLE = "trouble"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check has found."""
+class CheckResult:
+    """A result of a check, with advice if it is a problem."""
 
     level: Level
-    says: str
+    message: str
     advice: str = ""
 
 
-Check = Callable[[Target], Iterator[Finding]]
+Check = Callable[[Target], Iterator[CheckResult]]
 
 
-def _ok(says: str) -> Finding:
-    """Nothing is wrong."""
-    return Finding(Level.OK, says)
+def _ok(message: str) -> CheckResult:
+    return CheckResult(Level.OK, message)
 
 
-def _trouble(says: str, advice: str) -> Finding:
-    """Something is wrong, and this is what to do."""
-    return Finding(Level.TROUBLE, says, advice)
+def _trouble(message: str, advice: str) -> CheckResult:
+    return CheckResult(Level.TROUBLE, message, advice)
 
 
-def engine(target: Target) -> Iterator[Finding]:
-    """The local engine runs, and is the one that this checkout asks for."""
+def engine(target: Target) -> Iterator[CheckResult]:
+    """Check that the local engine runs in the version of this checkout."""
     if not target.is_local:
         return
     found = target.mesh.engine.status()
     port = wanted_port(target.environ) or found.port
     match found.state:
         case State.RUNNING:
-            yield from _version(target, found.version)
+            yield from _check_version(target, found.version)
         case State.SILENT:
-            yield _trouble(f"The engine (pid {found.pid}) runs and does not answer.", "./ainexus down, ./ainexus up")
+            yield _trouble(f"The engine (pid {found.pid}) runs but does not respond.", "./ainexus down, ./ainexus up")
         case State.DIED:
             log = target.mesh.home.engine_log
             yield _trouble("The engine has ended without being stopped.", f"tail {log}; ./ainexus up")
         case State.STOPPED if not health.is_free(port):
-            yield _trouble(f"Another program listens on port {port}.", "end it, or AINEXUS_PORT=4577 ./ainexus up")
+            yield _trouble(f"Another program listens on port {port}.", "stop it, or AINEXUS_PORT=4577 ./ainexus up")
         case State.STOPPED:
             yield _trouble("The engine does not run.", "./ainexus up")
 
 
-def _version(target: Target, runs: str | None) -> Iterator[Finding]:
+def _check_version(target: Target, running: str | None) -> Iterator[CheckResult]:
     wanted = target.mesh.home.engine_version
-    if runs == wanted:
-        yield _ok(f"engine {runs} runs")
+    if running == wanted:
+        yield _ok(f"engine {running} runs")
     else:
-        yield _trouble(f"The engine is {runs}, this checkout asks for {wanted}.", "./ainexus down, make up")
+        yield _trouble(f"The engine is {running}, but this checkout needs {wanted}.", "./ainexus down, make up")
 
 
-def stacks(target: Target) -> Iterator[Finding]:
-    """Every stack is there, whole."""
+def stacks(target: Target) -> Iterator[CheckResult]:
+    """Check that every stack is deployed completely."""
     found = {stack.name: stack for stack in stacks_of(target.clients.cloudformation, target.environment)}
-    names = [target.names.stack(part) for part in _PARTS]
+    names = [target.names.stack(part) for part in _STACKS]
     missing = [name for name in names if name not in found]
     partial = [f"{stack.name} ({stack.status})" for stack in found.values() if not stack.is_complete]
     if missing or partial:
-        yield _trouble(f"Not deployed, or half: {', '.join([*missing, *partial])}.", _deploying(target))
+        message = f"Not deployed, or only in part: {', '.join([*missing, *partial])}."
+        yield _trouble(message, _deploy_command(target))
     else:
-        yield _ok(f"{len(names)} stacks are there")
+        yield _ok(f"{len(names)} stacks are deployed")
 
 
-def checkout(target: Target) -> Iterator[Finding]:
-    """What is deployed is what lies here."""
+def checkout(target: Target) -> Iterator[CheckResult]:
+    """Check that the deployed code is the code of this checkout."""
     if not target.is_local:
         return
     if target.mesh.is_current():
-        yield _ok("the code that runs is the code of this checkout")
+        yield _ok("the deployed code is the code of this checkout")
     else:
-        yield _trouble("The code that runs is older than this checkout.", "./ainexus up")
+        yield _trouble("The deployed code is older than this checkout.", "./ainexus up")
 
 
-def secrets(target: Target) -> Iterator[Finding]:
-    """Every secret is there; one that holds nothing is only noted."""
+def secrets(target: Target) -> Iterator[CheckResult]:
+    """Check that every secret exists; an empty one is only a note."""
     client = target.clients.secrets
     for secret in SECRETS:
         name = target.names.secret(secret)
         try:
             value = client.get_secret_value(SecretId=name).get("SecretString", "{}")
         except client.exceptions.ResourceNotFoundException:
-            yield _trouble(f"The secret {name} is missing.", _deploying(target))
+            yield _trouble(f"The secret {name} is missing.", _deploy_command(target))
             continue
         if value == "{}":
             kind = secret.partition("/")[0]
             advice = f"./ainexus secrets set {kind} --env {target.environment}"
-            yield Finding(Level.NOTE, f"The secret {name} holds nothing yet.", advice)
+            yield CheckResult(Level.NOTE, f"The secret {name} is empty.", advice)
         else:
             yield _ok(f"the secret {name} is set")
 
 
-def functions(target: Target) -> Iterator[Finding]:
-    """Every function starts and answers."""
+def functions(target: Target) -> Iterator[CheckResult]:
+    """Check that every function starts and responds."""
     names = functions_of(target.clients.functions, target.environment)
-    failed = {name: said for name in names if (said := start(target.clients.functions, name))}
-    for name, said in failed.items():
-        yield _trouble(f"{name} cannot start: {said}", f"./ainexus logs {name.split('-')[2]}")
+    failed = {name: error for name in names if (error := start(target.clients.functions, name))}
+    for name, error in failed.items():
+        yield _trouble(f"{name} cannot start: {error}", f"./ainexus logs {name.split('-')[2]}")
     if not failed:
         yield _ok(f"{len(names)} functions start")
 
 
-def queues(target: Target) -> Iterator[Finding]:
-    """No queue has messages that nobody takes."""
-    before = _waiting(target)
+def queues(target: Target) -> Iterator[CheckResult]:
+    """Check that the messages of every queue are consumed."""
+    before = _count_queued(target)
     if any(before.values()):
-        time.sleep(_LOOKS_APART_S)
-    after = _waiting(target) if any(before.values()) else before
+        time.sleep(_QUEUE_INTERVAL_S)
+    after = _count_queued(target) if any(before.values()) else before
     stuck = {name: count for name, count in after.items() if count and count >= before.get(name, 0) > 0}
     for name, count in stuck.items():
         service = name.split("-")[2]
-        yield _trouble(f"{count} messages wait in {name} and get no fewer.", f"./ainexus logs {service} --follow")
+        yield _trouble(f"The {count} messages in {name} are not consumed.", f"./ainexus logs {service} --follow")
     if not stuck:
-        yield _ok(f"{len(after)} queues move")
+        yield _ok(f"{len(after)} queues are consumed")
 
 
-def dead_letters(target: Target) -> Iterator[Finding]:
-    """Nothing lies in dead letters."""
-    counts = {queue.name: _count(target, queue.url) for queue in queues_of(target.clients.sqs, target.environment)}
+def dead_letters(target: Target) -> Iterator[CheckResult]:
+    """Check that there are no dead letters."""
+    described = [describe(target.clients.sqs, queue) for queue in list_queues(target.clients.sqs, target.environment)]
+    counts: dict[str, int] = {one["queue"]: one["messages"] for one in described if one["messages"]}
     for name, count in counts.items():
-        if count:
-            advice = f"./ainexus dead-letters show {name}; when it is mended: ./ainexus dead-letters redrive {name}"
-            yield _trouble(f"{count} dead letters in {name}.", advice)
-    if not any(counts.values()):
+        advice = f"./ainexus dead-letters show {name}; after the fix: ./ainexus dead-letters redrive {name}"
+        yield _trouble(f"{count} dead letters in {name}.", advice)
+    if not counts:
         yield _ok("there are no dead letters")
 
 
-def outboxes(target: Target) -> Iterator[Finding]:
-    """Every event that was written is on the bus soon after."""
-    until = to_text(utc_now() - _OUTBOX_PATIENCE)
+def outboxes(target: Target) -> Iterator[CheckResult]:
+    """Check that every event is published within a minute."""
+    until = to_text(utc_now() - _OUTBOX_MAX_AGE)
     late = [service.name for service in SERVICES if _has_late_events(target, service.name, until)]
     if late:
-        advice = f"./ainexus logs core --follow; does {target.names.publisher} run?"
+        advice = f"./ainexus logs core --follow; check that {target.names.publisher} runs"
         yield _trouble(f"Events wait in the outbox for more than a minute: {', '.join(late)}.", advice)
     else:
-        yield _ok("the outboxes are empty or move")
+        yield _ok("no event waits in an outbox for more than a minute")
 
 
-def clock(target: Target) -> Iterator[Finding]:
-    """This machine and the mesh agree on the time."""
+def clock(target: Target) -> Iterator[CheckResult]:
+    """Check that this machine and the mesh agree on the time."""
     try:
-        answer = send(Request("GET", f"{target.outputs['ApiEndpoint']}/v1/health"))
-        theirs = from_text(answer.body["timestamp"])
+        response = send(ApiRequest("GET", f"{target.outputs['ApiEndpoint']}/v1/health"))
+        theirs = from_text(response.body["timestamp"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        yield _trouble(f"The API does not say what time it is: {error}.", "./ainexus status")
+        yield _trouble(f"The API does not return its time: {error}.", "./ainexus status")
         return
     yield compare_clocks(utc_now(), theirs)
 
 
-def drift(target: Target) -> Iterator[Finding]:
-    """Runs, ledger, counters, budgets, billing and Stripe say the same of what was used."""
-    tenants, until, looked = tenants_with_books(target), time.monotonic() + _RECOUNTS_S, 0
+def drift(target: Target) -> Iterator[CheckResult]:
+    """Check that runs, ledger, counters, budgets, billing and Stripe agree on the usage of each tenant."""
+    tenants, until, compared = list_tenants_by_usage(target), time.monotonic() + _RECONCILIATION_LIMIT_S, 0
     for tenant_id in tenants:
-        if found := Reconciliation.of(target, tenant_id).look_twice().drift:
-            places = ", ".join(sorted({one.place for one in found}))
-            again = f"./ainexus reconcile --tenant {tenant_id}; to put it right: --repair"
-            yield _trouble(f"The books of {tenant_id} differ: {places}.", again)
-        looked += 1
+        if differences := Reconciliation.of(target, tenant_id).compare().drift:
+            places = ", ".join(sorted({one.place for one in differences}))
+            command = f"./ainexus reconcile --tenant {tenant_id}"
+            yield _trouble(f"The usage of {tenant_id} differs in: {places}.", f"{command}; then add --repair")
+        compared += 1
         if time.monotonic() > until:
             break
-    if looked < len(tenants):
-        yield Finding(Level.NOTE, f"{looked} of {len(tenants)} tenants were recounted", "./ainexus reconcile")
+    if compared < len(tenants):
+        yield CheckResult(Level.NOTE, f"{compared} of {len(tenants)} tenants were reconciled", "./ainexus reconcile")
     else:
-        yield _ok(f"what was used is said alike of all {looked} tenants")
+        yield _ok(f"the usage of {compared} tenants was reconciled")
 
 
-def compare_clocks(ours: datetime, theirs: datetime) -> Finding:
-    """Whether two clocks agree well enough for signatures and tokens."""
-    off = ours - theirs
-    if abs(off) < _CLOCK_MAY_BE_OFF:
+def compare_clocks(ours: datetime, theirs: datetime) -> CheckResult:
+    """Return whether two clocks agree well enough for signatures and tokens."""
+    skew = ours - theirs
+    if abs(skew) < _MAX_CLOCK_SKEW:
         return _ok("the clocks agree")
-    way = "ahead of" if off > timedelta() else "behind"
-    minutes = abs(off) // timedelta(minutes=1)
-    return _trouble(f"This machine's clock is {minutes} min {way} the mesh's.", "set it, for example by NTP")
+    direction = "ahead of" if skew > timedelta() else "behind"
+    minutes = abs(skew) // timedelta(minutes=1)
+    return _trouble(f"This machine's clock is {minutes} min {direction} the mesh's.", "set it, for example by NTP")
 
 
-GROUNDS: dict[str, Check] = {"engine": engine, "stacks": stacks}
-"""Without these, nothing else can be looked at."""
+PREREQUISITES: dict[str, Check] = {"engine": engine, "stacks": stacks}
+"""Without these, no other check can run."""
 CHECKS: dict[str, Check] = {
     "checkout": checkout,
     "secrets": secrets,
@@ -226,19 +225,19 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def _deploying(target: Target) -> str:
+def _deploy_command(target: Target) -> str:
     return "./ainexus up" if target.is_local else f"./ainexus deploy --env {target.environment}"
 
 
-def _waiting(target: Target) -> dict[str, int]:
-    """How many messages wait in each queue that feeds a function."""
+def _count_queued(target: Target) -> dict[str, int]:
+    """Return the number of messages in each queue that feeds a function."""
     fed = [(service, function) for service in SERVICES for function in service.functions if function.subscriptions]
     names = [target.names.function(service, function) for service, function in fed]
     sqs = target.clients.sqs
-    return {name: _count(target, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in names}
+    return {name: _count_messages(target, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in names}
 
 
-def _count(target: Target, url: str) -> int:
+def _count_messages(target: Target, url: str) -> int:
     name = "ApproximateNumberOfMessages"
     found = target.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     return int(found.get("Attributes", {}).get(name, "0"))

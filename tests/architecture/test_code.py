@@ -24,7 +24,7 @@ EDGES = {
     ("shared/sweep.py", "sweep.<locals>.handle_one"),
     ("shared/sweep.py", "_record"),
     ("cli/app.py", "main"),
-    ("cli/doctor/examination.py", "_findings"),
+    ("cli/doctor/examination.py", "_run"),
 }
 """Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
 

@@ -1,1 +1,1 @@
-"""The command line, tested without a mesh."""
+"""The command line, without a mesh."""

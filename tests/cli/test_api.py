@@ -1,4 +1,4 @@
-"""Requests as they are sent, and as they would be typed."""
+"""Requests over HTTP and as curl commands."""
 
 import json
 import shlex
@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from cli.api import Answer, Request, curl_of, send
+from cli.api import ApiRequest, ApiResponse, format_curl, send
 
 
 class _Echo(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        said = {"authorization": self.headers["Authorization"], "prefer": self.headers["Prefer"]}
-        self._answer(201, {**said, "body": json.loads(body)})
+        headers = {"authorization": self.headers["Authorization"], "prefer": self.headers["Prefer"]}
+        self._respond(201, {**headers, "body": json.loads(body)})
 
     def do_GET(self) -> None:
-        self._answer(404, {"error": "NotFound"})
+        self._respond(404, {"error": "NotFound"})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 — http.server's own names
         pass
 
-    def _answer(self, status: int, body: object) -> None:
+    def _respond(self, status: int, body: object) -> None:
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
@@ -42,37 +42,37 @@ def url() -> Iterator[str]:
 
 class TestSend:
     def test_sends_the_token_the_headers_and_the_body(self, url: str) -> None:
-        answer = send(Request("POST", url, {"a": 1}, {"Prefer": "wait=25"}, token="t"))
-        assert (answer.status, answer.body) == (
+        response = send(ApiRequest("POST", url, {"a": 1}, {"Prefer": "wait=25"}, token="t"))
+        assert (response.status, response.body) == (
             201,
             {"authorization": "Bearer t", "prefer": "wait=25", "body": {"a": 1}},
         )
 
-    def test_gives_back_an_error_as_an_answer(self, url: str) -> None:
-        answer = send(Request("GET", url))
-        assert (answer.status, answer.body) == (404, {"error": "NotFound"})
+    def test_returns_an_error_response(self, url: str) -> None:
+        response = send(ApiRequest("GET", url))
+        assert (response.status, response.body) == (404, {"error": "NotFound"})
 
 
-class TestAnswer:
-    def test_says_why_it_is_no_success(self) -> None:
+class TestApiResponse:
+    def test_has_the_error_as_its_reason(self) -> None:
         body = {"error": "ValidationFailed", "message": "Not valid.", "details": [{"field": "name", "message": "none"}]}
-        assert Answer(422, body).reason == "ValidationFailed: Not valid. (name: none)"
+        assert ApiResponse(422, body).reason == "ValidationFailed: Not valid. (name: none)"
 
-    def test_says_what_it_can_of_an_answer_that_is_not_ours(self) -> None:
-        assert Answer(502, "Bad Gateway").reason == "502 Bad Gateway"
+    def test_has_status_and_body_as_its_reason_if_they_are_of_another_server(self) -> None:
+        assert ApiResponse(502, "Bad Gateway").reason == "502 Bad Gateway"
 
 
-class TestCurlOf:
-    def test_is_one_command_for_a_shell(self) -> None:
-        request = Request("POST", "http://a/v1?x=1&y=2", {"message": "it's"}, {"Prefer": "wait=25"}, token="secret")
-        words = shlex.split(curl_of(request).replace("\\\n", " "))
+class TestFormatCurl:
+    def test_is_one_shell_command(self) -> None:
+        request = ApiRequest("POST", "http://a/v1?x=1&y=2", {"message": "it's"}, {"Prefer": "wait=25"}, token="secret")
+        words = shlex.split(format_curl(request).replace("\\\n", " "))
         assert words[:4] == ["curl", "-s", "-X", "POST"]
         assert json.loads(words[words.index("-d") + 1]) == {"message": "it's"}
         assert "Prefer: wait=25" in words
         assert words[-1] == "http://a/v1?x=1&y=2"
 
     def test_never_shows_the_token(self) -> None:
-        assert "secret" not in curl_of(Request("GET", "http://a", token="secret"))
+        assert "secret" not in format_curl(ApiRequest("GET", "http://a", token="secret"))
 
-    def test_is_short_where_it_can_be(self) -> None:
-        assert curl_of(Request("GET", "http://a/v1/health")) == "curl -s http://a/v1/health"
+    def test_is_short_for_a_plain_get(self) -> None:
+        assert format_curl(ApiRequest("GET", "http://a/v1/health")) == "curl -s http://a/v1/health"

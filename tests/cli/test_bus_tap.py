@@ -1,4 +1,4 @@
-"""What passes on the bus, heard by a tap that leaves nothing behind."""
+"""The tap on the bus, which removes its queue and rule."""
 
 import json
 from collections.abc import Generator
@@ -8,8 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.bus_tap import Bus, Heard, heard, tapped
-from cli.commands.events import is_asked_for, line_of
+from cli.bus_tap import EventEnvelope, TappedBus, format_event, matches, receive_events, tap
 from infra.local.clients import Clients
 from infra.names import Names
 from shared.events.envelope import happened
@@ -17,49 +16,49 @@ from shared.events.runs import RunQueued
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, 42_000, tzinfo=UTC)
 EVENT = happened(RunQueued(run_id="run_1"), event_id="e", tenant_id="acme", subject="run_1", seq=1, at=NOW)
-SAID: Heard = EVENT.model_dump(mode="json")
+ENVELOPE: EventEnvelope = EVENT.model_dump(mode="json")
 
 
 @pytest.fixture
-def bus() -> Generator[Bus]:
-    """A bus that nobody listens to."""
+def bus() -> Generator[TappedBus]:
+    """A bus without rules."""
     with mock_aws():
         clients = Clients(boto3.Session("testing", "testing", region_name="us-east-2"))
         names = Names("test", "123456789012")
         clients.events.create_event_bus(Name=names.bus)
-        yield Bus(names, clients.events, clients.sqs)
+        yield TappedBus(names, clients.events, clients.sqs)
 
 
 class TestTap:
-    def test_is_a_rule_that_sends_all_to_its_queue(self, bus: Bus) -> None:
-        with tapped(bus) as url:
+    def test_creates_a_rule_that_sends_all_events_to_its_queue(self, bus: TappedBus) -> None:
+        with tap(bus) as url:
             (rule,) = bus.events.list_rules(EventBusName=bus.names.bus)["Rules"]
             found = bus.events.list_targets_by_rule(Rule=rule.get("Name", ""), EventBusName=bus.names.bus)
             assert json.loads(rule.get("EventPattern", "")) == {"account": ["123456789012"]}
             assert [target["Arn"].rpartition(":")[2] for target in found["Targets"]] == [url.rpartition("/")[2]]
 
-    def test_gives_each_event_once(self, bus: Bus) -> None:
-        with tapped(bus) as url:
-            bus.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"detail-type": EVENT.type, "detail": SAID}))
-            found = heard(bus, url)
-            assert [next(found), next(found)] == [SAID, None]
+    def test_yields_each_event_once(self, bus: TappedBus) -> None:
+        with tap(bus) as url:
+            bus.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"detail-type": EVENT.type, "detail": ENVELOPE}))
+            found = receive_events(bus, url)
+            assert [next(found), next(found)] == [ENVELOPE, None]
 
-    def test_leaves_nothing_behind_also_when_it_is_interrupted(self, bus: Bus) -> None:
+    def test_removes_queue_and_rule_after_an_interrupt(self, bus: TappedBus) -> None:
         with pytest.raises(KeyboardInterrupt):
             _interrupt(bus)
         assert not bus.sqs.list_queues().get("QueueUrls")
         assert bus.events.list_rules(EventBusName=bus.names.bus)["Rules"] == []
 
 
-def _interrupt(bus: Bus) -> None:
-    with tapped(bus):
+def _interrupt(bus: TappedBus) -> None:
+    with tap(bus):
         assert bus.sqs.list_queues().get("QueueUrls")
         raise KeyboardInterrupt
 
 
-class TestIsAskedFor:
+class TestMatches:
     @pytest.mark.parametrize(
-        ("pattern", "tenant", "asked"),
+        ("pattern", "tenant", "matching"),
         [
             ("*", None, True),
             ("run.*", "acme", True),
@@ -68,14 +67,14 @@ class TestIsAskedFor:
             ("*", "acme2", False),
         ],
     )
-    def test_by_type_and_tenant(self, pattern: str, tenant: str | None, asked: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
-        assert is_asked_for(SAID, pattern=pattern, tenant=tenant) is asked
+    def test_compares_type_and_tenant(self, pattern: str, tenant: str | None, matching: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
+        assert matches(ENVELOPE, pattern=pattern, tenant=tenant) is matching
 
 
-class TestLineOf:
-    def test_says_when_what_and_of_whom(self) -> None:
-        words = line_of(SAID, with_data=False).split()
+class TestFormatEnvelope:
+    def test_has_time_type_tenant_and_subject(self) -> None:
+        words = format_event(ENVELOPE, with_data=False).split()
         assert words == ["23:19:05.042", "run.queued.v1", "acme", "run_1", "seq", "1"]
 
-    def test_says_all_when_asked_to(self) -> None:
-        assert line_of(SAID, with_data=True).endswith('{"run_id": "run_1"}')
+    def test_has_the_data_on_request(self) -> None:
+        assert format_event(ENVELOPE, with_data=True).endswith('{"run_id": "run_1"}')

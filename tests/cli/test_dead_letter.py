@@ -1,4 +1,4 @@
-"""Sending dead letters again: nothing may be lost, and it must come to an end."""
+"""Dead letters: a redrive loses none and ends."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from cli.dead_letter import NoSource, Queue, peek, queues_of, redrive
+from cli.dead_letter import DeadLetterQueue, NoSourceQueue, list_queues, peek, redrive
 
-_DEAD = Queue("http://sqs/1/ainexus-dev-runs-worker-dead-letters")
+_DEAD = DeadLetterQueue("http://sqs/1/ainexus-dev-runs-worker-dead-letters")
 
 
 class _NoSuchQueue(Exception):
     pass
 
 
-class _Exceptions:
+class _SqsExceptions:
     QueueDoesNotExist = _NoSuchQueue
 
 
@@ -27,7 +27,7 @@ class FakeSqs:
     sources: tuple[str, ...] = ("ainexus-dev-runs-worker",)
     fails_at: int | None = None
     comes_back: bool = False
-    exceptions: type[_Exceptions] = _Exceptions
+    exceptions: type[_SqsExceptions] = _SqsExceptions
     log: list[str] = field(default_factory=list[str])
     hidden: set[str] = field(default_factory=set[str])
     deleted: set[str] = field(default_factory=set[str])
@@ -75,11 +75,11 @@ class FakeSqs:
         return iter([{"QueueUrls": [f"http://sqs/1/{QueueNamePrefix}{name}" for name in names]}, {}])
 
 
-def _sqs(*bodies: str, **options: Any) -> Any:  # noqa: ANN401 — stands for boto3's client
+def _sqs(*bodies: str, **options: Any) -> Any:  # noqa: ANN401 — in place of boto3's client
     return FakeSqs(list(bodies), **options)
 
 
-class TestRedrive:
+class TestRedriveOfDeadLetters:
     def test_deletes_each_only_after_it_was_sent(self) -> None:
         sqs = _sqs("a", "b")
         moved = list(redrive(sqs, _DEAD))
@@ -89,13 +89,13 @@ class TestRedrive:
             ("ainexus-dev-runs-worker", "m1", "n1"),
         ]
 
-    def test_keeps_what_could_not_be_sent(self) -> None:
+    def test_keeps_messages_that_could_not_be_sent(self) -> None:
         sqs = _sqs("a", "b", fails_at=1)
         with pytest.raises(ConnectionError):
             list(redrive(sqs, _DEAD))
         assert sqs.deleted == {"m0"}
 
-    def test_takes_only_the_named_and_lets_the_others_be_seen(self) -> None:
+    def test_sends_only_the_named_and_makes_the_others_visible(self) -> None:
         sqs = _sqs("a", "b", "c")
         list(redrive(sqs, _DEAD, only=frozenset({"m1"})))
         assert sqs.sent == ["b"]
@@ -107,31 +107,31 @@ class TestRedrive:
         assert sqs.sent == ["a", "b"]
         assert sqs.deleted == {"m0", "m1"}
 
-    def test_takes_more_than_fit_in_one_answer(self) -> None:
+    def test_sends_more_than_one_page(self) -> None:
         sqs = _sqs(*(str(number) for number in range(25)))
         assert len(list(redrive(sqs, _DEAD))) == 25
 
-    def test_leaves_letters_alone_that_came_from_no_queue(self) -> None:
+    def test_refuses_messages_that_came_from_no_queue(self) -> None:
         sqs = _sqs("a", sources=())
-        with pytest.raises(NoSource):
+        with pytest.raises(NoSourceQueue):
             list(redrive(sqs, _DEAD))
         assert sqs.hidden == set()
 
 
 class TestPeek:
-    def test_lets_all_messages_be_seen_again(self) -> None:
+    def test_makes_all_messages_visible_again(self) -> None:
         sqs = _sqs(*(str(number) for number in range(12)))
         assert len(peek(sqs, _DEAD)) == 12
         assert sqs.hidden == set()
 
     def test_reads_the_event_in_a_message(self) -> None:
         event = '{"detail": {"type": "run.queued.v1", "subject": "run_1"}}'
-        found, strange = (letter.summary for letter in peek(_sqs(event, "no JSON"), _DEAD))
+        found, other = (letter.summary for letter in peek(_sqs(event, "no JSON"), _DEAD))
         assert (found["type"], found["subject"]) == ("run.queued.v1", "run_1")
-        assert (strange["type"], strange["body"]) == (None, "no JSON")
+        assert (other["type"], other["body"]) == (None, "no JSON")
 
 
-class TestQueuesOf:
-    def test_has_only_dead_letters_sorted(self) -> None:
-        names = [queue.name for queue in queues_of(_sqs(), "dev")]
+class TestListQueues:
+    def test_returns_only_dead_letter_queues_sorted(self) -> None:
+        names = [queue.name for queue in list_queues(_sqs(), "dev")]
         assert names == ["ainexus-dev-a-dead-letters", "ainexus-dev-b-dead-letters"]

@@ -1,9 +1,9 @@
-"""Usual troubles are one line; mistakes of ours are not hidden."""
+"""Explanations of errors."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 
-from cli.errors import explain
+from cli.explanation import explain
 from infra.local.errors import PortTaken
 
 
@@ -16,12 +16,12 @@ class TestExplain:
             (ProfileNotFound(profile="work"), "AWS_PROFILE"),
             (EndpointConnectionError(endpoint_url="https://x"), "cannot be reached"),
             (ClientError({"Error": {"Code": "ExpiredToken", "Message": "m"}}, "Op"), "have expired"),
-            (ClientError({"Error": {"Code": "AccessDenied", "Message": "m"}}, "Op"), "does not allow"),
+            (ClientError({"Error": {"Code": "AccessDenied", "Message": "m"}}, "Op"), "denies"),
             (ClientError({"Error": {"Code": "Odd", "Message": "m"}}, "Op"), "Op was refused: Odd: m"),
         ],
     )
-    def test_has_a_line_for_it(self, error: Exception, line: str) -> None:
+    def test_is_one_line_for_an_expected_error(self, error: Exception, line: str) -> None:
         assert line in (explain(error) or "")
 
-    def test_has_none_for_a_mistake_of_ours(self) -> None:
+    def test_is_none_for_a_defect_of_this_program(self) -> None:
         assert explain(KeyError("x")) is None

@@ -1,15 +1,15 @@
-"""The limits that a command line names."""
+"""Limits as options."""
 
 import pytest
 
-from cli.commands.tenants import limits_of
-from cli.errors import Refused
+from cli.errors import CommandRefused
+from cli.limits import parse_limits
 
 
-class TestLimitsOf:
-    def test_are_numbers_features_or_nothing(self) -> None:
-        given = ("max_users=25", "max_projects=-1", "enabled_features=agents,linting", "max_storage_gb=")
-        assert limits_of(given) == {
+class TestParseLimits:
+    def test_returns_numbers_features_and_none(self) -> None:
+        options = ("max_users=25", "max_projects=-1", "enabled_features=agents,linting", "max_storage_gb=")
+        assert parse_limits(options) == {
             "max_users": 25,
             "max_projects": -1,
             "enabled_features": ["agents", "linting"],
@@ -17,6 +17,6 @@ class TestLimitsOf:
         }
 
     @pytest.mark.parametrize("text", ["max_users", "max_users=many", ""])
-    def test_anything_else_is_said(self, text: str) -> None:
-        with pytest.raises(Refused):
-            limits_of((text,))
+    def test_refuses_any_other_form(self, text: str) -> None:
+        with pytest.raises(CommandRefused):
+            parse_limits((text,))

@@ -1,4 +1,4 @@
-"""Log lines: each once, in the order of time."""
+"""Log lines: each once, by time."""
 
 import json
 from collections.abc import Iterator
@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from cli.errors import Refused
-from cli.logs import format_line, lines_of, seconds_of
+from cli.errors import CommandRefused
+from cli.logs import format_line, parse_duration, read_lines
 
 
-class _Gone(Exception):
+class _NoSuchLogGroup(Exception):
     pass
 
 
-class _Exceptions:
-    ResourceNotFoundException = _Gone
+class _LogsExceptions:
+    ResourceNotFoundException = _NoSuchLogGroup
 
 
 @dataclass
 class _Logs:
-    """Log groups, with one look's lines after the other's."""
+    """Log groups whose lines differ in each round of requests."""
 
-    looks: list[dict[str, list[dict[str, Any]]]]
-    exceptions: type[_Exceptions] = _Exceptions
-    asked: int = field(default=0)
+    rounds: list[dict[str, list[dict[str, Any]]]]
+    exceptions: type[_LogsExceptions] = _LogsExceptions
+    requests: int = field(default=0)
 
     def get_paginator(self, operation: str) -> "_Logs":
         assert operation == "filter_log_events"
@@ -33,10 +33,10 @@ class _Logs:
 
     def paginate(self, *, logGroupName: str, startTime: int) -> Iterator[dict[str, Any]]:  # noqa: N803 — boto3's names
         assert startTime >= 0
-        groups = self.looks[min(self.asked // 2, len(self.looks) - 1)]
-        self.asked += 1
+        groups = self.rounds[min(self.requests // 2, len(self.rounds) - 1)]
+        self.requests += 1
         if logGroupName not in groups:
-            raise _Gone
+            raise _NoSuchLogGroup
         return iter([{"events": groups[logGroupName]}])
 
 
@@ -45,41 +45,41 @@ def _line(at: int, message: str, event_id: str | None = None) -> dict[str, Any]:
     return {**line, "eventId": event_id} if event_id else line
 
 
-class TestLinesOf:
-    def test_mixes_the_groups_by_time(self) -> None:
+class TestReadLines:
+    def test_merges_the_groups_by_time(self) -> None:
         logs: Any = _Logs([{"a": [_line(1, "one", "1"), _line(3, "three", "3")], "b": [_line(2, "two", "2")]}])
-        found = list(lines_of(logs, ["a", "b"], begin_ms=0, follow=False))
+        found = list(read_lines(logs, ["a", "b"], begin_ms=0, follow=False))
         assert [(line["group"], line["message"]) for line in found] == [("a", "one"), ("b", "two"), ("a", "three")]
 
-    def test_follows_with_each_line_once_also_without_ids(self) -> None:
+    def test_follows_with_each_line_once_even_without_ids(self) -> None:
         first = {"a": [_line(1, "one")], "b": []}
         logs: Any = _Logs([first, {"a": [_line(1, "one"), _line(1, "late")], "b": [_line(2, "two")]}])
-        following = lines_of(logs, ["a", "b"], begin_ms=0, follow=True)
+        following = read_lines(logs, ["a", "b"], begin_ms=0, follow=True)
         assert [next(following)["message"] for _ in range(3)] == ["one", "late", "two"]
 
-    def test_leaves_a_group_out_that_has_no_logs_yet(self) -> None:
+    def test_treats_a_missing_group_as_empty(self) -> None:
         logs: Any = _Logs([{"a": [_line(1, "one")]}])
-        assert len(list(lines_of(logs, ["a", "b"], begin_ms=0, follow=False))) == 1
+        assert len(list(read_lines(logs, ["a", "b"], begin_ms=0, follow=False))) == 1
 
 
-_LINE = {"timestamp": 1_500, "message": "said\n", "group": "/aws/lambda/ainexus-dev-api"}
+_LINE = {"timestamp": 1_500, "message": "text\n", "group": "/aws/lambda/ainexus-dev-api"}
 
 
 class TestFormatLine:
-    def test_has_its_time_and_its_function(self) -> None:
-        assert format_line(_LINE, as_json=False) == "00:00:01.500 ainexus-dev-api  said"
+    def test_has_time_and_function(self) -> None:
+        assert format_line(_LINE, as_json=False) == "00:00:01.500 ainexus-dev-api  text"
 
-    def test_is_what_the_function_said_in_json(self) -> None:
-        said = json.loads(format_line(_LINE, as_json=True))
-        assert (said["message"], said["function"]) == ("said", "ainexus-dev-api")
+    def test_has_message_and_function_in_json(self) -> None:
+        printed = json.loads(format_line(_LINE, as_json=True))
+        assert (printed["message"], printed["function"]) == ("text", "ainexus-dev-api")
 
 
-class TestSecondsOf:
+class TestParseDuration:
     @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86400)])
     def test_reads_units(self, text: str, seconds: int) -> None:
-        assert seconds_of(text) == seconds
+        assert parse_duration(text) == seconds
 
     @pytest.mark.parametrize("text", ["10", "m", "-1m", "1w", ""])
-    def test_refuses_what_is_no_duration(self, text: str) -> None:
-        with pytest.raises(Refused, match="no duration"):
-            seconds_of(text)
+    def test_refuses_other_text(self, text: str) -> None:
+        with pytest.raises(CommandRefused, match="no duration"):
+            parse_duration(text)

@@ -1,4 +1,4 @@
-"""What a command prints."""
+"""Output of commands."""
 
 import json
 
@@ -8,12 +8,12 @@ from cli.output import show, table
 from cli.target import Target
 
 
-class TestTable:
-    def test_is_as_wide_as_it_must_be(self) -> None:
+class TestOutputTable:
+    def test_aligns_the_columns(self) -> None:
         rows = [{"a": "long value", "b": None}, {"a": "x", "b": 12}]
         assert table(rows, ("a", "b"), empty="none") == ["a           b", "long value  -", "x           12"]
 
-    def test_says_that_there_is_nothing(self) -> None:
+    def test_is_the_given_line_without_rows(self) -> None:
         assert table([], ("a",), empty="none") == ["none"]
 
 

@@ -1,12 +1,12 @@
-"""Following a run."""
+"""The event stream of a run."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from cli.api import Answer, Request
-from cli.errors import Refused
-from cli.run_stream import StreamEvent, events_of, follow, lines_of, written
+from cli.api import ApiRequest, ApiResponse
+from cli.errors import CommandRefused
+from cli.run_stream import StreamEvent, follow_run, format_event, lines_of, parse_events
 
 URL = "http://run"
 FIRST = (
@@ -15,58 +15,65 @@ FIRST = (
 LAST = 'retry: 300\n\nid: c\nevent: run.completed\ndata: {"status":"completed"}\n\n'
 
 
-class Stream:
-    """Answers with these, one after the other, and notes from where it was asked."""
+class FakeStream:
+    """Returns these responses in order, and records the event id in each request."""
 
-    def __init__(self, answers: Sequence[Answer]) -> None:
-        self._answers = iter(answers)
-        self.asked: list[str | None] = []
+    def __init__(self, responses: Sequence[ApiResponse]) -> None:
+        self._responses = iter(responses)
+        self.last_ids: list[str | None] = []
 
-    def __call__(self, request: Request) -> Answer:
-        """The next part."""
+    def __call__(self, request: ApiRequest) -> ApiResponse:
+        """Return the next response."""
         assert (request.url, request.token) == (f"{URL}/stream", "t")
-        self.asked.append(request.headers.get("Last-Event-ID"))
-        return next(self._answers)
+        self.last_ids.append(request.headers.get("Last-Event-ID"))
+        return next(self._responses)
 
 
-class TestFollow:
-    def test_asks_again_from_the_last_event_until_nothing_more_comes(self) -> None:
-        stream = Stream([Answer(200, FIRST), Answer(200, "retry: 300\n\n"), Answer(200, LAST), Answer(204, None)])
+class TestFollowRun:
+    def test_continues_after_the_last_event_until_the_stream_ends(self) -> None:
+        stream = FakeStream(
+            [
+                ApiResponse(200, FIRST),
+                ApiResponse(200, "retry: 300\n\n"),
+                ApiResponse(200, LAST),
+                ApiResponse(204, None),
+            ]
+        )
         pauses: list[None] = []
-        told = list(follow(URL, "t", send=stream, pause=lambda: pauses.append(None)))
-        assert [event.name for event in told] == ["run.delta", "run.delta", "run.completed"]
-        assert stream.asked == [None, "b", "b", "c"]
+        events = list(follow_run(URL, "t", send=stream, pause=lambda: pauses.append(None)))
+        assert [event.name for event in events] == ["run.delta", "run.delta", "run.completed"]
+        assert stream.last_ids == [None, "b", "b", "c"]
         assert len(pauses) == 3
 
-    def test_says_why_a_run_cannot_be_followed(self) -> None:
-        stream = Stream([Answer(404, {"error": "NotFound", "message": "There is no such run."})])
-        with pytest.raises(Refused, match=r"^NotFound: There is no such run\.$"):
-            list(follow(URL, "t", send=stream, pause=lambda: None))
+    def test_reports_the_error_of_the_api(self) -> None:
+        stream = FakeStream([ApiResponse(404, {"error": "NotFound", "message": "There is no such run."})])
+        with pytest.raises(CommandRefused, match=r"^NotFound: There is no such run\.$"):
+            list(follow_run(URL, "t", send=stream, pause=lambda: None))
 
 
-class TestEvents:
-    def test_are_read_with_id_name_and_data(self) -> None:
-        assert list(events_of(FIRST))[1] == StreamEvent("b", "run.delta", {"text": "lo"})
+class TestParseEvents:
+    def test_have_id_name_and_data(self) -> None:
+        assert list(parse_events(FIRST))[1] == StreamEvent("b", "run.delta", {"text": "lo"})
 
-    def test_of_a_part_in_which_nothing_happened_are_none(self) -> None:
-        assert list(events_of("retry: 300\n\n")) == []
+    def test_are_none_in_a_part_without_events(self) -> None:
+        assert list(parse_events("retry: 300\n\n")) == []
 
 
-class TestWritten:
-    def test_is_the_text_as_it_comes(self) -> None:
-        assert "".join(written(event) for event in events_of(FIRST)) == "Hello"
+class TestFormatStreamEvent:
+    def test_is_the_text_of_deltas(self) -> None:
+        assert "".join(format_event(event) for event in parse_events(FIRST)) == "Hello"
 
-    def test_says_what_the_text_alone_would_not(self) -> None:
-        assert written(StreamEvent("a", "run.restarted", {})) == "\n(again)\n"
+    def test_marks_restarts_tool_calls_and_the_end(self) -> None:
+        assert format_event(StreamEvent("a", "run.restarted", {})) == "\n(again)\n"
         call = {"id": "call_1", "name": "weather", "arguments": "{}"}
-        assert written(StreamEvent("a", "run.requires_action", {"tool_calls": [call]})) == "\n(tool weather {})\n"
-        assert written(StreamEvent("a", "run.completed", {})) == "\n"
+        assert format_event(StreamEvent("a", "run.requires_action", {"tool_calls": [call]})) == "\n(tool weather {})\n"
+        assert format_event(StreamEvent("a", "run.completed", {})) == "\n"
 
 
-class TestLinesOf:
-    def test_is_how_the_run_has_ended(self) -> None:
+class TestLinesOfRun:
+    def test_is_the_status_of_a_completed_run(self) -> None:
         assert lines_of({"status": "completed", "error": None}) == ["completed"]
 
-    def test_is_the_reason_of_one_that_failed(self) -> None:
+    def test_is_the_error_of_a_failed_run(self) -> None:
         failed = {"status": "failed", "error": {"code": "Timeout", "message": "too long"}}
         assert lines_of(failed) == ["Timeout: too long"]

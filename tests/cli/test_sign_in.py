@@ -1,4 +1,4 @@
-"""Signing in locally, without a prompt."""
+"""Sign-in on this machine, without a prompt."""
 
 import base64
 import json
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.errors import CommandRefused
 from cli.sign_in import Pool, SignedIn, sign_in_as_operator
 
 
@@ -14,16 +15,16 @@ class _NotAuthorized(Exception):
     pass
 
 
-class _Exceptions:
+class _CognitoExceptions:
     NotAuthorizedException = _NotAuthorized
 
 
 @dataclass
 class _Cognito:
-    """A user pool in which others set the same user's password, too."""
+    """A user pool in which other callers set the same user's password."""
 
     others: int = 0
-    exceptions: type[_Exceptions] = _Exceptions
+    exceptions: type[_CognitoExceptions] = _CognitoExceptions
     passwords: list[str] = field(default_factory=list[str])
     current: str = ""
 
@@ -39,27 +40,38 @@ class _Cognito:
         return {"AuthenticationResult": {"IdToken": "token", "ExpiresIn": 900}}
 
 
-def _pool(cognito: Any) -> Pool:  # noqa: ANN401 — stands for boto3's client
+def _pool(cognito: Any) -> Pool:  # noqa: ANN401 — in place of boto3's client
     return Pool(cognito, "pool", "client")
 
 
 class TestSignInAsOperator:
-    def test_uses_a_password_that_nobody_knows(self) -> None:
+    def test_uses_a_new_random_password(self) -> None:
         cognito = _Cognito()
         assert sign_in_as_operator(_pool(cognito), "a@b.c") == SignedIn("token", 900)
         sign_in_as_operator(_pool(cognito), "a@b.c")
         assert len(set(cognito.passwords)) == 2
 
-    def test_tries_again_when_someone_else_was_faster(self) -> None:
+    def test_tries_again_if_another_caller_set_a_password(self) -> None:
         assert sign_in_as_operator(_pool(_Cognito(others=2)), "a@b.c").token == "token"
 
-    def test_gives_up_when_that_does_not_end(self) -> None:
+    def test_gives_up_after_five_attempts(self) -> None:
         with pytest.raises(_NotAuthorized):
             sign_in_as_operator(_pool(_Cognito(others=99)), "a@b.c")
 
 
 class TestSignedIn:
+    def test_has_the_tenant_of_its_claims(self) -> None:
+        assert _signed_in({"custom:tenant_id": "acme"}).tenant_id == "acme"
+
+    def test_refuses_to_name_the_tenant_of_a_platform_admin(self) -> None:
+        with pytest.raises(CommandRefused, match="--tenant"):
+            _ = _signed_in({"email": "a@b.c"}).tenant_id
+
     @pytest.mark.parametrize("email", ["a@b.c", "ab@b.c", "abc@b.c"])
-    def test_reads_the_claims_whatever_their_length(self, email: str) -> None:
-        part = base64.urlsafe_b64encode(json.dumps({"email": email}).encode()).decode().rstrip("=")
-        assert SignedIn(f"h.{part}.s", 900).claims == {"email": email}
+    def test_reads_claims_of_any_length(self, email: str) -> None:
+        assert _signed_in({"email": email}).claims == {"email": email}
+
+
+def _signed_in(claims: dict[str, str]) -> SignedIn:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return SignedIn(f"h.{part}.s", 900)

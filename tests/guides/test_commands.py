@@ -48,7 +48,8 @@ def wrong_with_ours(command: click.Command, words: list[str]) -> list[str]:
         name = words[0] if words else ""
         if name.startswith("-"):
             return []
-        return wrong_with_ours(command.commands[name], words[1:]) if name in command.commands else [f"no {name!r}"]
+        found = command.get_command(click.Context(command), name)
+        return wrong_with_ours(found, words[1:]) if found else [f"no {name!r}"]
     known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
     return [f"{option} is unknown" for option in Command(tuple(words)).options if option not in known]
 

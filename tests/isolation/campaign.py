@@ -11,7 +11,7 @@ from typing import Any
 
 import time_machine
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from shared.times import utc_now
 from tests.isolation import recipes
 from tests.isolation.attacks import Attack, Twin, attacks
@@ -116,12 +116,12 @@ def _problem(attack: Attack, victim: Estate) -> str | None:
     return None
 
 
-def whole(answer: Answer) -> str:
+def whole(answer: ApiResponse) -> str:
     """All that an answer holds."""
     return f"{json.dumps(answer.body, ensure_ascii=False)} {dict(answer.headers)}"
 
 
-def _said(answer: Answer) -> tuple[int, str]:
+def _said(answer: ApiResponse) -> tuple[int, str]:
     """An answer without what is new in each."""
     said: dict[str, Any] = answer.body or {}
     return answer.status, json.dumps({name: value for name, value in said.items() if name != "requestId"})
@@ -153,7 +153,7 @@ def twins_of(operation: Operation, owner: Estate) -> Iterator[Twin]:
         yield Twin.VERSION
 
 
-def _with_version(request: Request, owner: Estate) -> Answer:
+def _with_version(request: Request, owner: Estate) -> ApiResponse:
     """The answer to a change of what was just read; read again where an event has changed it in between."""
     for _ in range(_READS - 1):
         answer = owner.send(request.given(If_Match=_version(request, owner)))

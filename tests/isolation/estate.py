@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from shared.ids import ULID
 from shared.tenancy.permissions import Role
 from tests.isolation.bodies import NothingFits, body_of
@@ -39,7 +39,7 @@ class Estate:
     """Something to stand for each name in a path."""
     requests: dict[str, Request] = field(default_factory=dict[str, Request])
     """Its own request for each operation, which must succeed."""
-    keyed: dict[str, tuple[Request, Answer]] = field(default_factory=dict[str, tuple[Request, Answer]])
+    keyed: dict[str, tuple[Request, ApiResponse]] = field(default_factory=dict[str, tuple[Request, ApiResponse]])
     """Requests that were carried out with an Idempotency-Key, with their answers."""
     cursors: dict[str, str] = field(default_factory=dict[str, str])
     """Where the second page of each list begins."""
@@ -64,7 +64,7 @@ class Estate:
         least = operation.least or Role.OBSERVER
         return Caller(None if least is Role.PLATFORM_ADMIN else self.tenant_id, least)
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> ApiResponse:
         """Send a request of the owner's, and learn what it says."""
         answer = self.way.send(request)
         if answer.status not in request.operation.statuses:
@@ -139,7 +139,7 @@ class Estate:
             return False
         return True
 
-    def _standing(self, operation: Operation, answer: Answer) -> Iterator[tuple[str, str]]:
+    def _standing(self, operation: Operation, answer: ApiResponse) -> Iterator[tuple[str, str]]:
         """The values in a resource that stand for a name in a path below it."""
         below = [one for one in self.operations if one.path.startswith(f"{operation.path}/{{")]
         names = {one.path.removeprefix(f"{operation.path}/{{").partition("}")[0] for one in below}

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 import services as packages
-from cli.api import Answer
+from cli.api import ApiResponse
 from infra.core.document import applications
 from infra.core.functions import API
 from infra.local.stripe.keys import Keys
@@ -58,13 +58,13 @@ class Inside:
         self._heard: set[str] = set()
         self._apps = dict(_apps())
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> ApiResponse:
         """See `Way.send`."""
         answered = self._apps[request.operation.method, request.operation.path](_event(request))
         headers = {name: ",".join(values) for name, values in answered["multiValueHeaders"].items()}
         text: str | None = answered["body"]
         is_json = bool(text) and headers.get("Content-Type", "").startswith("application/json")
-        return Answer(answered["statusCode"], json.loads(text or "") if is_json else text or None, headers)
+        return ApiResponse(answered["statusCode"], json.loads(text or "") if is_json else text or None, headers)
 
     def settle(self, until: Callable[[], bool] = lambda: True) -> None:
         """Bring every event that waits in an outbox to all who asked for it, until none waits."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from cli.api import Answer, send
-from cli.api import Request as HttpRequest
+from cli.api import ApiRequest, ApiResponse, send
 from cli.sign_in import Pool, sign_in_as_operator
 from shared.declaration import Slice
 from shared.storage.store import Store
@@ -26,14 +25,14 @@ class Outside:
     _users: dict[Caller, str] = field(default_factory=dict[Caller, str])
     """The address of each caller that has a user."""
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> ApiResponse:
         """See `Way.send`."""
         encoded = {name: quote(value, safe="") for name, value in request.parameters.items()}
         path = request.operation.path.format(**encoded)
         query = f"?{urlencode(request.query)}" if request.query else ""
         token = request.token or (self.token(request.caller) if request.caller else None)
         return send(
-            HttpRequest(request.operation.method, f"{self.mesh.api}{path}{query}", request.body, request.headers, token)
+            ApiRequest(request.operation.method, f"{self.mesh.api}{path}{query}", request.body, request.headers, token)
         )
 
     def settle(self, until: Callable[[], bool] = lambda: True) -> None:

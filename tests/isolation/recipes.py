@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from services.billing.domain.cost import Period
 from services.billing.domain.invoice import Invoice
 from services.billing.table import SLICE as BILLING
@@ -213,7 +213,7 @@ def _of_a_suspended_tenant(estate: Estate, operation: Operation) -> Request:
     return estate.request(operation).at(**suspend.parameters)
 
 
-def export_of(estate: Estate) -> Answer:
+def export_of(estate: Estate) -> ApiResponse:
     """Everything of the tenant, as an operator gets it."""
     asked = estate.send(estate.request(_named(estate, f"POST {_ADMIN}/{{tenant_id}}/export")))
     export_id = str(asked.body["export"]["export_id"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from shared.declaration import Slice
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
@@ -57,7 +57,7 @@ class Request:
 class Way(Protocol):
     """A way into the API."""
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> ApiResponse:
         """Send a request."""
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cli.seed import new_password
+from cli.password import new_password
 from cli.sign_in import Pool
 from tests.mesh import Mesh
 

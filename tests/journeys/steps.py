@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from shared.meters import OF_CALLS, Meter
 from tests.mesh import ADMIN, Mesh
 
@@ -38,7 +38,7 @@ class Steps:
 
     mesh: Mesh
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> Answer:  # noqa: ANN401 — those of Mesh.call
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> ApiResponse:  # noqa: ANN401 — those of Mesh.call
         """Ask the API below the tenant's path."""
         return self.mesh.call(method, f"{TENANT}{path}", body, **options)
 
@@ -49,7 +49,7 @@ class Steps:
         assert answer.status == 201, answer
         return answer.body["agent"]["agent_id"]
 
-    def create_project(self, name: str, **options: Any) -> Answer:  # noqa: ANN401 — those of Mesh.call
+    def create_project(self, name: str, **options: Any) -> ApiResponse:  # noqa: ANN401 — those of Mesh.call
         """Ask for a new project."""
         return self.call("POST", "/projects", {"name": name}, **options)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.admin import ask
-from cli.seed import new_password
+from cli.admin import invoke_command
+from cli.password import new_password
 from services.tenants import table
 from services.tenants.operations.tenants import create_tenant
 from shared.ids import new_id
@@ -46,7 +46,7 @@ def make_field(mesh: Mesh) -> Field:
     both = (tenant_id, f"{tenant_id}2")
     for one in both:
         create_tenant(store, one, name=one, plan=Plan.ENTERPRISE, now=datetime.now(UTC))
-    ask(mesh.target, "setup", service="billing")
+    invoke_command(mesh.target, "setup", service="billing")
     way = Outside(mesh)
     document = mesh.call("GET", "/v1/openapi.json", user=None).body
     victim, attacker = estates(way, operations_of(document), *both, canary="9c4b")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from cli.admin import ask
-from cli.api import Answer, Request, send
+from cli.admin import invoke_command
+from cli.api import ApiRequest, ApiResponse, send
 from services.billing.domain.customer import customer_of, linked
 from services.billing.gateways.fake_payments import FakePayments
 from services.billing.gateways.inbox import FakeInbox
@@ -60,7 +60,7 @@ class Till:
     mesh: Mesh
     tenant_id: str
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> ApiResponse:
         """Ask the billing API."""
         return self.mesh.call(method, f"/v1/tenants/{self.tenant_id}/billing{path}", body, user=PLATFORM_ADMIN)
 
@@ -79,7 +79,7 @@ class Till:
 
     def control(self, path: str, **given: Any) -> Any:  # noqa: ANN401 — any JSON
         """Turn a knob of the local Stripe."""
-        answer = send(Request("POST", f"{self.mesh.outputs['StripeEndpoint']}/_local/{path}", given))
+        answer = send(ApiRequest("POST", f"{self.mesh.outputs['StripeEndpoint']}/_local/{path}", given))
         assert answer.status == 200, answer
         return answer.body
 
@@ -112,7 +112,7 @@ def till(mesh: Mesh) -> Iterator[Till]:
 
     It goes at the end: billing hears of usage here that metering has never counted, and reconciling would find it.
     """
-    ask(mesh.target, "setup", service="billing")
+    invoke_command(mesh.target, "setup", service="billing")
     now = datetime.now(UTC)
     tenant_id = f"payer-{new_id('t', now)[-10:].lower()}"
     store = Store(mesh.clients.dynamodb, table="ainexus-local-tenants", owned=TENANTS)
@@ -125,7 +125,7 @@ class TestFromCheckoutToTheLastInvoice:
     def test_a_free_tenant_pays_uses_is_billed_fails_and_pays_again(self, till: Till) -> None:
         assert till.wait_for_plan(plan="free", billing="manual")
         # The mesh may be a kept one, whose Stripe is months ahead.
-        ahead = int(send(Request("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/health")).body["now"])
+        ahead = int(send(ApiRequest("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/health")).body["now"])
         till.control("clock", advance_s=int(datetime.now(UTC).timestamp()) - ahead - HOURS_BACK * 3600)
         opened = till.call("POST", "/checkout", {"plan": "pro"})
         assert opened.status == 201, opened
@@ -184,9 +184,9 @@ class TestFromCheckoutToTheLastInvoice:
         till.wait_for_plan(status="active", plan="pro", grace_until=None)
 
     def _events(self, till: Till) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = send(Request("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/events")).body[
-            "events"
-        ]
+        found: list[dict[str, Any]] = send(
+            ApiRequest("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/events")
+        ).body["events"]
         return found
 
 

@@ -170,7 +170,7 @@ class TestClock:
         off = timedelta(minutes=minutes, seconds=30 if minutes > 0 else -30)  # the answer takes its time
         with time_machine.travel(utc_now() + off):
             (found,) = checks.clock(target)
-        assert (found.level, way in found.says) == (Level.TROUBLE, True)
+        assert (found.level, way in found.message) == (Level.TROUBLE, True)
         assert [one.level for one in checks.clock(target)] == [Level.OK]
 
 
@@ -210,7 +210,7 @@ class TestGround:
         noted = record.read(home.engine_record)
         assert noted
         replace(noted, version="1.0.0").write(home.engine_record)
-        said = f"The engine is 1.0.0, this checkout asks for {home.engine_version}."
+        said = f"The engine is 1.0.0, but this checkout needs {home.engine_version}."
         assert _troubles(bare)["engine"] == said
 
     def test_half_a_deployment_is_found(self, bare: dict[str, str]) -> None:
@@ -220,5 +220,5 @@ class TestGround:
             cloudformation.get_waiter("stack_create_complete").wait(StackName=f"AILab{part}-local")
         (found,) = _troubles(bare).items()
         assert found[0] == "stacks"
-        assert found[1].startswith("Not deployed, or half: AILabEdge-local, ")
+        assert found[1].startswith("Not deployed, or only in part: AILabEdge-local, ")
         assert "AILabCore-local" not in found[1]

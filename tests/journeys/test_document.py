@@ -11,7 +11,7 @@ from schemathesis import checks as rules
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 
-from cli.admin import ask
+from cli.admin import invoke_command
 from infra.core.document import openapi
 from infra.services import SERVICES
 from shared.ids import new_id
@@ -66,7 +66,7 @@ def make_known(mesh: Mesh) -> dict[str, str]:
     tenant_id = f"document-{new_id('t', utc_now())[-8:].lower()}"
     made = mesh.call("POST", "/v1/admin/tenants", {**TENANT, "tenant_id": tenant_id}, user=PLATFORM_ADMIN)
     assert made.status == 201, made
-    ask(mesh.target, "setup", service="billing")
+    invoke_command(mesh.target, "setup", service="billing")
     agent = {"name": "Known", "type": "conversational", "config": {"model": "gpt-4"}}
     agent_id = _make(mesh, tenant_id, "agents", agent)["agent"]["agent_id"]
     project_id = _make(mesh, tenant_id, "projects", {"name": "Known"})["project"]["project_id"]

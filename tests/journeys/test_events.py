@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.bus_tap import Bus, heard, tapped
+from cli.bus_tap import TappedBus, receive_events, tap
 from tests.journeys.steps import Steps, wait_for
 from tests.mesh import Mesh
 
@@ -10,10 +10,10 @@ pytestmark = pytest.mark.mesh
 
 
 def test_a_tap_hears_what_is_said_and_leaves_nothing_behind(mesh: Mesh) -> None:
-    bus = Bus(mesh.target.names, mesh.clients.events, mesh.clients.sqs)
-    with tapped(bus) as url:
+    bus = TappedBus(mesh.target.names, mesh.clients.events, mesh.clients.sqs)
+    with tap(bus) as url:
         project = Steps(mesh).create_project("Heard").body["project"]["project_id"]
-        coming = heard(bus, url)
+        coming = receive_events(bus, url)
         said = wait_for(
             lambda: next((one for one in [next(coming)] if one and one["subject"] == project), None),
             what="the project on the bus",

@@ -8,8 +8,8 @@ import pytest
 import stripe
 
 from cli.api import send
-from cli.demo.billing import Counter, Payer
-from cli.demo.wiring import counter_of
+from cli.demo.billing import BillingDemo, BillingDemoContext
+from cli.demo.wiring import billing_context
 from infra.local.paths import ROOT
 from services.metering.table import SLICE as USAGE
 from services.runs.table import SLICE as RUNS
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.mesh
 
 
 @pytest.fixture
-def counter(mesh: Mesh) -> Counter:
+def context(mesh: Mesh) -> BillingDemoContext:
     """A tenant of its own."""
-    return counter_of(mesh.target, show=send)
+    return billing_context(mesh.target, send_and_print=send)
 
 
 def reconcile(mesh: Mesh, tenant_id: str, *options: str) -> tuple[int, dict[str, Any]]:
@@ -64,21 +64,21 @@ def charge_too_much(mesh: Mesh, customer: str, *, at: int) -> None:
 
 class TestReconcile:
     def test_a_payers_books_are_broken_put_right_and_billed_to_the_last_token(
-        self, mesh: Mesh, counter: Counter
+        self, mesh: Mesh, context: BillingDemoContext
     ) -> None:
-        payer, now = Payer(counter, title=lambda _: None, note=lambda _: None), counter.wall()
-        customer = payer.subscribe()
-        ledger = payer.use()
-        assert reconcile(mesh, counter.tenant)[0] == 0
-        break_our_books(mesh, counter.tenant, month=f"{now:%Y-%m}")
+        demo, now = BillingDemo(context, title=lambda _: None, note=lambda _: None), context.utc_now()
+        customer = demo.subscribe()
+        ledger = demo.use()
+        assert reconcile(mesh, context.tenant)[0] == 0
+        break_our_books(mesh, context.tenant, month=f"{now:%Y-%m}")
         charge_too_much(mesh, customer, at=int(now.timestamp()) - 3600)
-        code, found = reconcile(mesh, counter.tenant)
+        code, found = reconcile(mesh, context.tenant)
         assert (code, places(found)) == (1, {"month", "budget", "stripe"})
         of_billing = mesh.call("GET", "/v1/admin/billing/reconcile?limit=100", user=PLATFORM_ADMIN).body
-        assert [one["place"] for one in of_billing["drift"] if one["tenant_id"] == counter.tenant] == ["stripe"]
-        code, found = reconcile(mesh, counter.tenant, "--repair")
+        assert [one["place"] for one in of_billing["drift"] if one["tenant_id"] == context.tenant] == ["stripe"]
+        code, found = reconcile(mesh, context.tenant, "--repair")
         assert (code, found["drift"]) == (0, [])
         assert len(found["repaired"]) == 4
-        assert payer.be_billed(customer, ledger)["status"] == "paid"
-        payer.fail_and_pay(customer)
-        assert reconcile(mesh, counter.tenant)[0] == 0
+        assert demo.be_billed(customer, ledger)["status"] == "paid"
+        demo.fail_and_pay(customer)
+        assert reconcile(mesh, context.tenant)[0] == 0

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from tests.journeys.steps import TENANT, Steps
 from tests.mesh import ADMIN, DEVELOPER, Mesh
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.mesh
 UNKNOWN_RUN = "run_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
-def _assert_refused(answer: Answer, status: int, error: str) -> dict[str, Any]:
+def _assert_refused(answer: ApiResponse, status: int, error: str) -> dict[str, Any]:
     assert (answer.status, answer.body.get("error")) == (status, error), answer
     assert answer.body["message"]
     assert answer.body["requestId"]

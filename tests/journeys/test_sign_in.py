@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.seed import new_password
+from cli.password import new_password
 from cli.sign_in import Pool
 from cli.srp import sign_in_by_srp
 from tests.journeys.steps import TENANT

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cli.api import Request, send
-from cli.run_stream import StreamEvent, events_of, follow
+from cli.api import ApiRequest, send
+from cli.run_stream import StreamEvent, follow_run, parse_events
 from tests.journeys.steps import TENANT, Steps, wait_for
 
 pytestmark = pytest.mark.mesh
@@ -34,13 +34,15 @@ class Heard:
 
 def _listen(steps: Steps, run_id: str) -> Iterator[StreamEvent]:
     url = f"{steps.mesh.api}{TENANT}/runs/{run_id}"
-    return follow(url, steps.mesh.token(), send=send, pause=lambda: time.sleep(0.3))
+    return follow_run(url, steps.mesh.token(), send=send, pause=lambda: time.sleep(0.3))
 
 
 def _ask(steps: Steps, run_id: str, last: str | None = None) -> tuple[int, list[StreamEvent]]:
     headers = {"Last-Event-ID": last} if last else {}
-    answer = send(Request("GET", f"{steps.mesh.api}{TENANT}/runs/{run_id}/stream", None, headers, steps.mesh.token()))
-    return answer.status, list(events_of(answer.body)) if answer.status == 200 else []
+    answer = send(
+        ApiRequest("GET", f"{steps.mesh.api}{TENANT}/runs/{run_id}/stream", None, headers, steps.mesh.token())
+    )
+    return answer.status, list(parse_events(answer.body)) if answer.status == 200 else []
 
 
 class TestLive:
@@ -131,7 +133,7 @@ class TestStored:
         body = {"agent_id": steps.agent(), "inputs": {"message": "[[tokens 300000]]"}, "max_output_tokens": 300_000}
         run = steps.final(steps.call("POST", "/runs", body).body["run"]["run_id"])
         artifact = run["output"]["artifact"]
-        downloaded = send(Request("GET", artifact["url"])).body
+        downloaded = send(ApiRequest("GET", artifact["url"])).body
         told = _ask(steps, run["run_id"])[1]
         assert downloaded == {"message": told[0].data["text"]}
         assert len(downloaded["message"].split()) == run["usage"]["tokens_out"] == 300_000

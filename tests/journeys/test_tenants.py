@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cli.admin import ask
-from cli.commands.tenants import download
-from cli.seed import new_password
+from cli.admin import invoke_command
+from cli.export import download
+from cli.password import new_password
 from shared.declaration import Table
 from shared.ids import new_id
 from tests.journeys.person import Person
@@ -46,7 +46,7 @@ class Tenant:
         answer = mesh.call("POST", "/v1/admin/tenants", body, user=PLATFORM_ADMIN)
         assert answer.status == 201, answer
         given = {"email": self.admin, "role": "tenant_admin", "temporary_password": new_password()}
-        ask(mesh.target, "create_user", tenant_id=self.tenant_id, **given)
+        invoke_command(mesh.target, "create_user", tenant_id=self.tenant_id, **given)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: ANN401 — those of Mesh.call
         """Ask below the tenant's path, as its admin."""
@@ -129,7 +129,7 @@ class TestUsers:
         person = Person.of(mesh, email)
         refresh_token = person.sign_in()["RefreshToken"]
         assert person.renew(refresh_token)["IdToken"]
-        ask(mesh.target, "disable_user", email=email)
+        invoke_command(mesh.target, "disable_user", email=email)
         wait_for(lambda: not person.is_enabled, what="the pool knows it", patience_s=10)
         refused = person.pool.cognito.exceptions.NotAuthorizedException
         with pytest.raises(refused, match="disabled"):

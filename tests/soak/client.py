@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 
-from cli.api import Answer
+from cli.api import ApiResponse
 from tests.mesh import PLATFORM_ADMIN, Mesh
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
@@ -133,13 +133,13 @@ class Client:
         *,
         expected: frozenset[int],
         headers: Mapping[str, str] = {},
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send the same request again until it has an expected answer.
 
         Raises:
             GaveUp: it has another answer that no retry changes, or too many tries failed.
         """
-        answer: Answer | None = None
+        answer: ApiResponse | None = None
         for attempt in range(MAX_TRIES):
             answer = self._once(method, path, body, headers)
             if answer is None or answer.status in RETRIED or _is_still_running(answer):
@@ -153,7 +153,7 @@ class Client:
 
     def _once(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> Answer | None:
+    ) -> ApiResponse | None:
         began = time.monotonic()
         try:
             answer = self.mesh.call(
@@ -166,6 +166,6 @@ class Client:
         return answer
 
 
-def _is_still_running(answer: Answer) -> bool:
+def _is_still_running(answer: ApiResponse) -> bool:
     """Whether the first request with this Idempotency-Key is still being carried out."""
     return answer.status == 409 and "Idempotency" in str(answer.body)

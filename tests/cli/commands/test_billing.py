@@ -1,13 +1,13 @@
-"""How the price list is shown."""
+"""The price list, and sending usage."""
 
 import pytest
 
-from cli.commands.billing import flushed, lines_of
-from cli.errors import Refused
+from cli.commands.billing import flush_usage, lines_of
+from cli.errors import CommandRefused
 from cli.target import Target
 
 
-def test_each_difference_has_its_sign() -> None:
+def test_each_difference_has_a_sign() -> None:
     steps = [
         {"kind": "meter", "name": "ainexus_tokens_in", "difference": "same", "detail": ""},
         {"kind": "price", "name": "ainexus_pro_base", "difference": "refuse", "detail": "1 → 2 picocents"},
@@ -19,10 +19,10 @@ def test_each_difference_has_its_sign() -> None:
     ]
 
 
-def test_nothing_is_said_to_be_nothing() -> None:
+def test_an_empty_list_is_one_line() -> None:
     assert lines_of([]) == ["There is nothing to set up."]
 
 
-def test_the_hour_that_runs_is_closed_of_one_tenant_only() -> None:
-    with pytest.raises(Refused, match="--tenant"):
-        flushed(Target("local"), None, running=True)
+def test_the_current_hour_is_closed_for_one_tenant_only() -> None:
+    with pytest.raises(CommandRefused, match="--tenant"):
+        flush_usage(Target("local"), None, running=True)

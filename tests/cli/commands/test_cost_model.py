@@ -1,4 +1,4 @@
-"""`cost-model` prints what the page says."""
+"""`cost-model` prints the numbers of docs/costs.md."""
 
 import json
 
@@ -14,9 +14,9 @@ def test_prints_the_sum_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"**{total}**" in costs_markdown()
 
 
-def test_answers_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost-model", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["usd_per_million_runs"] == pytest.approx(
-        sum(line["usd_per_million_runs"] for line in said["lines"]), abs=0.05
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["usd_per_million_runs"] == pytest.approx(
+        sum(line["usd_per_million_runs"] for line in printed["lines"]), abs=0.05
     )

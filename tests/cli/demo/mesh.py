@@ -1,10 +1,11 @@
-"""A mesh made of answers, for the walk of the demo."""
+"""A mesh of prepared responses, for the demo."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.api import Answer, Request
-from cli.demo.usage import Item, World
+from cli.api import ApiRequest, ApiResponse
+from cli.demo.counts import Item
+from cli.demo.usage import DemoContext
 
 _RUN = "run_1"
 _USED = {"tokens_in": 15, "tokens_out": 13, "compute_ms": 40}
@@ -12,7 +13,7 @@ _USED = {"tokens_in": 15, "tokens_out": 13, "compute_ms": 40}
 
 @dataclass
 class FakeMesh:
-    """Answers as the mesh does; usage arrives only after some looks, as events do."""
+    """Responds as the mesh does; usage arrives only after some scans, as events do."""
 
     late: int = 2
     ledger: dict[str, int] = field(default_factory=lambda: {"requests": 1, **_USED})
@@ -31,57 +32,61 @@ class FakeMesh:
     agent_status: int = 201
     bill: int = 2900
     seconds: float = 0
-    looks: int = 0
-    asked: list[Request] = field(default_factory=list[Request])
+    scans: int = 0
+    requests: list[ApiRequest] = field(default_factory=list[ApiRequest])
 
-    def world(self) -> World:
-        """What the walk touches of it."""
-        return World(
+    def context(self) -> DemoContext:
+        """Return the context of a demo on this mesh."""
+        return DemoContext(
             api="http://api",
             tenant="demo-org",
-            send=self.answer,
-            ask=self.answer,
+            send_and_print=self.respond,
+            send=self.respond,
             sign_in=lambda: "token",
             scan=self.scan,
-            show_scan=lambda _: None,
+            print_scan=lambda _: None,
             now=lambda: self.seconds,
             pause=self.pause,
         )
 
     def pause(self) -> None:
-        """Time goes on."""
+        """Advance the clock by a second."""
         self.seconds += 1
 
     def scan(self) -> list[Item]:
-        """The ledger, once the usage has arrived."""
-        self.looks += 1
-        if self.looks <= self.late:
+        """Return the ledger, which is empty until the usage has arrived."""
+        self.scans += 1
+        if self.scans <= self.late:
             return []
         item = {name: {"N": str(amount)} for name, amount in self.ledger.items()}
         return [{**item, "runId": {"S": _RUN}, "timestamp": {"S": "2026-11-23T00:08:51.229Z"}}]
 
-    def answer(self, request: Request) -> Answer:
-        """One answer."""
-        self.asked.append(request)
+    def respond(self, request: ApiRequest) -> ApiResponse:
+        """Record a request, and return its response."""
+        self.requests.append(request)
         match request.method, request.url.removeprefix("http://api/v1/").partition("?")[0].rpartition("/")[2]:
             case "GET", "health":
-                return Answer(200, {"status": self.health})
+                return ApiResponse(200, {"status": self.health})
             case "GET", "projects":
-                return Answer(200, self.projects)
+                return ApiResponse(200, self.projects)
             case "POST", "agents":
-                return Answer(self.agent_status, {"agent": {"agent_id": "agt_1"}})
+                return ApiResponse(self.agent_status, {"agent": {"agent_id": "agt_1"}})
             case "POST", "runs":
-                return Answer(201, {"run": self._run()}) if self.waits else Answer(202, {"run": self._run("queued")})
+                return (
+                    ApiResponse(201, {"run": self._run()})
+                    if self.waits
+                    else ApiResponse(202, {"run": self._run("queued")})
+                )
             case "GET", "run_1":
-                return Answer(200, {"run": self._run()})
+                return ApiResponse(200, {"run": self._run()})
             case "GET", "events":
-                return Answer(200, {"events": [{"run_id": _RUN, "meters": self.events}]})
+                return ApiResponse(200, {"events": [{"run_id": _RUN, "meters": self.events}]})
             case "GET", "usage":
-                return Answer(
+                return ApiResponse(
                     200, {"usage": {"so_far": {"lines": [{"amount_cents": 2900}], "amount_cents": self.bill}}}
                 )
             case _:
-                return Answer(200, {"daily": [{"date": "2026-11-23", "meters": self.daily}]})
+                return ApiResponse(200, {"daily": [{"date": "2026-11-23", "meters": self.daily}]})
 
     def _run(self, status: str | None = None) -> dict[str, Any]:
         return {

@@ -1,49 +1,50 @@
-"""The demo succeeds only when everything is as it should be."""
+"""The usage demo: it succeeds only if every step has the expected result."""
 
 from typing import Any
 
 import pytest
 
-from cli.demo.usage import Walk, WalkFailed
+from cli.demo.expectation import DemoFailed
+from cli.demo.usage import UsageDemo
 from tests.cli.demo.mesh import FakeMesh
 
 _WRONG = {"requests": 1, "tokens_in": 16, "tokens_out": 13, "compute_ms": 40}
 _TWICE = {"requests": 2, "tokens_in": 30, "tokens_out": 26, "compute_ms": 80}
 
 
-def _walk(mesh: FakeMesh) -> dict[str, Any]:
-    return Walk(mesh.world(), title=lambda _: None, note=lambda _: None).go()
+def _run(mesh: FakeMesh) -> dict[str, Any]:
+    return UsageDemo(mesh.context(), title=lambda _: None, note=lambda _: None).run()
 
 
-class TestWalk:
-    def test_says_what_it_saw(self) -> None:
-        seen = _walk(FakeMesh())
+class TestUsageDemo:
+    def test_returns_ids_and_usage(self) -> None:
+        seen = _run(FakeMesh())
         assert (seen["agent_id"], seen["run_id"]) == ("agt_1", "run_1")
         assert (seen["usage"]["tokens_in"], seen["usage"]["tokens_out"]) == (15, 13)
 
-    def test_sends_what_the_guide_says(self) -> None:
+    def test_sends_the_requests_of_the_guide(self) -> None:
         mesh = FakeMesh()
-        _walk(mesh)
-        run = next(request for request in mesh.asked if request.method == "POST" and request.url.endswith("runs"))
+        _run(mesh)
+        run = next(request for request in mesh.requests if request.method == "POST" and request.url.endswith("runs"))
         assert run.body == {"agent_id": "agt_1", "inputs": {"message": "Hello, world! This is a test."}}
         assert run.headers == {"Prefer": "wait=25"}
         assert run.token == "token"
 
-    def test_waits_for_usage_that_comes_late_and_no_longer(self) -> None:
+    def test_waits_for_late_usage_and_no_longer(self) -> None:
         mesh = FakeMesh(late=5)
-        _walk(mesh)
+        _run(mesh)
         assert mesh.seconds == 5
 
-    def test_follows_a_run_that_took_longer_than_the_wait(self) -> None:
-        assert _walk(FakeMesh(waits=False))["run_id"] == "run_1"
+    def test_polls_a_run_that_outlasts_the_wait(self) -> None:
+        assert _run(FakeMesh(waits=False))["run_id"] == "run_1"
 
-    def test_lets_projects_be_there_when_it_is_run_again(self) -> None:
+    def test_accepts_existing_projects_in_a_second_demo(self) -> None:
         again = {
             "projects": [{"project_id": "prj_1"}],
             "pagination": {"nextToken": "x", "hasMore": True},
             "requestId": "",
         }
-        assert _walk(FakeMesh(projects=again))
+        assert _run(FakeMesh(projects=again))
 
     @pytest.mark.parametrize(
         ("mesh", "reason"),
@@ -52,7 +53,7 @@ class TestWalk:
             (FakeMesh(events=_WRONG), "usage/events has .*tokens_in 16"),
             (FakeMesh(daily=_WRONG), "usage/daily has .*tokens_in 16.*the ledger .*tokens_in 15"),
             (FakeMesh(daily=_TWICE), "usage/daily has requests 2"),
-            (FakeMesh(bill=2901), "the lines are 2900 cents together, the bill 2901"),
+            (FakeMesh(bill=2901), "the lines add up to 2900 cents, the bill is 2901"),
             (FakeMesh(late=10_000), "0 items of the run"),
             (FakeMesh(health="ill"), "healthy"),
             (FakeMesh(status="failed"), "the run is failed.*ProviderFailed"),
@@ -64,12 +65,12 @@ class TestWalk:
             ),
         ],
     )
-    def test_fails_on_anything_else(self, mesh: FakeMesh, reason: str) -> None:
-        with pytest.raises(WalkFailed, match=reason):
-            _walk(mesh)
+    def test_fails_on_any_other_result(self, mesh: FakeMesh, reason: str) -> None:
+        with pytest.raises(DemoFailed, match=reason):
+            _run(mesh)
 
     def test_gives_up_after_a_bounded_time(self) -> None:
         mesh = FakeMesh(daily=_WRONG)
-        with pytest.raises(WalkFailed):
-            _walk(mesh)
+        with pytest.raises(DemoFailed):
+            _run(mesh)
         assert mesh.seconds < 100

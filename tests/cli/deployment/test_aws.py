@@ -1,4 +1,4 @@
-"""Deploying and removing: what is asked, what is run, and in which order."""
+"""Deployment and removal: confirmation, and the order of the steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cli.deployment.account import check_account
 from cli.deployment.aws import deploy_to_aws, destroy_on_aws
 from cli.deployment.cdk import Cdk
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.target import Target
 from infra.names import Names
 from infra.settings import Settings
@@ -78,7 +78,7 @@ class _Secrets:
 
 
 @dataclass
-class _Clients:
+class _AccountClients:
     cloudformation: _CloudFormation
     s3: _S3
     secrets: _Secrets
@@ -86,8 +86,8 @@ class _Clients:
 
 
 @dataclass
-class World:
-    """An account, and all that was done in it."""
+class FakeAccount:
+    """An account that records the steps taken in it."""
 
     environment: str = "dev"
     stacks: tuple[str, ...] = (TOOLKIT,)
@@ -97,8 +97,8 @@ class World:
     commands: list[list[str]] = field(default_factory=list[list[str]])
 
     def __post_init__(self) -> None:
-        """Make the target and the CDK of it."""
-        clients = _Clients(
+        """Create the target and its CDK."""
+        clients = _AccountClients(
             _CloudFormation(self.log, dict.fromkeys(self.stacks, "CREATE_COMPLETE")),
             _S3(self.log, [{"Key": one, "VersionId": "1"} for one in self.objects]),
             _Secrets(self.log),
@@ -106,41 +106,41 @@ class World:
         self.target = Target(self.environment, environ={})
         self.target.clients = cast("Any", clients)
         self.target.names = Names(self.environment, ACCOUNT)
-        self.cdk = Cdk(self.target, self._run)
+        self.cdk = Cdk(self.target, self._run_cdk)
 
-    def _run(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str], speaks: bool) -> int:  # noqa: FBT001 — as the real one
+    def _run_cdk(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str], to_stdout: bool) -> int:  # noqa: FBT001 — the signature of `RunCdk`
         assert folder.is_dir()
         assert environ["PATH"]
-        assert not speaks, "standard output is for the outputs"
+        assert not to_stdout, "standard output is for the outputs"
         self.log.append(" ".join(arguments[:1] if arguments[0] != "destroy" else arguments[: arguments.index("--app")]))
         self.commands.append(list(arguments))
         return int(arguments[0] == self.fails)
 
 
 def _typing(text: str, run: click.Command) -> str:
-    """The error of a command in which somebody types this."""
+    """Run a command, type a text, and return the error."""
     result = CliRunner().invoke(run, input=text, standalone_mode=False)
     if result.exception is None:
         return ""
-    assert isinstance(result.exception, Refused), result.exception
+    assert isinstance(result.exception, CommandRefused), result.exception
     return result.exception.message
 
 
-def _deploying(world: World, *, yes: bool = False) -> click.Command:
-    return click.command()(lambda: deploy_to_aws(world.target, world.cdk, yes=yes))
+def _deploying(account: FakeAccount, *, yes: bool = False) -> click.Command:
+    return click.command()(lambda: deploy_to_aws(account.target, account.cdk, yes=yes))
 
 
-def _destroying(world: World, *, yes: bool = False) -> click.Command:
-    return click.command()(lambda: destroy_on_aws(world.target, world.cdk, yes=yes))
+def _destroying(account: FakeAccount, *, yes: bool = False) -> click.Command:
+    return click.command()(lambda: destroy_on_aws(account.target, account.cdk, yes=yes))
 
 
-class TestDeploy:
-    def test_shows_what_changes_deploys_just_that_and_says_the_outputs(self) -> None:
-        world = World(stacks=(TOOLKIT, "AILabCore-dev"))
-        result = CliRunner().invoke(_deploying(world), standalone_mode=False)
+class TestDeployToAws:
+    def test_shows_the_changes_deploys_exactly_these_and_prints_the_outputs(self) -> None:
+        account = FakeAccount(stacks=(TOOLKIT, "AILabCore-dev"))
+        result = CliRunner().invoke(_deploying(account), standalone_mode=False)
         assert result.exception is None
-        assert world.log == ["diff", "deploy"]
-        shown, deployed = world.commands
+        assert account.log == ["diff", "deploy"]
+        shown, deployed = account.commands
         assert shown[shown.index("--output") + 1] == deployed[deployed.index("--app") + 1] == ".ainexus/cdk.out.dev"
         assert "environment=dev" in shown
         assert f"account={ACCOUNT}" in shown
@@ -148,36 +148,36 @@ class TestDeploy:
 
     @pytest.mark.parametrize("typed", ["", "\n", "yes\n", "production\n"])
     def test_refuses_prod_unless_its_name_is_typed(self, typed: str) -> None:
-        world = World("prod")
-        assert "Nothing was changed" in _typing(typed, _deploying(world))
-        assert world.log == ["diff"]
+        account = FakeAccount("prod")
+        assert "Nothing was changed" in _typing(typed, _deploying(account))
+        assert account.log == ["diff"]
 
     @pytest.mark.parametrize(("typed", "yes"), [("prod\n", False), ("", True)])
-    def test_goes_on_when_it_is_or_when_nobody_is_to_be_asked(self, typed: str, yes: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
-        world = World("prod", stacks=(TOOLKIT, "AILabCore-prod"))
-        assert _typing(typed, _deploying(world, yes=yes)) == ""
-        assert world.log == ["diff", "deploy"]
+    def test_continues_with_the_name_or_without_confirmation(self, typed: str, yes: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
+        account = FakeAccount("prod", stacks=(TOOLKIT, "AILabCore-prod"))
+        assert _typing(typed, _deploying(account, yes=yes)) == ""
+        assert account.log == ["diff", "deploy"]
 
     @pytest.mark.parametrize("fails", ["diff", "deploy"])
-    def test_does_nothing_more_when_the_cdk_fails(self, fails: str) -> None:
-        world = World("prod", stacks=(TOOLKIT, "AILabCore-prod"), fails=fails)
-        assert f"`cdk {fails}` ended with 1" in _typing("", _deploying(world, yes=True))
-        assert world.log[-1] == fails
+    def test_stops_if_the_cdk_fails(self, fails: str) -> None:
+        account = FakeAccount("prod", stacks=(TOOLKIT, "AILabCore-prod"), fails=fails)
+        assert f"`cdk {fails}` ended with 1" in _typing("", _deploying(account, yes=True))
+        assert account.log[-1] == fails
 
     def test_refuses_an_account_that_is_not_prepared(self) -> None:
-        world = World(stacks=())
-        said = _typing("", _deploying(world))
-        assert said == (
-            f"The account {ACCOUNT} in us-east-2 is not prepared for deployments. Once: make bootstrap ENV=dev"
+        account = FakeAccount(stacks=())
+        error = _typing("", _deploying(account))
+        assert error == (
+            f"The account {ACCOUNT} in us-east-2 is not prepared for deployments. Run once: make bootstrap ENV=dev"
         )
-        assert world.log == []
+        assert account.log == []
 
 
-class TestDestroy:
-    def test_removes_what_writes_then_what_was_written_then_core(self) -> None:
-        world = World(stacks=(TOOLKIT, "AILabCore-dev", "AILabRuns-dev", "AILabEdge-dev"), objects=("a", "b"))
-        assert _typing("dev\n", _destroying(world)) == ""
-        assert world.log == [
+class TestDestroyOnAws:
+    def test_removes_the_writing_stacks_then_the_data_then_core(self) -> None:
+        account = FakeAccount(stacks=(TOOLKIT, "AILabCore-dev", "AILabRuns-dev", "AILabEdge-dev"), objects=("a", "b"))
+        assert _typing("dev\n", _destroying(account)) == ""
+        assert account.log == [
             "synth",
             "destroy AILabEdge-dev AILabRuns-dev --exclusively --force",
             f"empty ainexus-dev-artifacts-{ACCOUNT} a b",
@@ -185,11 +185,11 @@ class TestDestroy:
             "destroy AILabCore-dev --exclusively --force",
         ]
 
-    def test_keeps_the_data_of_prod_and_lets_its_stacks_go(self) -> None:
-        world = World("prod", stacks=("AILabCore-prod", "AILabEdge-prod"), objects=("a",))
-        result = CliRunner().invoke(_destroying(world), input="prod\n", standalone_mode=False)
+    def test_keeps_the_data_of_prod(self) -> None:
+        account = FakeAccount("prod", stacks=("AILabCore-prod", "AILabEdge-prod"), objects=("a",))
+        result = CliRunner().invoke(_destroying(account), input="prod\n", standalone_mode=False)
         assert result.exception is None
-        assert world.log == [
+        assert account.log == [
             "synth",
             "unprotect AILabCore-prod",
             "unprotect AILabEdge-prod",
@@ -197,48 +197,48 @@ class TestDestroy:
             "destroy AILabCore-prod --exclusively --force",
         ]
         assert "kept   table ainexus-prod-usage" in result.stdout
-        assert "its data stays" in result.stderr
+        assert "its data is kept" in result.stderr
 
     @pytest.mark.parametrize("environment", ["dev", "prod"])
     def test_refuses_unless_the_name_is_typed(self, environment: str) -> None:
-        world = World(environment, stacks=(f"AILabCore-{environment}",))
-        assert "Nothing was changed" in _typing("y\n", _destroying(world))
-        assert world.log == []
+        account = FakeAccount(environment, stacks=(f"AILabCore-{environment}",))
+        assert "Nothing was changed" in _typing("y\n", _destroying(account))
+        assert account.log == []
 
-    def test_does_not_empty_the_bucket_when_what_writes_could_not_be_removed(self) -> None:
-        world = World(stacks=("AILabCore-dev", "AILabEdge-dev"), objects=("a",), fails="destroy")
-        assert "ended with 1" in _typing("", _destroying(world, yes=True))
-        assert not [line for line in world.log if line.startswith("empty")]
+    def test_keeps_the_data_if_a_writing_stack_remains(self) -> None:
+        account = FakeAccount(stacks=("AILabCore-dev", "AILabEdge-dev"), objects=("a",), fails="destroy")
+        assert "ended with 1" in _typing("", _destroying(account, yes=True))
+        assert not [line for line in account.log if line.startswith("empty")]
 
-    def test_bears_a_bucket_that_is_gone(self) -> None:
-        world = World(stacks=("AILabCore-dev",))
-        assert _typing("", _destroying(world, yes=True)) == ""
+    def test_accepts_a_missing_bucket(self) -> None:
+        account = FakeAccount(stacks=("AILabCore-dev",))
+        assert _typing("", _destroying(account, yes=True)) == ""
 
-    def test_refuses_where_there_is_nothing(self) -> None:
-        world = World(stacks=(TOOLKIT, "AILabCore-prod"))
-        said = _typing("", _destroying(world, yes=True))
-        assert said == f"There is nothing of dev in the account {ACCOUNT}, us-east-2."
+    def test_refuses_an_account_without_stacks(self) -> None:
+        account = FakeAccount(stacks=(TOOLKIT, "AILabCore-prod"))
+        error = _typing("", _destroying(account, yes=True))
+        assert error == f"There are no stacks of dev in the account {ACCOUNT}, us-east-2."
 
 
 class TestCheckAccount:
-    def test_refuses_credentials_for_another_account_than_said(self) -> None:
-        with pytest.raises(Refused, match=r"for the account 222222222222; dev is to be in 333333333333"):
-            check_account(World().target, Settings(account="333333333333"))
+    def test_refuses_credentials_for_another_account(self) -> None:
+        with pytest.raises(CommandRefused, match=r"for the account 222222222222, but dev belongs to 333333333333"):
+            check_account(FakeAccount().target, Settings(account="333333333333"))
 
-    def test_takes_the_one_that_is_said_and_any_where_none_is(self) -> None:
-        check_account(World().target, Settings(account=ACCOUNT))
-        check_account(World().target, Settings())
+    def test_accepts_the_configured_account_or_any_if_none_is_configured(self) -> None:
+        check_account(FakeAccount().target, Settings(account=ACCOUNT))
+        check_account(FakeAccount().target, Settings())
 
 
 class TestSynth:
-    def test_needs_no_credentials_and_takes_warnings_for_errors(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The tests of the templates go without the checks.
+    def test_needs_no_credentials_and_treats_warnings_as_errors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The tests of the templates disable validation.
         monkeypatch.delenv("CDK_VALIDATION", raising=False)
         seen: list[str] = []
 
-        def run(arguments: Sequence[str], _folder: Path, environ: Mapping[str, str], speaks: bool) -> int:  # noqa: FBT001 — as the real one
+        def run(arguments: Sequence[str], _folder: Path, environ: Mapping[str, str], to_stdout: bool) -> int:  # noqa: FBT001 — the signature of `RunCdk`
             assert "CDK_VALIDATION" not in environ
-            assert speaks
+            assert to_stdout
             seen.extend(arguments)
             return 0
 

@@ -1,7 +1,7 @@
-"""The doctor: what can be found without a mesh."""
+"""The checks of the doctor, without a mesh."""
 
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,9 +11,7 @@ from typing import Any, cast
 import pytest
 
 from cli.doctor import checks
-from cli.doctor.checks import Finding, Level, compare_clocks
-from cli.doctor.examination import examine, line_of
-from cli.errors import Refused
+from cli.doctor.checks import Level, compare_clocks
 from cli.target import Target
 from infra.local.engine import State, Status
 from infra.names import Names
@@ -23,13 +21,13 @@ WANTED = "1.5.33"
 
 
 @dataclass
-class _Home:
+class _FakeHome:
     engine_version: str = WANTED
     engine_log: Path = Path("engine.log")
 
 
 @dataclass
-class _Engine:
+class _FakeEngine:
     found: Status
 
     def status(self) -> Status:
@@ -37,27 +35,27 @@ class _Engine:
 
 
 @dataclass
-class _Mesh:
-    engine: _Engine
+class _FakeMesh:
+    engine: _FakeEngine
     current: bool = True
-    home: _Home = field(default_factory=_Home)
+    home: _FakeHome = field(default_factory=_FakeHome)
 
     def is_current(self) -> bool:
         return self.current
 
 
 @dataclass
-class _Target:
-    """A local target whose engine is like this."""
+class _LocalTarget:
+    """A local target with this mesh."""
 
-    mesh: _Mesh
+    mesh: _FakeMesh
     is_local: bool = True
     environ: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def _target(state: State, *, version: str = WANTED, current: bool = True, **environ: str) -> Target:
     status = Status(state, 4566, version, 17)
-    return cast("Target", _Target(_Mesh(_Engine(status), current), environ=environ))
+    return cast("Target", _LocalTarget(_FakeMesh(_FakeEngine(status), current), environ=environ))
 
 
 @contextmanager
@@ -69,47 +67,47 @@ def _taken_port() -> Generator[int]:
         yield other.getsockname()[1]
 
 
-class TestEngine:
-    def test_runs(self) -> None:
+class TestEngineCheck:
+    def test_accepts_a_running_engine(self) -> None:
         assert [one.level for one in checks.engine(_target(State.RUNNING))] == [Level.OK]
 
     @pytest.mark.parametrize(
-        ("target", "says"),
+        ("target", "message"),
         [
-            (_target(State.RUNNING, version="1.0.0"), "The engine is 1.0.0, this checkout asks for 1.5.33."),
+            (_target(State.RUNNING, version="1.0.0"), "The engine is 1.0.0, but this checkout needs 1.5.33."),
             (_target(State.DIED), "The engine has ended without being stopped."),
-            (_target(State.SILENT), "The engine (pid 17) runs and does not answer."),
+            (_target(State.SILENT), "The engine (pid 17) runs but does not respond."),
         ],
-        ids=["of another version", "dead", "silent"],
+        ids=["another version", "dead", "silent"],
     )
-    def test_that_is_not_as_it_should_be_is_found(self, target: Target, says: str) -> None:
-        assert [(one.level, one.says) for one in checks.engine(target)] == [(Level.TROUBLE, says)]
+    def test_reports_an_engine_that_is_broken(self, target: Target, message: str) -> None:
+        assert [(one.level, one.message) for one in checks.engine(target)] == [(Level.TROUBLE, message)]
 
-    def test_a_port_that_another_program_has_is_found(self) -> None:
+    def test_reports_a_port_that_another_program_uses(self) -> None:
         with _taken_port() as port:
             (found,) = checks.engine(_target(State.STOPPED, AINEXUS_PORT=str(port)))
-        assert found.says == f"Another program listens on port {port}."
+        assert found.message == f"Another program listens on port {port}."
 
-    def test_that_was_stopped_is_found(self) -> None:
+    def test_reports_a_stopped_engine(self) -> None:
         with _taken_port() as port:
             pass
         (found,) = checks.engine(_target(State.STOPPED, AINEXUS_PORT=str(port)))
-        assert (found.says, found.advice) == ("The engine does not run.", "./ainexus up")
+        assert (found.message, found.advice) == ("The engine does not run.", "./ainexus up")
 
 
-class TestCheckout:
+class TestCheckoutCheck:
     @pytest.mark.parametrize(("current", "level"), [(True, Level.OK), (False, Level.TROUBLE)])
-    def test_code_that_is_older_is_found(self, current: bool, level: Level) -> None:  # noqa: FBT001 — a parameter of pytest's
+    def test_reports_older_code(self, current: bool, level: Level) -> None:  # noqa: FBT001 — a parameter of pytest's
         assert [one.level for one in checks.checkout(_target(State.RUNNING, current=current))] == [level]
 
 
 @dataclass
-class _Stacks:
-    """CloudFormation with these stacks, by status."""
+class _CloudFormationWithStacks:
+    """CloudFormation with stacks of these statuses, by name."""
 
     found: dict[str, str]
 
-    def get_paginator(self, operation: str) -> "_Stacks":
+    def get_paginator(self, operation: str) -> "_CloudFormationWithStacks":
         assert operation == "describe_stacks"
         return self
 
@@ -118,15 +116,15 @@ class _Stacks:
 
 
 @dataclass
-class _Clients:
-    cloudformation: _Stacks
+class _StackClients:
+    cloudformation: _CloudFormationWithStacks
 
 
 @dataclass
-class _Deployed:
+class _DeployedTarget:
     """A local target with these stacks."""
 
-    clients: _Clients
+    clients: _StackClients
     names: Names = field(default_factory=lambda: Names("local", "111111111111"))
     environment: str = "local"
     is_local: bool = True
@@ -136,76 +134,29 @@ PARTS = ("Core", "Edge", "Monitoring", "Tenants", "Agents", "Runs", "Metering", 
 ALL = {f"AILab{part}-local": "CREATE_COMPLETE" for part in PARTS}
 
 
-class TestStacks:
+class TestStacksCheck:
     @pytest.mark.parametrize(
-        ("there", "says"),
+        ("deployed", "message"),
         [
-            (ALL, "8 stacks are there"),
+            (ALL, "8 stacks are deployed"),
             ({**ALL, "AILabRuns-local": "ROLLBACK_COMPLETE"}, "AILabRuns-local (ROLLBACK_COMPLETE)"),
             ({name: status for name, status in ALL.items() if "Edge" not in name}, "AILabEdge-local"),
             ({"AILabCore-dev": "CREATE_COMPLETE"}, "AILabCore-local"),
         ],
-        ids=["whole", "taken back", "missing", "another environment's"],
+        ids=["whole", "rolled back", "missing", "another environment's"],
     )
-    def test_a_half_deployment_is_found(self, there: dict[str, str], says: str) -> None:
-        (found,) = checks.stacks(cast("Target", _Deployed(_Clients(_Stacks(there)))))
-        assert found.level is (Level.OK if there is ALL else Level.TROUBLE)
-        assert says in found.says
+    def test_reports_missing_and_incomplete_stacks(self, deployed: dict[str, str], message: str) -> None:
+        (found,) = checks.stacks(cast("Target", _DeployedTarget(_StackClients(_CloudFormationWithStacks(deployed)))))
+        assert found.level is (Level.OK if deployed is ALL else Level.TROUBLE)
+        assert message in found.message
 
 
 class TestCompareClocks:
     @pytest.mark.parametrize("minutes", [-4, 0, 4])
-    def test_a_little_off_does_no_harm(self, minutes: int) -> None:
+    def test_accepts_less_than_five_minutes(self, minutes: int) -> None:
         assert compare_clocks(NOW + timedelta(minutes=minutes), NOW).level is Level.OK
 
-    @pytest.mark.parametrize(("minutes", "way"), [(10, "10 min ahead of"), (-10, "10 min behind")])
-    def test_ten_minutes_off_is_found(self, minutes: int, way: str) -> None:
+    @pytest.mark.parametrize(("minutes", "direction"), [(10, "10 min ahead of"), (-10, "10 min behind")])
+    def test_reports_ten_minutes(self, minutes: int, direction: str) -> None:
         found = compare_clocks(NOW + timedelta(minutes=minutes), NOW)
-        assert (found.level, way in found.says) == (Level.TROUBLE, True)
-
-
-def _good(_: Target) -> Iterator[Finding]:
-    yield Finding(Level.OK, "well")
-
-
-def _bad(_: Target) -> Iterator[Finding]:
-    yield Finding(Level.TROUBLE, "broken", "mend it")
-
-
-def _unreachable(_: Target) -> Iterator[Finding]:
-    msg = "Not deployed."
-    yield from (_ for _ in ())
-    raise Refused(msg)
-
-
-def _mistaken(_: Target) -> Iterator[Finding]:
-    yield from (_ for _ in ())
-    raise ZeroDivisionError
-
-
-ANY: Any = None
-
-
-class TestExamine:
-    def test_goes_through_all_checks(self) -> None:
-        found = list(examine(ANY, {"a": _good}, {"b": _bad, "c": _good}))
-        assert [(name, one.level) for name, one in found] == [("a", "ok"), ("b", "trouble"), ("c", "ok")]
-
-    def test_does_not_look_at_what_stands_on_broken_ground(self) -> None:
-        assert [name for name, _ in examine(ANY, {"a": _bad, "b": _good}, {"c": _good})] == ["a"]
-
-    def test_goes_on_when_something_cannot_be_looked_at(self) -> None:
-        found = list(examine(ANY, {}, {"a": _unreachable, "b": _good}))
-        assert [one.says for _, one in found] == ["This cannot be looked at: Not deployed.", "well"]
-
-    def test_hides_no_mistake_of_its_own(self) -> None:
-        with pytest.raises(ZeroDivisionError):
-            list(examine(ANY, {}, {"a": _mistaken}))
-
-
-class TestLineOf:
-    def test_says_what_to_do_below(self) -> None:
-        assert line_of("queues", Finding(Level.TROUBLE, "stuck", "look")).splitlines() == [
-            "✗ queues       stuck",
-            "               → look",
-        ]
+        assert (found.level, direction in found.message) == (Level.TROUBLE, True)

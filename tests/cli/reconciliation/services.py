@@ -1,4 +1,4 @@
-"""Three services on tables under moto, without a bus: their events are carried by hand."""
+"""Three services on tables in memory, without a bus: the tests deliver their events."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.reconciliation.comparison import Look, Reconciliation
+from cli.reconciliation.comparison import Reconciliation, ReconciliationReport
 from services.billing import consumer as billing
 from services.billing import wiring as of_billing
 from services.metering import wiring as of_metering
@@ -33,61 +33,61 @@ from tests.services.runs.runs import CALL, END, OUTPUT, TENANT, submitted
 from tests.tables import memory_tables
 from tests.tenants import tenant_created
 
-# In the past as the services see it, whose commands ask for the time themselves.
+# In the past of the services, whose commands use the current time.
 AT = utc_now().astimezone(UTC).replace(hour=11, minute=20, second=0, microsecond=0) - timedelta(days=3)
 HOUR = f"{AT:%Y-%m-%dT%H}"
 PERIOD = f"{AT:%Y-%m}"
 SPENT = Spent(requests=1, tokens=8)
-"""Of one run."""
+"""The usage of one run."""
 
 _COMMANDS: Mapping[str, Commands] = {"metering": commands.admin, "runs": runs.handler, "billing": billing.admin}
 
 
 @dataclass
-class Books:
-    """One tenant's books in all three services."""
+class ReconciledServices:
+    """The services with the usage of one tenant."""
 
     lost: str = ""
-    """Events of this type do not arrive."""
-    later: timedelta = timedelta(hours=1)
-    """So long after all that has happened it is looked at."""
+    """The type of events that are not delivered."""
+    delay: timedelta = timedelta(hours=1)
+    """The time between the last event and the comparison."""
     runs: list[Run] = field(default_factory=list[Run])
 
     @property
     def reconciliation(self) -> Reconciliation:
-        """Compares them; nothing moves while it waits."""
-        return Reconciliation(TENANT, _ask, now=lambda: utc_now() + self.later, pause=lambda _: self.deliver())
+        """The comparison of the tenant; its pauses deliver all events."""
+        return Reconciliation(TENANT, _invoke, now=lambda: utc_now() + self.delay, pause=lambda _: self.deliver())
 
-    def look(self) -> Look:
-        """What is wrong."""
-        return self.reconciliation.look_twice()
+    def compare(self) -> ReconciliationReport:
+        """Compare the usage in all services."""
+        return self.reconciliation.compare()
 
     def repair(self) -> list[str]:
-        """Put it right; says what was done."""
-        return list(self.reconciliation.repair(self.look()))
+        """Correct the differences, and return a line for each correction."""
+        return list(self.reconciliation.repair(self.compare()))
 
     def run(self, *, at: datetime = AT) -> Run:
-        """A run with one call, its tokens taken from the budget."""
+        """Complete a run with one call, and subtract its tokens from the budget."""
         table = of_runs.slice_runs()
         made, events = submitted(run_id=new_id("run", at), now=at, first_call=replace(CALL, period=f"{at:%Y-%m}"))
         table.add(made, events, once=None)
         taken = table.take(TENANT, made.run_id, now=at)
         assert taken
-        done, said = lifecycle.complete(taken, END, OUTPUT, now=at)
-        table.save(taken, done, said)
+        done, events = lifecycle.complete(taken, END, OUTPUT, now=at)
+        table.save(taken, done, events)
         self.spend(SPENT)
         self.runs.append(done)
         return done
 
     def spend(self, spent: Spent) -> None:
-        """Take something from the budget."""
+        """Subtract usage from the budget."""
         transaction = Transaction(TENANT)
         of_runs.slice_budgets().subtract(TENANT, PERIOD, spent, transaction=transaction)
         of_runs.slice_store().commit(transaction)
 
     def deliver(self) -> None:
-        """Carry every event to who listens."""
-        while events := [event for store in _stores() for event in _taken_out(store)]:
+        """Deliver every event to its consumers."""
+        while events := [event for store in _stores() for event in _drain_outbox(store)]:
             for event in events:
                 if event.type == self.lost:
                     continue
@@ -96,35 +96,35 @@ class Books:
                         assert consumer(batch(event)) == {"batchItemFailures": []}
 
     def close(self) -> None:
-        """Let everything be delivered, and the hours be closed."""
+        """Deliver all events, close the hours, and deliver the events of that."""
         self.deliver()
         metering.closer({})
         self.deliver()
 
     def change(self, key: Key, **numbers: int) -> None:
-        """Tamper with an item of metering's."""
+        """Add to the numbers of an item in the usage table."""
         change = Expression("ADD " + ", ".join(f"#{name} :{name}" for name in numbers), numbers)
         assert of_metering.slice_store().update(key, change, when=Expression("attribute_exists(PK)"))
 
-    def waiting(self, store: Store) -> set[str]:
-        """The types of the events that wait to be said."""
+    def outbox_types(self, store: Store) -> set[str]:
+        """Return the types of the events in an outbox."""
         pk = store.owned.key(TENANT, "OUTBOX")
         return {str(item["type"]) for item in store.query_all(Expression("#PK = :pk", {"pk": pk}))}
 
     def rewrite(self, store: Store, item: Item) -> None:
-        """Tamper with an item."""
+        """Replace an item."""
         transaction = Transaction(TENANT)
         transaction.put(item)
         store.commit(transaction)
 
     def remove(self, store: Store, *keys: Key) -> None:
-        """Lose items."""
+        """Remove items."""
         store.remove(keys)
 
 
 @contextmanager
-def books() -> Generator[Books]:
-    """An active tenant with a budget, and nothing used."""
+def reconciled_services() -> Generator[ReconciledServices]:
+    """Yield the services with an active tenant that has a budget and no usage."""
     with pytest.MonkeyPatch.context() as environment, memory_tables((of_billing.secrets, of_metering.pauses)):
         environment.setenv("ENVIRONMENT", "test")
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
@@ -132,21 +132,21 @@ def books() -> Generator[Books]:
             assert consumer(batch(tenant_created(TENANT))) == {"batchItemFailures": []}
         budget = Budget.fresh(Terms(seq=1, requests=1_000, tokens=100_000, overage=False))
         of_runs.slice_budgets().create(TENANT, PERIOD, budget)
-        yield Books()
+        yield ReconciledServices()
 
 
-def _ask(service: str, command: str, /, **given: object) -> dict[str, Any]:
-    answer = _COMMANDS[service]({"command": command, **given})
-    assert "error" not in answer, answer
-    return answer
+def _invoke(service: str, command: str, /, **arguments: object) -> dict[str, Any]:
+    response = _COMMANDS[service]({"command": command, **arguments})
+    assert "error" not in response, response
+    return response
 
 
 def _stores() -> tuple[Store, ...]:
     return of_runs.slice_store(), of_metering.slice_store(), of_billing.slice_store()
 
 
-def _taken_out(store: Store) -> list[Event[Any]]:
-    """The events that wait in an outbox, oldest first; they wait there no more."""
+def _drain_outbox(store: Store) -> list[Event[Any]]:
+    """Remove all events from an outbox, and return them by time."""
     pk = store.owned.key(TENANT, "OUTBOX")
     items = list(store.query_all(Expression("#PK = :pk", {"pk": pk})))
     store.remove([Key(str(item["PK"]), str(item["SK"])) for item in items])

@@ -1,4 +1,4 @@
-"""Reconciling: every kind of drift, made on purpose, is found, named and put right."""
+"""Reconciliation: every kind of difference is made, found, named and corrected."""
 
 from collections.abc import Generator
 from datetime import timedelta
@@ -18,8 +18,7 @@ from services.runs.table.items import run_key
 from shared.drift import Drift
 from shared.storage.items import Key
 from shared.times import to_text, utc_now
-from tests.cli.reconciliation.services import AT, HOUR, PERIOD, Books
-from tests.cli.reconciliation.services import books as open_books
+from tests.cli.reconciliation.services import AT, HOUR, PERIOD, ReconciledServices, reconciled_services
 from tests.services.runs.runs import AGENT_ID, TENANT
 
 DAY = HOUR[:10]
@@ -37,9 +36,9 @@ COUNTERS = (
 
 
 @pytest.fixture
-def books() -> Generator[Books]:
-    """A tenant with two runs in a closed hour, everything told to everybody."""
-    with open_books() as made:
+def services() -> Generator[ReconciledServices]:
+    """The services with two runs in a closed hour, and all events delivered."""
+    with reconciled_services() as made:
         made.run()
         made.run(at=AT + timedelta(minutes=1))
         made.close()
@@ -47,157 +46,157 @@ def books() -> Generator[Books]:
 
 
 def places(drift: list[Drift]) -> set[str]:
-    """Where something is wrong."""
+    """Return the places of differences."""
     return {one.place for one in drift}
 
 
-def assert_right(books: Books) -> None:
-    """All is well, at once and when everything that was said has come to its end."""
-    look = books.reconciliation.settle()
-    assert (look.drift, look.pending) == ([], [])
-    books.close()
-    look = books.look()
-    assert (look.drift, look.pending) == ([], [])
+def assert_reconciled(services: ReconciledServices) -> None:
+    """Assert that there are no differences, now and after all events are delivered."""
+    report = services.reconciliation.settle()
+    assert (report.drift, report.pending) == ([], [])
+    services.close()
+    report = services.compare()
+    assert (report.drift, report.pending) == ([], [])
 
 
-class TestLook:
-    def test_finds_nothing_where_everything_says_the_same(self, books: Books) -> None:
-        look = books.look()
-        assert (look.drift, look.pending, look.entries) == ([], [], 2)
+class TestCompare:
+    def test_finds_no_difference_in_consistent_usage(self, services: ReconciledServices) -> None:
+        report = services.compare()
+        assert (report.drift, report.pending, report.entries) == ([], [], 2)
 
-    def test_an_hour_that_is_open_is_no_drift(self, books: Books) -> None:
-        books.run(at=utc_now())
-        books.deliver()
-        look = books.look()
-        assert (look.drift, look.pending, look.entries) == ([], [], 3)
+    def test_ignores_an_open_hour(self, services: ReconciledServices) -> None:
+        services.run(at=utc_now())
+        services.deliver()
+        report = services.compare()
+        assert (report.drift, report.pending, report.entries) == ([], [], 3)
 
-    def test_an_event_on_the_bus_is_pending_and_then_nothing(self, books: Books) -> None:
-        books.later = timedelta(0)
-        books.run(at=utc_now() - timedelta(minutes=1))
-        look = books.reconciliation._look()  # pyright: ignore[reportPrivateUsage]  # one look, before anything moves
-        assert look.drift == []
-        assert places(look.pending) == {"ledger"}
-        books.deliver()
-        assert books.look().pending == []
+    def test_reports_an_event_on_the_bus_as_pending(self, services: ReconciledServices) -> None:
+        services.delay = timedelta(0)
+        services.run(at=utc_now() - timedelta(minutes=1))
+        report = services.reconciliation._compare_once()  # pyright: ignore[reportPrivateUsage]  # one comparison, before events are delivered
+        assert report.drift == []
+        assert places(report.pending) == {"ledger"}
+        services.deliver()
+        assert services.compare().pending == []
 
-    def test_usage_that_comes_between_two_looks_is_no_drift(self, books: Books) -> None:
-        books.run(at=AT)
-        look = books.look()
-        assert look.drift == []
-        books.close()
-        assert books.look().pending == []
+    def test_ignores_usage_that_arrives_between_two_comparisons(self, services: ReconciledServices) -> None:
+        services.run(at=AT)
+        report = services.compare()
+        assert report.drift == []
+        services.close()
+        assert services.compare().pending == []
 
-    def test_usage_of_a_deleted_run_stays_counted(self, books: Books) -> None:
-        run = books.run()
-        books.close()
-        books.remove(of_runs.slice_store(), run_key(TENANT, run.run_id))
-        assert_right(books)
+    def test_counts_the_usage_of_a_deleted_run(self, services: ReconciledServices) -> None:
+        run = services.run()
+        services.close()
+        services.remove(of_runs.slice_store(), run_key(TENANT, run.run_id))
+        assert_reconciled(services)
 
-    def test_late_usage_and_its_correction_are_no_drift(self, books: Books) -> None:
-        books.run()
-        books.deliver()
-        assert books.look().drift == []
-        assert_right(books)
+    def test_ignores_late_usage_and_its_correction(self, services: ReconciledServices) -> None:
+        services.run()
+        services.deliver()
+        assert services.compare().drift == []
+        assert_reconciled(services)
 
 
-class TestLedger:
-    def test_a_run_whose_usage_never_came_is_named_and_said_again(self, books: Books) -> None:
-        books.lost = "usage.recorded.v1"
-        run = books.run()
-        books.close()
-        books.lost = ""
-        look = books.look()
-        assert places(look.drift) == {"ledger"}
-        assert {one.subject for one in look.drift} == {f"{run.run_id}:1:1"}
+class TestLedgerDifferences:
+    def test_names_and_republishes_lost_usage_of_a_run(self, services: ReconciledServices) -> None:
+        services.lost = "usage.recorded.v1"
+        run = services.run()
+        services.close()
+        services.lost = ""
+        report = services.compare()
+        assert places(report.drift) == {"ledger"}
+        assert {one.subject for one in report.drift} == {f"{run.run_id}:1:1"}
         assert {("tokens_in", 7, 0), ("tokens_out", 1, 0)} <= {
-            (one.meter, one.expected, one.found) for one in look.drift
+            (one.meter, one.expected, one.found) for one in report.drift
         }
-        assert any(f"{run.run_id}:1:1" in what for what in books.repair())
-        assert_right(books)
-        assert books.look().entries == 3
+        assert any(f"{run.run_id}:1:1" in line for line in services.repair())
+        assert_reconciled(services)
+        assert services.compare().entries == 3
 
-    def test_an_item_that_is_gone_is_missed_by_the_run_and_by_the_counters(self, books: Books) -> None:
-        run = books.runs[0]
-        books.remove(of_metering.slice_store(), entry_key(TENANT, f"{run.run_id}:1:1"))
-        assert {"ledger", "hour", "closed hour", "day", "month"} <= places(books.look().drift)
-        books.repair()
-        assert_right(books)
+    def test_finds_a_removed_entry_by_its_run_and_its_counters(self, services: ReconciledServices) -> None:
+        run = services.runs[0]
+        services.remove(of_metering.slice_store(), entry_key(TENANT, f"{run.run_id}:1:1"))
+        assert {"ledger", "hour", "closed hour", "day", "month"} <= places(services.compare().drift)
+        services.repair()
+        assert_reconciled(services)
 
-    def test_an_item_that_says_something_else_is_left_for_a_person(self, books: Books) -> None:
-        run = books.runs[0]
-        books.change(entry_key(TENANT, f"{run.run_id}:1:1"), tokens_in=5)
-        assert ("ledger", 7, 12) in {(one.place, one.expected, one.found) for one in books.look().drift}
-        books.repair()
-        assert places(books.look().drift) == {"ledger"}
+    def test_leaves_a_changed_entry_to_the_operator(self, services: ReconciledServices) -> None:
+        run = services.runs[0]
+        services.change(entry_key(TENANT, f"{run.run_id}:1:1"), tokens_in=5)
+        assert ("ledger", 7, 12) in {(one.place, one.expected, one.found) for one in services.compare().drift}
+        services.repair()
+        assert places(services.compare().drift) == {"ledger"}
 
 
-class TestCounters:
-    def test_those_that_were_raised_are_found_where_they_stand_and_put_right(self, books: Books) -> None:
+class TestCounterDifferences:
+    def test_are_found_and_corrected_in_each_counter(self, services: ReconciledServices) -> None:
         for number, (_, _, pk, sk) in enumerate(COUNTERS):
-            books.change(Key(USAGE.key(TENANT, *pk), sk), tokens_in=1_000 + number)
-        assert {(one.place, one.at, one.meter, one.expected, one.found) for one in books.look().drift} == {
+            services.change(Key(USAGE.key(TENANT, *pk), sk), tokens_in=1_000 + number)
+        assert {(one.place, one.at, one.meter, one.expected, one.found) for one in services.compare().drift} == {
             (place, at, "tokens_in", 14, 1_014 + number) for number, (place, at, _, _) in enumerate(COUNTERS)
         }
-        assert len([what for what in books.repair() if what.endswith("is 14")]) == len(COUNTERS)
-        assert_right(books)
+        assert len([line for line in services.repair() if line.endswith("to 14")]) == len(COUNTERS)
+        assert_reconciled(services)
 
-    def test_those_that_are_gone_are_made_again(self, books: Books) -> None:
+    def test_restore_removed_counters(self, services: ReconciledServices) -> None:
         keys = [Key(USAGE.key(TENANT, *pk), sk) for _, _, pk, sk in COUNTERS]
-        books.remove(of_metering.slice_store(), *keys)
-        drift = books.look().drift
+        services.remove(of_metering.slice_store(), *keys)
+        drift = services.compare().drift
         assert {(place, at) for place, at, _, _ in COUNTERS[1:]} <= {(one.place, one.at) for one in drift}
-        books.repair()
-        assert_right(books)
+        services.repair()
+        assert_reconciled(services)
 
-    def test_a_repair_stands_in_the_audit(self, books: Books) -> None:
-        books.change(Key(USAGE.key(TENANT, "DAYS"), f"TOTAL#{DAY}"), tokens_in=1)
-        books.repair()
-        assert "change.recorded.v1" in books.waiting(of_metering.slice_store())
+    def test_are_corrected_with_an_audit_record(self, services: ReconciledServices) -> None:
+        services.change(Key(USAGE.key(TENANT, "DAYS"), f"TOTAL#{DAY}"), tokens_in=1)
+        services.repair()
+        assert "change.recorded.v1" in services.outbox_types(of_metering.slice_store())
 
 
-class TestBudgets:
+class TestBudgetDifferences:
     @pytest.mark.parametrize("spent", [Spent(requests=2), Spent(tokens=50), Spent(tokens=-50)])
-    def test_one_that_was_changed_is_found_and_put_right(self, books: Books, spent: Spent) -> None:
-        books.spend(spent)
-        drift = books.look().drift
+    def test_are_found_and_corrected(self, services: ReconciledServices, spent: Spent) -> None:
+        services.spend(spent)
+        drift = services.compare().drift
         assert places(drift) == {"budget"}
         assert [one.excess for one in drift] == [spent.requests or spent.tokens]
-        assert any(PERIOD in what for what in books.repair())
-        assert_right(books)
+        assert any(PERIOD in line for line in services.repair())
+        assert_reconciled(services)
 
-    def test_is_not_blamed_for_usage_that_the_ledger_lacks(self, books: Books) -> None:
-        books.lost = "usage.recorded.v1"
-        books.run()
-        books.close()
-        assert places(books.look().drift) == {"ledger"}
+    def test_exclude_usage_that_is_missing_in_the_ledger(self, services: ReconciledServices) -> None:
+        services.lost = "usage.recorded.v1"
+        services.run()
+        services.close()
+        assert places(services.compare().drift) == {"ledger"}
 
 
-class TestBilling:
-    def test_an_hour_that_it_never_heard_of_is_said_again(self, books: Books) -> None:
-        books.remove(of_billing.slice_store(), Key(BILLING.key(TENANT, "USAGE", PERIOD), f"{HOUR}#000000"))
-        assert {(one.place, one.at, one.found) for one in books.look().drift} == {("billing", HOUR_START, 0)}
-        assert any("said again" in what for what in books.repair())
-        assert_right(books)
+class TestBillingDifferences:
+    def test_republish_an_hour_that_was_not_received(self, services: ReconciledServices) -> None:
+        services.remove(of_billing.slice_store(), Key(BILLING.key(TENANT, "USAGE", PERIOD), f"{HOUR}#000000"))
+        assert {(one.place, one.at, one.found) for one in services.compare().drift} == {("billing", HOUR_START, 0)}
+        assert any("published again" in line for line in services.repair())
+        assert_reconciled(services)
 
-    def test_an_hour_that_it_heard_otherwise_is_corrected_by_an_event(self, books: Books) -> None:
+    def test_correct_an_hour_that_was_received_with_other_numbers(self, services: ReconciledServices) -> None:
         key = Key(BILLING.key(TENANT, "USAGE", PERIOD), f"{HOUR}#000000")
         item = of_billing.slice_store().get(key)
         assert item
-        books.rewrite(of_billing.slice_store(), {**item, "meters": {"tokens_in": 20, "tokens_out": 2}})
+        services.rewrite(of_billing.slice_store(), {**item, "meters": {"tokens_in": 20, "tokens_out": 2}})
         assert ("billing", "tokens_in", 14, 20) in {
-            (one.place, one.meter, one.expected, one.found) for one in books.look().drift
+            (one.place, one.meter, one.expected, one.found) for one in services.compare().drift
         }
-        assert any("usage.corrected said" in what for what in books.repair())
-        assert_right(books)
+        assert any("usage.corrected published" in line for line in services.repair())
+        assert_reconciled(services)
 
-    def test_hours_that_are_put_right_here_are_put_right_there(self, books: Books) -> None:
-        books.lost = "usage.hour_closed.v1"
+    def test_correct_hours_that_were_corrected_in_metering(self, services: ReconciledServices) -> None:
+        services.lost = "usage.hour_closed.v1"
         other = AT + timedelta(hours=2)
-        books.run(at=other)
-        books.deliver()
-        books.change(Key(USAGE.key(TENANT, "HOUR", f"{other:%Y-%m-%dT%H}", "0"), TOTAL), tokens_in=100)
-        books.close()
-        books.lost = ""
-        books.repair()
-        books.deliver()
-        assert_right(books)
+        services.run(at=other)
+        services.deliver()
+        services.change(Key(USAGE.key(TENANT, "HOUR", f"{other:%Y-%m-%dT%H}", "0"), TOTAL), tokens_in=100)
+        services.close()
+        services.lost = ""
+        services.repair()
+        services.deliver()
+        assert_reconciled(services)
