@@ -13,13 +13,13 @@ _COLUMNS = ("tenant_id", "place", "at", "meter", "expected", "found", "subject")
 
 @click.command()
 @click.option("--tenant", "tenant_id", help="Only this tenant.")
-@click.option("--repair", is_flag=True, help="Correct the differences by corrections that are published and audited.")
+@click.option("--repair", is_flag=True, help="Correct the drift; corrections are published and audited.")
 @for_target
 def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
     """Compare all records of usage with each other.
 
     The ledger of 60 days is counted again and compared with runs, counters, budgets, billing and Stripe. Usage that
-    is still being processed is pending. The exit code is 0 if no difference is left.
+    is still being processed is pending. The exit code is 0 if no drift is left.
     """
     from cli.reconciliation.comparison import Reconciliation, list_tenants_by_usage
     from cli.reconciliation.summary import ReconciliationSummary
@@ -41,5 +41,5 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         lines += ["Pending:", *table(found["pending"], _COLUMNS, empty="")]
     scope = f"{found['entries']} ledger entries of {found['tenants']} tenants compared"
     if not found["drift"]:
-        return [*lines, f"No differences: {scope}."]
-    return [*lines, "Differences:", *table(found["drift"], _COLUMNS, empty=""), f"{scope}."]
+        return [*lines, f"No drift: {scope}."]
+    return [*lines, "Drift:", *table(found["drift"], _COLUMNS, empty=""), f"{scope}."]

@@ -31,7 +31,7 @@ def list_(target: Target) -> None:
 
 @tenants.command("create")
 @click.argument("tenant_id")
-@click.option("--name", required=True, help="Name of the organisation.")
+@click.option("--name", required=True, help="Name of the organization.")
 @click.option("--plan", type=click.Choice(_PLANS), default="free", show_default=True, help="The tenant's plan.")
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit that replaces the plan's.")
 @for_target
@@ -45,7 +45,7 @@ def create(target: Target, *, tenant_id: str, name: str, plan: str, limits: tupl
 
 @tenants.command("update")
 @click.argument("tenant_id")
-@click.option("--name", help="Name of the organisation.")
+@click.option("--name", help="Name of the organization.")
 @click.option("--plan", type=click.Choice(_PLANS), help="The tenant's plan.")
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit; no value restores the plan's.")
 @click.option("--overage", type=click.Choice(("block", "allow")), help="Whether runs continue above the limits.")

@@ -74,7 +74,7 @@ class BillingDemo:
         self.title("Reconcile runs, ledger, billing and Stripe")
         differences = self._poll(self.context.reconcile, until=lambda found: not found)
         expect(not differences, f"reconcile found {differences}")
-        self.note(f"./ainexus reconcile --tenant {self.context.tenant}: no differences")
+        self.note(f"./ainexus reconcile --tenant {self.context.tenant}: no drift")
         return {"tenant": self.context.tenant, "billed": ledger, "amount_cents": invoice["amount_cents"]}
 
     def subscribe(self) -> str:

@@ -191,7 +191,7 @@ def drift(target: Target) -> Iterator[CheckResult]:
         if differences := Reconciliation.of(target, tenant_id).compare().drift:
             places = ", ".join(sorted({one.place for one in differences}))
             command = f"./ainexus reconcile --tenant {tenant_id}"
-            yield _trouble(f"The usage of {tenant_id} differs in: {places}.", f"{command}; then add --repair")
+            yield _trouble(f"The usage of {tenant_id} has drift in: {places}.", f"{command}; then add --repair")
         compared += 1
         if time.monotonic() > until:
             break

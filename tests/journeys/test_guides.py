@@ -26,7 +26,7 @@ RUN = {
         '"gen_ai.usage.output_tokens":60',
     ),
     GUIDES / "operate.md": (
-        *("no event waits in an outbox", "No differences", "There are no dead letters", "ainexus-local-runs"),
+        *("no event waits in an outbox", "No drift", "There are no dead letters", "ainexus-local-runs"),
         *("suspended", "active", "is complete", "Nothing was removed yet"),
     ),
     GUIDES / "connect-a-front-end.md": (
