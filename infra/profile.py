@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 
-from infra.bundle.target import Target
+from infra.bundle.target import BundleTarget
 from infra.settings import Settings
 
 CORS_ORIGINS = ("http://localhost:3000", "http://localhost:8080")
@@ -23,7 +23,7 @@ class Profile:
     """Requests a second, of all callers together."""
     password_sign_in: bool = False
     """Whether a client may send a password; without it there is SRP alone."""
-    target: Target = field(default_factory=Target)
+    target: BundleTarget = field(default_factory=BundleTarget)
     """What the bundles are built for."""
     enforce_ssl: bool = True
     api_id: str | None = None
@@ -77,7 +77,7 @@ LOCAL = replace(
     environment="local",
     log_retention_days=7,
     alarms=False,  # the engine has no metrics that could raise one
-    target=Target(platform=None, python=None),
+    target=BundleTarget(platform=None, python=None),
     enforce_ssl=False,  # the engine speaks plain HTTP
     api_id="a11ab0ca",
     max_concurrency=2,

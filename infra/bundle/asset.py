@@ -12,7 +12,7 @@ from infra.bundle.archive import add_folder
 from infra.bundle.bytecode import compile_all
 from infra.bundle.closure import closure_of
 from infra.bundle.lock import Lock
-from infra.bundle.target import ROOT, STATE, Target
+from infra.bundle.target import ROOT, STATE, BundleTarget
 from infra.bundle.wheels import FORMAT, wheels
 
 _KEPT_S = 7 * 24 * 3600
@@ -30,7 +30,7 @@ class Asset:
 class Bundles:
     """Makes the archive of a handler, or takes it from the cache."""
 
-    target: Target
+    target: BundleTarget
     with_packages: bool = True
     """False: only the source, for templates that nobody deploys; its hash is never that of a real one."""
     root: Path = ROOT

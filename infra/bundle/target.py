@@ -16,7 +16,7 @@ STATE = ROOT / ".ainexus"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class BundleTarget:
     """Which wheels fit, and which bytecode."""
 
     platform: str | None = "aarch64-manylinux_2_28"

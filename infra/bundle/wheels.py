@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.bundle.archive import add_folder
 from infra.bundle.bytecode import replace_by_bytecode
-from infra.bundle.target import STATE, Target, engine_python
+from infra.bundle.target import STATE, BundleTarget, engine_python
 
 FORMAT = "3"
 """Raised when the way of building changes what comes out."""
@@ -21,7 +21,7 @@ ONLY_FOR_TYPES = ("stripe/params",)
 _LEFT_BY_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", ".lock", "direct_url.json")
 
 
-def wheels(requirements: str, *, target: Target, cache: Path) -> Path:
+def wheels(requirements: str, *, target: BundleTarget, cache: Path) -> Path:
     """An archive of these requirements, compiled; taken from the cache when it has been made before."""
     key = hashlib.sha256(f"{FORMAT}\n{target.key}\n{requirements}".encode()).hexdigest()[:24]
     archive = cache / f"wheels-{key}.zip"
@@ -38,7 +38,7 @@ def wheels(requirements: str, *, target: Target, cache: Path) -> Path:
     return archive
 
 
-def _install(requirements: str, *, target: Target, folder: Path) -> None:
+def _install(requirements: str, *, target: BundleTarget, folder: Path) -> None:
     folder.mkdir()
     if not requirements:
         return

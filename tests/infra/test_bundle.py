@@ -13,7 +13,7 @@ import pytest
 from infra.bundle.asset import Bundles
 from infra.bundle.closure import closure_of, imports_at_run_time
 from infra.bundle.lock import RUNTIME, Lock
-from infra.bundle.target import ROOT, Target
+from infra.bundle.target import ROOT, BundleTarget
 from infra.bundle.wheels import ONLY_FOR_TYPES, strip
 from infra.services import SERVICES
 
@@ -49,7 +49,7 @@ class TestArchive:
 
     @pytest.mark.parametrize("handler", ROUTED)
     def test_is_small_where_somebody_waits_for_it(self, handler: str) -> None:
-        made = Bundles(target=Target()).make(handler)
+        made = Bundles(target=BundleTarget()).make(handler)
         assert sum(entry.file_size for entry in _entries(made.path)) <= LARGEST_MB.get(handler, 15) * MEGABYTE
 
     def test_says_the_versions_of_packages_and_not_more_of_them(self, archive: Path) -> None:
@@ -99,13 +99,13 @@ class TestArchive:
         assert not [name for name in _names(archive) if name.rpartition("/")[2] in left]
         assert {entry.date_time for entry in _entries(archive)} == {(1980, 1, 1, 0, 0, 0)}
 
-    @pytest.mark.skipif(Target().compiler is None, reason="no interpreter of the runtime's version is at hand")
+    @pytest.mark.skipif(BundleTarget().compiler is None, reason="no interpreter of the runtime's version is at hand")
     def test_is_compiled_and_never_compared_with_its_source(self, archive: Path) -> None:
         with zipfile.ZipFile(archive) as opened:
             code = opened.read("infra/core/__pycache__/api.cpython-313.pyc")
         assert int.from_bytes(code[4:8], "little") == 0b01  # by hash, unchecked
 
-    @pytest.mark.skipif(Target().compiler is None, reason="no interpreter of the runtime's version is at hand")
+    @pytest.mark.skipif(BundleTarget().compiler is None, reason="no interpreter of the runtime's version is at hand")
     def test_keeps_the_source_of_our_modules_alone(self, archive: Path) -> None:
         sources = {name for name in _names(archive) if name.endswith(".py")}
         assert {name.partition("/")[0] for name in sources} == {"infra", "shared"}
@@ -114,16 +114,18 @@ class TestArchive:
 
 class TestHash:
     def test_of_a_source_bundle_is_never_that_of_a_real_one(self, tmp_path: Path) -> None:
-        real, source = (Bundles(target=Target(), with_packages=one, cache=tmp_path / str(one)) for one in (True, False))
+        real, source = (
+            Bundles(target=BundleTarget(), with_packages=one, cache=tmp_path / str(one)) for one in (True, False)
+        )
         assert source.make(API).content_hash != real.content_hash_of(API)
 
     def test_changes_with_an_extra_file(self) -> None:
-        bundles = Bundles(target=Target())
+        bundles = Bundles(target=BundleTarget())
         hashes = {bundles.content_hash_of(API, extra_files={"a.json": content}) for content in (b"1", b"2")}
         assert len(hashes | {bundles.content_hash_of(API)}) == 3
 
     def test_changes_with_source_and_lock(self, tmp_path: Path) -> None:
-        bundles = Bundles(target=Target(), root=_tree(tmp_path, shared="import pydantic\n"))
+        bundles = Bundles(target=BundleTarget(), root=_tree(tmp_path, shared="import pydantic\n"))
         first = bundles.content_hash_of("shared.one.handler")
         (tmp_path / "shared" / "one.py").write_text("import pydantic\n\n")
         second = bundles.content_hash_of("shared.one.handler")
@@ -176,7 +178,7 @@ class TestLock:
 
 
 def _made(cache: Path) -> Path:
-    return Bundles(target=Target(), cache=cache).make(API, extra_files={"infra/core/openapi.json": b"{}"}).path
+    return Bundles(target=BundleTarget(), cache=cache).make(API, extra_files={"infra/core/openapi.json": b"{}"}).path
 
 
 def _digest(archive: Path) -> str:
@@ -218,7 +220,7 @@ def _tree(root: Path, *, shared: str) -> Path:
 def _import_alone(handler: str, folder: Path) -> dict[str, list[str]]:
     """Import a handler where there is only its bundle for this machine, and what the runtime brings."""
     code, runtime = folder / "code", folder / "runtime"
-    target = Target(platform=None, python=None)
+    target = BundleTarget(platform=None, python=None)
     bundle = Bundles(target=target).make(handler, extra_files={"infra/core/openapi.json": b"{}"})
     with zipfile.ZipFile(bundle.path) as opened:
         opened.extractall(code)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from infra.bundle.asset import Bundles
-from infra.bundle.target import Target
+from infra.bundle.target import BundleTarget
 from infra.edge.fingerprint import fingerprint
 from infra.mesh import Mesh
 from infra.names import Names
@@ -63,4 +63,4 @@ def _with_routes(routes: tuple[Route, ...]) -> str:
 
 
 def _mesh(*, services: tuple[Service, ...] = SAMPLES, profile: Profile = LOCAL) -> Mesh:
-    return Mesh(Names(profile.environment, ACCOUNT), profile, services, Bundles(target=Target()), b"{}")
+    return Mesh(Names(profile.environment, ACCOUNT), profile, services, Bundles(target=BundleTarget()), b"{}")
