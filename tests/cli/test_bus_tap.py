@@ -21,7 +21,7 @@ ENVELOPE: EventEnvelope = EVENT.model_dump(mode="json")
 
 @pytest.fixture
 def bus() -> Generator[TappedBus]:
-    """A bus without rules."""
+    """Yield a bus without rules."""
     with mock_aws():
         clients = Clients(boto3.Session("testing", "testing", region_name="us-east-2"))
         names = Names("test", "123456789012")

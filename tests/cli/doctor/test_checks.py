@@ -60,7 +60,7 @@ def _target(state: State, *, version: str = WANTED, current: bool = True, **envi
 
 @contextmanager
 def _taken_port() -> Generator[int]:
-    """A port that another program listens on."""
+    """Yield a port that another program listens on."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -37,7 +37,7 @@ COUNTERS = (
 
 @pytest.fixture
 def services() -> Generator[ReconciledServices]:
-    """The services with two runs in a closed hour, and all events delivered."""
+    """Yield the services with two runs in a closed hour, and all events delivered."""
     with reconciled_services() as made:
         made.run()
         made.run(at=AT + timedelta(minutes=1))

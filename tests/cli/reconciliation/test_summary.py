@@ -1,0 +1,41 @@
+"""The summary of several comparisons."""
+
+from cli.commands.reconcile import lines_of
+from cli.reconciliation.summary import ReconciliationSummary
+from services.runs.domain.budget import Spent
+from tests.cli.reconciliation.services import PERIOD, reconciled_services
+from tests.services.runs.runs import TENANT
+
+
+class TestReconciliationSummary:
+    def test_reports_drift_with_its_tenant(self) -> None:
+        with reconciled_services() as services:
+            services.spend(Spent(tokens=50))
+            summary = ReconciliationSummary()
+            summary.add(services.reconciliation, repair=False)
+        assert [(one["tenant_id"], one["place"], one["found"]) for one in summary.drift] == [(TENANT, "budget", 50)]
+        assert summary.repaired == []
+
+    def test_reports_repairs_and_no_drift_after_them(self) -> None:
+        with reconciled_services() as services:
+            services.spend(Spent(tokens=50))
+            summary = ReconciliationSummary()
+            summary.add(services.reconciliation, repair=True)
+        assert [(one["tenant_id"], PERIOD in one["what"]) for one in summary.repaired] == [(TENANT, True)]
+        assert (summary.drift, summary.tenants) == ([], 1)
+
+    def test_has_the_fields_of_the_json_output(self) -> None:
+        assert list(ReconciliationSummary().to_json()) == ["drift", "pending", "repaired", "tenants", "entries"]
+
+
+class TestLinesOfReconciliation:
+    def test_report_that_there_is_no_drift(self) -> None:
+        summary = ReconciliationSummary(tenants=2, entries=7)
+        assert lines_of(summary.to_json()) == ["No drift: 7 ledger entries of 2 tenants compared."]
+
+    def test_list_repairs_before_the_remaining_drift(self) -> None:
+        row = {"tenant_id": "acme", "place": "day", "at": "2026-11-22", "meter": "tokens_in", "expected": 1, "found": 2}
+        summary = ReconciliationSummary(drift=[row], repaired=[{"tenant_id": "acme", "what": "published again: e"}])
+        lines = lines_of(summary.to_json())
+        assert lines[:2] == ["acme: published again: e", "Drift:"]
+        assert lines[3].split() == ["acme", "day", "2026-11-22", "tokens_in", "1", "2", "-"]
