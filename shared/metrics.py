@@ -95,6 +95,12 @@ WEBHOOK_FAILURES = Metric("WebhookFailures")
 """Webhooks whose signature was refused, or that could not be handled."""
 SYNC_LAG = Metric("SyncLag", Unit.SECONDS)
 """Since the end of the oldest hour whose usage is still to be sent to Stripe."""
+BILLING_FAILING = Metric("BillingFailing")
+"""Requests for which Stripe does not accept the API key, or lacks a meter or price."""
+DUPLICATE_SUBSCRIPTIONS = Metric("DuplicateSubscriptions")
+"""Second subscriptions of one tenant that were found at Stripe."""
+DISPUTES = Metric("Disputes")
+"""Payments that a cardholder has disputed."""
 UNCOUNTED_USAGE = Metric("UncountedUsage")
 """Usage of our own that is kept aside: another content has its id, or it came after 35 days. What tenants report is
 answered to them instead."""

@@ -8,7 +8,9 @@ from infra.monitoring.source import Source, own
 from infra.names import Names
 from shared.declaration import Function, Service, Table
 from shared.metrics import (
+    BILLING_FAILING,
     DRIFT,
+    DUPLICATE_SUBSCRIPTIONS,
     LATENCY,
     OUTBOX_LATE,
     QUARANTINED,
@@ -172,6 +174,18 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
         SYNC_LAG,
         "Maximum",
         {"above": 6 * HOUR_S, "minutes": 15},
+    ),
+    "billing-failing": (
+        "Stripe does not accept the API key, or lacks a meter or price of ours.",
+        BILLING_FAILING,
+        "Sum",
+        {"minutes": 15},
+    ),
+    "duplicate-subscriptions": (
+        "A tenant has a second subscription at Stripe.",
+        DUPLICATE_SUBSCRIPTIONS,
+        "Sum",
+        {"minutes": 60},
     ),
     "webhook-failures": (
         "Webhooks of Stripe are refused or cannot be handled.",

@@ -34,6 +34,13 @@ def operations(names: Names, subjects: Subjects) -> list[Widget]:
         searched(names, "Runs waiting for a worker, 95 of 100 (ms)", m.QUEUE_WAIT, stat="p95"),
         searched(names, "Failed webhooks", m.WEBHOOK_FAILURES),
         searched(names, "Usage waiting for Stripe (s)", m.SYNC_LAG, stat="Maximum"),
+        searched(
+            names,
+            "Requests that Stripe cannot serve, second subscriptions, disputes",
+            m.BILLING_FAILING,
+            m.DUPLICATE_SUBSCRIPTIONS,
+            m.DISPUTES,
+        ),
         searched(names, "Drift", m.DRIFT),
         searched(names, "Usage kept aside", m.UNCOUNTED_USAGE),
         searched(names, "Failed and quarantined entries of sweeps", m.SWEEP_FAILURES, m.QUARANTINED),

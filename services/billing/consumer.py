@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.billing import wiring
-from services.billing.domain import usage as rules
 from services.billing.domain.usage import HourUsage
-from services.billing.operations import closing, customers, reconciling, setup, usage, webhooks
+from services.billing.errors import PaymentsUnavailable
+from services.billing.operations import closing, customers, reconciling, setup, sweeping, usage, webhooks
+from services.billing.operations.sweeping import AT_ONCE
+from services.billing.operations.usage import Unsent
 from services.billing.table import BOOKS, TRACES
-from services.billing.table.customers import tenants_at_the_end_of_grace
 from shared.copies.tenant_access import TENANT_CHANGES
 from shared.events.envelope import Event
 from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
@@ -21,8 +22,8 @@ from shared.messaging.consumer import EventConsumer
 from shared.messaging.quarantine import add_quarantine_commands
 from shared.messaging.queue import QueueConsumer
 from shared.messaging.schedule import Done, scheduled
-from shared.metrics import DRIFT, SYNC_LAG, WEBHOOK_FAILURES
-from shared.observability import report
+from shared.metrics import BILLING_FAILING, DRIFT, DUPLICATE_SUBSCRIPTIONS, SYNC_LAG, WEBHOOK_FAILURES
+from shared.observability import logger, report
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 from shared.times import to_text, utc_now
@@ -59,11 +60,17 @@ class _Flush(BaseModel):
 
 @consumer.on(TenantCreated)
 def create_customer(event: Event[TenantCreated], _: Delivery) -> None:
-    """The tenant is a customer, here and at Stripe, and its copy is as new as the event."""
+    """The tenant is a customer, here and at Stripe, and its copy is as new as the event.
+
+    During an outage of Stripe it is a customer here, and becomes one there with its first checkout.
+    """
     wiring.copies().keep(event)
     customers.hear_of_tenant(wiring.slice_store(), event)
-    if payments := wiring.find_payments():
-        customers.link_customer(wiring.slice_store(), payments, event.tenant_id)
+    try:
+        if payments := wiring.find_payments():
+            customers.link_customer(wiring.slice_store(), payments, event.tenant_id)
+    except PaymentsUnavailable as error:
+        logger.warning("tenant not created at Stripe", tenant_id=event.tenant_id, reason=str(error))
 
 
 @consumer.on(*TENANT_CHANGES, TenantDeletionRequested)
@@ -84,13 +91,15 @@ def send_hour(event: Event[UsageHourClosed], delivery: Delivery) -> None:
 def send_correction(event: Event[UsageCorrected], delivery: Delivery) -> None:
     """The difference is known here, and what Stripe charges for is sent."""
     said = event.data
-    _take_in(event.tenant_id, HourUsage(said.hour, said.rev, said.meters, said.events), delivery)
+    # A tenant can cause many of these, so they are sent by the sweep, which takes the tenants in turns.
+    used = HourUsage(said.hour, said.rev, said.meters, said.events)
+    _take_in(event.tenant_id, used, delivery, send_now=False)
 
 
 @consumer.on(UsageTenantClosed)
 def close_tenant(event: Event[UsageTenantClosed], delivery: Delivery) -> None:
     """The last usage is sent, the subscription is over, and the others hear of it."""
-    closing.close_tenant(
+    closing.close_or_postpone(
         wiring.slice_store(),
         wiring.find_payments(),
         event.tenant_id,
@@ -99,15 +108,16 @@ def close_tenant(event: Event[UsageTenantClosed], delivery: Delivery) -> None:
     )
 
 
-def _take_in(tenant_id: str, used: HourUsage, delivery: Delivery) -> None:
-    usage.take_in(wiring.slice_store(), wiring.find_payments(), tenant_id, used, now=delivery.received_at)
+def _take_in(tenant_id: str, used: HourUsage, delivery: Delivery, *, send_now: bool = True) -> None:
+    store, payments = wiring.slice_store(), wiring.find_payments()
+    usage.take_in(store, payments, tenant_id, used, now=delivery.received_at, send_now=send_now)
 
 
 def _handle_webhook(message: _Webhook) -> None:
     failures = 1
     try:
-        webhooks.handle(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
-        failures = 0
+        is_done = webhooks.handle_or_postpone(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
+        failures = int(not is_done)
     finally:
         report("webhook handled", {WEBHOOK_FAILURES: failures}, event_id=message.event_id)
 
@@ -117,17 +127,18 @@ inbox = QueueConsumer("billing.inbox", _Webhook, _handle_webhook)
 
 @scheduled("swept")
 def sweep() -> Done:
-    """Every minute: usage that is still to be sent, and tenants whose grace is over."""
+    """Every minute: unsent usage, ends of grace, second subscriptions, and what an outage has left undone."""
     payments = wiring.find_payments()
     if payments is None:
         return {}, {}
     store, now = wiring.slice_store(), utc_now()
-    over = tenants_at_the_end_of_grace(store, now=now)
-    for tenant_id in over:
-        customers.refresh_subscription(store, payments, tenant_id, now=now)
-    due = usage.send_due(store, payments, now=now)
-    # What differs is a line of its own; that none is said to is data for the alarm as well.
-    return {"sent": len(due), "out_of_grace": len(over)}, {SYNC_LAG: rules.lag_s(due, now=now), DRIFT: 0}
+    others = sweeping.sweep_others(store, payments, now=now, concurrency=AT_ONCE)
+    sent = sweeping.sweep_usage(store, payments, now=now, concurrency=AT_ONCE)
+    total = sweeping.total_of([sent.swept, *others.values()])
+    handled = {kind.lower(): swept.handled for kind, swept in others.items()}
+    # What differs or fails is a line of its own; that nothing does is data for the alarms as well.
+    measured = {SYNC_LAG: sent.lag_s, DRIFT: 0, BILLING_FAILING: 0, DUPLICATE_SUBSCRIPTIONS: 0}
+    return {"usage": sent.swept.handled, **handled}, {**measured, **total.metrics}
 
 
 @admin.on("setup", _Setup)
@@ -144,11 +155,21 @@ def set_up(asked: _Setup) -> dict[str, Any]:
 
 @admin.on("flush", _Flush)
 def flush(asked: _Flush) -> dict[str, Any]:
-    """Send all usage that is still to be sent: of one tenant, or what is due of any."""
+    """Send all usage that is still to be sent, of one tenant or of all; says what is left, and why."""
     store, payments, now = wiring.slice_store(), wiring.payments(), utc_now()
     if asked.tenant_id:
-        return {"all_sent": usage.flush(store, payments, asked.tenant_id, now=now)}
-    return {"looked_at": len(usage.send_due(store, payments, now=now))}
+        return _left(usage.flush(store, payments, asked.tenant_id, now=now))
+    result, left = sweeping.flush_all(store, payments, now=now, concurrency=AT_ONCE)
+    return {"looked_at": result.swept.handled + result.swept.failed, **_left(left)}
+
+
+def _left(found: Unsent) -> dict[str, Any]:
+    return {
+        "all_sent": found.all_sent,
+        "unsent": found.open,
+        "rejected": found.rejected,
+        "reasons": list(found.reasons),
+    }
 
 
 @admin.on("books", _Window)

@@ -1,7 +1,7 @@
 """The real things of this service."""
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 
 from services.billing.errors import PaymentsNotConfigured
 from services.billing.gateways.inbox import Inbox, SqsInbox
@@ -68,7 +68,7 @@ def inbox() -> Inbox:
     return SqsInbox(own_client("sqs"), url=os.environ["INBOX_QUEUE_URL"])
 
 
-@cache
+@lru_cache(maxsize=1)
 def _payments(api_key: str) -> Payments:
     return StripePayments(make_client(api_key, api_base=_api_base()))
 

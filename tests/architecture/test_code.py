@@ -23,6 +23,7 @@ EDGES = {
     ("shared/sweep.py", "sweep"),
     ("shared/sweep.py", "sweep.<locals>.handle_one"),
     ("shared/sweep.py", "_record"),
+    ("services/billing/operations/reconciling.py", "compare_some"),
     ("cli/app.py", "main"),
     ("cli/doctor/examination.py", "_run"),
 }
@@ -52,9 +53,11 @@ WITHOUT_TENANT = {
         )
     },
     "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
-    "services/billing/table/customers.py:tenants_at_the_end_of_grace": "of all tenants, from the `due` index",
     "services/billing/table/customers.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
-    "services/billing/table/entries.py:due_entries": "of all tenants, from the `due` index",
+    "services/billing/table/entries.py:entry_at": "for the sweep: under the key that the `due` index has named",
+    "services/billing/table/entries.py:meter_and_hour_of": "reads nothing but a key",
+    "services/billing/table/notices.py:event_id_of": "reads nothing but a key",
+    "services/billing/table/duplicates.py:subscription_id_of": "reads nothing but a key",
     **{
         f"services/billing/table/notices.py:{name}": "webhooks and customers of Stripe, before their tenant is known"
         for name in ("add_notice", "find_notice", "finish_notice", "find_tenant", "keep_tenant")

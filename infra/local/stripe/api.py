@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from infra.local.stripe import (
     catalogue,
@@ -14,6 +14,7 @@ from infra.local.stripe import (
     form,
     invoicing,
     meters,
+    payments,
     portal,
     reports,
     schedules,
@@ -27,7 +28,7 @@ from infra.local.stripe.routes import Call
 from infra.local.stripe.store import Json
 from infra.local.stripe.world import API_VERSION, World
 
-_BILLING = (catalogue, checkout, customers, invoicing, meters, portal, schedules, subscriptions)
+_BILLING = (catalogue, checkout, customers, invoicing, meters, payments, portal, schedules, subscriptions)
 _AROUND = (clocks, reports, webhooks)
 _KEPT = frozenset({200, 402})
 """Answers that an idempotency key repeats; a request that was not valid was never begun."""
@@ -54,22 +55,26 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     lost: bool = False
     """The work is done, and the answer never arrives."""
+    delay_ms: int = 0
+    """How long the answer is held back."""
 
 
 def answer(world: World, request: Request) -> Answer:
     """Answer one request."""
     name = world.new_id("req")
     usual = {"Request-Id": name, "Stripe-Version": request.headers.get("stripe-version", API_VERSION)}
+    fault: faults.Fault | None = None
     try:
         _authenticate(world, request.headers)
         fault = faults.take(world, request.path)
         if fault and fault.error:
             raise fault.error
         made = _once(world, request)
-        return Answer(made.status, made.body, {**usual, **made.headers}, lost=bool(fault))
+        made = Answer(made.status, made.body, {**usual, **made.headers})
     except StripeError as error:
-        retry = {"Stripe-Should-Retry": "true"} if error.status in {409, 429, 500} else {}
-        return Answer(error.status, error.to_answer(), {**usual, **retry})
+        retry = {"Stripe-Should-Retry": "true"} if error.status in {409, 429, 500, 503} else {}
+        made = Answer(error.status, error.to_answer(), {**usual, **retry})
+    return replace(made, lost=fault.is_lost, delay_ms=fault.delay_ms) if fault else made
 
 
 def _authenticate(world: World, headers: Mapping[str, str]) -> None:

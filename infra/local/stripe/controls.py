@@ -4,7 +4,18 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from infra.local.stripe import clocks, cycle, delivery, faults, invoices, reports, webhooks
+from infra.local.stripe import (
+    checkout,
+    clocks,
+    customers,
+    cycle,
+    delivery,
+    faults,
+    invoices,
+    payments,
+    reports,
+    webhooks,
+)
 from infra.local.stripe.errors import StripeError, refuse
 from infra.local.stripe.items import period_of
 from infra.local.stripe.rendering import render
@@ -138,7 +149,7 @@ def _settings(world: World, _: str, given: Json) -> Json:
 def _faults(world: World, _: str, given: Json) -> Json:
     wanted: list[dict[str, Any]] = given.get("next", [])
     for one in wanted:
-        if one.get("kind") not in faults.KINDS or set(one) - {"kind", "times", "path"}:
+        if one.get("kind") not in faults.KINDS or set(one) - {"kind", "times", "path", "delay_ms"}:
             refuse(f"kind must be one of {', '.join(faults.KINDS)}", param="next")
     with world.store.transaction():
         world.set("faults", wanted)
@@ -182,6 +193,19 @@ def _usage(world: World, _: str, __: Json) -> Json:
     return {"events": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
+def _pay(world: World, name: str, given: Json) -> Json:
+    """Pay a checkout page whatever its state is, as if the payment had been under way when it was closed."""
+    with world.store.transaction():
+        session = world.store.get("checkout.session", name)
+        number = str(given.get("number", customers.GOOD_CARD))
+        return render(checkout.complete(world, {**session, "status": "open"}, number=number))
+
+
+def _dispute(world: World, _: str, given: Json) -> Json:
+    with world.store.transaction():
+        return render(payments.dispute(world, world.store.get("invoice", str(given.get("invoice")))))
+
+
 def _point(world: World, _: str, given: Json) -> Json:
     url = given.get("url")
     if not isinstance(url, str) or not url.startswith("http"):
@@ -195,6 +219,8 @@ _CONTROLS: tuple[tuple[str, str, Control], ...] = (
     ("POST", "/_local/subscriptions/([^/]+)", _set_status),
     ("POST", "/_local/clock", _advance),
     ("POST", "/_local/customers/([^/]+)/clock", _advance_customer),
+    ("POST", "/_local/checkouts/([^/]+)/pay", _pay),
+    ("POST", "/_local/disputes", _dispute),
     ("POST", "/_local/chaos", _chaos),
     ("POST", "/_local/settings", _settings),
     ("POST", "/_local/faults", _faults),

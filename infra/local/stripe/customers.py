@@ -13,9 +13,10 @@ from infra.local.stripe.world import World
 routes = Routes()
 
 _TEXTS = ("name", "email", "description", "phone")
+GOOD_CARD = "4242424242424242"
 _CARDS = {
-    "pm_card_visa": "4242424242424242",
-    "tok_visa": "4242424242424242",
+    "pm_card_visa": GOOD_CARD,
+    "tok_visa": GOOD_CARD,
     "pm_card_chargeCustomerFail": "4000000000000341",
     "tok_chargeCustomerFail": "4000000000000341",
 }

@@ -6,13 +6,27 @@ from infra.local.stripe.errors import StripeError
 from infra.local.stripe.world import World
 
 KINDS = {
+    "401": StripeError(401, "Expired API Key provided.", "api_key_expired"),
+    "403": StripeError(403, "The provided key does not have the required permissions for this endpoint."),
+    "404": StripeError(404, "No such object.", "resource_missing"),
+    "409": StripeError(409, "There is currently another in-progress request.", "idempotency_key_in_use"),
+    "other_mode": StripeError(
+        404,
+        "No such object; a similar object exists in live mode, but a test mode key was used to make this request.",
+        "resource_missing",
+    ),
     "429": StripeError(429, "Too many requests hit the API too quickly.", "rate_limit"),
     "lock_timeout": StripeError(429, "This object cannot be accessed right now.", "lock_timeout"),
     "500": StripeError(500, "An unknown error occurred.", type="api_error"),
+    "503": StripeError(503, "The service is unavailable.", type="api_error"),
+    "slow": None,
     "timeout": None,
     "lost_answer": None,
 }
-"""The error of each; the last two break the connection, before the work is done and after it."""
+"""The error of each. `slow` responds late; the last two break the connection, before the work is done and after it."""
+
+
+_UNTIL_OTHERS = -1
 
 
 @dataclass(frozen=True)
@@ -20,7 +34,11 @@ class Fault:
     """What one request meets."""
 
     error: StripeError | None
-    """None: the work is done, and its answer is lost."""
+    """None: the work is done."""
+    is_lost: bool = False
+    """The response never arrives."""
+    delay_ms: int = 0
+    """How late the response is."""
 
 
 class ConnectionLost(Exception):
@@ -40,8 +58,11 @@ def take(world: World, path: str) -> Fault | None:
             return None
         left = int(found.get("times", 1)) - 1
         rest = [one for one in waiting if one is not found]
-        world.set("faults", [{**found, "times": left}, *rest] if left else rest)
+        if left != 0:
+            # Below 0 it lasts until other faults are set.
+            rest = [{**found, "times": max(left, _UNTIL_OTHERS)}, *rest]
+        world.set("faults", rest)
     kind = str(found["kind"])
     if kind == "timeout":
         raise ConnectionLost(kind)
-    return Fault(KINDS[kind])
+    return Fault(KINDS[kind], is_lost=kind == "lost_answer", delay_ms=int(found.get("delay_ms", 0)))

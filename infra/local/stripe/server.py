@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +68,11 @@ class LocalStripe:
         self.http.server_close()
         self.world.store.close()
 
+    def pause(self, delay_ms: int) -> None:
+        """Hold a response back, at most until the server stops."""
+        if delay_ms:
+            self._stopped.wait(delay_ms / 1000)
+
     def _tick(self) -> None:
         while not self._stopped.wait(_TICK_S):
             with self.world.store.transaction():
@@ -126,10 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if owner.watcher:
             owner.watcher(request, made)
+        self._owner.pause(made.delay_ms)
         if made.lost:
             self.close_connection = True
             return
-        self._send(made.status, "application/json", json.dumps(made.body, indent=2), made.headers)
+        # Nobody waits for a late response any more.
+        with suppress(ConnectionError):
+            self._send(made.status, "application/json", json.dumps(made.body, indent=2), made.headers)
 
     def _control(self, method: str, path: str, body: str) -> None:
         owner = self._owner

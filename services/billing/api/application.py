@@ -100,10 +100,11 @@ def list_invoices_(caller: Caller, query: Annotated[PageQuery, Query()]) -> Resp
     after = place_of(query.token, caller.tenant_id, "invoices", form="[0-9]{1,6}")
     start = int(after or 0)
     found = list_invoices(wiring.tenant_store(), caller.tenant_id)
-    end = start + query.limit
+    page = invoice.page_of(found[start : start + query.limit])
+    end = start + len(page)
     return ok(
         InvoicesAnswer(
-            invoices=[Invoice.of(one, [_line(line) for line in one.lines]) for one in found[start:end]],
+            invoices=[Invoice.of(one, [_line(line) for line in one.lines]) for one in page],
             pagination=page_after(str(end) if end < len(found) else None, caller.tenant_id, "invoices"),
         )
     )
@@ -145,7 +146,7 @@ def _changed(change: PlanChange) -> Response[PlanAnswer]:
     return ok(PlanAnswer(plan=Plan.of(change.customer, proration=change.proration)), etag=change.customer.rev)
 
 
-def _line(line: invoice.InvoiceLine, hours: list[UsedHour] | None = None) -> InvoiceLine:
+def _line(line: invoice.InvoiceLine, hours: list[UsedHour] | None = None, *, omitted: int = 0) -> InvoiceLine:
     return InvoiceLine(
         line_id=line.line_id,
         item=line.item,
@@ -156,6 +157,7 @@ def _line(line: invoice.InvoiceLine, hours: list[UsedHour] | None = None) -> Inv
         period_end=line.period.end,
         proration=line.proration,
         hours=hours,
+        hours_omitted=omitted,
     )
 
 
@@ -172,7 +174,7 @@ def _explained(caller: TenantContext, explained: ExplainedLine) -> InvoiceLine:
         )
         for entry in explained.entries
     ]
-    return _line(explained.line, hours if explained.line.meter else None)
+    return _line(explained.line, hours if explained.line.meter else None, omitted=explained.omitted)
 
 
 def _home() -> str:

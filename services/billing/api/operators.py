@@ -26,7 +26,7 @@ class Drift(BaseModel):
 
     tenant_id: str
     place: str
-    """`sync ledger`, `stripe` or `invoice`."""
+    """`sync ledger`, `stripe`, `stripe day`, `invoice` or `subscription`."""
     at: str
     """The start of the hour, or of an invoice line's period."""
     meter: str
@@ -36,11 +36,20 @@ class Drift(BaseModel):
     """The meter event or the invoice."""
 
 
+class NotCompared(BaseModel):
+    """A tenant whose books could not be compared."""
+
+    tenant_id: str
+    reason: str
+
+
 class ReconcileAnswer(ListAnswer):
     """Where the books of some tenants do not agree; `pending` is what is on its way."""
 
     drift: list[Drift]
     pending: list[Drift]
+    failed: list[NotCompared]
+    """Compare them one by one with `ainexus reconcile --tenant`."""
     tenants: int
     """So many were looked at."""
 
@@ -49,16 +58,17 @@ class ReconcileAnswer(ListAnswer):
 def reconcile(call: CurrentCall, query: Annotated[PageQuery, Query()]) -> Response[ReconcileAnswer]:
     """What was used in 60 days, what the sync ledger says of it, what Stripe has and what it has billed, compared."""
     after = place_of(query.token, "", "reconcile", form=TENANT_ID.pattern)
-    found, place = reconciling.compare_some(
+    page = reconciling.compare_some(
         wiring.slice_store(), wiring.find_payments(), limit=query.limit, after=after, now=call.now
     )
-    findings = [(tenant_id, finding) for tenant_id, of_tenant in found.items() for finding in of_tenant]
+    findings = [(tenant_id, finding) for tenant_id, of_tenant in page.findings.items() for finding in of_tenant]
     return ok(
         ReconcileAnswer(
             drift=[_shown(tenant_id, one) for tenant_id, one in findings if not one.pending],
             pending=[_shown(tenant_id, one) for tenant_id, one in findings if one.pending],
-            tenants=len(found),
-            pagination=page_after(place, "", "reconcile"),
+            failed=[NotCompared(tenant_id=tenant_id, reason=reason) for tenant_id, reason in page.failed.items()],
+            tenants=len(page.findings) + len(page.failed),
+            pagination=page_after(page.place, "", "reconcile"),
         )
     )
 

@@ -146,6 +146,8 @@ class InvoiceLine(BaseModel):
     proration: bool
     hours: list[UsedHour] | None = None
     """What the quantity adds up, for a metered line of one invoice."""
+    hours_omitted: int = 0
+    """Hours and corrections that are not listed, since an invoice lists at most 8,000."""
 
 
 class Invoice(BaseModel):
@@ -156,6 +158,8 @@ class Invoice(BaseModel):
     status: str
     currency: str
     amount_cents: int
+    credited_cents: int
+    """Refunded or credited after the payment."""
     period_start: Rfc3339
     period_end: Rfc3339
     created_at: Rfc3339
@@ -171,6 +175,7 @@ class Invoice(BaseModel):
             status=found.status,
             currency=found.currency,
             amount_cents=found.amount_cents,
+            credited_cents=found.credited_cents,
             period_start=found.period.start,
             period_end=found.period.end,
             created_at=found.created_at,

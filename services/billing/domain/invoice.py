@@ -1,6 +1,6 @@
 """Invoices as Stripe has them, and what others hear of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -51,6 +51,8 @@ class Invoice:
     hosted_url: str | None
     """Where it can be looked at and paid."""
     lines: tuple[InvoiceLine, ...]
+    credited_cents: int = 0
+    """Given back after it was paid."""
     rev: int = 0
     """Of our own record."""
 
@@ -86,16 +88,30 @@ def _event(
     return happened(said, event_id=event_id, tenant_id=tenant_id, subject=invoice.invoice_id, seq=invoice.rev, at=now)
 
 
-def hours_of(line: InvoiceLine, entries: Iterable[Entry]) -> list[Entry]:
-    """The entries of the sync ledger that a metered line adds up, by the hour that they were used in."""
-    found = [
-        entry
-        for entry in entries
-        if entry.meter == line.meter
-        and entry.state is EntryState.ACCEPTED
-        and line.period.start <= entry.stamped_at < line.period.end
-    ]
-    return sorted(found, key=lambda entry: (entry.hour, entry.rev))
+MAX_LINES_OF_PAGE = 5_000
+"""Lines of a page of invoices: some 2 MB of JSON, of the 6 MB that a Lambda function may respond with."""
+
+
+def page_of(invoices: Sequence[Invoice]) -> list[Invoice]:
+    """Return the first of these invoices whose lines fit into one response, and at least one."""
+    page, lines = list[Invoice](), 0
+    for invoice in invoices:
+        lines += len(invoice.lines)
+        if page and lines > MAX_LINES_OF_PAGE:
+            break
+        page.append(invoice)
+    return page
+
+
+def adds_up(line: InvoiceLine, entry: Entry) -> bool:
+    """Whether a metered line charges for this entry of the sync ledger."""
+    is_charged = entry.meter == line.meter and entry.state is EntryState.ACCEPTED
+    return is_charged and line.period.start <= entry.stamped_at < line.period.end
+
+
+def by_hour(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries by the hour that they were used in."""
+    return sorted(entries, key=lambda entry: (entry.hour, entry.rev))
 
 
 def hours_billed(lines: Iterable[InvoiceLine]) -> Period | None:

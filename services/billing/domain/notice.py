@@ -40,7 +40,20 @@ HANDLED = frozenset(
 )
 """After each of these the customer's subscription, and the invoice that is named, are read again."""
 
+DISPUTE_TYPES = frozenset({"charge.dispute.created", "charge.dispute.closed"})
+"""Their object names a charge and no customer. https://docs.stripe.com/api/disputes/object."""
+
+CHECKOUT_COMPLETED = "checkout.session.completed"
+
 NoticeState = Literal["received", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRef:
+    """By what Stripe knows a payment."""
+
+    payment_intent_id: str | None
+    charge_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +62,11 @@ class Notice:
 
     event_id: str
     type: str
-    customer_id: str
+    customer_id: str | None
+    """None: the object names only the payment."""
     invoice_id: str | None
     state: NoticeState = "received"
+    payment: PaymentRef | None = None
 
 
 def notice_of(payload: Mapping[str, Any]) -> Notice | None:
@@ -60,10 +75,16 @@ def notice_of(payload: Mapping[str, Any]) -> Notice | None:
         return None
     subject = _object(payload)
     customer_id = _id(subject.get("id") if subject.get("object") == "customer" else subject.get("customer"))
-    if customer_id is None:
+    payment = _payment(subject) if subject.get("object") == "dispute" else None
+    if customer_id is None and payment is None:
         return None
     invoice_id = _id(subject.get("id") if subject.get("object") == "invoice" else subject.get("invoice"))
-    return Notice(str(payload["id"]), str(payload["type"]), customer_id, invoice_id)
+    return Notice(str(payload["id"]), str(payload["type"]), customer_id, invoice_id, payment=payment)
+
+
+def _payment(subject: Mapping[str, Any]) -> PaymentRef | None:
+    payment = PaymentRef(_reference(subject.get("payment_intent")), _reference(subject.get("charge")))
+    return payment if payment.payment_intent_id or payment.charge_id else None
 
 
 def _object(payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -74,3 +95,8 @@ def _object(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _id(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _reference(value: object) -> str | None:
+    """Return the id of an object that is named or included."""
+    return _id(cast("Mapping[str, Any]", value).get("id") if isinstance(value, Mapping) else value)

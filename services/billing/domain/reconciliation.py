@@ -6,14 +6,15 @@ What is on its way is pending. A correction never rewrites anything. Where Strip
 difference is booked as found there, and its opposite is sent; so ledger and Stripe both say what was used.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.billing.domain.cost import Period
-from services.billing.domain.invoice import Invoice, hours_of
+from services.billing.domain.invoice import Invoice
 from services.billing.domain.price import BilledMeter
-from services.billing.domain.subscription import Subscription
+from services.billing.domain.subscription import Subscription, duplicates_of
 from services.billing.domain.usage import (
     HOUR,
     Entry,
@@ -64,7 +65,7 @@ class Books:
     @property
     def booked(self) -> list[Entry]:
         """The entries of usage of this time that Stripe has, or is to have."""
-        taken = (entry for entry in self.entries if entry.state is not EntryState.REJECTED)
+        taken = (entry for entry in self.entries if entry.counts)
         return [entry for entry in taken if entry.hour >= self.window.start]
 
     def billed(self, usage: HourUsage) -> bool:
@@ -91,6 +92,16 @@ def at_stripe(books: Books, sums: Sums) -> Iterator[Finding]:
         yield from _unless_same(slot, "stripe", wanted.get(slot, 0), sums.get(slot, 0), books)
 
 
+def unresolved(
+    sums: Sums, meter: BilledMeter, days: Mapping[datetime, int], undecided: Iterable[datetime]
+) -> Iterator[Finding]:
+    """Yield the differences of days whose hours there was no time to ask for."""
+    ours = _by_day(sums, meter)
+    for day in undecided:
+        drift = Drift("stripe day", to_text(day), meter, ours.get(day, 0), days.get(day, 0))
+        yield Finding(None, drift, repairable=False)
+
+
 def differing_days(sums: Sums, meter: BilledMeter, days: Mapping[datetime, int]) -> list[datetime]:
     """The days on which Stripe has counted something else.
 
@@ -99,12 +110,17 @@ def differing_days(sums: Sums, meter: BilledMeter, days: Mapping[datetime, int])
         meter: that is looked at.
         days: Stripe's, by the day.
     """
-    ours: dict[datetime, int] = {}
+    ours = _by_day(sums, meter)
+    return sorted(day for day in {*ours, *days} if ours.get(day, 0) != days.get(day, 0))
+
+
+def _by_day(sums: Sums, meter: BilledMeter) -> dict[datetime, int]:
+    days: dict[datetime, int] = {}
     for (hour, of), quantity in sums.items():
         if of is meter:
             day = hour.replace(hour=0)
-            ours[day] = ours.get(day, 0) + quantity
-    return sorted(day for day in {*ours, *days} if ours.get(day, 0) != days.get(day, 0))
+            days[day] = days.get(day, 0) + quantity
+    return days
 
 
 def on_the_way(books: Books) -> Iterator[Finding]:
@@ -116,19 +132,87 @@ def on_the_way(books: Books) -> Iterator[Finding]:
             yield Finding(None, drift, pending=not late, repairable=False)
 
 
+def duplicated(subscriptions: Sequence[Subscription], current: Subscription | None) -> Iterator[Finding]:
+    """Yield subscriptions besides the one that counts; the sweep ends those that a checkout has made."""
+    for one in duplicates_of(current, subscriptions):
+        at = to_text(one.started_at)
+        drift = Drift("subscription", at, "subscriptions", expected=0, found=1, subject=one.subscription_id)
+        yield Finding(None, drift, repairable=False)
+
+
+def releasable(books: Books, findings: Iterable[Finding]) -> list[Entry]:
+    """Return the rejected entries that are all that the sync ledger lacks: they need only be sent again.
+
+    Where it lacks nothing or something else, a correction has taken their place or has to.
+    """
+    lacking = {_group(finding.slot): -finding.drift.excess for finding in _of_ledger(findings) if not finding.pending}
+    rejected = _rejected_by_group(books)
+    return [
+        entry
+        for group, entries in rejected.items()
+        if lacking.get(group) == sum(entry.quantity for entry in entries)
+        for entry in entries
+    ]
+
+
+def replaceable(books: Books, findings: Iterable[Finding]) -> list[Entry]:
+    """Return the rejected entries whose place is taken, once the corrections of these findings are made."""
+    waiting = {_group(finding.slot) for finding in _of_ledger(findings) if finding.pending}
+    rejected = _rejected_by_group(books)
+    return [entry for group, entries in rejected.items() if group not in waiting for entry in entries]
+
+
+def _rejected_by_group(books: Books) -> dict[object, list[Entry]]:
+    groups: dict[object, list[Entry]] = {}
+    for entry in books.entries:
+        if entry.state is EntryState.REJECTED and entry.hour >= books.window.start:
+            groups.setdefault(_group((entry.hour, entry.meter)), []).append(entry)
+    return groups
+
+
+def _of_ledger(findings: Iterable[Finding]) -> Iterator[Finding]:
+    return (finding for finding in findings if finding.drift.place == "sync ledger")
+
+
+def _group(slot: Slot | None) -> object:
+    """Return what is compared together: an hour and a meter, but storage as a whole."""
+    return slot if slot is None or slot[1] in _WHOLE else slot[1]
+
+
 def invoiced(books: Books) -> Iterator[Finding]:
     """Where a final invoice charges for another quantity than Stripe has accepted."""
+    accepted_by_meter = _by_meter(books.entries)
     for invoice in books.invoices:
         for line in invoice.lines:
             if invoice.status == "draft" or not line.meter or line.period.start < books.window.start:
                 continue
-            entries = hours_of(line, books.entries)
+            entries = accepted_by_meter[line.meter].between(line.period)
             wanted = sum(entry.quantity for entry in entries)
             # Nobody knows whether what was found at Stripe came before the invoice or after it.
             if line.quantity not in {wanted, wanted - sum(one.quantity for one in entries if one.reason == _FOUND)}:
                 at = to_text(line.period.start)
                 drift = Drift("invoice", at, line.meter, wanted, line.quantity or 0, invoice.invoice_id)
                 yield Finding(None, drift, repairable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamped:
+    """Entries in the order of their stamps."""
+
+    entries: Sequence[Entry]
+    stamps: Sequence[datetime]
+
+    def between(self, period: Period) -> Sequence[Entry]:
+        """Return those that are stamped within the period."""
+        return self.entries[bisect_left(self.stamps, period.start) : bisect_left(self.stamps, period.end)]
+
+
+def _by_meter(entries: Iterable[Entry]) -> dict[BilledMeter, _Stamped]:
+    groups: dict[BilledMeter, list[Entry]] = {meter: [] for meter in BilledMeter}
+    for entry in sorted(entries, key=lambda one: one.stamped_at):
+        if entry.state is EntryState.ACCEPTED:
+            groups[entry.meter].append(entry)
+    return {meter: _Stamped(found, [one.stamped_at for one in found]) for meter, found in groups.items()}
 
 
 def corrections(books: Books, findings: Iterable[Finding], *, tenant_id: str) -> list[Entry]:

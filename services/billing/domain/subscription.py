@@ -49,6 +49,8 @@ class Subscription:
     """When the oldest invoice that is still open was to be paid for the first time."""
     counts_since: datetime | None = field(default=None, compare=False)
     """Our own note: when the plan was changed within the period, which bills at once what was used until then."""
+    tenant_id: str | None = field(default=None, compare=False)
+    """The tenant whose checkout made it; None: it was made in another way. Not stored."""
 
     @property
     def has_begun(self) -> bool:
@@ -70,10 +72,26 @@ class Standing:
     grace_until: datetime | None = None
 
 
-def current_of(subscriptions: Iterable[Subscription]) -> Subscription | None:
-    """The one that counts: one that goes on, else one that has ended, else one that never began; the newest of them."""
-    ranked = sorted(subscriptions, key=lambda one: (one.goes_on, one.has_begun, one.started_at, one.subscription_id))
-    return ranked[-1] if ranked else None
+def current_of(subscriptions: Iterable[Subscription], *, known_id: str | None = None) -> Subscription | None:
+    """Return the one that counts: one that goes on, else one that has ended, else one that never began.
+
+    Of several that go on it is the known one, else the one that was paid first: a later one is a duplicate. Of several
+    others it is the newest.
+
+    Args:
+        subscriptions: of one customer.
+        known_id: of the one that counted until now.
+    """
+    found = list(subscriptions)
+    going_on = [one for one in found if one.goes_on]
+    if going_on:
+        return min(going_on, key=lambda one: (one.subscription_id != known_id, one.started_at, one.subscription_id))
+    return max(found, key=lambda one: (one.has_begun, one.started_at, one.subscription_id), default=None)
+
+
+def duplicates_of(current: Subscription | None, subscriptions: Iterable[Subscription]) -> list[Subscription]:
+    """Return the others that go on: the tenant pays twice, for the same usage too."""
+    return [one for one in subscriptions if current and one.goes_on and one.subscription_id != current.subscription_id]
 
 
 def following(before: Subscription | None, after: Subscription, *, now: datetime) -> Subscription:

@@ -51,7 +51,13 @@ class EntryState(StrEnum):
     """It was sent, and nobody knows whether it arrived."""
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-    """Stripe will never take it; someone must look."""
+    """Stripe refused it for good. A repair releases or replaces it."""
+    REPLACED = "replaced"
+    """It was rejected, and a correction has taken its place."""
+
+
+OPEN = frozenset({EntryState.PENDING, EntryState.SENT})
+NEVER_COUNTED = frozenset({EntryState.REJECTED, EntryState.REPLACED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,11 @@ class Entry:
     state: EntryState = EntryState.PENDING
     first_sent_at: datetime | None = None
     reason: str | None = None
-    """Why it was rejected, or why there is an entry that no usage has made."""
+    """Why it was rejected or could not be sent, or why there is an entry that no usage has made."""
+    attempts: int = 0
+    """How often it was sent; no two senders make the same attempt."""
+    due_at: datetime | None = field(default=None, compare=False)
+    """When the sweep looks at it; None for one that is final or was quarantined."""
 
     @property
     def identifier(self) -> str:
@@ -87,7 +97,12 @@ class Entry:
     @property
     def is_open(self) -> bool:
         """Whether something is still to be done about it."""
-        return self.state in {EntryState.PENDING, EntryState.SENT}
+        return self.state in OPEN
+
+    @property
+    def counts(self) -> bool:
+        """Whether Stripe has it, or is to have it."""
+        return self.state not in NEVER_COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +186,37 @@ def carried_to(entry: Entry, subscription: Subscription, *, now: datetime) -> En
 
 def sent(entry: Entry, *, now: datetime) -> Entry:
     """The entry at the moment before it is sent."""
-    return replace(entry, state=EntryState.SENT, first_sent_at=entry.first_sent_at or now)
+    first_sent_at = entry.first_sent_at or now
+    return replace(entry, state=EntryState.SENT, first_sent_at=first_sent_at, attempts=entry.attempts + 1)
 
 
 def accepted(entry: Entry) -> Entry:
     """The entry when Stripe has it."""
-    return replace(entry, state=EntryState.ACCEPTED)
+    return replace(entry, state=EntryState.ACCEPTED, reason=None)
 
 
 def rejected(entry: Entry, *, reason: str) -> Entry:
     """The entry when Stripe will never take it."""
     return replace(entry, state=EntryState.REJECTED, reason=reason)
+
+
+def put_off(before: Entry, *, attempts: int, reason: str) -> Entry:
+    """Return the entry as it was before an attempt that changed nothing at Stripe, with the reason."""
+    return replace(before, attempts=attempts, reason=reason)
+
+
+def released(entry: Entry) -> Entry:
+    """Return a rejected entry as one to be sent again.
+
+    An earlier try of it may have arrived, so Stripe's sum decides unless it was never sent.
+    """
+    state = EntryState.SENT if entry.first_sent_at else EntryState.PENDING
+    return replace(entry, state=state, reason=None)
+
+
+def replaced(entry: Entry) -> Entry:
+    """Return a rejected entry that a correction has replaced."""
+    return replace(entry, state=EntryState.REPLACED)
 
 
 def never_sent(entry: Entry) -> Entry:
@@ -251,6 +286,6 @@ def summed(usages: Iterable[HourUsage]) -> Sums:
     return Sums(units_of(meters)[0], newest + HOUR if newest else None)
 
 
-def lag_s(due: Iterable[Entry], *, now: datetime) -> int:
+def lag_s(hours: Iterable[datetime], *, now: datetime) -> int:
     """For how long, in whole seconds, usage has been waiting for Stripe since the end of its hour; 0 if none waits."""
-    return max((int((now - entry.hour - HOUR).total_seconds()) for entry in due), default=0)
+    return max((int((now - hour - HOUR).total_seconds()) for hour in hours), default=0)

@@ -1,13 +1,15 @@
 """Stripe in memory: what it holds is set by hand, and it fails when it is told to."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from services.billing.domain.catalogue import Catalogue, Difference, FoundPrice, Price
 from services.billing.domain.invoice import Invoice
+from services.billing.domain.notice import PaymentRef
 from services.billing.domain.price import BilledMeter
-from services.billing.domain.subscription import Subscription, current_of
+from services.billing.domain.subscription import Subscription, SubscriptionState
 from services.billing.domain.usage import Entry
 from services.billing.gateways.payments import Checkout, Order, Step
 from shared.plans import Plan
@@ -17,6 +19,14 @@ CHECKOUT_ENDS = datetime(2026, 11, 23, tzinfo=UTC)
 
 def _fine(_: Entry) -> None:
     """Nothing goes wrong."""
+
+
+def _nothing(_: str) -> None:
+    """Nothing goes wrong."""
+
+
+def _ended(subscription: Subscription) -> Subscription:
+    return replace(subscription, state=SubscriptionState.CANCELED, ended_at=subscription.started_at)
 
 
 @dataclass
@@ -33,6 +43,17 @@ class FakePayments:
     orders: list[tuple[Order, str | None]] = field(default_factory=list[tuple[Order, str | None]])
     asked: list[tuple[str, str, Plan | None]] = field(default_factory=list[tuple[str, str, Plan | None]])
     """What was done to subscriptions."""
+    payers: dict[str, str] = field(default_factory=dict[str, str])
+    """Customers by the id of their payment intent or charge."""
+    open_checkouts: dict[str, tuple[str, str | None]] = field(default_factory=dict[str, tuple[str, str | None]])
+    """Customer and key of the open pages, by checkout."""
+    paid_cents: dict[str, int] = field(default_factory=dict[str, int])
+    """What was paid and not refunded, by subscription."""
+    refunds: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    failing: dict[str, Exception] = field(default_factory=dict[str, Exception])
+    """What reading a customer's subscriptions raises, by customer."""
+    before_close_checkouts: Callable[[str], None] = _nothing
+    before_end_duplicate: Callable[[str], None] = _nothing
     before_send: Callable[[Entry], None] = _fine
     after_send: Callable[[Entry], None] = _fine
     """May raise, as if the answer was lost."""
@@ -47,18 +68,33 @@ class FakePayments:
         """See `Payments.tenant_of`."""
         return self.tenants.get(customer_id)
 
-    def subscription_of(self, customer_id: str) -> Subscription | None:
-        """See `Payments.subscription_of`."""
-        return current_of(self.subscriptions.get(customer_id, ()))
+    def subscriptions_of(self, customer_id: str) -> list[Subscription]:
+        """See `Payments.subscriptions_of`."""
+        with suppress(KeyError):
+            raise self.failing[customer_id]
+        return list(self.subscriptions.get(customer_id, ()))
 
     def invoice(self, invoice_id: str) -> Invoice | None:
         """See `Payments.invoice`."""
         return self.invoices.get(invoice_id)
 
+    def customer_of_payment(self, payment: PaymentRef) -> str | None:
+        """See `Payments.customer_of_payment`."""
+        return self.payers.get(payment.payment_intent_id or "") or self.payers.get(payment.charge_id or "")
+
     def start_checkout(self, customer_id: str, order: Order, *, key: str | None) -> Checkout:
         """See `Payments.start_checkout`."""
         self.orders.append((order, key))
-        return Checkout("cs_1", f"https://checkout.test/{customer_id}", CHECKOUT_ENDS)
+        checkout_id = f"cs_{len(self.orders)}"
+        self.open_checkouts[checkout_id] = (customer_id, key)
+        return Checkout(checkout_id, f"https://checkout.test/{customer_id}", CHECKOUT_ENDS)
+
+    def close_checkouts(self, customer_id: str, *, keep: str | None = None) -> None:
+        """See `Payments.close_checkouts`."""
+        self.before_close_checkouts(customer_id)
+        for checkout_id, (customer, key) in list(self.open_checkouts.items()):
+            if customer == customer_id and (keep is None or key != keep):
+                del self.open_checkouts[checkout_id]
 
     def open_portal(self, customer_id: str, *, return_url: str) -> str:
         """See `Payments.open_portal`."""
@@ -82,6 +118,15 @@ class FakePayments:
     def end_now(self, subscription: Subscription) -> None:
         """See `Payments.end_now`."""
         self.asked.append(("end_now", subscription.subscription_id, None))
+
+    def end_duplicate(self, subscription_id: str) -> int:
+        """See `Payments.end_duplicate`."""
+        self.before_end_duplicate(subscription_id)
+        for found in self.subscriptions.values():
+            found[:] = [_ended(one) if one.subscription_id == subscription_id else one for one in found]
+        refunded_cents = self.paid_cents.pop(subscription_id, 0)
+        self.refunds.append((subscription_id, refunded_cents))
+        return refunded_cents
 
     def send(self, customer_id: str, entry: Entry) -> None:
         """See `Payments.send`."""

@@ -1,12 +1,13 @@
 """What this service asks of Stripe, in its own words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from services.billing.domain.catalogue import Catalogue, FoundPrice, Price
 from services.billing.domain.invoice import Invoice
+from services.billing.domain.notice import PaymentRef
 from services.billing.domain.price import BilledMeter
 from services.billing.domain.subscription import Subscription
 from services.billing.domain.usage import Entry
@@ -38,7 +39,8 @@ class Payments(Protocol):
     """Customers, subscriptions, invoices and meter events.
 
     A `key` makes a request that is sent twice be carried out once. Every method raises `PaymentsUnavailable` when
-    Stripe does not answer or has too much to do, and `RefusedByStripe` for what no second try can mend.
+    Stripe does not respond, is busy or does not accept the API key, and `RefusedByStripe` when Stripe refuses this very
+    request and would refuse it again.
     """
 
     def create_customer(self, tenant_id: str) -> str:
@@ -49,12 +51,16 @@ class Payments(Protocol):
         """The tenant that a customer was made for; None when it is gone, or of somebody else."""
         ...
 
-    def subscription_of(self, customer_id: str) -> Subscription | None:
-        """The subscription that counts, as it is now."""
+    def subscriptions_of(self, customer_id: str) -> Sequence[Subscription]:
+        """Return the customer's subscriptions to our plans as they are now, ended ones included."""
         ...
 
     def invoice(self, invoice_id: str) -> Invoice | None:
         """An invoice with all its lines, as it is now."""
+        ...
+
+    def customer_of_payment(self, payment: PaymentRef) -> str | None:
+        """Return the id of the customer who paid, or None when Stripe knows no such payment or nobody's name."""
         ...
 
     def start_checkout(self, customer_id: str, order: Order, *, key: str | None) -> Checkout:
@@ -62,7 +68,15 @@ class Payments(Protocol):
 
         Raises:
             KeyReused: the key belongs to another order.
+            CheckoutClosed: the key belongs to a page that is no longer open.
             CatalogueMissing: the plan's prices are not there.
+        """
+        ...
+
+    def close_checkouts(self, customer_id: str, *, keep: str | None = None) -> None:
+        """Expire the customer's open checkout pages, except the one that was opened with the key `keep`.
+
+        A page that is paid at the same moment stays paid: ask for the subscriptions afterwards.
         """
         ...
 
@@ -90,8 +104,20 @@ class Payments(Protocol):
         """End the subscription, with a last invoice for what was used."""
         ...
 
+    def end_duplicate(self, subscription_id: str) -> int:
+        """End a subscription at once and refund all that was paid for it; return the cents refunded by this call.
+
+        What was used is not billed. Idempotent: an invoice is refunded once.
+        """
+        ...
+
     def send(self, customer_id: str, entry: Entry) -> None:
-        """Send a meter event; one that Stripe has already is as good as sent."""
+        """Send a meter event; one that Stripe has already is as good as sent.
+
+        Raises:
+            RefusedByStripe: Stripe will never count this event: its time or its value is out of bounds.
+            UsageNotAccepted: it was refused for another reason.
+        """
         ...
 
     def sum_of(self, customer_id: str, meter: BilledMeter, *, start: datetime, end: datetime) -> int:

@@ -46,7 +46,12 @@ class StripeSecrets:
             text = str(self._client.get_secret_value(SecretId=self._name)["SecretString"])
         except (BotoCoreError, ClientError) as error:
             raise PaymentsUnavailable from error
-        said: dict[str, Any] = json.loads(text)
-        if not said.get("api_key"):
+        try:
+            fields: dict[str, Any] = dict(json.loads(text))
+        except (TypeError, ValueError):
+            msg = "Stripe's secret is no JSON object; an operator puts it in with `ainexus secrets set stripe`."
+            # Not from the cause, whose text is the secret.
+            raise PaymentsUnavailable(msg) from None
+        if not fields.get("api_key"):
             return None
-        return StripeSecret(str(said["api_key"]), str(said.get("webhook_secret", "")))
+        return StripeSecret(str(fields["api_key"]), str(fields.get("webhook_secret", "")))

@@ -3,7 +3,7 @@
 https://docs.stripe.com/api, version 2026-08-26.dahlia
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -16,6 +16,10 @@ from services.billing.domain.subscription import Subscription, SubscriptionState
 from shared.plans import Plan
 
 Json = Mapping[str, Any]
+
+MAX_LINES = 250
+"""Lines of an invoice that are stored: together some 100 KB, of the 400 KB that an item may have."""
+_DESCRIPTION_CHARS = 200
 
 PLAN, ITEM, TENANT = "plan", "item", "tenant_id"
 """What our prices, and our customers and subscriptions, carry in their metadata."""
@@ -58,6 +62,7 @@ def subscription_of(said: Json, *, failing_since: datetime | None = None) -> Sub
         next_plan=_next_plan(said, plan),
         ended_at=moment(said["ended_at"]) if said.get("ended_at") else None,
         failing_since=failing_since,
+        tenant_id=within(said, "metadata").get(TENANT),
     )
 
 
@@ -81,14 +86,17 @@ def failing_since(open_invoices: Iterable[Json]) -> datetime | None:
     return moment(min(finals)) if finals else None
 
 
-def invoice_of(said: Json, *, lines: Iterable[Json], places: Mapping[str, tuple[Plan, str]]) -> Invoice:
-    """An invoice.
+def invoice_of(said: Json, *, lines: Sequence[Json], places: Mapping[str, tuple[Plan, str]]) -> Invoice:
+    """An invoice; the amount of lines over `MAX_LINES` is one line more, so that the sum is right.
 
     Args:
         said: the invoice.
-        lines: all of its lines.
+        lines: its lines, one over `MAX_LINES` at most.
         places: the plans and items of our prices, by their ids.
     """
+    shown = [_line_of(line, places) for line in lines[:MAX_LINES]]
+    if len(lines) > MAX_LINES:
+        shown.append(_rest_of(said, shown))
     return Invoice(
         invoice_id=str(said["id"]),
         number=said.get("number"),
@@ -99,8 +107,15 @@ def invoice_of(said: Json, *, lines: Iterable[Json], places: Mapping[str, tuple[
         period=Period(moment(said["period_start"]), moment(said["period_end"])),
         created_at=moment(said["created"]),
         hosted_url=said.get("hosted_invoice_url"),
-        lines=tuple(_line_of(line, places) for line in lines),
+        lines=tuple(shown),
+        credited_cents=int(said["post_payment_credit_notes_amount"]),
     )
+
+
+def _rest_of(said: Json, shown: Iterable[InvoiceLine]) -> InvoiceLine:
+    amount = int(said["subtotal"]) - sum(line.amount_cents for line in shown)
+    period = Period(moment(said["period_start"]), moment(said["period_end"]))
+    return InvoiceLine("rest", "other", "All further lines", None, amount, period, proration=False)
 
 
 def _line_of(said: Json, places: Mapping[str, tuple[Plan, str]]) -> InvoiceLine:
@@ -108,7 +123,7 @@ def _line_of(said: Json, places: Mapping[str, tuple[Plan, str]]) -> InvoiceLine:
     return InvoiceLine(
         line_id=str(said["id"]),
         item=item,
-        description=said.get("description") or "",
+        description=(said.get("description") or "")[:_DESCRIPTION_CHARS],
         quantity=said.get("quantity"),
         amount_cents=int(said["amount"]),
         period=Period(moment(said["period"]["start"]), moment(said["period"]["end"])),

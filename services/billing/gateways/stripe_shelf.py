@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.billing.domain.catalogue import CURRENCY, PAID_PLANS, Catalogue, FoundPrice, Price, wanted_prices
 from services.billing.domain.price import BilledMeter, decimal_cents
-from services.billing.errors import CatalogueMissing
-from services.billing.gateways.stripe_client import translated
+from services.billing.gateways.stripe_client import catalogue_missing, translated
 from services.billing.gateways.stripe_objects import ITEM, PLAN, picocents_of
 from shared.plans import Plan
 
@@ -81,7 +80,7 @@ class StripeShelf:
     def _meter_id(self, meter: BilledMeter) -> str:
         found = self._meters().get(meter.event_name)
         if found is None:
-            raise CatalogueMissing
+            raise catalogue_missing(meter.event_name)
         return found
 
     def _prices(self) -> dict[str, FoundPrice]:

@@ -6,15 +6,18 @@ from datetime import datetime
 
 from services.billing.domain.cost import Bill, Period, bill, forecast, month_of
 from services.billing.domain.customer import BillingMode, Customer
-from services.billing.domain.invoice import Invoice, InvoiceLine, hours_billed, hours_of
+from services.billing.domain.invoice import Invoice, InvoiceLine, adds_up, by_hour, hours_billed
 from services.billing.domain.price import BilledMeter
-from services.billing.domain.usage import Entry, EntryState, summed
+from services.billing.domain.usage import Entry, summed
 from services.billing.errors import InvoiceNotFound
 from services.billing.operations.customers import get_customer
 from services.billing.table.entries import entries_between
 from services.billing.table.invoices import find_invoice
 from services.billing.table.usage import usage_between
 from shared.storage.store import Store
+
+MAX_HOURS = 8_000
+"""Hours and corrections that an invoice lists: some 2 MB of JSON; a month of four meters has some 3,000 hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class ExplainedLine:
 
     line: InvoiceLine
     entries: Sequence[Entry]
+    omitted: int = 0
+    """Entries over what an invoice explains."""
 
 
 def cost_of(store: Store, tenant_id: str, *, now: datetime) -> Cost:
@@ -65,13 +70,15 @@ def _booked(store: Store, tenant_id: str, period: Period) -> dict[BilledMeter, i
     """What is stamped into the period, with what was carried into it."""
     quantities: dict[BilledMeter, int] = {}
     for entry in entries_between(store, tenant_id, period):
-        if entry.state is not EntryState.REJECTED and period.start <= entry.stamped_at < period.end:
+        if entry.counts and period.start <= entry.stamped_at < period.end:
             quantities[entry.meter] = quantities.get(entry.meter, 0) + entry.quantity
     return quantities
 
 
-def explain_invoice(store: Store, tenant_id: str, invoice_id: str) -> tuple[Invoice, list[ExplainedLine]]:
-    """An invoice, each metered line with the hours that it adds up.
+def explain_invoice(
+    store: Store, tenant_id: str, invoice_id: str, *, max_hours: int = MAX_HOURS
+) -> tuple[Invoice, list[ExplainedLine]]:
+    """An invoice, each metered line with the hours that it adds up, `max_hours` of all lines together.
 
     Raises:
         InvoiceNotFound: the tenant has none of this id.
@@ -79,6 +86,18 @@ def explain_invoice(store: Store, tenant_id: str, invoice_id: str) -> tuple[Invo
     invoice = find_invoice(store, tenant_id, invoice_id)
     if invoice is None:
         raise InvoiceNotFound
+    metered = [line for line in invoice.lines if line.meter]
+    found: dict[str, list[Entry]] = {line.line_id: [] for line in invoice.lines}
+    omitted, left = dict.fromkeys(found, 0), max_hours
     hours = hours_billed(invoice.lines)
-    entries = list(entries_between(store, tenant_id, hours)) if hours else []
-    return invoice, [ExplainedLine(line, hours_of(line, entries)) for line in invoice.lines]
+    for entry in entries_between(store, tenant_id, hours) if hours else ():
+        for line in metered:
+            if not adds_up(line, entry):
+                continue
+            if left:
+                found[line.line_id].append(entry)
+                left -= 1
+            else:
+                omitted[line.line_id] += 1
+    explained = [ExplainedLine(line, by_hour(found[line.line_id]), omitted[line.line_id]) for line in invoice.lines]
+    return invoice, explained

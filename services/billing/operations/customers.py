@@ -6,8 +6,10 @@ from datetime import datetime
 from services.billing.domain import customer as rules
 from services.billing.domain import invoice as invoices
 from services.billing.domain.customer import Customer
+from services.billing.domain.subscription import current_of, duplicates_of
 from services.billing.errors import CustomerChanged, CustomerExists, InvoiceChanged
 from services.billing.gateways.payments import Payments
+from services.billing.operations.duplicates import note_duplicates
 from services.billing.table.customers import add_customer, find_customer, save_customer
 from services.billing.table.invoices import find_invoice, save_invoice
 from shared.copies.patience import read_until_there
@@ -76,13 +78,20 @@ def link_customer(store: Store, payments: Payments, tenant_id: str) -> Customer:
 
 
 def refresh_subscription(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> Customer:
-    """Take over the subscription as Stripe has it now. Asked after the record was read, so nothing older is written."""
+    """Take over the subscription as Stripe has it now. Asked after the record was read, so nothing older is written.
+
+    A second subscription that goes on is recorded, and ended by the sweep.
+    """
 
     def decide(customer: Customer) -> tuple[Customer, Sequence[Event[BillingEvent]]]:
         if customer.stripe_customer_id is None:
             return customer, ()
-        current = payments.subscription_of(customer.stripe_customer_id)
-        return rules.subscribed(customer, current, now=now) if current else (customer, ())
+        found = payments.subscriptions_of(customer.stripe_customer_id)
+        current = current_of(found, known_id=customer.subscription and customer.subscription.subscription_id)
+        if current is None:
+            return customer, ()
+        note_duplicates(store, tenant_id, duplicates_of(current, found), kept=current, now=now)
+        return rules.subscribed(customer, current, now=now)
 
     return change_customer(store, tenant_id, decide)
 

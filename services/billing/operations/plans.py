@@ -1,5 +1,7 @@
 """What a tenant's admin does about its plan: look, change, go to the checkout and to the portal."""
 
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +10,8 @@ from services.billing.domain.customer import Customer
 from services.billing.errors import AlreadySubscribed, BilledByHand, NoCustomerAtStripe, PlanIsFree
 from services.billing.gateways.payments import Checkout, Order, Payments
 from services.billing.operations.customers import get_customer, link_customer, refresh_subscription
-from services.billing.operations.usage import flush
+from services.billing.table.checkouts import acquire_lease, release_lease
+from shared.errors import DependencyUnavailable
 from shared.http.etag import check_if_match
 from shared.plans import PRICES, Plan
 from shared.storage.store import Store
@@ -62,25 +65,43 @@ def change_plan(
         prorated = proration(subscription.plan, plan, period=subscription.period, at=now)
         payments.change_plan(subscription, plan)
     else:
-        flush(store, payments, tenant_id, now=now)
         payments.change_plan_at_end(subscription, plan)
     return PlanChange(refresh_subscription(store, payments, tenant_id, now=now), prorated)
 
 
 def start_checkout(store: Store, payments: Payments, order: Order, *, key: str | None, now: datetime) -> Checkout:
-    """A page on which the tenant's admin subscribes to a paid plan.
+    """Open a page on which the tenant's admin subscribes to a paid plan, and close all others.
+
+    The lease keeps two requests from each opening a page that the other does not see.
 
     Raises:
         PlanIsFree: there is nothing to pay.
         AlreadySubscribed: there is a subscription, whose plan can be changed.
+        CheckoutInProgress: another request opens a page.
+        CheckoutClosed: the page of this key is paid, expired or replaced.
     """
     if not _price(order.plan):
         raise PlanIsFree
-    link_customer(store, payments, order.tenant_id)
-    customer = refresh_subscription(store, payments, order.tenant_id, now=now)
-    if customer.paying or customer.stripe_customer_id is None:
+    customer = link_customer(store, payments, order.tenant_id)
+    if customer.stripe_customer_id is None:
         raise AlreadySubscribed
-    return payments.start_checkout(customer.stripe_customer_id, order, key=key)
+    with _lease(store, order.tenant_id, now=now):
+        payments.close_checkouts(customer.stripe_customer_id, keep=key)
+        # Asked last: a page that could not be closed any more is a subscription now.
+        if refresh_subscription(store, payments, order.tenant_id, now=now).paying:
+            raise AlreadySubscribed
+        return payments.start_checkout(customer.stripe_customer_id, order, key=key)
+
+
+@contextmanager
+def _lease(store: Store, tenant_id: str, *, now: datetime) -> Generator[None]:
+    ends_at = acquire_lease(store, tenant_id, now=now)
+    try:
+        yield
+    finally:
+        # One that cannot be given back ends by itself.
+        with suppress(DependencyUnavailable):
+            release_lease(store, tenant_id, ends_at=ends_at, now=now)
 
 
 def open_portal(store: Store, payments: Payments, tenant_id: str, *, return_url: str) -> str:

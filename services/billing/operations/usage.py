@@ -3,30 +3,53 @@
 A crash anywhere leaves an entry that is due; whoever finds it goes on from what the ledger knows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.billing.domain import usage as rules
 from services.billing.domain.cost import Period
 from services.billing.domain.customer import Customer
-from services.billing.domain.usage import HOUR, Entry, EntryState, Found, HourUsage, hour_of
-from services.billing.errors import AlreadyBooked, AlreadyKept, EntryChanged, PaymentsUnavailable, RefusedByStripe
+from services.billing.domain.usage import HOUR, Entry, EntryState, HourUsage, hour_of
+from services.billing.errors import AlreadyBooked, AlreadyKept, BookingUnfinished
 from services.billing.gateways.payments import Payments
 from services.billing.operations.customers import get_customer
+from services.billing.operations.sending import LOOK_AGAIN, send_all
 from services.billing.table import entries as ledger
 from services.billing.table import usage as table
-from shared.metrics import DRIFT
-from shared.observability import logger, report
+from shared.deadline import remaining_s
+from shared.observability import logger
 from shared.storage.store import Store
 
-_LOOK_AGAIN = timedelta(minutes=1)
-_LOOK_AT_UNCLEAR = timedelta(hours=6)
+WINDOW = timedelta(days=62)
+"""For so long back open and rejected entries are looked for."""
+BOOKED_AT_ONCE = 200
+"""Hours; a booking takes some 30 ms."""
+_LEAVE_S = 20
+"""Seconds of an invocation that are left to the other messages of its batch."""
 _TRIES = 8
-_AT_ONCE = 200
+MAX_REASONS = 5
 
 
-def take_in(store: Store, payments: Payments | None, tenant_id: str, usage: HourUsage, *, now: datetime) -> None:
-    """Keep the usage of an hour, and send what Stripe charges for."""
+def take_in(
+    store: Store,
+    payments: Payments | None,
+    tenant_id: str,
+    usage: HourUsage,
+    *,
+    now: datetime,
+    send_now: bool = True,
+) -> None:
+    """Keep the usage of an hour, book what Stripe charges for, and send it.
+
+    Args:
+        store: the slice.
+        payments: Stripe; None where there is none.
+        tenant_id: whose usage it is.
+        usage: of the hour.
+        now: the time.
+        send_now: False leaves it to the sweep, which takes the tenants in turns: for what a tenant can cause much of.
+    """
     try:
         table.keep_usage(store, tenant_id, usage)
     except AlreadyKept:
@@ -34,21 +57,35 @@ def take_in(store: Store, payments: Payments | None, tenant_id: str, usage: Hour
     if payments is None:
         return
     customer = get_customer(store, tenant_id)
-    send_all(store, payments, customer, _book(store, customer, usage, now=now), now=now)
+    entries = _book(store, customer, usage, now=now, due_at=now + LOOK_AGAIN if send_now else now)
+    if send_now:
+        send_all(store, payments, customer, entries, now=now, leave_s=_LEAVE_S)
 
 
 def book_open_hours(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> None:
-    """Book and send the hours that were closed before the subscription was known here."""
+    """Book and send the hours that were closed before the subscription was known here.
+
+    Raises:
+        BookingUnfinished: there are more than are booked at once.
+    """
     customer = get_customer(store, tenant_id)
     if customer.subscription is None or customer.stripe_customer_id is None:
         return
     since = max(customer.subscription.started_at, now - rules.OLDEST_STAMP)
-    for usage in list(table.usage_between(store, tenant_id, Period(since, now + HOUR))):
-        if not usage.booked:
-            send_all(store, payments, customer, _book(store, customer, usage, now=now), now=now)
+    booked, is_sending = 0, True
+    for usage in table.usage_between(store, tenant_id, Period(since, now + HOUR)):
+        if usage.booked or not rules.is_billable(usage.hour, customer.subscription, now=now):
+            continue
+        if booked == BOOKED_AT_ONCE:
+            raise BookingUnfinished
+        entries = _book(store, customer, usage, now=now, due_at=now + LOOK_AGAIN)
+        if is_sending:
+            # What fails once is left to the sweep, with all that follows.
+            is_sending = not send_all(store, payments, customer, entries, now=now, leave_s=_LEAVE_S)
+        booked += 1
 
 
-def _book(store: Store, customer: Customer, usage: HourUsage, *, now: datetime) -> Sequence[Entry]:
+def _book(store: Store, customer: Customer, usage: HourUsage, *, now: datetime, due_at: datetime) -> Sequence[Entry]:
     """Put an hour into the sync ledger; says which entries that made.
 
     Raises:
@@ -66,87 +103,64 @@ def _book(store: Store, customer: Customer, usage: HourUsage, *, now: datetime) 
             kept, tenant_id=customer.tenant_id, subscription=subscription, byte_hours_left=left, now=now
         )
         try:
-            table.add_booking(store, customer.tenant_id, kept, booking, left_before=left, due_at=now + _LOOK_AGAIN)
+            table.add_booking(store, customer.tenant_id, kept, booking, left_before=left, due_at=due_at)
         except AlreadyBooked:
             continue
         return booking.entries
     raise AlreadyBooked
 
 
-def send_all(store: Store, payments: Payments, customer: Customer, entries: Iterable[Entry], *, now: datetime) -> bool:
-    """Send entries one after the other; says whether Stripe had time for all of them. The others stay due."""
-    for entry in entries:
-        try:
-            _send(store, payments, customer, entry, now=now)
-        except EntryChanged:
-            logger.info("somebody else sends it", identifier=entry.identifier)
-        except PaymentsUnavailable:
-            logger.warning("Stripe does not take usage now", identifier=entry.identifier)
-            return False
-    return True
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Usage of a tenant that Stripe does not have."""
+
+    open: int
+    """Entries that are still to be sent."""
+    rejected: int
+    """Entries that Stripe has refused for good and nothing has replaced."""
+    reasons: tuple[str, ...] = ()
+    """Why, at most five."""
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether Stripe has everything."""
+        return not self.open and not self.rejected
 
 
-def _send(store: Store, payments: Payments, customer: Customer, entry: Entry, *, now: datetime) -> None:
-    if customer.stripe_customer_id is None or customer.subscription is None:
-        return
-    to_send: Entry | None = entry
-    if not rules.may_be_sent_blindly(entry, now=now):
-        to_send = _look_up(store, payments, customer.stripe_customer_id, entry, now=now)
-    if to_send is None:
-        return
-    soon = now + _LOOK_AGAIN
-    if to_send.state is EntryState.PENDING and rules.comes_too_late(to_send.stamped_at, customer.subscription, now=now):
-        to_send = _write(store, to_send, rules.carried_to(to_send, customer.subscription, now=now), due_at=soon)
-    to_send = _write(store, to_send, rules.sent(to_send, now=now), due_at=soon)
-    try:
-        payments.send(customer.stripe_customer_id, to_send)
-    except RefusedByStripe as refused:
-        logger.error("Stripe refuses usage", identifier=entry.identifier, reason=str(refused))
-        report("drift", {DRIFT: 1}, tenant_id=entry.tenant_id, identifier=entry.identifier)
-        _write(store, to_send, rules.rejected(to_send, reason=str(refused)), due_at=None)
-    else:
-        _write(store, to_send, rules.accepted(to_send), due_at=None)
+def flush(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> Unsent:
+    """Send everything of a tenant that is not final; return what is left.
 
-
-def _look_up(store: Store, payments: Payments, customer_id: str, entry: Entry, *, now: datetime) -> Entry | None:
-    """Ask Stripe's own sum whether the entry is in it; gives back what must be sent after all."""
-    hour = entry.stamp_hour
-    counted = payments.sum_of(customer_id, entry.meter, start=hour, end=hour + HOUR)
-    others = [one for one in ledger.entries_of_hour(store, entry.tenant_id, hour) if one.meter is entry.meter]
-    match found := rules.found_in_sum(entry, others, stripes_sum=counted):
-        case Found.THERE:
-            _write(store, entry, rules.accepted(entry), due_at=None)
-            return None
-        case Found.UNCLEAR | Found.UNDECIDED:
-            logger.error("Stripe's sum is not clear", identifier=entry.identifier, found=found)
-            report("drift", {DRIFT: 1}, tenant_id=entry.tenant_id, identifier=entry.identifier)
-            _write(store, entry, entry, due_at=now + _LOOK_AT_UNCLEAR)
-            return None
-        case Found.MISSING:
-            return _write(store, entry, rules.never_sent(entry), due_at=now + _LOOK_AGAIN)
-
-
-def _write(store: Store, before: Entry, after: Entry, *, due_at: datetime | None) -> Entry:
-    ledger.save_entry(store, before, after, due_at=due_at)
-    return after
-
-
-def send_due(store: Store, payments: Payments, *, now: datetime) -> Sequence[Entry]:
-    """Send what is left over of any tenant; says what was looked at, as it was before."""
-    found = ledger.due_entries(store, now=now, limit=_AT_ONCE)
-    customers: dict[str, Customer] = {}
-    for entry in found:
-        customer = customers.get(entry.tenant_id) or get_customer(store, entry.tenant_id)
-        customers[entry.tenant_id] = customer
-        if not send_all(store, payments, customer, (entry,), now=now):
-            break
-    return found
-
-
-def flush(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> bool:
-    """Send everything of a tenant that is not final; says whether nothing is left."""
-    book_open_hours(store, payments, tenant_id, now=now)
+    Raises:
+        BookingUnfinished: there was no time to book all hours.
+    """
+    _book_all(store, payments, tenant_id, now=now)
     customer = get_customer(store, tenant_id)
-    period = Period(hour_of(now - rules.OLDEST_STAMP), now + HOUR)
-    left = [entry for entry in ledger.entries_between(store, tenant_id, period) if entry.is_open]
-    return send_all(store, payments, customer, left, now=now)
+    left = (entry for entry in _recent(store, tenant_id, now=now) if entry.is_open)
+    reasons = send_all(store, payments, customer, left, now=now)
+    return unsent(store, tenant_id, now=now, reasons=reasons)
+
+
+def _book_all(store: Store, payments: Payments, tenant_id: str, *, now: datetime) -> None:
+    while True:
+        try:
+            return book_open_hours(store, payments, tenant_id, now=now)
+        except BookingUnfinished:
+            if remaining_s() <= _LEAVE_S:
+                raise
+
+
+def unsent(store: Store, tenant_id: str, *, now: datetime, reasons: set[str] | None = None) -> Unsent:
+    """Count what of a tenant's usage Stripe does not have, by the sync ledger of the last 62 days."""
+    waiting = rejected = 0
+    found = set(reasons or ())
+    for entry in _recent(store, tenant_id, now=now):
+        if not entry.is_open and entry.state is not EntryState.REJECTED:
+            continue
+        waiting, rejected = waiting + entry.is_open, rejected + (not entry.is_open)
+        if entry.reason and len(found) < MAX_REASONS:
+            found.add(entry.reason)
+    return Unsent(waiting, rejected, tuple(sorted(found)[:MAX_REASONS]))
+
+
+def _recent(store: Store, tenant_id: str, *, now: datetime) -> Iterator[Entry]:
+    return ledger.entries_between(store, tenant_id, Period(hour_of(now - WINDOW), now + HOUR))

@@ -4,14 +4,15 @@ import json
 from datetime import datetime
 from typing import Any, cast
 
-from services.billing.domain.notice import METER_ERRORS, Notice, notice_of
-from services.billing.errors import AlreadyReceived
+from services.billing.domain.notice import CHECKOUT_COMPLETED, DISPUTE_TYPES, METER_ERRORS, Notice, notice_of
+from services.billing.errors import AlreadyReceived, PaymentsUnavailable
 from services.billing.gateways.inbox import Inbox
 from services.billing.gateways.payments import Payments
-from services.billing.operations.customers import get_customer, refresh_invoice, refresh_subscription
+from services.billing.operations.customers import refresh_invoice, refresh_subscription
 from services.billing.operations.usage import book_open_hours
 from services.billing.table import notices
-from shared.metrics import DRIFT
+from services.billing.table.customers import find_customer
+from shared.metrics import DISPUTES, DRIFT
 from shared.observability import logger, report
 from shared.storage.store import Store
 
@@ -41,27 +42,58 @@ def receive(store: Store, inbox: Inbox, body: str, *, now: datetime) -> bool:
 
 
 def handle(store: Store, payments: Payments, event_id: str, *, now: datetime) -> None:
-    """Take over from Stripe what a webhook says has changed, as it is now."""
+    """Take over from Stripe what a webhook says has changed, as it is now.
+
+    Raises:
+        PaymentsUnavailable: Stripe does not respond, or there is more to book than is booked at once.
+    """
     notice = notices.find_notice(store, event_id)
     if notice is None or notice.state == "done":
         return
-    tenant_id = _tenant_of(store, payments, notice)
-    if tenant_id:
+    customer_id = notice.customer_id or _customer_of_payment(payments, notice)
+    tenant_id = customer_id and _tenant_of(store, payments, customer_id)
+    if tenant_id and customer_id:
+        _report_dispute(notice, tenant_id)
+        if notice.type == CHECKOUT_COMPLETED:
+            payments.close_checkouts(customer_id)
         refresh_subscription(store, payments, tenant_id, now=now)
         if notice.invoice_id:
             refresh_invoice(store, payments, tenant_id, notice.invoice_id, now=now)
         book_open_hours(store, payments, tenant_id, now=now)
+    else:
+        logger.warning("webhook of an unknown customer", event_id=notice.event_id)
     notices.finish_notice(store, event_id)
 
 
-def _tenant_of(store: Store, payments: Payments, notice: Notice) -> str | None:
+def handle_or_postpone(store: Store, payments: Payments, event_id: str, *, now: datetime) -> bool:
+    """Handle a webhook; return False when an outage leaves it to the sweep, which tries for as long as it takes."""
+    try:
+        handle(store, payments, event_id, now=now)
+    except PaymentsUnavailable as error:
+        logger.warning("webhook postponed", event_id=event_id, reason=str(error))
+        return False
+    return True
+
+
+def _customer_of_payment(payments: Payments, notice: Notice) -> str | None:
+    return payments.customer_of_payment(notice.payment) if notice.payment else None
+
+
+def _report_dispute(notice: Notice, tenant_id: str) -> None:
+    if notice.type in DISPUTE_TYPES:
+        logger.warning("payment disputed", tenant_id=tenant_id, event_id=notice.event_id, type=notice.type)
+        report("payment disputed", {DISPUTES: 1}, tenant_id=tenant_id, event_id=notice.event_id)
+
+
+def _tenant_of(store: Store, payments: Payments, customer_id: str) -> str | None:
     """Whose customer it is: Stripe's word for it must be ours too."""
-    known = notices.find_tenant(store, notice.customer_id)
+    known = notices.find_tenant(store, customer_id)
     if known:
         return known
-    claimed = payments.tenant_of(notice.customer_id)
-    if claimed is None or get_customer(store, claimed).stripe_customer_id != notice.customer_id:
-        logger.warning("webhook of nobody's customer", event_id=notice.event_id)
+    claimed = payments.tenant_of(customer_id)
+    # Not waited for: our own record is older than any customer at Stripe.
+    customer = find_customer(store, claimed) if claimed else None
+    if customer is None or customer.stripe_customer_id != customer_id:
         return None
-    notices.keep_tenant(store, notice.customer_id, tenant_id=claimed)
-    return claimed
+    notices.keep_tenant(store, customer_id, tenant_id=customer.tenant_id)
+    return customer.tenant_id

@@ -4,13 +4,16 @@ TENANT#<t>#BILLING                  CUSTOMER                      the tenant as 
 TENANT#<t>#BILLING                  KNOWN                         that there is one; in `due`, by which all are found
 TENANT#<t>#BILLING                  REMAINDER                     byte-hours that make no whole MB-hour yet
 TENANT#<t>#BILLING                  COPY#TENANT                   what is known of the tenant
+TENANT#<t>#BILLING                  CHECKOUT                      the lease of the request that opens a checkout page
+TENANT#<t>#BILLING                  CLOSING                       an end that an outage has postponed; in `due`
+TENANT#<t>#BILLING                  DUPLICATE#<subscription>      a second subscription; in `due` until it is settled
 TENANT#<t>#BILLING#INVOICES         <invoice id>                  an invoice as Stripe has it
 TENANT#<t>#BILLING#USAGE#<month>    <hour>#<rev>                  what was used in an hour, or a correction of it
 TENANT#<t>#BILLING#SYNC#<month>     <hour>#<identifier>           a meter event, by its stamp; in `due` until final
 
-Of no tenant, for the webhook functions alone:
+Of no tenant, for the webhook functions and the sweep alone:
 
-STRIPE#<event id>                   NOTICE                        a webhook, and whether it was handled
+STRIPE#<event id>                   NOTICE                        a webhook; in `due` until it was handled
 STRIPE#<customer id>                CUSTOMER                      the tenant of a customer
 
 A month is `2026-11`, an hour `2026-11-22T23`.

@@ -16,7 +16,10 @@ from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.times import from_text, to_text
 
-GRACE_ENDS = SLICE.due_key("GRACE")
+GRACE = "GRACE"
+"""The queue of tenants by the end of their grace."""
+
+GRACE_ENDS = SLICE.due_key(GRACE)
 KNOWN = SLICE.due_key("KNOWN")
 
 
@@ -58,12 +61,6 @@ def save_customer(store: Store, customer: Customer, *events: Event[BillingEvent]
     transaction.put(_to_item(customer), when=unchanged, otherwise=refuse_with(CustomerChanged()))
     transaction.emit(*events)
     store.commit(transaction)
-
-
-def tenants_at_the_end_of_grace(store: Store, *, now: datetime) -> list[str]:
-    """The tenants whose grace is over and who have not been looked at since."""
-    condition = Expression("#due_pk = :due AND #due_sk <= :now", {"due": GRACE_ENDS, "now": to_text(now)})
-    return [str(item["PK"]).split("#")[1] for item in store.query(condition, index="due").items]
 
 
 def _key(tenant_id: str) -> Key:

@@ -8,19 +8,28 @@ from services.billing.domain.price import BilledMeter
 from services.billing.domain.usage import HOUR, Entry, EntryState
 from services.billing.errors import EntryChanged
 from services.billing.table import SLICE
-from services.billing.table.hours import SMALLEST, hour_text, month_text, months_of
+from services.billing.table.hours import SMALLEST, hour_from_text, hour_text, month_text, months_of
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from shared.times import from_text, to_text
 
-DUE = SLICE.due_key("SYNC")
+SYNC, REJECTED = "SYNC", "REJECTED"
+"""The queues of what is to be sent, by the time of the next attempt, and of what Stripe has refused for good."""
+
+_SYNC_PK, _REJECTED_PK = SLICE.due_key(SYNC), SLICE.due_key(REJECTED)
 
 
-def find_entry(store: Store, entry: Entry) -> Entry | None:
-    """The entry as it is now, if it is still stamped with the same hour."""
-    item = store.get(_key(entry))
+def entry_at(store: Store, key: Key) -> Entry | None:
+    """Return the entry under a key that the queue has named."""
+    item = store.get(key)
     return _from_item(item) if item else None
+
+
+def meter_and_hour_of(key: Key) -> tuple[BilledMeter, datetime]:
+    """Return what was used and when, from an entry's key alone."""
+    _, meter, hour, _ = key.sk.rsplit(":", 3)
+    return BilledMeter(meter), hour_from_text(hour)
 
 
 def entries_between(store: Store, tenant_id: str, period: Period) -> Iterator[Entry]:
@@ -49,7 +58,7 @@ def add_entries(store: Store, tenant_id: str, entries: Iterable[Entry], *, due_a
         store: the slice.
         tenant_id: whose.
         entries: as they are to be.
-        due_at: when somebody is to look whether those that are open were sent.
+        due_at: when the sweep looks whether those that are open were sent.
 
     Raises:
         EntryChanged: somebody else has added some of them.
@@ -74,7 +83,7 @@ def save_entry(store: Store, before: Entry, after: Entry, *, due_at: datetime | 
         EntryChanged: somebody else has changed it since.
     """
     refused = refuse_with(EntryChanged())
-    unchanged = Expression("#state = :was", {"was": before.state})
+    unchanged = _unchanged(before)
     transaction = Transaction(before.tenant_id)
     if _key(before) == _key(after):
         transaction.put(entry_to_item(after, due_at=due_at), when=unchanged, otherwise=refused)
@@ -82,15 +91,6 @@ def save_entry(store: Store, before: Entry, after: Entry, *, due_at: datetime | 
         transaction.delete(_key(before), when=unchanged, otherwise=refused)
         transaction.put(entry_to_item(after, due_at=due_at), when=ABSENT, otherwise=refused)
     store.commit(transaction)
-
-
-def due_entries(store: Store, *, now: datetime, limit: int) -> list[Entry]:
-    """Entries of any tenants that somebody is to look at by now, the longest due first."""
-    condition = Expression("#due_pk = :due AND #due_sk <= :now", {"due": DUE, "now": to_text(now)})
-    page = store.query(condition, index="due", limit=limit)
-    keys = [Key(str(item["PK"]), str(item["SK"])) for item in page.items]
-    items = store.get_many(keys)
-    return [_from_item(items[key]) for key in keys if key in items]
 
 
 def entry_to_item(entry: Entry, *, due_at: datetime | None) -> dict[str, Value]:
@@ -107,10 +107,21 @@ def entry_to_item(entry: Entry, *, due_at: datetime | None) -> dict[str, Value]:
         "state": entry.state,
         "first_sent_at": to_text(entry.first_sent_at) if entry.first_sent_at else None,
         "reason": entry.reason,
+        "attempts": entry.attempts,
     }
     if due_at:
-        item |= {"due_pk": DUE, "due_sk": to_text(due_at)}
+        item |= {"due_pk": _SYNC_PK, "due_sk": to_text(due_at)}
+    if entry.state is EntryState.REJECTED:
+        item |= {"due_pk": _REJECTED_PK, "due_sk": to_text(entry.first_sent_at or entry.stamped_at)}
     return item
+
+
+def _unchanged(before: Entry) -> Expression:
+    """The condition that nobody has touched the entry; what an earlier version wrote has no attempts."""
+    same = "#state = :was AND #attempts = :attempts"
+    values: dict[str, Value] = {"was": before.state, "attempts": before.attempts}
+    never = " OR #state = :was AND attribute_not_exists(#attempts)" if not before.attempts else ""
+    return Expression(same + never, values)
 
 
 def _key(entry: Entry) -> Key:
@@ -132,4 +143,6 @@ def _from_item(item: Item) -> Entry:
         state=EntryState(reader.text("state")),
         first_sent_at=from_text(first_sent_at) if first_sent_at else None,
         reason=reader.optional_text("reason"),
+        attempts=reader.optional_integer("attempts") or 0,
+        due_at=from_text(reader.text("due_sk")) if reader.optional_text("due_pk") == _SYNC_PK else None,
     )

@@ -55,6 +55,7 @@ def _to_item(tenant_id: str, invoice: Invoice) -> dict[str, Value]:
         **_period_to_item(invoice.period),
         "created_at": to_text(invoice.created_at),
         "hosted_url": invoice.hosted_url,
+        "credited_cents": invoice.credited_cents,
         "lines": [_line_to_item(line) for line in invoice.lines],
         "rev": invoice.rev,
     }
@@ -73,6 +74,7 @@ def _from_item(item: Item) -> Invoice:
         created_at=from_text(reader.text("created_at")),
         hosted_url=reader.optional_text("hosted_url"),
         lines=tuple(_line_from_item(line) for line in reader.maps("lines")),
+        credited_cents=reader.optional_integer("credited_cents") or 0,
         rev=reader.integer("rev"),
     )
 

@@ -3,17 +3,22 @@
 from datetime import datetime, timedelta
 from typing import cast
 
-from services.billing.domain.notice import Notice, NoticeState
+from services.billing.domain.notice import Notice, NoticeState, PaymentRef
 from services.billing.errors import AlreadyReceived
 from services.billing.table import SLICE
 from shared.storage.items import Key, Reader
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction
-from shared.times import epoch
+from shared.times import epoch, to_text
 
 KEYS = "STRIPE#*"
 """The pattern of these keys."""
 
+QUEUE = "NOTICE"
+"""The queue of webhooks that are not handled, by the time at which the sweep takes them over."""
+
+_TAKEN_OVER_AFTER = timedelta(minutes=10)
+"""Until then the inbox's own queue brings them."""
 _KEPT = timedelta(days=35)
 _NOBODY = SLICE.name
 """Stands for the tenant of a transaction that is of none; it emits no events."""
@@ -33,6 +38,10 @@ def add_notice(store: Store, notice: Notice, *, now: datetime) -> None:
             "customer_id": notice.customer_id,
             "invoice_id": notice.invoice_id,
             "state": notice.state,
+            "payment_intent_id": notice.payment.payment_intent_id if notice.payment else None,
+            "charge_id": notice.payment.charge_id if notice.payment else None,
+            "due_pk": SLICE.due_key(QUEUE),
+            "due_sk": to_text(now + _TAKEN_OVER_AFTER),
             "ttl": epoch(now + _KEPT),
         },
         when=ABSENT,
@@ -50,15 +59,27 @@ def find_notice(store: Store, event_id: str) -> Notice | None:
     return Notice(
         event_id=event_id,
         type=reader.text("type"),
-        customer_id=reader.text("customer_id"),
+        customer_id=reader.optional_text("customer_id"),
         invoice_id=reader.optional_text("invoice_id"),
         state=cast("NoticeState", reader.text("state")),
+        payment=_payment_of(reader),
     )
 
 
+def _payment_of(reader: Reader) -> PaymentRef | None:
+    payment = PaymentRef(reader.optional_text("payment_intent_id"), reader.optional_text("charge_id"))
+    return payment if payment.payment_intent_id or payment.charge_id else None
+
+
+def event_id_of(key: Key) -> str:
+    """Return the id of the webhook under a key that the queue has named."""
+    return key.pk.removeprefix("STRIPE#")
+
+
 def finish_notice(store: Store, event_id: str) -> None:
-    """Note that a webhook needs no more work."""
-    store.update(_notice_key(event_id), Expression("SET #state = :done", {"done": "done"}), when=PRESENT)
+    """Note that a webhook needs no more work, and take it out of the queue."""
+    done = Expression("SET #state = :done REMOVE #due_pk, #due_sk", {"done": "done"})
+    store.update(_notice_key(event_id), done, when=PRESENT)
 
 
 def find_tenant(store: Store, customer_id: str) -> str | None:

@@ -125,6 +125,12 @@ class TestFaults:
             ("429", stripe.RateLimitError),
             ("lock_timeout", stripe.RateLimitError),
             ("500", stripe.APIError),
+            ("503", stripe.APIError),
+            ("409", stripe.APIError),
+            ("401", stripe.AuthenticationError),
+            ("403", stripe.PermissionError),
+            ("404", stripe.InvalidRequestError),
+            ("other_mode", stripe.InvalidRequestError),
             ("timeout", stripe.APIConnectionError),
             ("lost_answer", stripe.APIConnectionError),
         ],
@@ -138,6 +144,19 @@ class TestFaults:
             stripe_.client.v1.customers.create({"name": "x"})
         done = names(stripe_.client.v1.customers.list().data)
         assert done == (["x"] if kind == "lost_answer" else [])
+
+    def test_last_until_others_are_set(self, stripe_: Running) -> None:
+        stripe_.control("faults", {"next": [{"kind": "401", "times": -1}]})
+        for _ in range(3):
+            with pytest.raises(stripe.AuthenticationError):
+                stripe_.client.v1.customers.list()
+        stripe_.control("faults", {"next": []})
+        assert names(stripe_.client.v1.customers.list().data) == []
+
+    def test_a_slow_response_comes_after_its_work(self, stripe_: Running) -> None:
+        stripe_.control("faults", {"next": [{"kind": "slow", "delay_ms": 50, "path": "/v1/customers"}]})
+        stripe_.client.v1.customers.create({"name": "x"})
+        assert names(stripe_.client.v1.customers.list().data) == ["x"]
 
     def test_are_overcome_by_the_sdks_own_retries(self) -> None:
         refuse_without_description()

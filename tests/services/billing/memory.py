@@ -50,7 +50,11 @@ class MemoryTable:
         holds = _condition(arguments["KeyConditionExpression"])
         found = [item for item in self.items.values() if order in item and holds(item, values)]
         found.sort(key=lambda item: str(item[order]))
-        return {"Items": [item_to_wire(item) for item in found[: arguments.get("Limit")]]}
+        if start := arguments.get("ExclusiveStartKey"):
+            found = [item for item in found if str(item[order]) > start[order]["S"]]
+        page = found[: arguments.get("Limit")]
+        last = {"LastEvaluatedKey": item_to_wire(page[-1])} if len(page) < len(found) else {}
+        return {"Items": [item_to_wire(item) for item in page], **last}
 
     def update_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
         """Change one item."""
@@ -95,12 +99,15 @@ class MemoryTable:
         elif operation == "Delete":
             self.items.pop(place, None)
         else:
-            values = item_from_wire(action["ExpressionAttributeValues"])
+            values = item_from_wire(action.get("ExpressionAttributeValues", {}))
             # A copy, so that a snapshot of the table keeps what it has.
             item = dict(self.items.get(place) or {"PK": place[0], "SK": place[1]})
-            assert action["UpdateExpression"].startswith("SET ")
-            for name, value in re.findall(r"#(\w+) = (:\w+)", action["UpdateExpression"]):
+            assert action["UpdateExpression"].startswith(("SET ", "REMOVE "))
+            changes, _, removed = action["UpdateExpression"].partition("REMOVE ")
+            for name, value in re.findall(r"#(\w+) = (:\w+)", changes):
                 item[name] = values[value]
+            for name in re.findall(r"#(\w+)", removed):
+                item.pop(name, None)
             self.items[place] = item
 
     def events(self) -> list[str]:

@@ -14,6 +14,7 @@ from services.billing.domain.customer import Customer, customer_of
 from services.billing.domain.usage import HourUsage
 from services.billing.gateways.inbox import FakeInbox
 from services.billing.gateways.payments import Order
+from services.billing.gateways.stripe_client import make_client
 from services.billing.gateways.stripe_payments import StripePayments
 from services.billing.gateways.stripe_shelf import StripeShelf
 from services.billing.operations.customers import get_customer
@@ -25,7 +26,7 @@ from services.billing.table.customers import add_customer
 from shared.meters import Meter
 from shared.plans import Plan
 from shared.storage.store import Store
-from tests.infra_local.stripe.servers import Running, running
+from tests.infra_local.stripe.servers import KEYS, Running, running
 from tests.services.billing.memory import MemoryTable
 from tests.services.billing.tenants import created
 
@@ -43,8 +44,9 @@ class Shop:
     handled: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
-        self.payments = StripePayments(self.local.client)
-        self.shelf = StripeShelf(self.local.client)
+        client = make_client(KEYS.api_key, api_base=self.local.url)
+        self.payments = StripePayments(client)
+        self.shelf = StripeShelf(client)
         set_up(self.shelf)
         add_customer(self.store, customer_of(created(TENANT, plan=Plan.FREE)))
 

@@ -13,13 +13,16 @@ from services.billing.domain.invoice import Invoice, InvoiceLine
 from services.billing.domain.price import BilledMeter
 from services.billing.domain.reconciliation import Finding
 from services.billing.domain.usage import HOUR, Entry, EntryState, HourUsage
-from services.billing.errors import PaymentsUnavailable, RefusedByStripe
+from services.billing.errors import BooksTooLarge, KeyNotAccepted, PaymentsUnavailable, RefusedByStripe
 from services.billing.operations.reconciling import compare, compare_some, repair, window_until
-from services.billing.table.entries import save_entry
+from services.billing.operations.usage import flush
+from services.billing.table.entries import add_entries, save_entry
 from services.billing.table.invoices import save_invoice
 from services.billing.table.usage import keep_usage
+from shared.deadline import invocation
 from shared.meters import Meter
 from tests.services.billing.subscriptions import ENDS, subscription
+from tests.services.billing.test_outages import Context
 from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
 
 FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
@@ -123,6 +126,76 @@ class TestStripe:
         assert {one[0] for one in named(look(world))} == {"sync ledger"}
         put_right(world)
         assert at_stripe(world, FIRST + 2 * HOUR) == 9
+
+
+class TestRejected:
+    """Entries that an earlier version rejected because the key was not accepted."""
+
+    def reject(self, world: World, *, also_at_stripe: bool = False) -> None:
+        for found in world.ledger():
+            rejected = replace(found, state=EntryState.REJECTED, reason="api_key_expired: Expired API Key provided")
+            save_entry(world.store, found, rejected, due_at=None)
+        if not also_at_stripe:
+            world.stripe.counted.clear()
+
+    def test_are_released_and_sent_again_under_their_own_names(self, world: World) -> None:
+        self.reject(world)
+        made = put_right(world)
+        assert {one.rev for one in made} == {0}
+        assert at_stripe(world) == 120
+        assert {one.state for one in world.ledger()} == {EntryState.ACCEPTED}
+        assert flush(world.store, world.stripe, TENANT, now=LATER).all_sent
+
+    def test_days_later_are_not_sent_when_stripe_has_them_after_all(self, world: World) -> None:
+        self.reject(world, also_at_stripe=True)
+        put_right(world, now=LATER + timedelta(days=2))
+        assert (at_stripe(world), at_stripe(world, FIRST + HOUR)) == (120, 5)
+        assert {one.state for one in world.ledger()} == {EntryState.ACCEPTED}
+
+    def test_that_an_earlier_repair_has_replaced_are_never_sent(self, world: World) -> None:
+        self.reject(world)
+        correction = replace(entry(world), rev=-1, state=EntryState.ACCEPTED, reason=None)
+        add_entries(world.store, TENANT, [correction], due_at=LATER)
+        world.stripe.counted["corrected"] = (CUSTOMER_ID, correction)
+        put_right(world)
+        assert at_stripe(world) == 120
+        assert entry(world).state is EntryState.REPLACED
+        assert flush(world.store, world.stripe, TENANT, now=LATER).all_sent
+
+    def test_that_stripe_refuses_again_are_replaced_by_a_correction(self, world: World) -> None:
+        self.reject(world)
+
+        def refuse_the_first(sent: Entry) -> None:
+            if sent.identifier == IN:
+                raise RefusedByStripe("No.")  # noqa: EM101 — as told
+
+        world.stripe.before_send = refuse_the_first
+        put_right(world)
+        assert at_stripe(world) == 120
+        assert entry(world).state is EntryState.REPLACED
+        assert flush(world.store, world.stripe, TENANT, now=LATER).all_sent
+
+    def test_repaired_twice_they_are_sent_once(self, world: World) -> None:
+        self.reject(world)
+        put_right(world)
+        assert put_right(world, now=LATER + timedelta(hours=3)) == []
+        assert at_stripe(world) == 120
+
+    def test_of_storage_are_released_together(self, world: World) -> None:
+        for number in range(3):
+            world.use(FIRST + number * HOUR, rev=1, now=CLOSED + 3 * HOUR, storage_byte_hours=2_400_000)
+        self.reject(world)
+        put_right(world)
+        hours = [at_stripe(world, FIRST + number * HOUR, BilledMeter.STORAGE_MB_HOURS) for number in range(3)]
+        assert sum(hours) == 7
+
+    def test_whose_hour_lacks_something_else_too_are_replaced(self, world: World) -> None:
+        self.reject(world)
+        usage = HourUsage(FIRST, 5, {Meter.TOKENS_IN: 9}, events=1)
+        keep_usage(world.store, TENANT, usage)
+        later = LATER + timedelta(hours=3)
+        put_right(world, now=later)
+        assert at_stripe(world) == 129
 
 
 class TestSyncLedger:
@@ -244,6 +317,38 @@ class TestAnyMix:
 class TestCompareSome:
     def test_goes_through_all_tenants_page_by_page(self, world: World) -> None:
         del world.stripe.counted[IN]
-        found, place = compare_some(world.store, world.stripe, limit=10, after=None, now=LATER)
-        assert ({*found}, place) == ({TENANT}, None)
-        assert named(found[TENANT])
+        page = compare_some(world.store, world.stripe, limit=10, after=None, now=LATER)
+        assert ({*page.findings}, page.failed, page.place) == ({TENANT}, {}, None)
+        assert named(page.findings[TENANT])
+
+    @pytest.mark.parametrize("error", [RefusedByStripe("No such customer"), KeyNotAccepted(), ValueError("poison")])
+    def test_goes_on_past_a_tenant_that_cannot_be_compared(self, world: World, error: Exception) -> None:
+        world.add("acme", "beta")
+        for tenant in ("acme", "beta"):
+            world.use_of(tenant, FIRST, now=CLOSED, tokens_in=1)
+        world.stripe.failing["cus_beta"] = error
+        page = compare_some(world.store, world.stripe, limit=10, after=None, now=LATER)
+        assert (set(page.findings), set(page.failed)) == ({"acme", TENANT}, {"beta"})
+        assert page.failed["beta"] in {str(error), type(error).__name__}
+
+    def test_ends_the_page_when_time_is_short_and_goes_on_from_there(self, world: World) -> None:
+        world.add("acme", "beta")
+        seen: list[str] = []
+        place: str | None = None
+        for _ in range(3):
+            with invocation(Context(left_s=5)):
+                page = compare_some(world.store, world.stripe, limit=10, after=place, now=LATER)
+            seen += page.findings
+            place = page.place
+        assert (seen, place) == (["acme", "beta", TENANT], None)
+
+    def test_names_the_day_when_there_is_no_time_for_its_hours(self, world: World) -> None:
+        del world.stripe.counted[IN]
+        with invocation(Context(left_s=5)):
+            [finding] = look(world)
+        assert (finding.drift.place, finding.drift.at) == ("stripe day", "2026-11-22T00:00:00.000Z")
+        assert (finding.drift.excess, finding.repairable) == (-120, False)
+
+    def test_refuses_books_that_do_not_fit_into_memory(self, world: World) -> None:
+        page = compare_some(world.store, world.stripe, limit=10, after=None, now=LATER, max_rows=2)
+        assert page.failed == {TENANT: str(BooksTooLarge())}

@@ -15,7 +15,7 @@ from services.billing.errors import AlreadySubscribed, KeyReused, PaymentsUnavai
 from services.billing.operations.costs import cost_of, explain_invoice
 from services.billing.operations.plans import change_plan, open_portal
 from services.billing.operations.setup import set_up
-from services.billing.operations.usage import send_due
+from services.billing.operations.sweeping import sweep_usage
 from services.billing.table.entries import entries_between
 from services.billing.table.invoices import list_invoices
 from shared.plans import Plan
@@ -175,7 +175,7 @@ class TestUsage:
         at.local.control("faults", {"next": [{"kind": kind, "times": 2, "path": "/v1/billing/meter_events"}]})
         at.use(hour, tokens_in=120, tokens_out=7)
         for minute in range(1, 5):
-            send_due(at.store, at.payments, now=at.now + timedelta(minutes=minute))
+            sweep_usage(at.store, at.payments, now=at.now + timedelta(minutes=minute))
         counted = {one["identifier"]: one["value"] for one in at.local.control("meter_events")["events"]}
         name = f"{hour:%Y-%m-%dT%H}:0"
         assert counted == {f"{TENANT}:tokens_in:{name}": 120, f"{TENANT}:tokens_out:{name}": 7}

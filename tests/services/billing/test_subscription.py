@@ -56,6 +56,17 @@ class TestCurrent:
         begun = subscription(SubscriptionState.INCOMPLETE, subscription_id="sub_2", started_at=STARTED + SECOND)
         assert current_of([begun, ended]) == ended
 
-    def test_the_newest_of_equals(self) -> None:
-        first, second = subscription(), subscription(subscription_id="sub_2", started_at=STARTED + SECOND)
+    @pytest.mark.parametrize("state", [SubscriptionState.CANCELED, SubscriptionState.INCOMPLETE])
+    def test_the_newest_of_equals(self, state: SubscriptionState) -> None:
+        first, second = subscription(state), subscription(state, subscription_id="sub_2", started_at=STARTED + SECOND)
         assert current_of([second, first]) == second
+
+    def test_the_one_that_was_paid_first_of_two_that_go_on(self) -> None:
+        first, second = subscription(), subscription(subscription_id="sub_2", started_at=STARTED + SECOND)
+        assert current_of([second, first]) == current_of([first, second]) == first
+
+    def test_the_known_one_of_two_that_go_on(self) -> None:
+        first, second = subscription(), subscription(subscription_id="sub_2", started_at=STARTED + SECOND)
+        assert current_of([second, first], known_id="sub_2") == second
+        ended = subscription(SubscriptionState.CANCELED, subscription_id="sub_2")
+        assert current_of([ended, first], known_id="sub_2") == first

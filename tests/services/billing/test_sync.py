@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from services.billing.domain.usage import HOUR, Booking, Entry, EntryState, HourUsage, book
 from services.billing.errors import AlreadyBooked, PaymentsUnavailable, RefusedByStripe
-from services.billing.operations.usage import book_open_hours, flush, send_due
+from services.billing.operations.sweeping import sweep_usage
+from services.billing.operations.usage import book_open_hours, flush
 from services.billing.table.usage import add_booking, keep_usage, read_remainder
 from shared.meters import Meter
+from shared.sweep import Swept
 from tests.services.billing.subscriptions import ENDS, subscription
 from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
 
@@ -75,7 +77,7 @@ class TestHappyPath:
 
     def test_what_is_final_is_looked_at_by_nobody(self, world: World) -> None:
         world.use(FIRST, now=CLOSED, tokens_in=120)
-        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == []
+        assert sweep_usage(world.store, world.stripe, now=CLOSED + timedelta(days=1)).swept == Swept()
 
     def test_a_correction_is_a_difference(self, world: World) -> None:
         world.use(FIRST, rev=1, now=CLOSED, tokens_in=-20)
@@ -145,7 +147,7 @@ class TestFaults:
         world.table.before_write = lambda: None
         # The queue brings the event again; what was booked before is found by the sweep.
         world.use(FIRST, now=CLOSED + MINUTE, tokens_in=120, tokens_out=7)
-        send_due(world.store, world.stripe, now=CLOSED + 5 * MINUTE)
+        sweep_usage(world.store, world.stripe, now=CLOSED + 5 * MINUTE)
         assert world.counted() == {IN: 120, OUT: 7}
         assert set(world.states().values()) == {EntryState.ACCEPTED}
 
@@ -158,7 +160,7 @@ class TestFaults:
             world.stripe.before_send = failing
         world.use(FIRST, now=CLOSED, tokens_in=120, tokens_out=7)
         for minute in range(1, 5):
-            send_due(world.store, world.stripe, now=CLOSED + minute * MINUTE)
+            sweep_usage(world.store, world.stripe, now=CLOSED + minute * MINUTE)
         assert world.counted() == {IN: 120, OUT: 7}
         assert set(world.states().values()) == {EntryState.ACCEPTED}
 
@@ -171,7 +173,7 @@ class TestFaults:
 
         world.stripe.before_send = busy
         world.use(FIRST, now=CLOSED, tokens_in=120, tokens_out=7)
-        send_due(world.store, world.stripe, now=CLOSED + MINUTE)
+        sweep_usage(world.store, world.stripe, now=CLOSED + MINUTE)
         assert len(tries) == 2
 
     def test_what_stripe_refuses_stays_in_the_ledger_with_the_reason(self, world: World) -> None:
@@ -179,19 +181,19 @@ class TestFaults:
         world.use(FIRST, now=CLOSED, tokens_in=120)
         [entry] = world.ledger()
         assert (entry.state, entry.reason) == (EntryState.REJECTED, "timestamp_too_far_in_past")
-        assert send_due(world.store, world.stripe, now=CLOSED + timedelta(days=1)) == []
+        assert sweep_usage(world.store, world.stripe, now=CLOSED + timedelta(days=1)).swept == Swept()
 
     def test_after_twenty_hours_it_is_not_sent_again_when_the_sum_has_it(self, world: World) -> None:
         world.stripe.after_send = fails(PaymentsUnavailable())
         world.use(FIRST, now=CLOSED, tokens_in=120)
         world.stripe.before_send = fails(AssertionError("it was sent again"))
-        send_due(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
+        sweep_usage(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
         assert world.states() == {IN: EntryState.ACCEPTED}
 
     def test_after_twenty_hours_it_is_sent_again_when_the_sum_lacks_it(self, world: World) -> None:
         world.stripe.before_send = fails(PaymentsUnavailable())
         world.use(FIRST, now=CLOSED, tokens_in=120)
-        send_due(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
+        sweep_usage(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
         assert (world.counted(), world.states()) == ({IN: 120}, {IN: EntryState.ACCEPTED})
 
     def test_a_sum_that_fits_neither_is_left_to_people(self, world: World) -> None:
@@ -199,13 +201,13 @@ class TestFaults:
         world.use(FIRST, now=CLOSED, tokens_in=120)
         stray = Entry(TENANT, world.ledger()[0].meter, FIRST, 77, 3, FIRST, carried=False)
         world.stripe.counted["stray"] = (CUSTOMER_ID, stray)
-        send_due(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
+        sweep_usage(world.store, world.stripe, now=CLOSED + timedelta(hours=21))
         assert world.states() == {IN: EntryState.SENT}
 
     def test_what_was_never_sent_in_its_period_is_carried(self, world: World) -> None:
         world.stripe.before_send = fails(PaymentsUnavailable())
         world.use(ENDS - HOUR, now=ENDS, tokens_in=5)
-        send_due(world.store, world.stripe, now=ENDS + timedelta(hours=30))
+        sweep_usage(world.store, world.stripe, now=ENDS + timedelta(hours=30))
         [(_, entry)] = world.stripe.counted.values()
         assert (entry.carried, entry.quantity) == (True, 5)
         assert len(world.ledger()) == 1
@@ -241,7 +243,7 @@ class TestAnyFaults:
                     continue
         world.table.before_write = lambda: None
         left.clear()
-        assert flush(world.store, world.stripe, TENANT, now=ALL_CLOSED + MINUTE)
+        assert flush(world.store, world.stripe, TENANT, now=ALL_CLOSED + MINUTE).all_sent
         ledger = {entry.identifier: entry.quantity for entry in world.ledger()}
         assert world.counted() == ledger
         assert set(world.states().values()) <= {EntryState.ACCEPTED}

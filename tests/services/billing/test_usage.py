@@ -205,8 +205,7 @@ class TestSummed:
 
 class TestLag:
     def test_is_since_the_end_of_the_oldest_hour(self) -> None:
-        later = replace(entry(), hour=FIRST + HOUR)
-        assert lag_s([later, entry()], now=FIRST + HOUR + timedelta(minutes=5)) == 300
+        assert lag_s([FIRST + HOUR, FIRST], now=FIRST + HOUR + timedelta(minutes=5)) == 300
 
     def test_is_nothing_when_nothing_waits(self) -> None:
         assert lag_s([], now=FIRST) == 0

@@ -49,19 +49,32 @@ class World:
         self.stripe.subscriptions[CUSTOMER_ID] = list(found or [subscription()])
         refresh_subscription(self.store, self.stripe, TENANT, now=now)
 
+    def add(self, *tenants: str) -> None:
+        """Let there be other paying tenants."""
+        for tenant_id in tenants:
+            customer_id = f"cus_{tenant_id}"
+            self.stripe.tenants[customer_id] = tenant_id
+            add_customer(self.store, linked(customer_of(created(tenant_id, plan=Plan.FREE)), customer_id))
+            self.stripe.subscriptions[customer_id] = [subscription(subscription_id=f"sub_{tenant_id}")]
+            refresh_subscription(self.store, self.stripe, tenant_id, now=STARTED)
+
     def use(self, hour: datetime, *, rev: int = 0, now: datetime, **meters: int) -> None:
         """Let metering have closed an hour."""
-        usage = HourUsage(hour, rev, {Meter(name): amount for name, amount in meters.items()}, events=1)
-        take_in(self.store, self.stripe, TENANT, usage, now=now)
+        self.use_of(TENANT, hour, rev=rev, now=now, **meters)
 
-    def ledger(self) -> list[Entry]:
+    def use_of(self, tenant: str, hour: datetime, *, rev: int = 0, now: datetime, **meters: int) -> None:
+        """Let metering have closed an hour of another tenant."""
+        usage = HourUsage(hour, rev, {Meter(name): amount for name, amount in meters.items()}, events=1)
+        take_in(self.store, self.stripe, tenant, usage, now=now)
+
+    def ledger(self, tenant: str = TENANT) -> list[Entry]:
         """The whole sync ledger."""
         period = Period(STARTED - timedelta(days=60), STARTED + timedelta(days=120))
-        return list(entries_between(self.store, TENANT, period))
+        return list(entries_between(self.store, tenant, period))
 
-    def states(self) -> dict[str, EntryState]:
+    def states(self, tenant: str = TENANT) -> dict[str, EntryState]:
         """What is known of each meter event."""
-        return {entry.identifier: entry.state for entry in self.ledger()}
+        return {entry.identifier: entry.state for entry in self.ledger(tenant)}
 
     def counted(self) -> dict[str, int]:
         """What Stripe has counted, by identifier."""
