@@ -102,7 +102,7 @@ class BillingDemo:
         reported = {begins: 500_000, begins + 2 * HOUR: 1_234_567}
         events = [_event(number, at, tokens) for number, (at, tokens) in enumerate(reported.items())]
         expect_status(self.context.send(self._request("POST", "usage/events", {"events": events})), 200)
-        run = self._run()
+        run = self._run_agent()
         entries = self._poll(self._entries, until=lambda found: len(found) == len(events) + 1)
         first = begins.replace(minute=0, second=0, microsecond=0) + HOUR
         charged = [entry for entry in entries if from_text(entry["occurred_at"]) >= first]
@@ -144,7 +144,7 @@ class BillingDemo:
         self.note(f"{plan['subscription_status']}: active until {plan['grace_until']}")
         self._advance(customer, 9 * 86_400)
         self._wait_for_plan(status="suspended_by_billing")
-        refused = self._poll(self._try_agent, until=lambda response: response.status == 402)
+        refused = self._poll(self._create_agent, until=lambda response: response.status == 402)
         expect_status(refused, 402)
         self.note(f"suspended: creating an agent returns {refused.status} {refused.body['error']}")
         self._card(_GOOD_CARD)
@@ -153,15 +153,15 @@ class BillingDemo:
         plan = self._wait_for_plan(status="active", grace_until=None, subscription_status="active")
         self.note(f"paid: {plan['status']} on {plan['plan']}")
 
-    def _run(self) -> dict[str, Any]:
-        made = self._poll(self._try_agent, until=lambda response: response.status == 201)
+    def _run_agent(self) -> dict[str, Any]:
+        made = self._poll(self._create_agent, until=lambda response: response.status == 201)
         expect_status(made, 201)
         body = {"agent_id": made.body["agent"]["agent_id"], "inputs": {"message": "What do I owe?"}}
         response = self.context.send(self._request("POST", "runs", body, headers={"Prefer": "wait=25"}))
         expect_status(response, 201)
         return response.body["run"]
 
-    def _try_agent(self) -> ApiResponse:
+    def _create_agent(self) -> ApiResponse:
         config = {"model": "gpt-4", "system_prompt": "You are an accountant."}
         return self.context.send(
             self._request("POST", "agents", {"name": "Accountant", "type": "conversational", "config": config})
