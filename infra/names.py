@@ -86,6 +86,16 @@ class Names:
         """A function of a service; its role and its queue have the same name."""
         return self.of(service.name, function if isinstance(function, str) else function.name)
 
+    def queues(self, service: Service, function: Function) -> dict[str, tuple[str, ...]]:
+        """Return the queues that wake a function, by name, each with the event types that it receives."""
+        name = self.function(service, function)
+        own = {name: function.data} if function.has_queue else {}
+        return {**own, **({self.control_queue(name): function.control} if function.control else {})}
+
+    def control_queue(self, function: str) -> str:
+        """Return the name of the queue of a function's control events."""
+        return f"{function}-control"
+
     def data_role(self, service: Service, function: Function) -> str:
         """Return the name of the role that a function assumes for one tenant."""
         return self.of(service.name, function.name, "data")

@@ -21,10 +21,27 @@ _KEPT = Duration.days(14)
 
 
 class EventQueue(Construct):
-    """A function's queue, under its own name, with the events that it subscribes to."""
+    """A queue of a function with the events that it receives.
 
-    def __init__(self, scope: Construct, mesh: Mesh, declared: Function, *, consumer: MeshFunction, name: str) -> None:
-        super().__init__(scope, "Events")
+    Args:
+        construct_id: of this queue in its function.
+        consumer: the function.
+        name: of the queue, its rule and its dead letters.
+        types: of events; none: other functions send to it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        mesh: Mesh,
+        declared: Function,
+        *,
+        consumer: MeshFunction,
+        name: str,
+        types: Sequence[str],
+    ) -> None:
+        super().__init__(scope, construct_id)
         self._mesh = mesh
         allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [mesh.names.arn("sqs", name)]}
         self.dead_letters = dead_letters(self, mesh, of=name, redrive_allowed=allowed)
@@ -39,8 +56,8 @@ class EventQueue(Construct):
             enforce_ssl=mesh.profile.enforce_ssl,
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
         )
-        if declared.subscriptions:
-            self._subscribe(name, declared.subscriptions)
+        if types:
+            self._subscribe(name, types)
         lambda_.EventSourceMapping(
             self,
             "Batches",

@@ -120,6 +120,9 @@ class Function:
     routes: tuple[Route, ...] = ()
     subscriptions: tuple[str, ...] = ()
     """Event types (`run.queued.v1`); each function that has some gets one rule, one queue and its dead letters."""
+    control: tuple[str, ...] = ()
+    """Those of the subscriptions that have a queue of their own, `<function>-control`. They change what tenants may do
+    and what runs are made of, and never wait behind the data of a busy tenant."""
     every_minutes: int | None = None
     objects: tuple[Objects, ...] = ()
     invokes: tuple[str, ...] = ()
@@ -152,6 +155,11 @@ class Function:
     def has_queue(self) -> bool:
         """Whether a queue wakes it."""
         return self.queued or bool(self.subscriptions)
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The subscriptions of the queue that has the function's own name."""
+        return tuple(event_type for event_type in self.subscriptions if event_type not in self.control)
 
 
 def remover_of(

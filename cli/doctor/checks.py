@@ -232,7 +232,7 @@ def _deploy_command(target: Target) -> str:
 def _count_queued(target: Target) -> dict[str, int]:
     """Return the number of messages in each queue that feeds a function."""
     fed = [(service, function) for service in SERVICES for function in service.functions if function.subscriptions]
-    names = [target.names.function(service, function) for service, function in fed]
+    names = [name for pair in fed for name in target.names.queues(*pair)]
     sqs = target.clients.sqs
     return {name: _count_messages(target, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in names}
 

@@ -126,13 +126,13 @@ def _of_function(names: Names, service: Service, function: Function) -> Iterator
     name = names.function(service, function)
     yield _errors(name)
     yield _throttles(name)
-    if function.has_queue:
-        yield _dead_letters(names, name)
+    for queue in names.queues(service, function):
+        yield _dead_letters(names, queue)
         yield Alarm(
-            f"{name}-queue-age",
+            f"{queue}-queue-age",
             "queue-age",
-            f"A message in {name} has waited for more than ten minutes.",
-            Source("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": name}, stat="Maximum"),
+            f"A message in {queue} has waited for more than ten minutes.",
+            Source("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, stat="Maximum"),
             above=10 * MINUTE_S,
         )
 

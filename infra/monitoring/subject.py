@@ -23,7 +23,7 @@ class Subjects:
     def of(cls, names: Names, services: Iterable[Service]) -> Self:
         """What there is in a mesh."""
         pairs = [(service, function) for service in services for function in service.functions]
-        queues = [names.function(*pair) for pair in pairs if pair[1].has_queue]
+        queues = [name for pair in pairs for name in names.queues(*pair)]
         return cls(
             functions=(names.api, names.publisher, *(names.function(*pair) for pair in pairs)),
             http=(names.api, *(names.function(*pair) for pair in pairs if pair[1].routes)),

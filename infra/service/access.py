@@ -51,5 +51,5 @@ def _data(mesh: Mesh, service: Service, function: Function) -> list[policy.State
 
 
 def _queues(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
-    own = [policy.queue(mesh.names, mesh.names.function(service, function))] if function.has_queue else []
+    own = [policy.queue(mesh.names, name) for name in mesh.names.queues(service, function)]
     return [*own, *(policy.send(mesh.names, mesh.names.function(service, name)) for name in function.sends_to)]

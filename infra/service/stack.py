@@ -1,5 +1,7 @@
 """The stack of one service: one class, used five times."""
 
+from collections.abc import Iterator
+
 from aws_cdk import Stack
 from constructs import Construct
 
@@ -22,7 +24,7 @@ class ServiceStack(Stack):
         self.functions = {function.name: self._function(function) for function in service.functions}
         self._data_roles()
         self._routes()
-        self._queues = {function.name: self._queue(function) for function in service.functions if function.has_queue}
+        self._queues = {name: queue for function in service.functions for name, queue in self._queues_of(function)}
         for function in service.functions:
             self._tell_queues(function)
 
@@ -67,15 +69,21 @@ class ServiceStack(Stack):
             function = self.functions[declared.name].function
             paths.attach(declared, function=function, authorizer=gateway.authorizer)
 
-    def _queue(self, declared: Function) -> EventQueue:
+    def _queues_of(self, declared: Function) -> Iterator[tuple[str, EventQueue]]:
         consumer = self.functions[declared.name]
-        name = self._mesh.names.function(self._service, declared)
-        return EventQueue(consumer, self._mesh, declared, consumer=consumer, name=name)
+        own = self._mesh.names.function(self._service, declared)
+        for name, types in self._mesh.names.queues(self._service, declared).items():
+            construct_id = "Events" if name == own else "ControlEvents"
+            yield (
+                name,
+                EventQueue(consumer, construct_id, self._mesh, declared, consumer=consumer, name=name, types=types),
+            )
 
     def _tell_queues(self, declared: Function) -> None:
         """Only now are there URLs to tell."""
         for name in declared.sends_to:
-            self.functions[declared.name].tell(f"{_upper(name)}_QUEUE_URL", self._queues[name].queue.queue_url)
+            queue = self._queues[self._mesh.names.function(self._service, name)].queue
+            self.functions[declared.name].tell(f"{_upper(name)}_QUEUE_URL", queue.queue_url)
 
 
 def _variable(function: str) -> str:

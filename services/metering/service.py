@@ -39,7 +39,12 @@ SERVICE = Service(
             memory_mb=1769,
             batch_size=1,
         ),
-        Function("consumer", "services.metering.consumer.usage.consumer", subscriptions=usage.consumer.types),
+        Function(
+            "consumer",
+            "services.metering.consumer.usage.consumer",
+            subscriptions=usage.consumer.types,
+            control=usage.CONTROL,
+        ),
         Function(
             "summariser",
             "services.metering.consumer.usage.summariser",

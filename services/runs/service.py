@@ -58,7 +58,12 @@ SERVICE = Service(
             calls_models=True,
             timeout_s=900,
         ),
-        Function("consumer", "services.runs.consumer.events.handler", subscriptions=events.handler.types),
+        Function(
+            "consumer",
+            "services.runs.consumer.events.handler",
+            subscriptions=events.handler.types,
+            control=events.CONTROL,
+        ),
         remover_of("runs", "services.runs.consumer.remover.handler", remover.handler.types, folder="runs"),
         exporter_of("runs", "services.runs.consumer.exporter.handler", exporter.handler.types, folder="runs"),
         Function(

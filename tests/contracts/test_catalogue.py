@@ -63,3 +63,18 @@ def test_a_service_consumes_what_somebody_emits(service: Service) -> None:
 def test_an_event_wakes_one_function_of_a_service(service: Service) -> None:
     woken = [event for function in service.functions for event in function.subscriptions]
     assert sorted(woken) == sorted(set(woken))
+
+
+@every_service
+def test_control_events_are_among_what_a_function_consumes(service: Service) -> None:
+    for function in service.functions:
+        assert set(function.control) <= set(function.subscriptions)
+
+
+@pytest.mark.parametrize("name", ["metering", "runs"])
+def test_tenants_and_agents_never_wait_behind_data(name: str) -> None:
+    """A flood of usage or artifacts must not delay suspensions, deletions and what runs are made of."""
+    [service] = [one for one in SERVICES if one.name == name]
+    [consumer] = [one for one in service.functions if one.name == "consumer"]
+    assert {event.partition(".")[0] for event in consumer.data} <= {"usage", "artifact", "run"}
+    assert {event.partition(".")[0] for event in consumer.control} <= {"tenant", "agent", "project"}

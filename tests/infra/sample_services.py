@@ -25,7 +25,12 @@ TENANTS = Service(
                 Route("GET", "/v1/admin/tenants", Role.PLATFORM_ADMIN),
             ),
         ),
-        Function(name="consumer", handler=OTHER, subscriptions=("usage.summarised.v1",)),
+        Function(
+            name="consumer",
+            handler=OTHER,
+            subscriptions=("subscription.changed.v1", "usage.summarised.v1"),
+            control=("subscription.changed.v1",),
+        ),
         Function(name="admin", handler=OTHER, manages_users=True, reads_due=True),
     ),
 )

@@ -70,14 +70,26 @@ class TestFunctions:
 
 
 class TestQueues:
-    def test_are_one_per_function_that_a_queue_wakes(self, local: Templates) -> None:
+    def test_are_one_per_function_that_a_queue_wakes_and_one_for_its_control_events(self, local: Templates) -> None:
         woken = {
             f"ainexus-local-{service.name}-{one.name}"
             for service in SAMPLES
             for one in service.functions
             if one.has_queue
-        }
+        } | {"ainexus-local-tenants-consumer-control"}
         assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == woken
+
+    def test_of_control_events_are_their_own_with_rule_dead_letters_and_rights(self, local: Templates) -> None:
+        name = "ainexus-local-tenants-consumer"
+        data, control = (local.one("AWS::Events::Rule", Name=rule) for rule in (name, f"{name}-control"))
+        assert data["EventPattern"] == {"detail-type": ["usage.summarised.v1"]}
+        assert control["EventPattern"] == {"detail-type": ["subscription.changed.v1"]}
+        queues = {one["QueueName"] for one in _queues(local)}
+        assert {f"{name}-control", f"{name}-control-dead-letters"} < queues
+        sources = local.resources("AWS::Lambda::EventSourceMapping", "Tenants")
+        assert len({text_of(one["EventSourceArn"]) for one in sources}) == 2
+        consumed = {one["Resource"] for one in local.statements(name) if "sqs:ReceiveMessage" in one["Action"]}
+        assert {arn.rpartition(":")[2] for arn in consumed} == {name, f"{name}-control"}
 
     def test_each_has_dead_letters_after_five_tries(self, local: Templates) -> None:
         for stack in local.stacks.values():

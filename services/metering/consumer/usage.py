@@ -35,6 +35,9 @@ _AT_ONCE = 8
 """Entries that a schedule handles at the same time: they mostly wait for DynamoDB, and one CPU serves some eight."""
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
+CONTROL = tuple(kind.TYPE for kind in (*TENANT_STATES, TenantRunsStopped))
+"""The events that do not wait behind usage."""
+
 summariser = EventConsumer("metering.summariser", is_deleted=wiring.is_deleted)
 remover = remover_of("metering", store=wiring.slice_store, traces=TRACES, empty_folder=wiring.empty_folder)
 exporter = exporter_of("metering", store=wiring.tenant_store, depot=wiring.depot, traces=EXPORTED)

@@ -22,6 +22,21 @@ from shared.messaging.consumer import EventConsumer
 from shared.storage.inbox import Delivery
 from shared.stored import Stored
 
+CONTROL = tuple(
+    kind.TYPE
+    for kind in (
+        TenantCreated,
+        *TENANT_CHANGES,
+        TenantDeletionRequested,
+        AgentCreated,
+        AgentUpdated,
+        AgentAliasMoved,
+        AgentDeleted,
+        AgentVersionPublished,
+    )
+)
+"""The events that do not wait behind usage and artifacts."""
+
 handler = EventConsumer("runs.consumer", is_deleted=wiring.is_deleted)
 
 
