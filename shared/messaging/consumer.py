@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextvars
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, TypeVar
 
 from shared.deadline import invocation
@@ -81,7 +82,7 @@ class EventConsumer:
         return register
 
     def on_batch(self, *kinds: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
-        """Register a function that handles all events of these kinds in a batch together."""
+        """Register a function that handles all events of these kinds and of one tenant in a batch together."""
 
         def register(handler: Many[DataT]) -> Many[DataT]:
             for kind in kinds:
@@ -144,9 +145,17 @@ class EventConsumer:
             if error:
                 failed[message.message_id] = error
         for handler in dict.fromkeys(self._many.values()):
-            batch = [message for message in messages if self._many.get(message.event.type) is handler]
-            failed |= self._handle_batch(handler, batch)
+            for together in self._by_tenant(handler, messages):
+                failed |= self._handle_batch(handler, together)
         return failed
+
+    def _by_tenant(self, handler: Many[Any], messages: Sequence[_Message]) -> Iterable[list[_Message]]:
+        """Return the messages of a handler, those of each tenant together: no tenant makes those of others fail."""
+        found: dict[str, list[_Message]] = {}
+        for message in messages:
+            if self._many.get(message.event.type) is handler:
+                found.setdefault(message.event.tenant_id, []).append(message)
+        return found.values()
 
     def _handle_singles(self, messages: Sequence[_Message]) -> list[Exception | None]:
         if not self._concurrently or len(messages) < 2:
@@ -168,15 +177,17 @@ class EventConsumer:
         return None
 
     def _handle_batch(self, handler: Many[Any], messages: Sequence[_Message]) -> dict[str, Exception]:
-        if not messages:
-            return {}
+        """Handle messages of one tenant together; if that raises, each alone, so that the others are handled."""
         first = messages[0].event
         continue_trace(first.trace_id)
         try:
             with subsegment(first.type, **_annotations(first)):
                 by_event = handler([message.event for message in messages])
         except Exception as error:  # noqa: BLE001 — as above
-            return {message.message_id: error for message in messages}
+            if len(messages) == 1 or isinstance(error, AinexusError):
+                return {message.message_id: error for message in messages}
+            alone = [self._handle_batch(handler, [message]) for message in messages]
+            return dict(chain.from_iterable(failed.items() for failed in alone))
         return {message.message_id: by_event[message.event.id] for message in messages if message.event.id in by_event}
 
 

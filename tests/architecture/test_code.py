@@ -75,6 +75,7 @@ WITHOUT_TENANT = {
         f"services/metering/table/{name}": "reads nothing but a sort key"
         for name in ("counters.py:revision_at", "summaries.py:month_at", "rollups.py:day_at")
     },
+    "services/metering/table/rows.py:SeenRows.add": "remembers keys, which carry their tenant",
     **{
         f"services/metering/table/{module}.py:list_tenants": "for exports: of all tenants, from the `due` index"
         for module in ("counters", "rollups")

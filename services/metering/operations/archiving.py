@@ -23,7 +23,7 @@ ENTRIES_IN_A_PART = 10_000
 PARTS_AT_ONCE = 20
 """Of a day, after which it goes to the end of the queue: some 40 s."""
 
-TENANT_BUDGET_S = 300.0
+TENANT_BUDGET_S = 300
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from shared.declaration import Slice, Table
+from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event, EventData, happened
 from shared.messaging.consumer import EventConsumer
 from shared.observability import current_trace_id
@@ -174,6 +175,38 @@ class TestBatches:
     def test_all_come_again_when_it_raises_but_no_others(self) -> None:
         answer = self.consumer([], Broken())(batch(counted("1"), made("2"), counted("3")))
         assert failures(answer) == ["message-0", "message-2"]
+
+    def test_of_one_tenant_that_raise_leave_those_of_others(self) -> None:
+        handled: list[list[str]] = []
+        consumer = self.poisoned(handled, "acme")
+        other = counted("3").model_copy(update={"tenant_id": "globex"})
+        assert failures(consumer(batch(counted("1"), other))) == ["message-0"]
+        assert handled == [["3"]]
+
+    def test_one_that_raises_fails_alone(self) -> None:
+        handled: list[list[str]] = []
+        consumer = self.poisoned(handled, "2")
+        assert failures(consumer(batch(counted("1"), counted("2"), counted("3")))) == ["message-1"]
+        assert handled == [["1"], ["3"]]
+
+    def test_in_an_outage_are_not_tried_one_by_one(self) -> None:
+        handled: list[list[str]] = []
+        consumer = self.consumer(handled, DependencyUnavailable("The database does not answer."))
+        assert failures(consumer(batch(counted("1"), counted("2")))) == ["message-0", "message-1"]
+        assert handled == [["1", "2"]]
+
+    def poisoned(self, handled: list[list[str]], poison: str) -> EventConsumer:
+        """A consumer that cannot handle an event, or any of a tenant."""
+        consumer = EventConsumer("things.consumer")
+
+        @consumer.on_batch(Counted)
+        def count(events: Sequence[Event[Counted]]) -> Mapping[str, Exception]:  # pyright: ignore[reportUnusedFunction]
+            if any(poison in {event.id, event.tenant_id} for event in events):
+                raise Broken
+            handled.append([event.id for event in events])
+            return {}
+
+        return consumer
 
     def test_two_deliveries_of_a_failed_event_both_come_again(self) -> None:
         answer = self.consumer([], {"1": Broken()})(batch(counted("1"), counted("1")))
