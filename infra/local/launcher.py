@@ -13,10 +13,13 @@ import re
 import shutil
 import signal
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 _CALLS_PATH = "/_ainexus/calls"
+_DISCARDED = ".discarded"
 
 
 def empty_stream_positions(state: Path) -> None:
@@ -53,10 +56,25 @@ def move_queues(state: Path, port: int) -> None:
             fresh.replace(path)
 
 
-def empty(folder: Path) -> None:
-    """Make a folder that has nothing in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+def empty(folder: Path) -> threading.Thread:
+    """Create an empty folder in place of this one, whose contents are deleted in the background.
+
+    The unpacked functions of an earlier engine are tens of thousands of files, and to delete them takes up to a minute.
+
+    Returns:
+        The thread that deletes; it also deletes leftovers of earlier ones that were interrupted.
+    """
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}{_DISCARDED}"))
     folder.mkdir(parents=True)
+    thread = threading.Thread(target=_delete_discarded, args=(folder.parent,), daemon=True)
+    thread.start()
+    return thread
+
+
+def _delete_discarded(parent: Path) -> None:
+    for folder in parent.glob(f"*{_DISCARDED}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Counted:

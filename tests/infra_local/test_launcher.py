@@ -65,8 +65,14 @@ class TestEmpty:
         scratch = tmp_path / "tmp"
         (scratch / "ministack-lambda-1").mkdir(parents=True)
         (scratch / "ministack-lambda-1" / "code.py").touch()
-        empty(scratch)
+        empty(scratch).join()
         assert list(scratch.iterdir()) == []
+        assert list(tmp_path.iterdir()) == [scratch]
+
+    def test_deletes_leftovers_of_an_interrupted_deletion(self, tmp_path: Path) -> None:
+        (tmp_path / "tmp.1.discarded" / "code").mkdir(parents=True)
+        empty(tmp_path / "tmp").join()
+        assert list(tmp_path.iterdir()) == [tmp_path / "tmp"]
 
 
 Headers = list[tuple[bytes, bytes]]
