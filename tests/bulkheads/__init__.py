@@ -1,0 +1,1 @@
+"""One attacker and three victims on the running mesh: no tenant can hurt another."""
