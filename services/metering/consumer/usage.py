@@ -66,11 +66,13 @@ def count_endings(events: Sequence[Event[RunEnded]]) -> Mapping[str, Exception]:
     )
 
 
-@consumer.on(ArtifactStored, ArtifactDeleted)
-def change_storage(event: Event[ArtifactStored | ArtifactDeleted], delivery: Delivery) -> None:
-    """What the tenant has in the bucket is known, from the moment that it changed."""
-    change = storing.change_of(event)
-    storing.change_storage(wiring.slice_store(), event.tenant_id, change, delivery, now=delivery.received_at)
+@consumer.on_batch(ArtifactStored, ArtifactDeleted)
+def change_storage(events: Sequence[Event[ArtifactStored | ArtifactDeleted]]) -> Mapping[str, Exception]:
+    """Apply changes of one tenant's storage, from the moments at which they happened."""
+    now = utc_now()
+    changes = {Delivery(consumer.name, event.id, now): storing.change_of(event) for event in events}
+    storing.change_storage(wiring.slice_store(), events[0].tenant_id, changes, now=now)
+    return {}
 
 
 @consumer.on(*TENANT_STATES)

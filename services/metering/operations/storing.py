@@ -1,9 +1,11 @@
 """Metering what lies in the bucket."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from services.metering.domain import storage as domain
 from services.metering.domain.storage import Change
+from services.metering.domain.usage import Entry
 from services.metering.operations import counting, summarising
 from services.metering.table import storage
 from shared.deadline import remaining_s
@@ -22,23 +24,29 @@ def change_of(event: Event[ArtifactStored | ArtifactDeleted]) -> Change:
     return Change(event.id, event.occurred_at, size if isinstance(event.data, ArtifactStored) else -size)
 
 
-def change_storage(store: Store, tenant_id: str, change: Change, delivery: Delivery, *, now: datetime) -> None:
-    """Bytes came or went; hours that are worked out already are corrected.
+def change_storage(store: Store, tenant_id: str, changes: Mapping[Delivery, Change], *, now: datetime) -> None:
+    """Apply changes of one tenant's storage, each once; hours that are sampled already are corrected.
+
+    They are written together, so a tenant with many changes at the same time competes with itself less often.
 
     Raises:
-        AlreadyHandled: this was known.
         DependencyUnavailable: others change the same all the time, or the table does not answer.
     """
     for _ in range(_TRIES):
         stored = storage.read(store, tenant_id)
-        # After the read: what it shows is then without this change, and so are the hours that it has worked out.
-        if storage.is_handled(store, tenant_id, delivery):
+        # After the read: it is then without these changes, and so are the hours that it has sampled.
+        new = storage.without_handled(store, tenant_id, changes)
+        if not new:
             return
-        counting.count_all(store, tenant_id, domain.corrections(stored, change, now=now), now=now)
-        if storage.save(store, tenant_id, stored, stored.with_change(change), delivery=delivery):
+        after, late = stored, list[Entry]()
+        for change in new.values():
+            late += domain.corrections(after, change, now=now)
+            after = after.with_change(change)
+        counting.count_all(store, tenant_id, late, now=now)
+        if storage.save(store, tenant_id, stored, after, deliveries=new):
             summarising.summarise(store, tenant_id, [f"{now:%Y-%m}"], now=now)
             return
-    msg = "The tenant's storage changes all the time."
+    msg = "The storage of this tenant is changed by too many events at the same time. They are handled again."
     raise DependencyUnavailable(msg, retry_after_s=1)
 
 

@@ -1,6 +1,8 @@
 """What each tenant has in the bucket."""
 
-from services.metering.domain.storage import Changes, Sample, Stored
+from collections.abc import Iterable, Mapping
+
+from services.metering.domain.storage import Change, Changes, Sample, Stored
 from services.metering.table import SLICE
 from services.metering.table.amounts import hour_from_text, hour_to_text
 from shared.storage.inbox import Delivery
@@ -18,31 +20,21 @@ def read(store: Store, tenant_id: str) -> Stored:
     return _from_item(item) if item else Stored()
 
 
-def save(store: Store, tenant_id: str, before: Stored, after: Stored, *, delivery: Delivery | None = None) -> bool:
-    """Write what the tenant has, and once for this delivery; says whether nobody else has written meanwhile.
-
-    Raises:
-        AlreadyHandled: this delivery's event was handled.
-    """
+def save(store: Store, tenant_id: str, before: Stored, after: Stored, *, deliveries: Iterable[Delivery] = ()) -> bool:
+    """Write what the tenant has, with a mark for each delivery; return False if either was written meanwhile."""
     transaction = Transaction(tenant_id)
-    if delivery:
+    for delivery in deliveries:
         delivery.mark(transaction, SLICE)
     same = Expression("attribute_not_exists(PK) OR #seq = :before", {"before": before.seq})
-    transaction.put(_to_item(tenant_id, after), when=same, otherwise=lambda _: _Changed())
-    try:
-        store.commit(transaction)
-    except _Changed:
-        return False
-    return True
+    transaction.put(_to_item(tenant_id, after), when=same)
+    return not store.try_commit(transaction)
 
 
-class _Changed(Exception):
-    """Somebody else has written."""
-
-
-def is_handled(store: Store, tenant_id: str, delivery: Delivery) -> bool:
-    """Whether this delivery's event has had its effect."""
-    return store.get(delivery.mark_key(SLICE, tenant_id)) is not None
+def without_handled(store: Store, tenant_id: str, changes: Mapping[Delivery, Change]) -> dict[Delivery, Change]:
+    """Return the changes that are not in effect yet."""
+    keys = {delivery: delivery.mark_key(SLICE, tenant_id) for delivery in changes}
+    handled = store.get_many(list(dict.fromkeys(keys.values())))
+    return {delivery: change for delivery, change in changes.items() if keys[delivery] not in handled}
 
 
 def _key(tenant_id: str) -> Key:

@@ -1,6 +1,8 @@
 """Storage integrated over time, in whatever order the changes come."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def change(store: Store, event_id: str, size: int, *, at: datetime, now: datetim
     """Let this be heard."""
     heard = now or at
     delivery = Delivery("metering.consumer", event_id, heard)
-    storing.change_storage(store, "demo-org", Change(event_id, at, size), delivery, now=heard)
+    storing.change_storage(store, "demo-org", {delivery: Change(event_id, at, size)}, now=heard)
 
 
 def pass_hours(store: Store, number: int, *, since: datetime = START) -> None:
@@ -92,6 +94,31 @@ class TestChangeStorage:
         assert storage.read(store, "demo-org").bytes_now == GB
         assert byte_hours(store) == GB
 
+    def test_of_many_at_once_is_the_same_as_of_one_after_the_other(self, store: Store) -> None:
+        changes = [Change(f"c{number}", START + number * HOUR / 4, GB * (-1) ** number * number) for number in range(9)]
+        now = START + 5 * HOUR
+        change(store, "first", 10 * GB, at=START)
+        pass_hours(store, 2)
+        one_by_one = Scripted([]).store
+        change(one_by_one, "first", 10 * GB, at=START)
+        pass_hours(one_by_one, 2)
+        for one in changes:
+            change(one_by_one, one.event_id, one.bytes, at=one.at, now=now)
+        for _ in range(2):
+            deliveries = {Delivery("metering.consumer", one.event_id, now): one for one in changes}
+            storing.change_storage(store, "demo-org", deliveries, now=now)
+        for each in (store, one_by_one):
+            pass_hours(each, 6)
+        assert byte_hours(store) == byte_hours(one_by_one)
+        assert storage.read(store, "demo-org").bytes_now == storage.read(one_by_one, "demo-org").bytes_now
+
+    def test_of_one_that_another_has_applied_meanwhile_is_done_once(self) -> None:
+        table = Meanwhile()
+        changes = {Delivery("metering.consumer", name, START): Change(name, START, GB) for name in ("a", "b")}
+        table.before_next_write = lambda: change(table.store, "a", GB, at=START)
+        storing.change_storage(table.store, "demo-org", changes, now=START)
+        assert storage.read(table.store, "demo-org").bytes_now == 2 * GB
+
     def test_corrects_hours_that_are_worked_out(self, store: Store) -> None:
         change(store, "a", GB, at=START)
         pass_hours(store, 3)
@@ -129,3 +156,18 @@ def hear(store: Store, event_id: str, size: int, *, at: datetime, now: datetime)
         except DependencyUnavailable:
             continue
         return
+
+
+class Meanwhile(Scripted):
+    """A table in which something happens just before the next write."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.before_next_write: Callable[[], None] | None = None
+
+    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Let it happen, then write."""
+        if happens := self.before_next_write:
+            self.before_next_write = None
+            happens()
+        return super().transact_write_items(**arguments)
