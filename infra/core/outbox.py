@@ -19,6 +19,10 @@ from shared.storage.outbox import SORT_KEY_PREFIX
 _TRIES = 10
 """Then the sweep takes over, so that one bad record does not hold up the stream for a day."""
 
+_LANES = 10
+"""Batches of one shard that are published at the same time. Records are distributed over them by partition key, and an
+outbox has its own for each tenant: the events of a busy tenant delay those of a tenth of the others."""
+
 
 class Outbox(Construct):
     """Core's publisher with its streams and its dead letters."""
@@ -72,6 +76,7 @@ class Outbox(Construct):
             event_source_arn=made.table_stream_arn,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=100,
+            parallelization_factor=_LANES,
             bisect_batch_on_error=True,
             report_batch_item_failures=True,
             retry_attempts=_TRIES,

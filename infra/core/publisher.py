@@ -2,10 +2,14 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.deadline import invocation, remaining_s
 from shared.messaging.publisher import NotPublished, Publisher, inserted_items
 from shared.metrics import OUTBOX_LATE
 from shared.observability import continue_trace, logger, report, trace_of_invocation
@@ -13,8 +17,10 @@ from shared.storage.clients import own_client
 from shared.storage.items import Item, Key, Wire, item_from_wire, key_of
 from shared.times import to_text, utc_now
 
+_KEYS_AT_ONCE = 100
 
-def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG001 — Lambda passes it
+
+def handler(event: dict[str, Any], context: object = None) -> None:
     """Publish what a stream brings, or sweep the outboxes when a schedule asks for it.
 
     Raises:
@@ -25,35 +31,57 @@ def handler(event: dict[str, Any], context: object = None) -> None:  # noqa: ARG
         for table, items in inserted_items(event).items():
             _publisher().publish(table, items)
         return
-    _sweep()
+    with invocation(context):
+        _sweep()
 
 
 def _sweep() -> None:
-    """Publish what has stood in an outbox for longer than a stream takes."""
+    """Publish what has stood in an outbox for longer than a stream takes, until the time is over.
+
+    Each slice has its share of the time, and one that fails leaves it to the others.
+    """
     now = to_text(utc_now())
     published = late = 0
-    for owned, table in json.loads(os.environ["OUTBOXES"]).items():
-        keys = list(_due_keys(table, owned=owned, now=now))
-        if not keys:
-            continue
-        late += len(keys)
+    outboxes: dict[str, str] = json.loads(os.environ["OUTBOXES"])
+    for number, (owned, table) in enumerate(outboxes.items()):
+        ends_at = time.monotonic() + remaining_s() / (len(outboxes) - number)
         try:
-            published += _publisher().publish(table, list(_items(table, keys)))
-        except NotPublished:
-            # The next sweep finds them again; the other slices must not wait for this one.
-            logger.warning("the bus did not take all", slice=owned)
+            for keys in _due_keys(table, owned=owned, now=now):
+                late += len(keys)
+                published += _publish_due(table, keys, owned=owned)
+                if time.monotonic() >= ends_at:
+                    break
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("an outbox was not swept", slice=owned, error=type(error).__name__)
     report("swept", {OUTBOX_LATE: late}, events=published)
 
 
-def _due_keys(table: str, *, owned: str, now: str) -> Iterator[Key]:
-    answer = own_client("dynamodb").query(
-        TableName=table,
-        IndexName="due",
-        KeyConditionExpression="due_pk = :pk AND due_sk <= :now",
-        ExpressionAttributeValues={":pk": {"S": f"DUE#{owned}#OUTBOX"}, ":now": {"S": now}},
-        Limit=500,
-    )
-    return (key_of(item_from_wire(item)) for item in answer["Items"])
+def _publish_due(table: str, keys: Sequence[Key], *, owned: str) -> int:
+    """Publish a page of events; those that the bus does not take stay, and hold up no others."""
+    try:
+        return _publisher().publish(table, list(_items(table, keys)))
+    except NotPublished:
+        logger.warning("the bus did not take all", slice=owned)
+        return 0
+
+
+def _due_keys(table: str, *, owned: str, now: str) -> Iterator[list[Key]]:
+    """Yield the keys of due events page by page; a page is read when the one before is published."""
+    start: Wire = {}
+    while True:
+        answer = own_client("dynamodb").query(
+            TableName=table,
+            IndexName="due",
+            KeyConditionExpression="due_pk = :pk AND due_sk <= :now",
+            ExpressionAttributeValues={":pk": {"S": f"DUE#{owned}#OUTBOX"}, ":now": {"S": now}},
+            Limit=_KEYS_AT_ONCE,
+            **start,
+        )
+        if answer["Items"]:
+            yield [key_of(item_from_wire(item)) for item in answer["Items"]]
+        if "LastEvaluatedKey" not in answer:
+            return
+        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 def _items(table: str, keys: Sequence[Key]) -> Iterator[Item]:

@@ -19,7 +19,9 @@ from shared.times import utc_now
 
 _ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
 _QUEUE = "core.publisher"
-_PASSING = frozenset({"ThrottlingException", "InternalFailure", "InternalException", "ServiceUnavailable"})
+_INVALID = frozenset({"MalformedDetail", "InvalidArgument", "ValidationException", "RequestEntityTooLarge"})
+"""Codes that concern this very event. Every other one, a missing right or bus among them, may pass: the event stays.
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html"""
 _REFUSED_AS_A_WHOLE = frozenset({"ValidationException", "RequestEntityTooLarge"})
 
 
@@ -61,17 +63,20 @@ class Publisher:
         """
         taken: list[Key] = []
         left = lost = 0
-        for some in _in_parts(items, _ENTRIES_AT_ONCE):
-            for item, code in zip(some, self._put(some), strict=True):
-                if code in _PASSING:
-                    left += 1
-                    continue
-                if code:
-                    self.outboxes.set_aside(table, item, reason=code)
-                    lost += 1
-                taken.append(key_of(item))
-        for some in _in_parts(taken, _DELETES_AT_ONCE):
-            self.outboxes.delete(table, some)
+        try:
+            for some in _in_parts(items, _ENTRIES_AT_ONCE):
+                for item, code in zip(some, self._put(some), strict=True):
+                    if code and code not in _INVALID:
+                        left += 1
+                        continue
+                    if code:
+                        self.outboxes.set_aside(table, item, reason=code)
+                        lost += 1
+                    taken.append(key_of(item))
+        finally:
+            # Also when the bus stops to answer: what it has taken need not come again.
+            for some in _in_parts(taken, _DELETES_AT_ONCE):
+                self.outboxes.delete(table, some)
         self._report(table, items, taken=len(taken), left=left, lost=lost)
         if left:
             raise NotPublished(left)

@@ -122,6 +122,7 @@ class TestPublisher:
         for mapping in mappings:
             assert [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]] == [wanted]
             assert mapping["StartingPosition"] == "TRIM_HORIZON"
+            assert mapping["ParallelizationFactor"] == 10
             assert mapping["BatchSize"] == 100
 
     def test_sweeps_every_minute(self, local: Templates) -> None:
