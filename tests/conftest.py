@@ -10,6 +10,7 @@ import pytest
 
 from shared import removal
 from shared.observability import logger
+from tests.gateway import CLIENT_ID
 from tests.mesh import mesh
 
 __all__ = ["mesh"]
@@ -42,6 +43,12 @@ def _group(item: pytest.Item) -> str:
 def _nothing_settles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else writes in a unit test, and a remover need not wait for them."""
     monkeypatch.setattr(removal, "SETTLES_S", 0)
+
+
+@pytest.fixture(autouse=True)
+def _our_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the app client that the tokens of `tests.gateway` are made for."""
+    monkeypatch.setenv("USER_POOL_CLIENT_ID", CLIENT_ID)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from shared.declaration import Slice, Table
 from shared.storage import clients
 from shared.storage.store import Store
 from tests.dynamodb.tables import MemoryTables
-from tests.gateway import CLIENT_ID
 
 REGION = "us-east-2"
 BUCKET = "ainexus-test-artifacts"
@@ -30,7 +29,6 @@ _VARIABLES = {
     # The account is moto's own: in another one the assumed role would find no tables.
     "DATA_ROLE_ARN": "arn:aws:iam::123456789012:role/data",
     "ARTIFACTS_BUCKET_NAME": BUCKET,
-    "USER_POOL_CLIENT_ID": CLIENT_ID,
     "CORS_ORIGINS": '["http://localhost:3000"]',
     **{table.variable: f"ainexus-test-{table}" for table in Table},
 }

@@ -9,7 +9,7 @@ import pytest
 
 from shared.http.app import HttpApp
 from shared.tenancy.permissions import Role
-from tests.gateway import CLIENT_ID, REQUEST_ID, claims, request
+from tests.gateway import REQUEST_ID, claims, request
 from tests.shared.http.things import THINGS, Service, application
 
 ORIGIN = "http://localhost:3000"
@@ -83,6 +83,5 @@ def make_service() -> Service:
 
 @pytest.fixture(name="call")
 def make_client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answered]:
-    monkeypatch.setenv("USER_POOL_CLIENT_ID", CLIENT_ID)
     monkeypatch.setenv("CORS_ORIGINS", f'["{ORIGIN}"]')
     return Client(application(service))
