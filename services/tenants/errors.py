@@ -1,6 +1,6 @@
 """What can go wrong with tenants, users and projects."""
 
-from shared.errors import Conflict, DependencyUnavailable, InvalidRequest, LimitReached, NotFound
+from shared.errors import Conflict, DependencyUnavailable, Detail, Forbidden, InvalidRequest, LimitReached, NotFound
 
 
 class TenantNotFound(NotFound):
@@ -8,6 +8,13 @@ class TenantNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
+
+
+class TenantGone(Forbidden):
+    """The tenant was deleted; tokens of its users may outlive it by some minutes."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant was deleted.")
 
 
 class TenantExists(Conflict):
@@ -43,6 +50,19 @@ class OverageNeedsMeteredPlan(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The plan has no prices for usage, so its limits cannot be passed.")
+
+
+class SettingsTooLarge(InvalidRequest):
+    """The settings would be over their limit.
+
+    Args:
+        size_bytes: of all settings after the change.
+        max_bytes: that they may have.
+    """
+
+    def __init__(self, size_bytes: int, max_bytes: int) -> None:
+        msg = f"all settings together would have {size_bytes} bytes, and may have {max_bytes}; remove some with null"
+        super().__init__("The request is not valid.", [Detail("settings", msg)])
 
 
 class ExportNotFound(NotFound):

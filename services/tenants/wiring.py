@@ -6,7 +6,7 @@ from functools import cache
 from services.tenants.gateways.cognito import CognitoIdentity
 from services.tenants.gateways.identity import Identity
 from services.tenants.table import SLICE
-from services.tenants.table.tenants import get_tenant
+from services.tenants.table.tenants import get_access
 from shared.storage.clients import own_client
 from shared.tenancy.context import TenantAccess
 from shared.wiring import SliceWiring
@@ -25,4 +25,4 @@ def identity() -> Identity:
 
 def access(tenant_id: str) -> TenantAccess:
     """This service owns the tenants, so it needs no copy."""
-    return get_tenant(tenant_store(), tenant_id).access
+    return get_access(tenant_store(), tenant_id)

@@ -67,7 +67,8 @@ def from_wire(wire: Wire) -> Value:
     [(kind, content)] = wire.items()
     match kind:
         case "N":
-            return int(content)
+            # A fraction can only be made by hand. It must not hide the items that are read with it.
+            return int(content) if content.lstrip("-").isdecimal() else content
         case "NULL":
             return None
         case "M":

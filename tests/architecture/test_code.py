@@ -34,12 +34,15 @@ CARRY_THEIR_TENANT = (Customer, Entry, Export, Run, Tenant)
 
 WITHOUT_TENANT = {
     "services/tenants/table/tenants.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
+    "services/tenants/table/tenants.py:page_of_tenants_with_settings": "as above, with the settings of each",
     "services/tenants/table/tenants.py:list_tenants": "for operators: of all tenants, from the `due` index",
     "services/tenants/table/users.py:overdue_invitations": "for the sweep: of all tenants, from the `due` index",
     "services/runs/table/stopping.py:stops": "for the reaper: of all tenants, from the `due` index",
     "services/runs/table/runs.py:RunTable.due": "for the reaper: of all tenants, from the `due` index",
     "services/tenants/table/items.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
     "services/tenants/table/items.py:is_tombstone": "looks at an item that was read",
+    "services/tenants/table/settings.py:settings_from_items": "makes nothing but settings of items that were read",
+    "services/tenants/table/settings.py:put_settings": "a part of a transaction, which carries its tenant",
     **{
         f"services/tenants/table/counts.py:{counting}": "a part of a transaction, which carries its tenant"
         for counting in (

@@ -18,6 +18,7 @@ from services.tenants.api.shapes import (
 )
 from services.tenants.domain import tenant as domain
 from services.tenants.domain.limits import LimitsPatch, merge_limits
+from services.tenants.domain.settings import Settings, StoredSettings
 from services.tenants.domain.tenant import TenantChange
 from services.tenants.operations import deletion
 from services.tenants.operations import tenants as operations
@@ -86,17 +87,18 @@ class NewSuspension(BaseModel):
 def list_tenants(call: CurrentCall, query: Annotated[PageQuery, Query()]) -> Response[AdminTenantsAnswer]:
     """All tenants, newest first."""
     after = place_of(query.token, "", "tenants", form=f"{TIME_TEXT}#{TENANT_ID.pattern}")
-    tenants, place = table.page_of_tenants(wiring.slice_store(), limit=query.limit, after=after)
+    tenants, place = table.page_of_tenants_with_settings(wiring.slice_store(), limit=query.limit, after=after)
     return ok(
         AdminTenantsAnswer(
-            tenants=[AdminTenant.of(tenant, now=call.now) for tenant in tenants],
+            tenants=[AdminTenant.of(tenant, settings.in_list, now=call.now) for tenant, settings in tenants],
             pagination=page_after(place, "", "tenants"),
         )
     )
 
 
 def _show_created(_: TenantContext, tenant_id: str) -> Response[AdminTenantAnswer]:
-    return _created(table.get_tenant(wiring.slice_store(), tenant_id))
+    tenant, settings = table.get_tenant_with_settings(wiring.slice_store(), tenant_id)
+    return _created(tenant, settings.values)
 
 
 @app.route("POST", _TENANTS, least=Role.PLATFORM_ADMIN, statuses=(201,), replay=_show_created)
@@ -112,13 +114,13 @@ def create_tenant(call: CurrentCall, body: Annotated[NewTenant, Body()]) -> Resp
         # The record lies with the tenant that is made, since the caller belongs to none.
         once=replace(call.once, tenant_id=body.tenant_id) if call.once else None,
     )
-    return _created(tenant)
+    return _created(tenant, {})
 
 
 @app.route("GET", TENANT, least=Role.PLATFORM_ADMIN)
 def get_any_tenant(caller: Caller, call: CurrentCall) -> Response[AdminTenantAnswer]:
     """One tenant, with what only operators see of it."""
-    return _shown(table.get_tenant(wiring.slice_store(), caller.tenant_id), now=call.now)
+    return _shown(*table.get_tenant_with_settings(wiring.slice_store(), caller.tenant_id), now=call.now)
 
 
 @app.route("PATCH", TENANT, least=Role.PLATFORM_ADMIN)
@@ -129,7 +131,7 @@ def change_any_tenant(
     """Change a tenant's name, plan, own limits or overage."""
     store = wiring.slice_store()
     tenant = operations.change_tenant(store, caller.tenant_id, body.change, now=call.now, if_match=call.if_match)
-    return _shown(tenant, now=call.now)
+    return _shown(tenant, table.get_settings(wiring.slice_store(), tenant.tenant_id), now=call.now)
 
 
 @app.route("DELETE", TENANT, least=Role.PLATFORM_ADMIN, statuses=(204,))
@@ -147,23 +149,23 @@ def suspend_tenant(
     """Let nothing be changed in a tenant, and no run begin; reading goes on."""
     store = wiring.slice_store()
     tenant = operations.suspend_tenant(store, caller.tenant_id, reason=body.reason, abuse=body.abuse, now=call.now)
-    return _shown(tenant, now=call.now)
+    return _shown(tenant, table.get_settings(wiring.slice_store(), tenant.tenant_id), now=call.now)
 
 
 @app.route("POST", f"{TENANT}/reactivate", least=Role.PLATFORM_ADMIN, statuses=(200,))
 def reactivate_tenant(caller: Caller, call: CurrentCall) -> Response[AdminTenantAnswer]:
     """Lift an operator's suspension; billing's is billing's to lift."""
     tenant = operations.reactivate_tenant(wiring.slice_store(), caller.tenant_id, now=call.now)
-    return _shown(tenant, now=call.now)
+    return _shown(tenant, table.get_settings(wiring.slice_store(), tenant.tenant_id), now=call.now)
 
 
-def _shown(tenant: domain.Tenant, *, now: datetime) -> Response[AdminTenantAnswer]:
-    return ok(AdminTenantAnswer(tenant=AdminTenant.of(tenant, now=now)), etag=tenant.seq)
+def _shown(tenant: domain.Tenant, settings: StoredSettings, *, now: datetime) -> Response[AdminTenantAnswer]:
+    return ok(AdminTenantAnswer(tenant=AdminTenant.of(tenant, settings.values, now=now)), etag=tenant.seq)
 
 
-def _created(tenant: domain.Tenant) -> Response[AdminTenantAnswer]:
+def _created(tenant: domain.Tenant, settings: Settings) -> Response[AdminTenantAnswer]:
     return created(
-        AdminTenantAnswer(tenant=AdminTenant.of(tenant, now=tenant.created_at)),
+        AdminTenantAnswer(tenant=AdminTenant.of(tenant, settings, now=tenant.created_at)),
         location=TENANT.format(tenant_id=tenant.tenant_id),
         etag=tenant.seq,
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.tenants.domain import tenant as domain
+from services.tenants.domain.settings import Settings
 from shared.http.answers import Answer, ListAnswer
 from shared.times import Rfc3339
 
@@ -53,9 +54,9 @@ class Tenant(BaseModel):
     updated_at: Rfc3339
 
     @classmethod
-    def of(cls, tenant: domain.Tenant, *, now: datetime) -> Self:
-        """As it is shown."""
-        return cls(**_fields(tenant, now=now))
+    def of(cls, tenant: domain.Tenant, settings: Settings, *, now: datetime) -> Self:
+        """Return the response for a tenant with these settings."""
+        return cls(**_fields(tenant, settings, now=now))
 
 
 class Suspension(BaseModel):
@@ -76,10 +77,10 @@ class AdminTenant(Tenant):
     suspended_by_billing: bool
 
     @classmethod
-    def of(cls, tenant: domain.Tenant, *, now: datetime) -> Self:
-        """As it is shown."""
+    def of(cls, tenant: domain.Tenant, settings: Settings, *, now: datetime) -> Self:
+        """Return the operators' response for a tenant with these settings."""
         return cls(
-            **_fields(tenant, now=now),
+            **_fields(tenant, settings, now=now),
             own_limits={name: _listed(value) for name, value in tenant.own_limits.items()},
             suspension=Suspension.model_validate(tenant.suspension) if tenant.suspension else None,
             suspended_by_billing=tenant.billing.suspended,
@@ -110,7 +111,7 @@ class AdminTenantsAnswer(ListAnswer):
     tenants: list[AdminTenant]
 
 
-def _fields(tenant: domain.Tenant, *, now: datetime) -> Mapping[str, Any]:
+def _fields(tenant: domain.Tenant, settings: Settings, *, now: datetime) -> Mapping[str, Any]:
     status = tenant.status
     by = {"suspended": "operator", "suspended_by_billing": "billing"}.get(status)
     return {
@@ -123,7 +124,7 @@ def _fields(tenant: domain.Tenant, *, now: datetime) -> Mapping[str, Any]:
         "limits": Limits.model_validate(tenant.limits, from_attributes=True),
         "overage": tenant.overage,
         "current_usage": CurrentUsage.model_validate(tenant.usage.in_month(f"{now:%Y-%m}"), from_attributes=True),
-        "settings": tenant.settings,
+        "settings": settings,
         "created_at": tenant.created_at,
         "updated_at": tenant.updated_at,
     }

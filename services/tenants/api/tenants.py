@@ -1,31 +1,23 @@
 """A tenant as its own people see it."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from services.tenants import wiring
 from services.tenants.api.application import TENANT, app
 from services.tenants.api.shapes import Name, Overage, Tenant, TenantAnswer, TenantsAnswer
 from services.tenants.domain import tenant as domain
+from services.tenants.domain.settings import Settings
 from services.tenants.domain.tenant import TenantChange
 from services.tenants.operations import tenants as operations
 from services.tenants.table import tenants as table
+from shared.freejson import FreeObject
 from shared.http.answers import ok
 from shared.http.call import Caller, CurrentCall
 from shared.tenancy.permissions import Role
-
-_MAX_SETTINGS_BYTES = 16 * 1024
-
-
-def _not_too_large(settings: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(settings).encode()) > _MAX_SETTINGS_BYTES:
-        msg = "settings are at most 16 KB"
-        raise ValueError(msg)
-    return settings
 
 
 class TenantPatch(BaseModel):
@@ -34,21 +26,23 @@ class TenantPatch(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name = ""
-    settings: Annotated[dict[str, Any], AfterValidator(_not_too_large)] = {}
+    settings: FreeObject = {}
+    """Merged into the settings; all together may have 16 KB."""
     overage: Overage = "block"
 
 
 @app.route("GET", "/v1/tenants", least=Role.OBSERVER)
 def list_my_tenants(caller: Caller, call: CurrentCall) -> Response[TenantsAnswer]:
     """The tenant of the token."""
-    tenant = table.get_tenant(wiring.tenant_store(), caller.tenant_id)
-    return ok(TenantsAnswer(tenants=[Tenant.of(tenant, now=call.now)]))
+    tenant, settings = table.get_tenant_with_settings(wiring.tenant_store(), caller.tenant_id)
+    return ok(TenantsAnswer(tenants=[Tenant.of(tenant, settings.values, now=call.now)]))
 
 
 @app.route("GET", TENANT, least=Role.OBSERVER)
 def get_tenant(caller: Caller, call: CurrentCall) -> Response[TenantAnswer]:
     """One tenant."""
-    return _shown(call, table.get_tenant(wiring.tenant_store(), caller.tenant_id))
+    tenant, settings = table.get_tenant_with_settings(wiring.tenant_store(), caller.tenant_id)
+    return _shown(tenant, settings.values, call)
 
 
 @app.route("PATCH", TENANT, least=Role.TENANT_ADMIN)
@@ -56,16 +50,16 @@ def get_tenant(caller: Caller, call: CurrentCall) -> Response[TenantAnswer]:
 def change_tenant(caller: Caller, call: CurrentCall, body: Annotated[TenantPatch, Body()]) -> Response[TenantAnswer]:
     """Change the tenant's name, settings, or whether runs go on above the monthly limits."""
     sent = body.model_fields_set
-    tenant = operations.change_own_tenant(
+    tenant, settings = operations.change_own_tenant(
         wiring.tenant_store(),
         caller.tenant_id,
         TenantChange(name=body.name or None, overage=body.overage if "overage" in sent else None),
-        body.settings if "settings" in sent else None,
+        body.settings,
         now=call.now,
         if_match=call.if_match,
     )
-    return _shown(call, tenant)
+    return _shown(tenant, settings, call)
 
 
-def _shown(call: CurrentCall, tenant: domain.Tenant) -> Response[TenantAnswer]:
-    return ok(TenantAnswer(tenant=Tenant.of(tenant, now=call.now)), etag=tenant.seq)
+def _shown(tenant: domain.Tenant, settings: Settings, call: CurrentCall) -> Response[TenantAnswer]:
+    return ok(TenantAnswer(tenant=Tenant.of(tenant, settings, now=call.now)), etag=tenant.seq)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from services.tenants.domain.limits import OwnLimits, limits_of, merge_limits
 from services.tenants.errors import OverageNeedsMeteredPlan, TenantBeingDeleted, TenantNotSuspended
@@ -86,8 +86,6 @@ class Tenant:
     updated_at: datetime
     own_limits: OwnLimits = field(default_factory=dict[str, "int | tuple[str, ...]"])
     usage: CurrentUsage = CurrentUsage()
-    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the tenant's own programs keep here; nothing of it means anything to us."""
     wants_overage: bool = False
     suspension: Suspension | None = None
     billing: BillingWord = BillingWord()
@@ -136,8 +134,8 @@ class TenantChange:
     )
     """Own limits key by key; None takes one away."""
     overage: Literal["block", "allow"] | None = None
-    settings: Mapping[str, Any] | None = None
-    """The settings as they are to be."""
+    changes_settings: bool = False
+    """Whether its settings, which are stored apart, change with it."""
 
 
 Change = tuple[Tenant, Sequence[Event[TenantState]]]
@@ -176,11 +174,10 @@ def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> Cha
         plan=change.plan or tenant.plan,
         own_limits=merge_limits(tenant.own_limits, change.limits),
         wants_overage=tenant.wants_overage if change.overage is None else change.overage == "allow",
-        settings=tenant.settings if change.settings is None else change.settings,
     )
     if change.overage == "allow" and after.overage == "block":
         raise OverageNeedsMeteredPlan
-    return _next(tenant, after, now=now)
+    return _next(tenant, after, now=now, is_changed=after != tenant or change.changes_settings)
 
 
 def suspend_tenant(tenant: Tenant, *, reason: str, abuse: bool, now: datetime) -> Change:
@@ -242,12 +239,12 @@ def _check_stays(tenant: Tenant) -> None:
         raise TenantBeingDeleted
 
 
-def _next(before: Tenant, after: Tenant, *, now: datetime) -> Change:
-    """The next version with all that there is to say of it; nothing when it is as it was.
+def _next(before: Tenant, after: Tenant, *, now: datetime, is_changed: bool | None = None) -> Change:
+    """Return the next version and its events; the same tenant and no event when nothing has changed.
 
-    Whatever happens first to a tenant that was made with AWS tools, the others have not heard of it before.
+    The first change of a tenant that was made with AWS tools is its creation for the other services.
     """
-    if after == before:
+    if not (after != before if is_changed is None else is_changed):
         return before, []
     after = replace(after, seq=before.seq + 1, updated_at=now)
     if not before.seq:

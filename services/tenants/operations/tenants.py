@@ -1,13 +1,14 @@
 """Tenants: created, changed, suspended, and led by what billing and metering say."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from services.tenants.domain import tenant as domain
 from services.tenants.domain.limits import OwnLimits
+from services.tenants.domain.settings import Settings, change_settings
 from services.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.errors import TenantChangedMeanwhile
 from services.tenants.table import tenants as table
@@ -21,7 +22,9 @@ from shared.plans import Plan
 from shared.storage.idempotency import Once
 from shared.storage.store import Store
 
-_TRIES = 5
+T = TypeVar("T")
+
+_MAX_ATTEMPTS = 5
 _GIGABYTE = 10**9
 
 
@@ -90,36 +93,33 @@ def keep_usage(store: Store, event: Event[UsageSummarised]) -> None:
     )
 
 
-def merged_settings(settings: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings after a merge patch (RFC 7396)."""
-    merged = dict(settings)
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        elif isinstance(value, Mapping):
-            there = merged.get(name)
-            merged[name] = merged_settings(there if isinstance(there, Mapping) else {}, value)  # pyright: ignore[reportUnknownArgumentType] — any JSON
-        else:
-            merged[name] = value
-    return merged
-
-
 def change_own_tenant(
     store: Store,
     tenant_id: str,
     change: TenantChange,
-    settings: Mapping[str, Any] | None,
+    settings_patch: Settings,
     *,
     now: datetime,
     if_match: str | None,
-) -> Tenant:
-    """Merge what a tenant's admin may change of it, with a merge patch for its settings."""
+) -> tuple[Tenant, Settings]:
+    """Merge what a tenant's admin may change of it, with a merge patch for its settings.
 
-    def decide(there: Tenant) -> domain.Change:
-        wanted = None if settings is None else merged_settings(there.settings, settings)
-        return domain.change_tenant(there, replace(change, settings=wanted), now=now)
+    Raises:
+        SettingsTooLarge: all settings together would be over their limit.
+    """
 
-    return decide_on_tenant(store, tenant_id, decide, if_match=if_match)
+    def attempt() -> tuple[Tenant, Settings]:
+        tenant, there = table.get_tenant_with_settings(store, tenant_id)
+        check_if_match(if_match, tenant.seq)
+        changed = change_settings(there.values, settings_patch)
+        decided = replace(change, changes_settings=changed != there.values)
+        after, events = domain.change_tenant(tenant, decided, now=now)
+        if after is not tenant:
+            written = table.SettingsChange(changed, seq_before=there.seq)
+            table.save_tenant(store, after, events, seq_before=tenant.seq, settings=written)
+        return after, changed
+
+    return _until_unchanged(attempt)
 
 
 def count_active(store: Store) -> dict[Plan, int]:
@@ -131,16 +131,27 @@ def count_active(store: Store) -> dict[Plan, int]:
 def decide_on_tenant(
     store: Store, tenant_id: str, decide: Callable[[Tenant], domain.Change], *, if_match: str | None = None
 ) -> Tenant:
-    """Load, decide, save; and again when somebody else was faster."""
-    for _ in range(_TRIES):
-        tenant = table.get_tenant(store, tenant_id)
+    """Load, decide and save, again after each concurrent change.
+
+    Raises:
+        TenantChangedMeanwhile: the tenant was changed at every attempt.
+    """
+
+    def attempt() -> Tenant:
+        tenant = table.get_tenant_to_change(store, tenant_id)
         check_if_match(if_match, tenant.seq)
         after, events = decide(tenant)
-        if after is tenant:
-            return tenant
-        try:
+        if after is not tenant:
             table.save_tenant(store, after, events, seq_before=tenant.seq)
+        return after
+
+    return _until_unchanged(attempt)
+
+
+def _until_unchanged(attempt: Callable[[], T]) -> T:
+    for _ in range(_MAX_ATTEMPTS):
+        try:
+            return attempt()
         except TenantChangedMeanwhile:
             continue
-        return after
     raise TenantChangedMeanwhile

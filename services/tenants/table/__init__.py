@@ -2,6 +2,7 @@
 
 TENANT#<t>            CONFIG                   the tenant; in the `due` index under DUE#TENANTS#TENANT, by time. What is
                                                left of a deleted one is its id and the moment
+TENANT#<t>#TENANTS    SETTINGS                 the tenant's settings
 TENANT#<t>#TENANTS    PROJECT#<prj_…>          a project
 TENANT#<t>#TENANTS    USER#<sub>               a user; in the `list` index under …#TENANTS#USERS, by time
 TENANT#<t>#TENANTS    INVITATION#<address>     a place that is taken for a user whom the pool does not have yet; in the

@@ -1,9 +1,6 @@
 """Tenants as items, and back; the attribute names are those that operators know."""
 
-import json
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast
 
 from services.tenants.domain.limits import OwnLimits, own_limits_in
 from services.tenants.domain.tenant import BillingWord, CurrentUsage, Deletion, Suspension, Tenant
@@ -34,7 +31,6 @@ def tenant_to_item(tenant: Tenant) -> dict[str, Value]:
             "monthly_tokens": usage.monthly_tokens,
         },
         "tenant_admins": 0,
-        "settings": json.dumps(tenant.settings, ensure_ascii=False),
         "wants_overage": tenant.wants_overage,
         "status": tenant.status,
         "suspension": suspension
@@ -60,7 +56,6 @@ def tenant_from_item(item: Item) -> Tenant:
         plan=plan,
         own_limits=_own_limits(item, plan),
         usage=_usage(reader),
-        settings=_settings(reader),
         wants_overage=reader.flag("wants_overage"),
         suspension=_suspension(item),
         billing=_billing(item),
@@ -88,11 +83,10 @@ def is_tombstone(item: Item) -> bool:
 
 
 def _own_limits(item: Item, plan: Plan) -> OwnLimits:
-    own = cast("Mapping[str, Any] | None", item.get("own_limits"))
-    if own is None:
+    if item.get("own_limits") is None:
         return own_limits_in(plan, _limits(Reader(item).map("limits")))
-    features = own.get("enabled_features")
-    return dict(own) if features is None else {**own, "enabled_features": tuple(features)}
+    own = Reader(item).map("own_limits")
+    return {name: own.texts(name) if name == "enabled_features" else own.integer(name) for name in own.names}
 
 
 def _limits(limits: Reader) -> Limits:
@@ -116,10 +110,6 @@ def _usage(reader: Reader) -> CurrentUsage:
         monthly_tokens=usage.integer("monthly_tokens"),
         month=reader.optional_text("usage_month") or "",
     )
-
-
-def _settings(reader: Reader) -> dict[str, Any]:
-    return json.loads(reader.optional_text("settings") or "{}")
 
 
 def _suspension(item: Item) -> Suspension | None:

@@ -68,6 +68,15 @@ class TestFinishDeletion:
         deletion.finish_deletion(store, usage_synced("acme"))
         assert len([event for event in said(store) if event["type"] == "tenant.deleted.v1"]) == 1
 
+    def test_lets_its_tokens_change_nothing(self, store: Store) -> None:
+        bury(store)
+        for method, resource, body in (
+            ("POST", "/v1/tenants/{tenant_id}/projects", {"name": "New"}),
+            ("POST", "/v1/tenants/{tenant_id}/users/invite", {"email": "a@acme.com", "role": "observer"}),
+            ("PUT", "/v1/tenants/{tenant_id}", {"name": "New"}),
+        ):
+            assert call(method, resource, body=body).error == (403, "Forbidden")
+
 
 class TestCertificate:
     def test_is_complete_when_every_service_has_said_it(self, store: Store) -> None:

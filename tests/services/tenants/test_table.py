@@ -30,7 +30,6 @@ class TestTenantItem:
                 {}, optional={"max_users": COUNTS, "enabled_features": st.lists(st.text(min_size=1)).map(tuple)}
             ),
             usage=st.builds(CurrentUsage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.just("")),
-            settings=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.none()),
             wants_overage=st.booleans(),
             suspension=st.none() | st.builds(Suspension, st.text(), st.booleans(), st.none() | st.just(NOW)),
             billing=st.builds(BillingWord, st.booleans(), st.none() | st.just(NOW), COUNTS),

@@ -2,10 +2,10 @@
 
 import pytest
 
+from services.tenants.domain.settings import merged_settings
 from services.tenants.domain.tenant import TenantChange
 from services.tenants.errors import TenantChangedMeanwhile, TenantExists, TenantNotFound
 from services.tenants.operations import projects, tenants
-from services.tenants.operations.tenants import merged_settings
 from services.tenants.table import config_key
 from services.tenants.table.tenants import get_tenant, list_tenants, page_of_tenants
 from shared.errors import InvalidRequest, PreconditionFailed
