@@ -8,8 +8,10 @@ from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
 
-RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six"})
-"""What the Lambda runtime, and the local engine, bring themselves."""
+RUNTIME = frozenset(
+    {"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six", "snapshot-restore-py"}
+)
+"""Distributions of the Lambda runtime. The local engine has them too, but for the last, which it never needs."""
 
 _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==", re.MULTILINE)
 _COMMENT = re.compile(r"^[ ]+#[ ]*(?:via)?[ ]*(?P<parent>[A-Za-z0-9._-]*)", re.MULTILINE)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 
 from shared.aws.connection import Connections, Reply
 from shared.aws.signing import Keys, Scope, sign
+from shared.randomness import RANDOM
 from shared.tracing import call_to_aws
 
 _NAMES = {
@@ -87,7 +87,7 @@ class Caller:
         keys: Callable[[], Keys],
         attempts: int,
         sleep: Callable[[float], None] = time.sleep,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = RANDOM.random,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connections = connections

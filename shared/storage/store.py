@@ -1,6 +1,5 @@
 """A service's slice in its table: reads, and the one way to change it."""
 
-import random
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.deadline import bounded_s
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
+from shared.randomness import RANDOM
 from shared.storage import ahead
 from shared.storage.audit import current_change
 from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
@@ -73,10 +73,6 @@ class Unchanged:
     there: Item | None
 
 
-_RANDOM = random.SystemRandom()
-"""The system's: a generator of the process would come out of a snapshot the same in every container."""
-
-
 class Store:
     """One slice of one table.
 
@@ -90,7 +86,7 @@ class Store:
         table: str,
         owned: Slice,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = _RANDOM.uniform,
+        jitter: Callable[[float, float], float] = RANDOM.uniform,
     ) -> None:
         self._client = client
         self._table = table

@@ -252,6 +252,12 @@ class TestErrors:
         assert catches_all(definition)
 
 
+class TestRandomness:
+    def test_comes_from_one_module(self) -> None:
+        users = [of.path for of in of_functions() if {"random", "random.Random"} & set(imported(of.tree))]
+        assert users == ["shared/randomness.py"]
+
+
 class TestSize:
     def test_no_file_is_over_500_lines(self) -> None:
         assert [of.path for of in modules() if len(of.text.splitlines()) > LONGEST_FILE] == []

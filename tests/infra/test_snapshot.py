@@ -1,9 +1,12 @@
 """Functions that start from a snapshot: what all their copies would share is nothing that must be one's own."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+from infra.bundle.closure import closure_of
 from infra.bundle.target import ROOT
 from infra.core.functions import API
 from infra.services import SERVICES
@@ -19,6 +22,31 @@ class TestImport:
         command = [sys.executable, "-m", "tests.infra.snapshot_probe", *handlers]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 — our own probe
         assert json.loads(done.stdout) == {"drawn": [], "random_used": False, "made": [], "sockets": 0}
+
+
+class TestRestore:
+    def test_seeds_the_generator_of_libraries_anew(self, tmp_path: Path) -> None:
+        (tmp_path / "snapshot_restore_py.py").write_text(
+            "hooks = []\ndef register_after_restore(hook):\n    hooks.append(hook)\n"
+        )
+        state = "random.getstate()"
+        script = (
+            f"import random, snapshot_restore_py, services.runs.api.runs; before = {state}; "
+            f"[hook() for hook in snapshot_restore_py.hooks]; print(before != {state})"
+        )
+        environ = {
+            **os.environ,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+        }
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 — our own script
+        assert done.stdout.split() == ["True"]
+
+    def test_is_heard_of_by_every_function_that_starts_from_a_snapshot(self) -> None:
+        for declared in ROUTED:
+            module = declared.handler.rpartition(".")[0]
+            assert Path("shared/randomness.py") in closure_of(module, root=ROOT).files
 
 
 class TestAlias:

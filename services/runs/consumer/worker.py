@@ -1,7 +1,6 @@
 """The worker: the queue of runs, and the runs that the api function waits for."""
 
 import os
-import random
 import time
 from functools import cache
 from typing import Any
@@ -14,6 +13,7 @@ from services.runs.operations.execution import Worker
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
 from shared.messaging.consumer import EventConsumer
+from shared.randomness import RANDOM
 from shared.storage.clients import own_client, tenant_client
 from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
@@ -60,7 +60,7 @@ def _worker() -> Worker:
         price=wiring.price,
         clock=utc_now,
         sleep=time.sleep,
-        jitter=random.uniform,
+        jitter=RANDOM.uniform,
     )
 
 
