@@ -118,7 +118,7 @@ class TestPutSettings:
 
 
 class TestFullItem:
-    """What an earlier version has let a tenant store."""
+    """An item that an earlier version let a tenant fill."""
 
     @pytest.mark.usefixtures("full")
     def test_is_suspended_and_reactivated(self) -> None:
