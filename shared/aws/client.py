@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
 from shared.aws.connection import Connections, Reply
+from shared.aws.errors import is_passing, is_throttled
 from shared.aws.signing import Keys, Scope, sign
+from shared.deadline import bounded_s, remaining_s
 from shared.randomness import RANDOM
 from shared.tracing import call_to_aws
 
@@ -28,24 +30,6 @@ _NAMES = {
     "sts": "STS",
 }
 """The services as X-Ray names them, by botocore's endpoint prefix."""
-_PASSING_STATUS = frozenset({500, 502, 503, 504})
-_PASSING = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
-_THROTTLED = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "ProvisionedThroughputExceededException",
-        "TransactionInProgressException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "RequestThrottled",
-        "SlowDown",
-    }
-)
 _FIRST_PAUSE_S, _FIRST_PAUSE_OF_THROTTLED_S, _LONGEST_PAUSE_S = 0.025, 1.0, 20.0
 
 Answer = dict[str, Any]
@@ -65,7 +49,7 @@ class Call:
 
 
 class Caller:
-    """Signs calls, sends them, and tries again what may pass.
+    """Signs calls, sends them, and tries again what may pass, until the invocation's time is over.
 
     A write whose answer was lost may be sent twice, as by botocore: who writes makes that harmless.
 
@@ -111,7 +95,7 @@ class Caller:
 
     def _call(self, call: Call) -> Reply:
         for attempt in range(self._attempts):
-            is_last = attempt == self._attempts - 1
+            is_last = attempt == self._attempts - 1 or remaining_s() == 0
             try:
                 reply = self._send(call)
             except (NotConnected, HTTPClientError):
@@ -122,10 +106,10 @@ class Caller:
             error = _error_of(reply, call.operation)
             if error is None and _is_whole(reply):
                 return reply
-            if error and (is_last or not _may_pass(error)):
+            if error and (is_last or not is_passing(error)):
                 raise error
-            is_throttled = error is not None and _code(error) in _THROTTLED
-            self._pause(attempt, _FIRST_PAUSE_OF_THROTTLED_S if is_throttled else _FIRST_PAUSE_S)
+            slowly = error is not None and is_throttled(error)
+            self._pause(attempt, _FIRST_PAUSE_OF_THROTTLED_S if slowly else _FIRST_PAUSE_S)
         msg = "every answer was damaged"
         raise HTTPClientError(error=ValueError(msg))
 
@@ -135,7 +119,7 @@ class Caller:
         return self._connections.send(call.method, call.path, signed, call.body)
 
     def _pause(self, attempt: int, first_s: float) -> None:
-        self._sleep(self._draw() * min(first_s * 2**attempt, _LONGEST_PAUSE_S))
+        self._sleep(bounded_s(self._draw() * min(first_s * 2**attempt, _LONGEST_PAUSE_S)))
 
 
 class JsonService:
@@ -211,12 +195,3 @@ def _document(body: bytes) -> Answer:
     except ValueError:
         return {}
     return cast("Answer", found) if isinstance(found, dict) else {}
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _may_pass(error: ClientError) -> bool:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status in _PASSING_STATUS or _code(error) in _PASSING | _THROTTLED

@@ -21,9 +21,12 @@ from botocore.exceptions import (
 )
 from httptools import HttpParserError, HttpResponseParser
 
+from shared.deadline import bounded_s
+
 _KEPT = 32
 """Idle connections; one thread uses one."""
 _READ_AT_ONCE = 65_536
+_SHORTEST_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,14 @@ class Connections:
             except IndexError:  # Another thread was faster.
                 break
             if not _is_dropped(connection):
+                connection.settimeout(_bounded_s(self._read_timeout_s))
                 return connection
             connection.close()
         return self._connect()
 
     def _connect(self) -> socket.socket:
         try:
-            made = socket.create_connection((self._name, self._port), self._connect_timeout_s)
+            made = socket.create_connection((self._name, self._port), _bounded_s(self._connect_timeout_s))
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_secure:
                 made = _verifying().wrap_socket(made, server_hostname=self._name)
@@ -107,7 +111,7 @@ class Connections:
             raise ConnectTimeoutError(endpoint_url=self.url, error=error) from error
         except OSError as error:
             raise EndpointConnectionError(endpoint_url=self.url, error=error) from error
-        made.settimeout(self._read_timeout_s)
+        made.settimeout(_bounded_s(self._read_timeout_s))
         return made
 
 
@@ -169,6 +173,11 @@ def _written(method: str, path: str, headers: Mapping[str, str], body: bytes) ->
         msg = "a header has more than one line"
         raise ValueError(msg)
     return head.encode("latin-1") + body
+
+
+def _bounded_s(timeout_s: float) -> float:
+    """Return the timeout, or the rest of the invocation's time; never nothing, so that one attempt can succeed."""
+    return max(bounded_s(timeout_s), _SHORTEST_TIMEOUT_S)
 
 
 def _is_dropped(connection: socket.socket) -> bool:

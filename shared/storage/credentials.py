@@ -10,10 +10,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.aws.errors import is_passing
 from shared.aws.signing import Keys
+from shared.errors import DependencyUnavailable
 
 _bound_tenant: ContextVar[str | None] = ContextVar("bound_tenant", default=None)
 _RENEW_BEFORE_END = timedelta(minutes=5)
+MAX_SESSIONS = 1_000
+"""Tenants whose session a container keeps, some 2 KB each; the oldest is dropped first."""
 
 
 class TokenService(Protocol):
@@ -46,10 +52,11 @@ class TenantCredentials:
         self._cache: dict[str, tuple[Keys, datetime]] = {}
 
     def keys(self) -> Keys:
-        """What a call is signed with.
+        """Return the keys that sign a call.
 
         Raises:
             NoTenantBound: the call is made outside of `acting_for`.
+            DependencyUnavailable: no session can be had now, and there is none that is still valid.
         """
         tenant_id = _bound_tenant.get()
         if tenant_id is None:
@@ -57,15 +64,40 @@ class TenantCredentials:
             raise NoTenantBound(msg)
         keys, ends = self._cache.get(tenant_id, (None, None))
         if keys is None or ends is None or ends - _RENEW_BEFORE_END <= datetime.now(UTC):
-            keys, ends = self._assume(tenant_id)
-            self._cache[tenant_id] = (keys, ends)
+            return self._renew(tenant_id)
         return keys
 
+    def _renew(self, tenant_id: str) -> Keys:
+        try:
+            renewed = self._assume(tenant_id)
+        except DependencyUnavailable:
+            keys, ends = self._cache.get(tenant_id, (None, None))
+            if keys and ends and ends > datetime.now(UTC):
+                return keys
+            raise
+        self._cache.pop(tenant_id, None)
+        # A copy of the keys, because other threads add theirs meanwhile.
+        for oldest in list(self._cache)[: -MAX_SESSIONS + 1]:
+            self._cache.pop(oldest, None)
+        self._cache[tenant_id] = renewed
+        return renewed[0]
+
     def _assume(self, tenant_id: str) -> tuple[Keys, datetime]:
-        answer = self._tokens().assume_role(
-            RoleArn=self._role_arn,
-            RoleSessionName=f"tenant-{tenant_id}"[:64],
-            Tags=[{"Key": "tenant_id", "Value": tenant_id}],
-        )["Credentials"]
+        try:
+            answer = self._tokens().assume_role(
+                RoleArn=self._role_arn,
+                RoleSessionName=f"tenant-{tenant_id}"[:64],
+                Tags=[{"Key": "tenant_id", "Value": tenant_id}],
+            )["Credentials"]
+        except ClientError as error:
+            if not is_passing(error):
+                raise
+            raise _unavailable() from error
+        except BotoCoreError as error:
+            raise _unavailable() from error
         keys = Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
         return keys, answer["Expiration"]
+
+
+def _unavailable() -> DependencyUnavailable:
+    return DependencyUnavailable("Access to the tenant's data cannot be granted now; try again.", retry_after_s=1)

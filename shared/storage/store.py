@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.aws.errors import code_of, is_passing
 from shared.deadline import bounded_s
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
@@ -188,7 +189,7 @@ class Store:
                 lambda: self._client.update_item(TableName=self._table, Key=key.wire, **returned, **arguments)
             )
         except ClientError as error:
-            if _code(error) == _CONDITION_FAILED_ALONE:
+            if code_of(error) == _CONDITION_FAILED_ALONE:
                 there = error.response.get("Item")
                 return Unchanged(item_from_wire(there) if there else None)
             raise
@@ -252,7 +253,7 @@ class Store:
             try:
                 return call()
             except ClientError as error:
-                if not _is_passing(error):
+                if not _may_pass(error):
                     raise
                 self._wait(waits, error)
             except BotoCoreError as error:
@@ -276,27 +277,15 @@ class Store:
         self._sleep(wait)
 
 
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
-
-
 def _reasons(error: ClientError) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", error.response.get("CancellationReasons", []))
 
 
-def _is_passing(error: ClientError) -> bool:
+def _may_pass(error: ClientError) -> bool:
     """Whether the same call may succeed in a moment: conflicts and throttling alone, no failed condition."""
-    if _code(error) == "TransactionCanceledException":
+    if code_of(error) == "TransactionCanceledException":
         return all(reason["Code"] in _PASSING for reason in _reasons(error))
-    return _code(error) in {
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-    }
+    return code_of(error) == "TransactionConflictException" or is_passing(error)
 
 
 def _refused(error: ClientError, actions: Sequence[Action]) -> list[Refused]:

@@ -13,6 +13,8 @@ from shared.aws.client import Caller
 from shared.aws.connection import Connections
 from shared.aws.services import DynamoDB, Events, Functions
 from shared.aws.signing import Keys, Scope
+from shared.deadline import MARGIN_S, invocation
+from tests.invocations import Remaining
 from tests.shared.aws.server import KEYS, Told, by_botocore, serving
 
 GET: dict[str, Any] = {"TableName": "t", "Key": {"PK": {"S": "é"}, "SK": {"S": "b"}}}
@@ -168,6 +170,28 @@ class TestTries:
         caller = Caller(gone, scope=Scope("dynamodb", "us-east-2"), keys=lambda: KEYS, attempts=2, sleep=lambda _: None)
         with pytest.raises(EndpointConnectionError):
             DynamoDB(caller).get_item(**GET)
+
+
+class TestDeadline:
+    def test_in_the_past_allows_one_attempt(self) -> None:
+        with serving(BROKEN) as server, invocation(Remaining(0)):
+            with pytest.raises(ClientError):
+                server.database().get_item(**GET)
+            assert (len(server.heard), server.pauses) == (1, [])
+
+    def test_shortens_the_pause(self) -> None:
+        with serving(THROTTLED, Told(b'{"Item":{}}')) as server, invocation(Remaining(MARGIN_S + 0.5)):
+            assert server.database().get_item(**GET) == {"Item": {}}
+            assert [pause <= 0.5 for pause in server.pauses] == [True]
+
+    @pytest.mark.parametrize("warm", [False, True])
+    def test_ends_the_wait_for_a_slow_answer(self, *, warm: bool) -> None:
+        with serving(*([Told()] if warm else []), Told(pause_s=30)) as server:
+            functions = Functions(server.caller(attempts=1, read_timeout_s=60))
+            if warm:
+                functions.invoke(FunctionName="x", Payload="{}")
+            with invocation(Remaining(0)), pytest.raises(ReadTimeoutError):
+                functions.invoke(FunctionName="x", Payload="{}")
 
 
 class TestThreads:

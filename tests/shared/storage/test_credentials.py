@@ -8,9 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from shared.aws.client import Caller
+from shared.aws.connection import Connections
+from shared.aws.services import DynamoDB
+from shared.aws.signing import Scope
+from shared.declaration import Slice, Table
+from shared.errors import DependencyUnavailable
 from shared.storage.clients import own_client, tenant_client
-from shared.storage.credentials import NoTenantBound, TenantCredentials, acting_for
+from shared.storage.credentials import MAX_SESSIONS, NoTenantBound, TenantCredentials, acting_for
+from shared.storage.items import Key
+from shared.storage.store import Store
 from tests import tables
 
 ROLE = "arn:aws:iam::111111111111:role/data"
@@ -21,11 +30,15 @@ class FakeTokens:
     """Gives out keys that name their tenant."""
 
     lasts: timedelta = timedelta(hours=1)
+    error: Exception | None = None
+    """Raised instead."""
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def assume_role(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore
         """A key of this tenant."""
         self.asked.append(arguments)
+        if self.error:
+            raise self.error
         tenant_id = arguments["Tags"][0]["Value"]
         return {
             "Credentials": {
@@ -119,6 +132,73 @@ class TestTenantCredentials:
         found = credentials(FakeTokens())
         with acting_for("acme"), ThreadPoolExecutor(1) as pool, pytest.raises(NoTenantBound):
             pool.submit(found.keys).result()
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "AssumeRole")  # pyright: ignore[reportArgumentType]  # botocore has more of it
+
+
+class TestOutage:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            refusal("Throttling"),
+            refusal("ThrottlingException"),
+            refusal("RequestLimitExceeded", 503),
+            refusal("InternalFailure", 500),
+            refusal("502", 502),
+            EndpointConnectionError(endpoint_url="https://sts"),
+            ReadTimeoutError(endpoint_url="https://sts"),
+        ],
+        ids=str,
+    )
+    def test_asks_to_try_again(self, error: Exception) -> None:
+        with acting_for("acme"), pytest.raises(DependencyUnavailable) as raised:
+            credentials(FakeTokens(error=error)).keys()
+        assert raised.value.retry_after_s == 1
+
+    def test_is_an_outage_of_the_database_for_those_who_read(self) -> None:
+        keys = credentials(FakeTokens(error=refusal("Throttling"))).keys
+        caller = Caller(
+            Connections("http://127.0.0.1:1", connect_timeout_s=1, read_timeout_s=1),
+            scope=Scope("dynamodb", "us-east-2"),
+            keys=keys,
+            attempts=3,
+        )
+        store = Store(DynamoDB(caller), table="t", owned=Slice("RUNS", Table.ENTITIES))
+        with acting_for("acme"), pytest.raises(DependencyUnavailable):
+            store.get(Key("TENANT#acme#RUNS", "RUN#1"))
+
+    @pytest.mark.parametrize("code", ["AccessDenied", "ValidationError", "ExpiredToken"])
+    def test_is_not_a_refusal(self, code: str) -> None:
+        with acting_for("acme"), pytest.raises(ClientError):
+            credentials(FakeTokens(error=refusal(code))).keys()
+
+    def test_leaves_a_session_usable_until_its_end(self) -> None:
+        tokens = FakeTokens(lasts=timedelta(seconds=200))
+        found = credentials(tokens)
+        with acting_for("acme"):
+            first = found.keys()
+            tokens.error = refusal("Throttling")
+            assert found.keys() == first
+
+    def test_never_prolongs_a_session(self) -> None:
+        tokens = FakeTokens(lasts=timedelta(seconds=-1))
+        found = credentials(tokens)
+        with acting_for("acme"):
+            found.keys()
+            tokens.error = refusal("Throttling")
+            with pytest.raises(DependencyUnavailable):
+                found.keys()
+
+
+class TestManyTenants:
+    def test_take_a_bounded_amount_of_memory(self) -> None:
+        found = credentials(FakeTokens())
+        for number in range(MAX_SESSIONS + 50):
+            with acting_for(f"t{number}"):
+                assert found.keys().access_key == f"key-of-t{number}"
+        assert len(found._cache) == MAX_SESSIONS  # pyright: ignore[reportPrivateUsage]
 
 
 class TestTenantClient:
