@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import DependencyUnavailable
+from shared.freejson import loads_stored
 from shared.stored import Stored
 
 
@@ -69,7 +70,7 @@ class Documents:
             raise _unavailable() from error
         if hashlib.sha256(body).hexdigest() != stored.sha256:
             raise _unavailable()
-        return json.loads(body)
+        return loads_stored(body.decode(errors="replace"))
 
 
 class Archives:

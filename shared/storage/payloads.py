@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from shared.freejson import loads_stored
 from shared.storage.items import Reader, Value
 from shared.storage.objects import Artifacts
 from shared.stored import Stored
@@ -38,13 +39,13 @@ class Payloads:
         """The payload that `pack` made this attribute of."""
         text = attribute.optional_text("json")
         if text is not None:
-            return json.loads(text)
+            return loads_stored(text)
         return self._documents.read(tenant_id, _stored(attribute))
 
     def name(self, attribute: Reader) -> dict[str, Any]:
         """The payload if it is small; of a large one only how large it is."""
         text = attribute.optional_text("json")
-        return json.loads(text) if text is not None else {"artifact": {"bytes": attribute.integer("bytes")}}
+        return loads_stored(text) if text is not None else {"artifact": {"bytes": attribute.integer("bytes")}}
 
     def address(self, tenant_id: str, attribute: Reader, *, lasts_s: int) -> str:
         """Where a large payload can be downloaded, for so long."""

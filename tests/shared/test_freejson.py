@@ -1,7 +1,7 @@
 """Free JSON: what is accepted, and how values older than the rules are read."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +44,10 @@ class Body(BaseModel):
     anything: FreeJson = None
     fields: Annotated[FreeObject, at_most(100)] = {}
     text: FreeText = ""
+
+
+class Shown(BaseModel):
+    anything: Any
 
 
 class TestCheck:
@@ -124,7 +128,7 @@ class TestSanitize:
 
     @pytest.mark.parametrize("levels", [65, 260, 900, 100_000])
     def test_cuts_what_is_nested_too_deep(self, levels: int) -> None:
-        Body(anything=loads_stored(nested(levels))).model_dump_json()
+        Shown(anything=loads_stored(nested(levels))).model_dump_json()
 
     @pytest.mark.parametrize("text", ["1e400", "-1E+400", "NaN", "Infinity"])
     def test_replaces_each_number_that_is_not_finite(self, text: str) -> None:
