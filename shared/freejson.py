@@ -134,9 +134,20 @@ def writable(text: str) -> str:
     return _UNWRITABLE.sub(_REPLACEMENT, text)
 
 
-def encode(value: object) -> bytes:
-    """Return the value as compact JSON in UTF-8: the form in which it is stored and measured."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+def encode(value: object, *, sort_keys: bool = False) -> bytes:
+    """Return the value as compact JSON in UTF-8, the form in which it is stored and measured.
+
+    A value that is not acceptable is sanitized, so that this never fails on JSON.
+    """
+    try:
+        return _compact(value, sort_keys=sort_keys)
+    except (ValueError, RecursionError):
+        return _compact(sanitize(value, levels=_STORED_DEPTH), sort_keys=sort_keys)
+
+
+def _compact(value: object, *, sort_keys: bool) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys)
+    return text.encode()
 
 
 def at_most(max_bytes: int) -> AfterValidator:
@@ -226,9 +237,9 @@ def _float(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _INTEGER_CHARS or not MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
+    if not _is_integer_in_range(text):
         raise NotAcceptable(_BAD_INTEGER)
-    return number
+    return int(text)
 
 
 def _float_or_text(text: str) -> float | str:
@@ -237,7 +248,11 @@ def _float_or_text(text: str) -> float | str:
 
 
 def _integer_or_text(text: str) -> int | str:
-    return int(text) if len(text) < _INTEGER_CHARS - 1 else text
+    return int(text) if _is_integer_in_range(text) else text
+
+
+def _is_integer_in_range(text: str) -> bool:
+    return len(text) < _INTEGER_CHARS - 1 or (len(text) <= _INTEGER_CHARS and MIN_INTEGER <= int(text) <= MAX_INTEGER)
 
 
 _STRICT = json.JSONDecoder(parse_constant=_constant, parse_float=_float, parse_int=_integer)

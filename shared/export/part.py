@@ -1,12 +1,12 @@
 """A part of an export: JSON lines, compressed as they come, so that no more than its compressed text is in memory."""
 
 import hashlib
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.export.sources import Line, Source
+from shared.freejson import encode
 from shared.storage.items import Item
 
 
@@ -87,7 +87,7 @@ class _Text:
 
     def add(self, lines: Sequence[Line], *, weight: int) -> None:
         for line in lines:
-            text = json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+            text = encode(line) + b"\n"
             self._bytes += len(text)
             self._body += self._zip.compress(text)
         self._lines += len(lines)

@@ -123,5 +123,5 @@ def _lines_of(client: Documents, bucket: str, key: str, name: str) -> Iterator[L
         return
     try:
         yield {"object": name, "document": json.loads(body)}
-    except ValueError:
+    except (ValueError, RecursionError):
         yield {"object": name, "base64": base64.b64encode(body).decode()}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import DependencyUnavailable
-from shared.freejson import loads_stored
+from shared.freejson import encode, loads_stored
 from shared.stored import Stored
 
 
@@ -49,7 +49,7 @@ class Documents:
         Raises:
             DependencyUnavailable: the bucket does not answer.
         """
-        body = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        body = encode(document, sort_keys=True)
         key = f"tenants/{tenant_id}/{path}"
         try:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

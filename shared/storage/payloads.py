@@ -1,11 +1,10 @@
 """JSON that users wrote: small in the item, large in the bucket."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.freejson import loads_stored
+from shared.freejson import encode, loads_stored
 from shared.storage.items import Reader, Value
 from shared.storage.objects import Artifacts
 from shared.stored import Stored
@@ -28,12 +27,12 @@ class Payloads:
 
         Its key tells its content, so that of two writers at once neither spoils what the other has written.
         """
-        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode()) <= MAX_INLINE_BYTES:
-            return {"json": text}
-        mark = hashlib.sha256(text.encode()).hexdigest()[:_MARK]
+        encoded = encode(payload)
+        if len(encoded) <= MAX_INLINE_BYTES:
+            return {"json": encoded.decode()}
+        mark = hashlib.sha256(encoded).hexdigest()[:_MARK]
         stored = self._documents.write(tenant_id, f"{path}-{mark}.json", payload)
-        return {"key": stored.key, "sha256": stored.sha256, "bytes": len(text.encode())}
+        return {"key": stored.key, "sha256": stored.sha256, "bytes": len(encoded)}
 
     def unpack(self, tenant_id: str, attribute: Reader) -> dict[str, Any]:
         """The payload that `pack` made this attribute of."""

@@ -143,6 +143,18 @@ class TestSanitize:
         assert stored == {"a\ufffd": ["x\ufffd", "1e400", "9" * 4_000]}
 
 
+class TestEncode:
+    @given(value=ANYTHING)
+    def test_never_fails(self, value: object) -> None:
+        loads_stored(encode(value).decode())
+
+    def test_never_fails_on_depth(self) -> None:
+        value: object = 1
+        for _ in range(5_000):
+            value = [value]
+        encode(value)
+
+
 class TestFields:
     @pytest.mark.parametrize(
         "body",

@@ -3,7 +3,6 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -16,6 +15,7 @@ from services.runs.api.runs import RUN
 from services.runs.domain.story import Cursor, Told
 from services.runs.operations.following import follow
 from shared.errors import Malformed
+from shared.freejson import encode
 from shared.http.app import HttpApp
 from shared.http.call import Caller
 from shared.http.token import seal, unseal
@@ -61,8 +61,7 @@ def _cursor(token: str | None, *scope: str) -> Cursor:
 def _text(told: Sequence[Told], *scope: str) -> str:
     """The events as they are written; before all, when to ask again."""
     events = (
-        f"id: {seal(one.cursor.to_text(), *scope)}\nevent: {one.name}\n"
-        f"data: {json.dumps(one.data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        f"id: {seal(one.cursor.to_text(), *scope)}\nevent: {one.name}\ndata: {encode(one.data).decode()}\n\n"
         for one in told
     )
     return f"retry: {_RETRY_MS}\n\n" + "".join(events)

@@ -1,6 +1,5 @@
 """What users and models wrote for a run: what is large lies in the bucket, is counted there, and goes with the run."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any
 from services.runs.domain.run import Run
 from shared.events.envelope import Event, happened
 from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactEvent, ArtifactStored, RunEvent
+from shared.freejson import encode
 
 MAX_INLINE_BYTES = 64 * 1024
 """What is longer, as JSON in UTF-8, does not lie in the run's item."""
@@ -67,7 +67,7 @@ def download(run: Run, name: str, *, now: datetime) -> Event[RunEvent]:
 
 def size_of(payload: Payload) -> int:
     """The bytes of a payload where it lies."""
-    return len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(encode(payload))
 
 
 def _said(run: Run, name: str, data: ArtifactEvent, what: str, *, seq: int, now: datetime) -> Event[RunEvent]:
