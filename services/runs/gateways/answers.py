@@ -80,6 +80,12 @@ def corrupt(*, usage_known: bool = False) -> ProviderFailed:
     return ProviderFailed("StreamCorrupt", message, retry=True, usage_known=usage_known)
 
 
+def too_large(*, usage_known: bool = False) -> ProviderFailed:
+    """More came than the output cap allows; the same request would be answered alike."""
+    message = "The provider sent more than an answer under this output cap can hold."
+    return ProviderFailed("AnswerTooLarge", message, usage_known=usage_known)
+
+
 def message_of(body: object) -> str | None:
     """The provider's own error message, wherever in the body it lies; nothing else of the body."""
     if not isinstance(body, dict):

@@ -19,6 +19,7 @@ from anthropic.types import (
 from services.runs.domain.request import Message, ModelRequest
 from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.calls import StreamedCalls, arguments_of
+from services.runs.gateways.cap import held_to_cap
 from services.runs.gateways.counts import has, meters, number
 from services.runs.gateways.faults import told_as_failures
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
@@ -103,6 +104,9 @@ class AnthropicMessages:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        return held_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
+
+    def _stream(self, request: ModelRequest) -> Generator[Part]:
         answer = _Answer()
         try:
             yield from self._parts(request, answer)
@@ -130,7 +134,7 @@ class AnthropicMessages:
             # The SDK has no argument for it since 1.0; the API still takes it, where the model does.
             extra_body=None if request.temperature is None else {"temperature": request.temperature},
             stream=True,
-            timeout=timeouts(request.timeout_s),
+            timeout=timeouts(request.timeout_s, max_output_tokens=request.max_output_tokens),
         )
 
 

@@ -27,6 +27,7 @@ from services.runs.domain.request import Message, ModelRequest
 from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.answers import broken_off, corrupt, of_answer, of_event, timed_out, unreachable
 from services.runs.gateways.calls import StreamedCalls, arguments_of
+from services.runs.gateways.cap import held_to_cap
 from services.runs.gateways.counts import meters, number
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
 from shared.meters import Meters
@@ -102,6 +103,9 @@ class BedrockConverse:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        return held_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
+
+    def _stream(self, request: ModelRequest) -> Generator[Part]:
         ends_at = time.monotonic() + request.timeout_s
         with _told_as_failures():
             events = self._client(request.timeout_s).converse_stream(**_arguments(request))["stream"]

@@ -2,9 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any, cast
 
 from services.runs.domain.request import ToolCall
+from services.runs.gateways.answers import too_large
+from services.runs.gateways.bounds import MAX_ANSWER_BYTES
+
+MAX_STREAMED_CALLS = 1_000
+"""Tool calls of one answer that are read; a run fails with fewer."""
 
 
 @dataclass(slots=True)
@@ -13,7 +19,7 @@ class _Pieces:
 
     id: str = ""
     name: str = ""
-    arguments: list[str] = field(default_factory=list[str])
+    arguments: StringIO = field(default_factory=StringIO)
 
 
 class StreamedCalls:
@@ -21,18 +27,26 @@ class StreamedCalls:
 
     def __init__(self) -> None:
         self._calls: dict[int, _Pieces] = {}
+        self._chars = 0
 
     def add(self, place: int, *, call_id: str | None = None, name: str | None = None, arguments: str = "") -> None:
-        """The next piece of the call at this place of the answer."""
+        """Add the next piece of the call at this place of the answer.
+
+        Raises:
+            ProviderFailed: there are more calls, or longer ones, than any answer has.
+        """
         call = self._calls.setdefault(place, _Pieces())
+        self._chars += len(arguments)
+        if len(self._calls) > MAX_STREAMED_CALLS or self._chars > MAX_ANSWER_BYTES:
+            raise too_large()
         call.id = call_id or call.id
         call.name = name or call.name
-        call.arguments.append(arguments)
+        call.arguments.write(arguments)
 
     def whole(self) -> tuple[ToolCall, ...]:
         """All calls in their order, when nothing more comes."""
         return tuple(
-            ToolCall(call.id or f"call_{place}", call.name, "".join(call.arguments) or "{}")
+            ToolCall(call.id or f"call_{place}", call.name, call.arguments.getvalue() or "{}")
             for place, call in sorted(self._calls.items())
         )
 

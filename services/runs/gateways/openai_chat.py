@@ -17,6 +17,7 @@ from openai.types.shared_params import ResponseFormatJSONSchema
 from services.runs.domain.request import Message, ModelRequest, ToolCall
 from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.calls import StreamedCalls
+from services.runs.gateways.cap import held_to_cap
 from services.runs.gateways.counts import meters, number
 from services.runs.gateways.faults import told_as_failures
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
@@ -87,6 +88,9 @@ class OpenAiChat:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        return held_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
+
+    def _stream(self, request: ModelRequest) -> Generator[Part]:
         answer = _Answer()
         try:
             yield from self._parts(request, answer)
@@ -116,7 +120,7 @@ class OpenAiChat:
             response_format=_format(request) or omit,
             stream=True,
             stream_options={"include_usage": True},
-            timeout=timeouts(request.timeout_s),
+            timeout=timeouts(request.timeout_s, max_output_tokens=request.max_output_tokens),
         )
 
     def _uncounted(self, request: ModelRequest) -> Meters | None:

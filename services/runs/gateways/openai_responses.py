@@ -8,7 +8,6 @@ from openai.types.responses import (
     Response,
     ResponseFunctionToolCall,
     ResponseInputItemParam,
-    ResponseOutputItem,
     ResponseStreamEvent,
     ResponseTextConfigParam,
 )
@@ -16,6 +15,8 @@ from openai.types.responses import (
 from services.runs.domain.request import Message, ModelRequest, ToolCall
 from services.runs.errors import ProviderFailed, StreamTruncated
 from services.runs.gateways.answers import of_event
+from services.runs.gateways.calls import MAX_STREAMED_CALLS
+from services.runs.gateways.cap import held_to_cap
 from services.runs.gateways.counts import meters, number
 from services.runs.gateways.faults import told_as_failures
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text, Working
@@ -31,6 +32,9 @@ class OpenAiResponses:
 
     def stream(self, request: ModelRequest) -> Generator[Part]:
         """See `Model.stream`."""
+        return held_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
+
+    def _stream(self, request: ModelRequest) -> Generator[Part]:
         with told_as_failures(OpenAIError), self._open(request) as events:
             yield from _read(events)
 
@@ -45,12 +49,12 @@ class OpenAiResponses:
             # The conversation is kept here and nowhere else.
             store=False,
             stream=True,
-            timeout=timeouts(request.timeout_s),
+            timeout=timeouts(request.timeout_s, max_output_tokens=request.max_output_tokens),
         )
 
 
 def _read(events: Stream[ResponseStreamEvent]) -> Generator[Part]:
-    items: list[ResponseOutputItem] = []
+    calls: list[ResponseFunctionToolCall] = []
     refused = False
     for event in events:
         match event.type:
@@ -59,10 +63,11 @@ def _read(events: Stream[ResponseStreamEvent]) -> Generator[Part]:
             case "response.refusal.delta":
                 refused = True
                 yield Text(event.delta)
-            case "response.output_item.done":
-                items.append(event.item)
+            case "response.output_item.done" if isinstance(event.item, ResponseFunctionToolCall):
+                # Of more calls than any answer has, the first ones tell as much.
+                calls += [event.item] if len(calls) <= MAX_STREAMED_CALLS else []
             case "response.completed" | "response.incomplete":
-                yield _ended(event.response, items, refused=refused)
+                yield _ended(event.response, calls, refused=refused)
                 return
             case "response.failed":
                 yield from _failed(event.response)
@@ -73,7 +78,7 @@ def _read(events: Stream[ResponseStreamEvent]) -> Generator[Part]:
     raise StreamTruncated
 
 
-def _ended(response: Response, items: Sequence[ResponseOutputItem], *, refused: bool) -> Ended:
+def _ended(response: Response, streamed: Sequence[ResponseFunctionToolCall], *, refused: bool) -> Ended:
     """The terminal part.
 
     Raises:
@@ -89,7 +94,7 @@ def _ended(response: Response, items: Sequence[ResponseOutputItem], *, refused: 
         return Ended(counted, stop=Stop.REFUSED if reason == "content_filter" else Stop.LENGTH)
     calls = tuple(
         ToolCall(item.call_id, item.name, item.arguments or "{}")
-        for item in response.output or items
+        for item in response.output or streamed
         if isinstance(item, ResponseFunctionToolCall)
     )
     return Ended(counted, calls, Stop.TOOL_CALLS if calls else Stop.ANSWERED)

@@ -12,7 +12,7 @@ import httpx2
 
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.bounds import bounded
+from services.runs.gateways.bounds import WireLimits, bounded
 
 _CONNECT_S = 5.0
 _WRITTEN_AT_ONCE = 16 * 1024
@@ -24,22 +24,33 @@ _SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearr
 
 
 class Deadline(float):
-    """A timeout in seconds that also knows the moment at which it is over, so that it holds for many reads."""
+    """A timeout in seconds that also knows the moment at which it is over, so that it holds for many reads.
 
-    __slots__ = ("at",)
+    It carries the call's output cap too: a request's timeouts are all that the SDKs pass on to the transport as it is.
+    """
+
+    __slots__ = ("at", "max_output_tokens")
     at: float
+    max_output_tokens: int | None
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
         """A deadline so many seconds from now."""
         deadline = cls(seconds)
         deadline.at = time.monotonic() + seconds
+        deadline.max_output_tokens = None
         return deadline
 
 
-def timeouts(seconds: float) -> httpx2.Timeout:
-    """Of a call that may take so long in all, however its answer is cut into pieces."""
+def timeouts(seconds: float, *, max_output_tokens: int | None = None) -> httpx2.Timeout:
+    """Return the timeouts of a call that may take so long in all, however its answer is cut into pieces.
+
+    Args:
+        seconds: of the whole call.
+        max_output_tokens: the output cap, which bounds the bytes of the answer; None: the largest answer.
+    """
     whole = Deadline.after(seconds)
+    whole.max_output_tokens = max_output_tokens
     brief = min(_CONNECT_S, seconds)
     return httpx2.Timeout(connect=brief, pool=brief, read=whole, write=whole)
 
@@ -68,7 +79,15 @@ class Transport(httpx2.HTTPTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it, and read no more of the answer than an answer can be."""
-        return bounded(super().handle_request(request))
+        return bounded(super().handle_request(request), _limits_of(request))
+
+
+def _limits_of(request: httpx2.Request) -> WireLimits:
+    timeout = request.extensions.get("timeout", {}).get("read")
+    cap = timeout.max_output_tokens if isinstance(timeout, Deadline) else None
+    if cap is None:
+        return WireLimits()
+    return WireLimits.of(cap, request_bytes=int(request.headers.get("content-length", 0)))
 
 
 class _Network(httpcore2.NetworkBackend):

@@ -11,7 +11,7 @@ import pytest
 
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.bounds import NotBelieved, bounded
+from services.runs.gateways.bounds import NotBelieved, WireLimits, bounded
 from services.runs.gateways.models import ProviderModels
 from services.runs.gateways.transport import Transport, http_client, timeouts
 from tests.services.runs.providers.server import ProviderServer, Reply
@@ -114,6 +114,26 @@ class TestBounded:
     def test_a_large_event_is_read(self) -> None:
         event = [b"data: ", *[b"x" * 64 * KIB] * 63, b"\n\n"]
         assert read(event * 3) == b"".join(event * 3)
+
+    @pytest.mark.parametrize("values", [b"[],", b"{},", b"1,"])
+    def test_a_large_event_of_countless_values_is_not_decoded(self, values: bytes) -> None:
+        pieces = [b"data: [", *[values * 10_000] * 10, b"0]\n\n"]
+        body = bounded(httpx2.Response(200, stream=Pieces(pieces))).iter_raw()
+        taken: list[bytes] = []
+        with pytest.raises(NotBelieved):
+            taken += body
+        assert sum(map(len, taken)) <= 64 * KIB
+
+    def test_a_large_event_whose_text_looks_like_values_is_read(self) -> None:
+        event = [b'data: {"text": "', *[b'[\\"{,' * 10_000] * 6, b'"}\n\n']
+        assert read(event * 2) == b"".join(event * 2)
+
+    def test_a_small_cap_has_small_limits(self) -> None:
+        event = b"data: " + b"x" * (32 * KIB) + b"\n\n"
+        body = Pieces([event] * 2_000)
+        with pytest.raises(NotBelieved):
+            list(bounded(httpx2.Response(200, stream=body), WireLimits.of(100, request_bytes=0)).iter_raw())
+        assert body.read < 2 * MIB
 
     @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
     def test_events_end_in_whatever_way_and_wherever_they_are_cut(self, end: bytes) -> None:
