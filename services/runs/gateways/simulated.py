@@ -20,7 +20,7 @@ from services.runs.errors import StreamTruncated
 from services.runs.gateways.answers import timed_out
 from services.runs.gateways.failures import of_status
 from services.runs.gateways.model import Counted, Ended, Part, Stop, Text
-from shared.meters import Meter
+from shared.meters import Meter, Meters
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_CHUNK = 16
@@ -54,8 +54,7 @@ class SimulatedModel:
         yield Counted(counted)
         calls = _tool_calls(asked, request.messages)
         if calls:
-            written = sum(len(call.arguments.split()) for call in calls)
-            yield Ended({**counted, Meter.TOKENS_OUT: written}, calls, Stop.TOOL_CALLS)
+            yield _asking(calls, counted, cap=request.max_output_tokens)
             return
         words = _answer(asked, tokens=numbers.get("tokens"))
         said = words[: request.max_output_tokens]
@@ -77,6 +76,14 @@ class SimulatedModel:
             yield Text(chunk if start == 0 else f" {chunk}")
         if cut:
             raise StreamTruncated
+
+
+def _asking(calls: tuple[ToolCall, ...], counted: Meters, *, cap: int) -> Ended:
+    """Return the end of an answer that asks for tools; one that the cap cuts off asks for none, as elsewhere."""
+    written = sum(len(call.arguments.split()) for call in calls)
+    if written > cap:
+        return Ended({**counted, Meter.TOKENS_OUT: cap}, stop=Stop.LENGTH)
+    return Ended({**counted, Meter.TOKENS_OUT: written}, calls, Stop.TOOL_CALLS)
 
 
 def _answer(asked: str, *, tokens: int | None) -> list[str]:

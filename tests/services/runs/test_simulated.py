@@ -54,6 +54,12 @@ class TestSimulatedModel:
         assert message == ""
         assert ended.tool_calls == (ToolCall("call_1", "find", '{"path": {"a": "}]]"}}'),)
 
+    def test_asks_for_no_tool_whose_arguments_are_longer_than_the_cap(self) -> None:
+        directive = '[[tool find {"path": "' + "x " * 21 + '"}]]'
+        cut, whole = _answer(directive, cap=20)[1], _answer(directive, cap=30)[1]
+        assert (cut.tool_calls, cut.stop, cut.meters[Meter.TOKENS_OUT]) == ((), Stop.LENGTH, 20)
+        assert (len(whole.tool_calls), whole.meters[Meter.TOKENS_OUT]) == (1, 23)
+
     def test_is_not_held_up_by_directives_without_end(self) -> None:
         assert _answer("[[tool a {" * 100_000 + '[[tool a {"b": ' * 1_000)[1].tool_calls == ()
 
