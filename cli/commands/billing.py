@@ -10,7 +10,6 @@ from cli.admin import invoke_command
 from cli.errors import CommandRefused
 from cli.output import show, table
 from cli.target import Target, for_target
-from shared.times import to_text, utc_now
 
 _SIGNS = {"same": "=", "add": "+", "replace": "~", "refuse": "!"}
 
@@ -54,6 +53,8 @@ def repair(target: Target, *, tenant_id: str, days: int) -> int:
 
     If Stripe rejects an entry again, a correction replaces it.
     """
+    from shared.times import to_text, utc_now
+
     since = to_text(utc_now() - timedelta(days=days))
     response = invoke_command(target, "repair", service="billing", tenant_id=tenant_id, since=since)
     show(target, response, table(response["entries"], ("identifier", "quantity", "state"), empty="Nothing to repair."))
