@@ -19,7 +19,8 @@ from infra.costs.model import prices
 from infra.local.paths import ROOT
 from services.metering.domain.hours import GRACE, HOUR
 from services.metering.domain.usage import entry_of_call
-from services.metering.operations import closing, counting, summarising
+from services.metering.operations import counting, upkeep
+from services.metering.operations.upkeep import Kind
 from services.metering.table import SLICE
 from shared.events.envelope import Event, happened, parse
 from shared.events.runs import UsageRecorded
@@ -114,9 +115,9 @@ def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
     for number, batch in enumerate(_in_batches(_events(events), size)):
         now = _START + HOUR * number * size / events
         _count(store, batch, now=now)
-        summarising.look_again_if_due(store, now=now)
+        upkeep.sweep_due(store, now=now, kinds=(Kind.SUMMARY,))
     of_counting = table.write_units
-    closing.close_due(store, now=_START + HOUR + GRACE)
+    upkeep.sweep_due(store, now=_START + HOUR + GRACE, kinds=(Kind.HOUR,))
     batches = events // size
     counted = {
         "write units": table.write_units,

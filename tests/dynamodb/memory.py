@@ -6,6 +6,7 @@ What it is held to, together with the local engine, is in `test_conformance.py`.
 import json
 import re
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,27 +27,28 @@ Place = tuple[str, str]
 
 
 class _Order:
-    """The items of one partition, of the table or of an index, in order when they are asked for."""
+    """The items of one partition, of the table or of an index, in order."""
 
     def __init__(self) -> None:
-        self._members: set[tuple[str, Place]] = set()
-        self._sorted: list[tuple[str, Place]] | None = None
+        self._sorted: list[tuple[str, Place]] = []
 
     def add(self, sort: str, place: Place) -> None:
-        self._members.add((sort, place))
-        self._sorted = None
+        at = bisect_left(self._sorted, (sort, place))
+        if self._sorted[at : at + 1] != [(sort, place)]:
+            self._sorted.insert(at, (sort, place))
 
     def discard(self, sort: str, place: Place) -> None:
-        self._members.discard((sort, place))
-        self._sorted = None
+        at = bisect_left(self._sorted, (sort, place))
+        if self._sorted[at : at + 1] == [(sort, place)]:
+            del self._sorted[at]
 
-    def __iter__(self) -> Iterator[tuple[str, Place]]:
-        if self._sorted is None:
-            self._sorted = sorted(self._members)
-        return iter(self._sorted)
-
-    def __reversed__(self) -> Iterator[tuple[str, Place]]:
-        return reversed(list(self))
+    def walk(self, after: tuple[str, Place] | None, *, newest_first: bool) -> Iterator[tuple[str, Place]]:
+        """Yield what follows a place, or all of it."""
+        if newest_first:
+            first = len(self._sorted) if after is None else bisect_left(self._sorted, after)
+            return (self._sorted[at] for at in range(first - 1, -1, -1))
+        first = 0 if after is None else bisect_right(self._sorted, after)
+        return (self._sorted[at] for at in range(first, len(self._sorted)))
 
 
 class MemoryDynamoDB:
@@ -151,12 +153,13 @@ class MemoryDynamoDB:
             start = arguments.get("ExclusiveStartKey")
             if start and not test(start, values):
                 raise _error(code="ValidationException", operation="Query")
+            after = (start[sk_name]["S"], _place(start)) if start else None
             candidates = (
                 (sort, place)
-                for sort, place in (reversed(order) if newest_first else order)
+                for sort, place in order.walk(after, newest_first=newest_first)
                 if test({pk_name: values[found[1]], sk_name: {"S": sort}}, values)
             )
-            return self._page(candidates, arguments, index=index, newest_first=newest_first)
+            return self._page(candidates, arguments, index=index)
 
     def _page(
         self,
@@ -164,16 +167,11 @@ class MemoryDynamoDB:
         arguments: dict[str, Any],
         *,
         index: str | None,
-        newest_first: bool,
     ) -> dict[str, Any]:
         pk_name, sk_name = _KEYS[index]
-        start = arguments.get("ExclusiveStartKey")
-        after = (start[sk_name]["S"], _place(start)) if start else None
         found: list[WireItem] = []
         size = 0
         for one in candidates:
-            if after and (one >= after if newest_first else one <= after):
-                continue
             if len(found) == arguments.get("Limit") or size > _PAGE_BYTES:
                 last = {name: found[-1][name] for name in {"PK", "SK", pk_name, sk_name}}
                 return {"Items": [_shown(item, index) for item in found], "LastEvaluatedKey": last}

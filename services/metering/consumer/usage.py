@@ -31,8 +31,8 @@ from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
 
-_AT_ONCE = 8
-"""Entries that a schedule handles at the same time: they mostly wait for DynamoDB, and one CPU serves some eight."""
+_AT_ONCE = 16
+"""Entries that a schedule handles at the same time: they mostly wait for DynamoDB, and one CPU serves as many."""
 
 consumer = EventConsumer("metering.consumer", is_deleted=wiring.is_deleted)
 CONTROL = tuple(kind.TYPE for kind in (*TENANT_STATES, TenantRunsStopped))

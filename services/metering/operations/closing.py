@@ -52,7 +52,7 @@ def close(store: Store, tenant_id: str, revision: Revision, *, now: datetime) ->
         except RowsAdded:
             continue
         if is_closed:
-            summarising.summarise(store, tenant_id, [f"{revision.hour:%Y-%m}"], now=now)
+            summarising.catch_up(store, tenant_id, f"{revision.hour:%Y-%m}", now=now)
         return is_closed
     raise BusyClosing
 

@@ -7,6 +7,7 @@ from services.metering.domain import periods, summary
 from services.metering.domain.summary import Summary
 from services.metering.operations import reading
 from services.metering.table import SLICE, storage, summaries
+from services.metering.table.summaries import Published
 from shared.copies.tenant_access import access_from_item, access_key
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
@@ -46,6 +47,26 @@ def summarise(
                 _summarise(store, tenant_id, month, now=now, pauses=known)
         except DependencyUnavailable as error:
             logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
+
+
+def catch_up(store: Store, tenant_id: str, month: str, *, now: datetime) -> None:
+    """Publish the month so far if an earlier summary was lost. Within a pause nothing is done: it is looked at anyway.
+
+    An outage is no reason to close an hour again: the next usage leads here too.
+    """
+    try:
+        published = summaries.read(store, tenant_id, month)
+        if published is None or not (published.is_paused(now) or _is_complete(store, tenant_id, published)):
+            _summarise(store, tenant_id, month, now=now, pauses=Pauses())
+    except DependencyUnavailable as error:
+        logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
+
+
+def _is_complete(store: Store, tenant_id: str, published: Published) -> bool:
+    found = _so_far(store, tenant_id, published.month)
+    allowance = _allowance_of(store, tenant_id)
+    reached = summary.thresholds_reached(found, allowance, said=published.thresholds) if allowance else []
+    return found == published.last and not reached
 
 
 def look_again(store: Store, tenant_id: str, month: str, *, now: datetime) -> None:

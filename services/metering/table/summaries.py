@@ -31,6 +31,33 @@ class Turn:
     """The names of those that were said."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The summary of a month as it was published last."""
+
+    month: str
+    last: Summary
+    thresholds: tuple[str, ...]
+    """The names of those that were published."""
+    next_at: datetime | None
+    """The end of the pause after it."""
+
+    def is_paused(self, now: datetime) -> bool:
+        """Return whether a pause is under way, after which the month is looked at again."""
+        return self.next_at is not None and now < self.next_at
+
+
+def read(store: Store, tenant_id: str, month: str) -> Published | None:
+    """Return the last summary of a month, or None if there was none."""
+    item = store.get(_key(tenant_id, month))
+    if item is None:
+        return None
+    reader = Reader(item)
+    next_at = reader.optional_text("next_at")
+    thresholds = reader.texts("thresholds")
+    return Published(month, _last_from_item(item), thresholds, from_text(next_at) if next_at else None)
+
+
 def take_turn(store: Store, tenant_id: str, month: str, *, now: datetime) -> Turn | datetime:
     """The right to say the next summary, and the duty to look again after a pause; during one, when that is over.
 

@@ -186,6 +186,24 @@ class TestSummarise:
         close_due(store, now=AT + timedelta(hours=2))
         assert summaries(table)[-1][1:] == (2, 84)
 
+    def test_closing_an_hour_publishes_nothing_and_begins_no_pause_where_all_is_known(
+        self, table: Scripted, store: Store
+    ) -> None:
+        count(store, used("run_1"))
+        repeat_due(store, now=AT + MINUTE)
+        close_due(store, now=AT + timedelta(hours=2))
+        assert len(summaries(table)) == 1
+        assert repeat_due(store, now=AT + timedelta(hours=3)) == 0
+
+    def test_thresholds_that_a_lower_limit_has_reached_are_published_when_the_hour_is_closed(
+        self, table: Scripted, store: Store
+    ) -> None:
+        count(store, used("run_1"))
+        repeat_due(store, now=AT + MINUTE)
+        TenantAccessCopies(store).keep(tenant_created("demo-org", max_requests_per_month=1))
+        close_due(store, now=AT + timedelta(hours=2))
+        assert [event["data"]["percent"] for event in said(table, "quota.threshold_reached.v1")] == [50, 80, 100]
+
     def test_is_of_each_month_by_itself(self, table: Scripted, store: Store) -> None:
         count(store, used("run_1", at=AT - timedelta(days=25)), used("run_2"), now=AT)
         found = {event["data"]["month"]: event["data"]["requests"] for event in said(table, "usage.summarised.v1")}
