@@ -27,6 +27,8 @@ class Limits:
     max_tokens_per_month: int
     """Input and output together."""
     max_storage_gb: int
+    max_concurrent_runs: int
+    """Runs that execute at once; further ones wait in the tenant's own queue."""
     enabled_features: tuple[str, ...]
 
     def to_item(self) -> dict[str, Any]:
@@ -41,6 +43,7 @@ LIMITS: dict[Plan, Limits] = {
         max_requests_per_month=1_000,
         max_tokens_per_month=100_000,
         max_storage_gb=1,
+        max_concurrent_runs=5,
         enabled_features=(Feature.AGENTS.value,),
     ),
     Plan.PRO: Limits(
@@ -49,6 +52,7 @@ LIMITS: dict[Plan, Limits] = {
         max_requests_per_month=50_000,
         max_tokens_per_month=2_000_000,
         max_storage_gb=10,
+        max_concurrent_runs=50,
         enabled_features=tuple(feature.value for feature in Feature),
     ),
     Plan.ENTERPRISE: Limits(
@@ -57,6 +61,7 @@ LIMITS: dict[Plan, Limits] = {
         max_requests_per_month=UNLIMITED,
         max_tokens_per_month=UNLIMITED,
         max_storage_gb=100,
+        max_concurrent_runs=500,
         enabled_features=(ALL_FEATURES,),
     ),
 }

@@ -78,6 +78,7 @@ VALUES: Mapping[str, Any] = {
     "max_requests_per_month": 50_000,
     "max_tokens_per_month": 2_000_000,
     "max_storage_gb": 10,
+    "max_concurrent_runs": 50,
     "Health.status": "healthy",
     "Health.version": "1.0.0",
     "AgentRow.latest_version": 1,

@@ -161,6 +161,32 @@ class TooManyOpenCalls(TooManyRequests):
         super().__init__("Too many runs of this tenant are under way; try again when some have ended.", retry_after_s=5)
 
 
+class NoFreeSlot(Exception):
+    """As many runs of the tenant execute as may; the next one waits in the tenant's own queue.
+
+    Args:
+        period: the month that holds the tenant's slots.
+        limit: runs that may execute at once.
+        waiting: runs that wait already.
+        is_full: False where the slots that are free belong to runs that wait already.
+    """
+
+    def __init__(self, period: str, *, limit: int, waiting: int, is_full: bool) -> None:
+        super().__init__(period)
+        self.period = period
+        self.limit = limit
+        self.waiting = waiting
+        self.is_full = is_full
+
+
+class TooManyWaitingRuns(TooManyRequests):
+    """As many runs of this tenant wait as may."""
+
+    def __init__(self, waiting: int) -> None:
+        message = f"{waiting} runs of this tenant are queued already; try again when some have ended."
+        super().__init__(message, retry_after_s=10)
+
+
 class BudgetMoved(DependencyUnavailable):
     """A budget was changed between its reading and its correction."""
 

@@ -71,6 +71,7 @@ SERVICE = Service(
             "services.runs.consumer.reaper.handler",
             reads_due=True,
             every_minutes=1,
+            timeout_s=58,
             objects=(Objects("runs", write=True, delete=True),),
         ),
         Function(

@@ -17,6 +17,7 @@ from services.runs.table.runs import RunTable
 from shared.meters import Meters
 from shared.storage.clients import own_client
 from shared.storage.payloads import Payloads
+from shared.tenancy.context import TenantAccess
 from shared.wiring import SliceWiring
 
 _own = SliceWiring(SLICE, service="runs", folder="runs")
@@ -33,6 +34,11 @@ def tenant_runs() -> RunTable:
 def slice_runs() -> RunTable:
     """The runs of every tenant, for the reaper."""
     return RunTable(slice_store(), Payloads(_own.slice_objects()))
+
+
+def slice_access(tenant_id: str) -> TenantAccess:
+    """What is known of any tenant, for the reaper."""
+    return copies().read(tenant_id)
 
 
 @cache

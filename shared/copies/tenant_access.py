@@ -12,6 +12,7 @@ from shared.events.tenants import (
     TenantSuspended,
     TenantUpdated,
 )
+from shared.plans import LIMITS, Plan
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
@@ -36,8 +37,10 @@ def access_key(owned: Slice, tenant_id: str) -> Key:
 
 
 def access_from_item(tenant_id: str, item: Item) -> TenantAccess:
-    """The copy as it was kept."""
+    """The copy as it was kept; a tombstone allows nothing."""
     reader = Reader(item)
+    if reader.text("status") == DELETED:
+        return TenantAccess(tenant_id, reader.integer("seq"), DELETED, "", (), Allowance(0, 0, 0, overage=False))
     return TenantAccess(
         tenant_id=tenant_id,
         seq=reader.integer("seq"),
@@ -49,6 +52,7 @@ def access_from_item(tenant_id: str, item: Item) -> TenantAccess:
             tokens_per_month=reader.integer("max_tokens_per_month"),
             storage_gb=reader.integer("max_storage_gb"),
             overage=reader.flag("overage"),
+            concurrent_runs=_concurrent_runs(reader.text("plan"), reader.optional_integer("max_concurrent_runs")),
         ),
     )
 
@@ -83,6 +87,7 @@ class TenantAccessCopies:
                 "max_requests_per_month": said.limits.max_requests_per_month,
                 "max_tokens_per_month": said.limits.max_tokens_per_month,
                 "max_storage_gb": said.limits.max_storage_gb,
+                "max_concurrent_runs": _concurrent_runs(said.plan, said.limits.max_concurrent_runs),
                 "overage": said.overage == "allow",
             },
         )
@@ -91,6 +96,11 @@ class TenantAccessCopies:
         """Whether the tenant is gone; of one that was never heard of it is not known."""
         item = self._store.get(access_key(self._store.owned, tenant_id))
         return item is not None and item["status"] == DELETED
+
+
+def _concurrent_runs(plan: str, own: int | None) -> int:
+    """The limit, or the plan's where the event or the copy is older than the limit."""
+    return LIMITS[Plan(plan)].max_concurrent_runs if own is None else own
 
 
 class _Older(Exception):

@@ -23,6 +23,8 @@ class LimitsState(BaseModel):
     max_requests_per_month: int
     max_tokens_per_month: int
     max_storage_gb: int
+    max_concurrent_runs: int | None = None
+    """Null in events from before this limit existed: the plan's applies."""
     enabled_features: tuple[str, ...]
 
 

@@ -95,21 +95,31 @@ class Store:
         self._sleep = sleep
         self._jitter = jitter
 
-    def get(self, key: Key) -> dict[str, Value] | None:
-        """The item as it is now, or None."""
+    def get(self, key: Key, *, only: Sequence[str] = ()) -> dict[str, Value] | None:
+        """The item as it is now, or None.
+
+        Args:
+            key: of the item.
+            only: the attributes to read, where not all are needed.
+        """
         if read := ahead.take((self._table, key)):
             return read[0]
         answer = self._patiently(
-            lambda: self._client.get_item(TableName=self._table, Key=key.wire, ConsistentRead=True)
+            lambda: self._client.get_item(TableName=self._table, Key=key.wire, ConsistentRead=True, **_projection(only))
         )
         return item_from_wire(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, dict[str, Value]]:
-        """Those of these items that exist, as they are now."""
+    def get_many(self, keys: Sequence[Key], *, only: Sequence[str] = ()) -> dict[Key, dict[str, Value]]:
+        """Those of these items that exist, as they are now.
+
+        Args:
+            keys: of the items.
+            only: the attributes to read, the key among them, where not all are needed.
+        """
         found: dict[Key, dict[str, Value]] = {}
         for start in range(0, len(keys), _READ_AT_ONCE):
             wanted = [key.wire for key in keys[start : start + _READ_AT_ONCE]]
-            for wire in self._read_all(wanted):
+            for wire in self._read_all(wanted, only):
                 item = item_from_wire(wire)
                 found[Key(str(item["PK"]), str(item["SK"]))] = item
         return found
@@ -182,6 +192,12 @@ class Store:
         answer = self._update(key, change, when, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         return answer if isinstance(answer, Unchanged) else None
 
+    def update_and_see(self, key: Key, change: Expression, *, when: Expression) -> Item | Unchanged:
+        """As `try_update`, but return the attributes that were changed, as they are now."""
+        returned = {"ReturnValues": "UPDATED_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        answer = self._update(key, change, when, **returned)
+        return answer if isinstance(answer, Unchanged) else item_from_wire(answer.get("Attributes", {}))
+
     def _update(self, key: Key, change: Expression, when: Expression, **returned: str) -> Any | Unchanged:  # noqa: ANN401 — botocore's answers have no static type
         arguments = arguments_of({"UpdateExpression": change, "ConditionExpression": when})
         try:
@@ -237,10 +253,10 @@ class Store:
             outbox.put(outbox_item(self.owned, event))
             yield outbox.actions[0]
 
-    def _read_all(self, wanted: list[Wire]) -> Iterator[Wire]:
+    def _read_all(self, wanted: list[Wire], only: Sequence[str]) -> Iterator[Wire]:
         waits = self._waits()
         while wanted:
-            request = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+            request = {self._table: {"Keys": wanted, "ConsistentRead": True, **_projection(only)}}
             answer = self._patiently(lambda request=request: self._client.batch_get_item(RequestItems=request))
             yield from answer["Responses"].get(self._table, ())
             wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
@@ -275,6 +291,13 @@ class Store:
             msg = "The database is busy; try again in a moment."
             raise DependencyUnavailable(msg, retry_after_s=1) from cause
         self._sleep(wait)
+
+
+def _projection(names: Sequence[str]) -> Wire:
+    if not names:
+        return {}
+    aliases = {f"#{name}": name for name in names}
+    return {"ProjectionExpression": ", ".join(aliases), "ExpressionAttributeNames": aliases}
 
 
 def _reasons(error: ClientError) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ class Allowance:
     storage_gb: int
     overage: bool
     """Whether runs go on above the monthly limits."""
+    concurrent_runs: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ class TenantAccess:
     plan: str
     enabled_features: tuple[str, ...]
     allowance: Allowance
+
+
+_CLOSED = {"suspended": "The tenant is suspended.", "deleted": "The tenant was deleted."}
 
 
 def bind(claims: Claims, *, path_tenant: str | None, least: Role, request_id: str) -> TenantContext:
@@ -90,8 +94,7 @@ def check_may_change(
         msg = "The tenant is suspended until its invoices are paid."
         raise PaymentRequired(msg)
     if access.status != "active" and not unpaid:
-        msg = "The tenant is suspended." if access.status == "suspended" else "The tenant is being deleted."
-        raise Forbidden(msg)
+        raise Forbidden(_CLOSED.get(access.status, "The tenant is being deleted."))
     if feature and feature not in effective_features(caller.features, access.enabled_features):
         msg = f"This needs the feature {feature.value}."
         raise Forbidden(msg)

@@ -24,10 +24,13 @@ EDGES = {
     ("shared/sweep.py", "sweep.<locals>.handle_one"),
     ("shared/sweep.py", "_record"),
     ("services/billing/operations/reconciling.py", "compare_some"),
+    ("services/runs/operations/execution.py", "Attempt.work"),
+    ("services/runs/operations/execution.py", "Attempt._cost"),
     ("cli/app.py", "main"),
     ("cli/doctor/examination.py", "_run"),
 }
-"""Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained."""
+"""Where anything may be caught: the caller gets an answer, the other messages are handled, known troubles explained,
+and no run is paid for again."""
 
 CARRY_THEIR_TENANT = (Customer, Entry, Export, Run, Tenant)
 """Types that stand for `tenant_id` as an argument."""
@@ -37,8 +40,19 @@ WITHOUT_TENANT = {
     "services/tenants/table/tenants.py:page_of_tenants_with_settings": "as above, with the settings of each",
     "services/tenants/table/tenants.py:list_tenants": "for operators: of all tenants, from the `due` index",
     "services/tenants/table/users.py:overdue_invitations": "for the sweep: of all tenants, from the `due` index",
-    "services/runs/table/stopping.py:stops": "for the reaper: of all tenants, from the `due` index",
-    "services/runs/table/runs.py:RunTable.due": "for the reaper: of all tenants, from the `due` index",
+    "services/runs/table/stopping.py:queue": "for the reaper: of all tenants, from the `due` index",
+    "services/runs/table/runs.py:RunTable.queue_wait": "for the reaper: of all tenants, from the `due` index",
+    "services/runs/table/runs.py:RunTable.state_at": "for the reaper: of a key from the `due` index",
+    **{f"services/runs/table/runs.py:RunTable.{of}": "makes nothing but a run of an item" for of in ("state", "whole")},
+    "services/runs/table/changes.py:setting": "makes nothing but an update of attributes",
+    **{
+        f"services/runs/table/months.py:{conversion}": "makes nothing but a part of a month's item, or reads one"
+        for conversion in ("terms_to_item", "reservation_to_item", "budget_from_item")
+    },
+    **{
+        f"services/runs/table/slots.py:{name}": "reads nothing but an item, or makes a sort key of all tenants' index"
+        for name in ("Freed.of", "NoSlot.slots", "due_place")
+    },
     "services/tenants/table/items.py:tenant_from_item": "makes nothing but a tenant of an item that was read",
     "services/tenants/table/items.py:is_tombstone": "looks at an item that was read",
     "services/tenants/table/settings.py:settings_from_items": "makes nothing but settings of items that were read",
@@ -55,7 +69,7 @@ WITHOUT_TENANT = {
             "count_from_nothing",
         )
     },
-    "services/runs/table/budgets.py:BudgetTable.due": "for the reaper: of all tenants, from the `due` index",
+    "services/runs/table/budgets.py:BudgetTable.due_at": "for the reaper: of a key from the `due` index",
     "services/billing/table/customers.py:page_of_tenants": "for operators: of all tenants, from the `due` index",
     "services/billing/table/entries.py:entry_at": "for the sweep: under the key that the `due` index has named",
     "services/billing/table/entries.py:meter_and_hour_of": "reads nothing but a key",
@@ -71,7 +85,6 @@ WITHOUT_TENANT = {
     },
     "services/billing/table/usage.py:first_hour_in": "a time made of times",
     "services/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
-    "services/runs/table/runs.py:RunTable.buried": "as `due`",
     "services/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",
     "services/runs/table/items.py:due_place": "a sort key alone, in the `due` index of all tenants",
     **{

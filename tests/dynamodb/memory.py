@@ -76,7 +76,7 @@ class MemoryDynamoDB:
         """One item."""
         with self._lock:
             self.calls += 1
-            found = self._read(_place(arguments["Key"]))
+            found = _projected(self._read(_place(arguments["Key"])), arguments)
         return {"Item": found} if found else {}
 
     def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
@@ -87,7 +87,7 @@ class MemoryDynamoDB:
             raise _error(code="ValidationException", operation="BatchGetItem")
         with self._lock:
             self.calls += 1
-            found = [item for item in map(self._read, places) if item]
+            found = [item for place in places if (item := _projected(self._read(place), request))]
         return {"Responses": {table: found}, "UnprocessedKeys": {}}
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
@@ -100,7 +100,7 @@ class MemoryDynamoDB:
                 raise _refused(arguments, there)
             after = _updated(arguments, there)
             self._write(place, after)
-        return {"Attributes": after}
+        return _returned(arguments, after)
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """All actions, or none."""
@@ -218,6 +218,27 @@ def _image(operation: str, action: dict[str, Any], there: WireItem | None) -> Wi
         case _:
             assert operation == "ConditionCheck"
             return there
+
+
+def _projected(item: WireItem | None, arguments: Mapping[str, Any]) -> WireItem | None:
+    """The attributes that are asked for; names of whole attributes alone are understood."""
+    expression = arguments.get("ProjectionExpression")
+    if item is None or expression is None:
+        return item
+    names = {name.strip() for name in _named(expression, arguments).split(",")}
+    return {name: value for name, value in item.items() if name in names}
+
+
+def _returned(arguments: Mapping[str, Any], after: WireItem) -> dict[str, Any]:
+    """What an update returns; of changed attributes the local engine returns the whole, too."""
+    match arguments.get("ReturnValues"):
+        case "ALL_NEW":
+            return {"Attributes": after}
+        case "UPDATED_NEW":
+            changed = set(re.findall(r"[\w#]+", _named(arguments["UpdateExpression"], arguments)))
+            return {"Attributes": {name: value for name, value in after.items() if name in changed}}
+        case _:
+            return {}
 
 
 def _not_too_large(item: WireItem) -> WireItem:

@@ -125,7 +125,7 @@ class Spender:
                 self.access(self.tenant_id),
                 asked,
                 now=now,
-            ).run
+            )
         except LimitReached as refused:
             self.refused.append(refused)
             return None

@@ -13,9 +13,9 @@ import pytest
 from infra.local.paths import ROOT
 from services.runs.domain.budget import month_of, next_month
 from services.runs.domain.run import Status
-from services.runs.operations.budgets import sweep
 from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run
+from services.runs.operations.sweeping import sweep_budgets
 from services.runs.table import SLICE
 from services.runs.table.budgets import BudgetTable
 from shared.ids import new_id
@@ -134,10 +134,10 @@ class TestProcesses:
             worker.wait()
             left_open += len(spender.budget(period).open)
             later += timedelta(hours=1)
-            lost += reap(spender.runs, spender.budgets, now=later)
+            lost += len(reap(spender.runs, spender.budgets, now=later).results)
             for run in spender.all_runs():
                 spender.execute(run)
-            swept += sweep(spender.budgets, spender.runs, now=later)
+            swept += sum(sweep_budgets(spender.budgets, spender.runs, spender.access, now=later).results)
         spent = _assert_true(spender, limit, period)
         runs = spender.all_runs()
         assert all(run.status.final for run in runs)

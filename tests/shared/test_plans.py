@@ -14,9 +14,9 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("plan", "numbers"),
         [
-            (Plan.FREE, (3, 3, 1_000, 100_000, 1)),
-            (Plan.PRO, (10, 50, 50_000, 2_000_000, 10)),
-            (Plan.ENTERPRISE, (100, UNLIMITED, UNLIMITED, UNLIMITED, 100)),
+            (Plan.FREE, (3, 3, 1_000, 100_000, 1, 5)),
+            (Plan.PRO, (10, 50, 50_000, 2_000_000, 10, 50)),
+            (Plan.ENTERPRISE, (100, UNLIMITED, UNLIMITED, UNLIMITED, 100, 500)),
         ],
     )
     def test_are_those_of_the_price_list(self, plan: Plan, numbers: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -17,7 +18,7 @@ from services.runs.errors import BadRange, ToolOutputsMismatch
 from services.runs.operations import deletion, steering, submission
 from services.runs.operations.room import check_room
 from services.runs.operations.showing import shown
-from services.runs.operations.waiting import execute_and_wait
+from services.runs.operations.waiting import Waiting
 from services.runs.table import SLICE
 from services.runs.table.agents import agent_key
 from services.runs.table.runs import RunFilter
@@ -124,7 +125,7 @@ def create_run(
         trace_id=current_trace_id(),
         waited=wait_s is not None,
     )
-    submitted = submission.submit_run(
+    run = submission.submit_run(
         wiring.tenant_agents(),
         wiring.tenant_runs(),
         wiring.configs(),
@@ -135,10 +136,9 @@ def create_run(
         once=call.once,
     )
     if wait_s is None:
-        run = submitted.run
         return accepted(RunAnswer(run=Run.of(run)), location=_location(caller, run.run_id))
-    done = execute_and_wait(wiring.workers(), wiring.tenant_runs(), submitted, wait_s=wait_s, clock=utc_now)
-    response = _submitted(caller, done)
+    waiting = Waiting(wiring.workers(), wiring.tenant_runs(), clock=utc_now, sleep=time.sleep, monotonic=time.monotonic)
+    response = _submitted(caller, waiting.execute_and_wait(run, wait_s=wait_s))
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,8 @@ from services.runs.gateways.addresses import Addresses
 from services.runs.gateways.keys import ProviderKeys
 from services.runs.gateways.models import ProviderModels
 from services.runs.operations.execution import Worker
+from shared.copies.recent import RecentStatuses
+from shared.deadline import invocation
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
 from shared.messaging.consumer import EventConsumer
@@ -28,24 +31,25 @@ def handler(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
     """Executes the runs of a batch at the same time, or the one that the api function waits for, and gives it back."""
     if "Records" in batch:
         return queue(batch, context)
-    return {"written": _execute_leased(batch["run"])}
+    with invocation(context):
+        # The api function has checked the tenant a moment ago.
+        return {"written": _execute(_worker(), batch["tenant_id"], batch["run_id"])}
 
 
 @queue.on(RunQueued)
 def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
     """A message whose run is leased or final is done with: only the reaper gives a run back."""
-    _execute(event.tenant_id, event.data.run_id)
+    _execute(replace(_worker(), status=_statuses().of), event.tenant_id, event.data.run_id)
 
 
-def _execute(tenant_id: str, run_id: str) -> Item | None:
+def _execute(worker: Worker, tenant_id: str, run_id: str) -> Item | None:
     with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
-        return _worker().execute(tenant_id, run_id)
+        return worker.execute(tenant_id, run_id)
 
 
-def _execute_leased(run: Item) -> Item | None:
-    tenant_id, run_id = str(run["tenant_id"]), str(run["run_id"])
-    with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
-        return _worker().execute_leased(run)
+@cache
+def _statuses() -> RecentStatuses:
+    return RecentStatuses(wiring.access, clock=utc_now)
 
 
 @cache

@@ -5,6 +5,10 @@
 
 A bound is more than a call can use, so what was used and what is uncertain never pass the limit. Usage is always
 subtracted, also where nothing limits it, so that a limit that comes later starts from the truth.
+
+The same item holds the tenant's slots, one for each run that executes: a reservation from outside takes one, and the
+settlement that ends the run frees it, each in the same update. A run keeps its slot between its calls. The slots of a
+tenant are held in the item of one month at a time; the first reservation of the next month moves them on.
 """
 
 from collections.abc import Mapping
@@ -28,6 +32,10 @@ MOST_OPEN = 1_000
 twice in every call, and an item holds 400 KB."""
 MOST_OPEN_OF_WORKERS = 2 * MOST_OPEN
 """The same when a run that is under way goes on: at most one for each that a worker has."""
+MAX_EXECUTING = MOST_OPEN
+"""Runs of one tenant that execute at once, whatever its plan allows."""
+WAITING_PER_SLOT = 20
+"""Runs that may wait for a slot, for each run that may execute."""
 LEFT_ALONE = timedelta(minutes=5)
 """How long an open call is none of the sweep's business. No function that reserves lives so long without sending."""
 
@@ -41,12 +49,21 @@ class Terms:
     tokens: int
     """Input and output together; -1 is unlimited, as for requests."""
     overage: bool
+    runs: int = MAX_EXECUTING
+    """That execute at once; never unlimited."""
 
     @classmethod
     def of(cls, access: TenantAccess) -> "Terms":
         """Those of this copy."""
         allowance = access.allowance
-        return cls(access.seq, allowance.requests_per_month, allowance.tokens_per_month, allowance.overage)
+        runs = allowance.concurrent_runs
+        return cls(
+            seq=access.seq,
+            requests=allowance.requests_per_month,
+            tokens=allowance.tokens_per_month,
+            overage=allowance.overage,
+            runs=MAX_EXECUTING if runs == UNLIMITED else min(runs, MAX_EXECUTING),
+        )
 
     @property
     def hold_requests(self) -> bool:
@@ -76,6 +93,8 @@ class Reservation:
     touched_ms: int
     """Since 1970; when it was made, or taken over by a request that was sent again. The sweep gives back nothing that
     was touched since it looked."""
+    stored_as: str = field(default="", compare=False)
+    """Its key where that is another one: entries of earlier releases."""
 
     @property
     def requests(self) -> int:
@@ -84,8 +103,39 @@ class Reservation:
 
     @property
     def name(self) -> str:
-        """What it is kept under, short and fit for an expression: the random part of the run's id is enough."""
-        return f"{self.call.run_id[-16:]}_{self.call.attempt}_{self.call.number}"
+        """Its key, fit for an expression: the run's id without the last nine hours of its time.
+
+        A request that is sent again with its Idempotency-Key makes an id with another time and the same random part,
+        and finds what its first try has reserved. When the key has expired after a day, the name differs.
+        """
+        ulid = self.call.run_id.rpartition("_")[2]
+        return self.stored_as or f"{ulid[:5]}{ulid[10:]}_{self.call.attempt}_{self.call.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The slots of a tenant, as the item of one month holds them."""
+
+    executing: Mapping[str, int]
+    """When each run took its slot, in milliseconds since 1970, by the run's id."""
+    limit: int
+    """Runs that this month may hold: the plan's limit without the slots that the month before still holds."""
+    waiting: int = 0
+    """Runs that wait for a slot."""
+    waiting_since_ms: int = 0
+    """When the number of waiting runs last changed."""
+    moved_to: str | None = None
+    """The month that holds the tenant's slots now. Here they are only freed."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further run can execute."""
+        return len(self.executing) >= self.limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a new run can execute at once: a slot is free, and no run waits for it already."""
+        return not self.is_full and self.waiting <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +147,8 @@ class Budget:
     tokens_left: int
     open: Mapping[str, Reservation] = field(default_factory=dict[str, Reservation])
     """By their names."""
+    slots: Slots | None = None
+    """None before the first run of the month."""
 
     @classmethod
     def fresh(cls, terms: Terms) -> "Budget":
@@ -114,8 +166,10 @@ class Budget:
 
     def under(self, terms: Terms) -> "Budget":
         """What is left under another plan, in the middle of the month: what was used stays used."""
+        slots = self.slots and replace(self.slots, limit=self.slots.limit - self.terms.runs + terms.runs)
         return replace(
             self,
+            slots=slots,
             terms=terms,
             requests_left=self.requests_left - _start(self.terms.requests) + _start(terms.requests),
             tokens_left=self.tokens_left - _start(self.terms.tokens) + _start(terms.tokens),
@@ -221,6 +275,20 @@ def next_month(now: datetime) -> datetime:
     """When the next month begins, and the limits renew."""
     first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + timedelta(days=32)).replace(day=1)
+
+
+def period_before(period: str) -> str:
+    """The month before this one."""
+    return month_of(_first_day(period) - timedelta(days=1))
+
+
+def period_after(period: str) -> str:
+    """The month after this one."""
+    return month_of(next_month(_first_day(period)))
+
+
+def _first_day(period: str) -> datetime:
+    return datetime.fromisoformat(f"{period}-01T00:00:00+00:00")
 
 
 def _start(limit: int) -> int:

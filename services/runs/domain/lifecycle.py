@@ -7,7 +7,7 @@ from typing import Any
 
 from services.runs.domain.artifact import Change, keep_artifacts
 from services.runs.domain.request import Message, ToolCall
-from services.runs.domain.run import Attempt, Call, CallEnd, CallId, OpenCall, Outcome, Run, RunError, Status
+from services.runs.domain.run import Call, CallEnd, CallId, OpenCall, Outcome, Run, RunError, Status
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch
 from shared.events.envelope import Event, happened
 from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunEvent, RunFailed, RunQueued, UsageRecorded
@@ -20,8 +20,12 @@ MAX_LOST_ATTEMPTS = 3
 MAX_TOOL_TURNS = 20
 MAX_TOOL_CALLS = 128
 """Of one turn; so many outputs can be handed in."""
-QUEUED_DUE = timedelta(minutes=15)
-"""When nobody has leased a run in the queue, it is queued again."""
+QUEUED_DUE = timedelta(seconds=20)
+"""When no worker has taken a queued run by then, it is queued again: the worker that received it has died."""
+QUEUED_AGAIN_DUE = timedelta(minutes=15)
+"""The longest time until a run is queued once more; the time doubles with each."""
+WAITED_DUE = timedelta(seconds=30)
+"""When the worker that was called for a run has not begun by then, the run is queued."""
 TOOL_OUTPUTS_DUE = timedelta(hours=24)
 
 
@@ -33,7 +37,7 @@ def submit(
     version: int,
     project_id: str | None,
     config: Stored,
-    first_call: OpenCall,
+    first_call: OpenCall | None,
     inputs: Mapping[str, Any],
     metadata: Mapping[str, Any],
     max_output_tokens: int | None,
@@ -44,7 +48,7 @@ def submit(
     now: datetime,
     plan: str = "",
 ) -> Change:
-    """A new run; one that somebody waits for is not put into the queue, but leased to the worker that is called."""
+    """Return a new run; without a first call it has found no slot, and waits for one in its tenant's own queue."""
     run = Run(
         run_id=run_id,
         tenant_id=tenant_id,
@@ -59,44 +63,53 @@ def submit(
         max_cost_nano_usd=max_cost_nano_usd,
         request_id=request_id,
         created_at=now,
-        due_at=now + QUEUED_DUE,
+        due_at=None,
         queued_at=(now,),
         plan=plan,
         trace_id=trace_id,
         open_call=first_call,
     )
-    return keep_artifacts(_lease(run, now=now), [], now=now) if waited else _enqueue(run, now=now)
+    return keep_artifacts(*_begin(run, waited=waited, now=now), now=now)
 
 
-def _enqueue(run: Run, *, now: datetime) -> Change:
-    return keep_artifacts(run, [_queued(run, now=now)], now=now)
+def _begin(run: Run, *, waited: bool, now: datetime) -> Change:
+    """Give a new run with a first call its slot; when its client waits for it, a worker is called instead of queued."""
+    if run.open_call is None:
+        return run, []
+    held = replace(run, slot_period=run.open_call.period, due_at=now + WAITED_DUE)
+    return (held, []) if waited else _publish(held, now=now)
 
 
-def _lease(run: Run, *, now: datetime) -> Run:
-    """The run in its first attempt, with its call about to be sent."""
-    attempts = (Attempt(Outcome.RUNNING, leased_at=now),)
-    return replace(
-        run,
-        status=Status.RUNNING,
-        attempts=attempts,
-        call_started_at=now,
-        started_at=now,
-        due_at=now + LEASE,
-    )
+def publish(run: Run, *, now: datetime) -> Change:
+    """Put a queued run that no worker has taken into the workers' queue."""
+    return _publish(replace(run, seq=run.seq + 1), now=now)
+
+
+def dispatch(run: Run, slot_period: str, *, now: datetime) -> Change:
+    """Put a run that waited for a slot, and has one now, into the workers' queue."""
+    return publish(replace(run, slot_period=slot_period), now=now)
 
 
 def return_lease(run: Run, *, now: datetime) -> Change:
-    """The worker that was called for a new run has not begun: nothing was sent, and the run goes to the queue."""
+    """Give up an attempt whose open call was not sent: nothing is charged, and the reaper queues the run again.
+
+    An attempt without any ended call did not take place. Of another one the calls stay, and it counts as lost.
+    """
+    *before, current = run.attempts
+    if current.calls:
+        return _lose(replace(run, open_call=None), now=now)
     again = replace(
         run,
         status=Status.QUEUED,
-        attempts=(),
+        attempts=tuple(before),
         call_started_at=None,
-        started_at=None,
-        due_at=now + QUEUED_DUE,
+        started_at=run.started_at if before else None,
+        due_at=now + _spacing(run.publications),
+        published_at=None,
+        publications=run.publications + 1,
         seq=run.seq + 1,
     )
-    return again, [_queued(again, now=now)]
+    return again, []
 
 
 def begin_call(run: Run, call: OpenCall, *, now: datetime) -> Run:
@@ -123,6 +136,7 @@ def require_tools(run: Run, end: CallEnd, text: str, calls: Sequence[ToolCall], 
     waiting = replace(
         _leave(after, Outcome.REQUIRES_ACTION, now=now),
         status=Status.REQUIRES_ACTION,
+        slot_period=None,
         turns=(*run.turns, Message("assistant", text, tool_calls=tuple(calls))),
         due_at=now + TOOL_OUTPUTS_DUE,
     )
@@ -167,23 +181,24 @@ def cancel(run: Run, *, now: datetime) -> Change:
     if run.status.final:
         raise RunAlreadyEnded
     if run.status is Status.RUNNING:
-        return replace(run, cancel_requested=True, seq=run.seq + 1), []
+        return run if run.cancel_requested else replace(run, cancel_requested=True, seq=run.seq + 1), []
     done = _finish(_drop(run), Status.CANCELLED, None, now=now)
     return done, [_ended(done, RunCancelled(**_facts(done)), now=now)]
 
 
 def plan_turn(run: Run, call: OpenCall) -> Run:
     """The run whose tools have answered, with its next attempt's first call planned."""
-    return replace(run, open_call=call)
+    return replace(run, open_call=call, slot_period=call.period)
 
 
-def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) -> Change:
+def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime, has_slot: bool = True) -> Change:
     """The client has executed the tools, and the run goes on; the same outputs again change nothing.
 
     Args:
         run: that requires action, or went on since.
         outputs: by the id of the tool call; exactly those that are asked for.
         now: the time.
+        has_slot: False lets the run wait for a slot in its tenant's own queue.
 
     Raises:
         ToolOutputsMismatch: a call is unknown, missing, or was answered differently.
@@ -197,8 +212,9 @@ def take_tool_outputs(run: Run, outputs: Mapping[str, str], *, now: datetime) ->
         _check_given_before(run, outputs)
         return run, []
     answers = tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in asked)
-    again = _queue_again(replace(run, turns=(*run.turns, *answers), seq=run.seq + 1), now=now)
-    return _enqueue(again, now=now)
+    again = replace(_requeue(run, now=now), turns=(*run.turns, *answers), due_at=None, seq=run.seq + 1)
+    queued, events = _publish(again, now=now) if has_slot else (again, [])
+    return keep_artifacts(queued, events, now=now)
 
 
 def _check_given_before(run: Run, outputs: Mapping[str, str]) -> None:
@@ -216,8 +232,7 @@ def give_back(run: Run, *, now: datetime) -> Change:
     What the open call of a lost attempt may have used is counted as uncertain, by its bound.
     """
     if run.status is Status.QUEUED:
-        again = replace(run, seq=run.seq + 1, due_at=now + QUEUED_DUE)
-        return again, [_queued(again, now=now)]
+        return _republish(run, now=now)
     if run.status is Status.REQUIRES_ACTION:
         error = RunError("ToolOutputsTimeout", "The outputs of the tools did not come within 24 hours.")
         done = replace(_finish(replace(run, seq=run.seq + 1), Status.FAILED, None, now=now), error=error)
@@ -239,8 +254,8 @@ def _lose(run: Run, *, now: datetime) -> Change:
     if end:
         call, after = _close(run, end, now=now)
         usage = [_usage(after, call)]
-    again = _queue_again(_leave(after, Outcome.LOST, now=now), now=now)
-    return again, [*usage, _queued(again, now=now)]
+    again, queued = _publish(_requeue(_leave(after, Outcome.LOST, now=now), now=now), now=now)
+    return again, [*usage, *queued]
 
 
 def _drop(run: Run) -> Run:
@@ -288,8 +303,30 @@ def _milliseconds(start: datetime, end: datetime) -> int:
     return max(0, int((end - start).total_seconds() * 1000))
 
 
-def _queue_again(run: Run, *, now: datetime) -> Run:
-    return replace(run, status=Status.QUEUED, queued_at=(*run.queued_at, now), due_at=now + QUEUED_DUE)
+def _requeue(run: Run, *, now: datetime) -> Run:
+    return replace(run, status=Status.QUEUED, queued_at=(*run.queued_at, now))
+
+
+def _publish(run: Run, *, now: datetime) -> Change:
+    queued = replace(run, due_at=now + QUEUED_DUE, published_at=now, publications=0)
+    return queued, [_queued(queued, now=now)]
+
+
+def _republish(run: Run, *, now: datetime) -> Change:
+    publications = run.publications + 1 if run.published_at else run.publications
+    queued = replace(
+        run,
+        due_at=now + _spacing(publications),
+        published_at=run.published_at or now,
+        publications=publications,
+        seq=run.seq + 1,
+    )
+    return queued, [_queued(queued, now=now)]
+
+
+def _spacing(publications: int) -> timedelta:
+    """Return the time until the next publication; it doubles, so that a long queue grows little by them."""
+    return min(QUEUED_DUE * 2 ** min(publications, 10), QUEUED_AGAIN_DUE)
 
 
 def _leave(run: Run, outcome: Outcome, *, now: datetime) -> Run:
@@ -300,7 +337,8 @@ def _leave(run: Run, outcome: Outcome, *, now: datetime) -> Run:
 
 def _finish(run: Run, status: Status, outcome: Outcome | None, *, now: datetime) -> Run:
     left = _leave(run, outcome, now=now) if outcome else run
-    return replace(left, status=status, due_at=None, ended_at=now)
+    # A cancellation that its worker has not noticed has raised the number by one: the end raises it beyond that.
+    return replace(left, status=status, due_at=None, slot_period=None, ended_at=now, seq=left.seq + 1)
 
 
 def _queued(run: Run, *, now: datetime) -> Event[RunEvent]:

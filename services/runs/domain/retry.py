@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 TRIES_PER_MODEL = 3
 """Calls of one model in one attempt, turns after tools apart."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _LONGEST_RETRY_AFTER_S = 20.0
-TOTAL = timedelta(minutes=13)
-"""How long one attempt may take in all; its function ends after 15 minutes."""
+TOTAL_S = 13 * 60
+"""How long one attempt may take in all, where its function lives as long; it ends after 15 minutes."""
 
 _UNAVAILABLE = frozenset({"ProviderNotConfigured", "ProviderUnauthorized", "ProviderModelNotFound"})
 """Failures that another model may not have, though trying again would not help."""

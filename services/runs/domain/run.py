@@ -37,6 +37,11 @@ class Status(StrEnum):
         """Whether it never changes any more."""
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it goes on without its client."""
+        return self in {Status.QUEUED, Status.RUNNING}
+
 
 class Outcome(StrEnum):
     """How an attempt or a call stands."""
@@ -185,7 +190,8 @@ class Run:
     """Of the POST that made it; it stands in every usage event of the run."""
     created_at: datetime
     due_at: datetime | None
-    """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final."""
+    """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final, or waits for a
+    slot."""
     queued_at: tuple[datetime, ...]
     """When each attempt began to wait for a worker."""
     plan: str = ""
@@ -194,7 +200,14 @@ class Run:
     """The trace that its POST belongs to, as X-Ray writes it; all that becomes of the run belongs to it too."""
     artifacts: Mapping[str, int] = field(default_factory=dict[str, int])
     """The bytes of what lies in the bucket, by its name."""
+    slot_period: str | None = None
+    """The month in which it holds one of its tenant's slots; None: it does not execute."""
+    published_at: datetime | None = None
+    """When it was put into the workers' queue; None: it was not, or a worker has given it back."""
+    publications: int = 0
+    """How often it was put there again since, because no worker took it."""
     seq: int = 1
+    """Raised by every write that a client can see."""
     attempts: tuple[Attempt, ...] = ()
     open_call: OpenCall | None = None
     """In a queued run the first call, planned with the run; in a running one the call that may have been sent."""
@@ -206,6 +219,11 @@ class Run:
     error: RunError | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def waits_for_slot(self) -> bool:
+        """Whether it is queued in its tenant's own queue, and no worker may take it yet."""
+        return self.status is Status.QUEUED and self.due_at is None
 
     @property
     def attempt(self) -> int:

@@ -21,11 +21,12 @@ from shared.storage.items import Item
 class Workers(Protocol):
     """Executes runs."""
 
-    def execute(self, run: Item, *, wait_s: int) -> Item | None:
-        """Have the run executed, and wait for it at most so long. It goes on when the wait is over.
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
+        """Have a queued run executed, and wait for it at most so long. It goes on when the wait is over.
 
         Args:
-            run: as it was written, leased to the worker that is called.
+            tenant_id: whose it is.
+            run_id: its id.
             wait_s: so many seconds.
 
         Returns:
@@ -49,13 +50,14 @@ class LambdaWorkers:
         self._client = client
         self._function = function
 
-    def execute(self, run: Item, *, wait_s: int) -> Item | None:
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
         """See `Workers.execute`. Of a call that may have arrived it is not known; then the reaper finds the run."""
+        payload = json.dumps({"tenant_id": tenant_id, "run_id": run_id})
         try:
-            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=json.dumps({"run": run}))
+            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
             said: dict[str, Any] = json.loads(answer["Payload"].read())
         except (BotoCoreError, ClientError) as error:
-            logger.info("the wait is over", run_id=run["run_id"], error=type(error).__name__)
+            logger.info("the wait is over", run_id=run_id, error=type(error).__name__)
             if _has_not_arrived(error):
                 raise WorkerNotReached from error
             return None
@@ -74,10 +76,10 @@ def _has_not_arrived(error: Exception) -> bool:
 class FakeWorkers:
     """Executes nothing, or what it is told to."""
 
-    on_execute: Callable[[Item], Item | None] = lambda _: None
+    on_execute: Callable[[str, str], Item | None] = lambda _tenant_id, _run_id: None
     executed: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
-    def execute(self, run: Item, *, wait_s: int) -> Item | None:
+    def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
         """See `Workers.execute`."""
-        self.executed.append((str(run["run_id"]), wait_s))
-        return self.on_execute(run)
+        self.executed.append((run_id, wait_s))
+        return self.on_execute(tenant_id, run_id)

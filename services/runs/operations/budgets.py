@@ -11,6 +11,7 @@ from services.runs.domain.budget import (
     Budget,
     Reservation,
     Share,
+    Slots,
     Spent,
     Terms,
     Wish,
@@ -21,9 +22,10 @@ from services.runs.domain.budget import (
     whole,
 )
 from services.runs.domain.run import CallId, Run
+from services.runs.errors import NoFreeSlot
 from services.runs.table import SLICE
-from services.runs.table.budgets import BudgetTable, DueBudget, NoBudget
-from services.runs.table.runs import RunTable
+from services.runs.table.budgets import BudgetTable, NoBudget
+from services.runs.table.slots import Freed
 from shared.errors import DependencyUnavailable, LimitReached
 from shared.events.envelope import Event
 from shared.events.metering import UsageBatchIngested, UsageIngested
@@ -60,34 +62,110 @@ def reserve(
         call: that is to be sent.
         wish: what it would use at most.
         now: the time, which tells the month.
-        from_client: a client adds it, and can be told to come again.
+        from_client: a client adds it, and can be told to come again. Its run takes one of the tenant's slots.
 
     Raises:
         LimitReached: not even the input fits into what is left.
+        NoFreeSlot: it would fit, but as many runs execute as may.
         TooManyRequests: too many calls are open.
         DependencyUnavailable: nobody knows what is left.
     """
-    tenant_id, period, terms, share = access.tenant_id, month_of(now), Terms.of(access), whole(wish)
-    most_open, shares = MOST_OPEN if from_client else MOST_OPEN_OF_WORKERS, 0
+    reserving = _Reserving(budgets, access, call, wish, now, from_client, month_of(now), Terms.of(access), whole(wish))
     for _ in range(_TRIES):
-        asked = Reservation(call, share.tokens, milliseconds(now))
-        look_at = now + LEFT_ALONE
-        refused = budgets.reserve(tenant_id, period, asked, share, terms=terms, most_open=most_open, swept_at=look_at)
-        if refused is None:
-            return Held(period, asked)
-        seen = refused.budget
-        if seen is None:
-            budgets.create(tenant_id, period, Budget.fresh(terms))
-        elif there := seen.open.get(asked.name):
-            if taken := budgets.take_over(tenant_id, period, there, now_ms=milliseconds(now)):
-                return Held(period, taken, taken_over=True)
-        elif seen.terms.seq < terms.seq:
-            budgets.change_terms(tenant_id, period, seen, terms)
-        else:
-            terms, shares = seen.terms, shares + 1
-            share = _part(access, seen, wish, call=call, most_open=most_open, tries=shares, now=now)
+        held = reserving.attempt()
+        if held:
+            return held
     msg = "Too much is reserved at once; try again in a moment."
     raise DependencyUnavailable(msg, retry_after_s=1)
+
+
+@dataclass(slots=True)
+class _Reserving:
+    """The attempts at one reservation: each that is refused is a step towards one that is not."""
+
+    budgets: BudgetTable
+    access: TenantAccess
+    call: CallId
+    wish: Wish
+    now: datetime
+    from_client: bool
+    period: str
+    terms: Terms
+    share: Share
+    shares: int = 0
+
+    @property
+    def most_open(self) -> int:
+        """Calls of the tenant that may be open."""
+        return MOST_OPEN if self.from_client else MOST_OPEN_OF_WORKERS
+
+    def attempt(self) -> Held | None:
+        """Reserve, or do what it takes to be less likely refused the next time."""
+        asked = Reservation(self.call, self.share.tokens, milliseconds(self.now))
+        refused = self.budgets.reserve(
+            self.access.tenant_id,
+            self.period,
+            asked,
+            self.share,
+            terms=self.terms,
+            most_open=self.most_open,
+            swept_at=self.now + LEFT_ALONE,
+            takes_slot=self.from_client,
+        )
+        if refused is None:
+            return Held(self.period, asked)
+        seen = refused.budget
+        if seen is None:
+            self.budgets.create(self.access.tenant_id, self.period, Budget.fresh(self.terms))
+        elif seen.terms.seq < self.terms.seq:
+            self.budgets.change_terms(self.access.tenant_id, self.period, seen, self.terms)
+        elif self.from_client and (seen.slots is None or seen.slots.moved_to):
+            self._find_slots(seen)
+        elif there := seen.open.get(asked.name):
+            return self._take_over(there)
+        else:
+            self._adapt(seen)
+        return None
+
+    def _find_slots(self, seen: Budget) -> None:
+        """Go to the month that holds the tenant's slots, or let this one hold them."""
+        if seen.slots and seen.slots.moved_to:
+            self.period = seen.slots.moved_to
+        else:
+            # A month that began before there were slots does not know their number.
+            terms = self.terms if self.terms.seq == seen.terms.seq else seen.terms
+            self.period = self.budgets.slots.open(self.access.tenant_id, self.period, terms, now=self.now)
+
+    def _take_over(self, there: Reservation) -> Held | None:
+        taken = self.budgets.take_over(
+            self.access.tenant_id,
+            self.period,
+            there,
+            now_ms=milliseconds(self.now),
+            holds_slot=self.from_client,
+        )
+        return Held(self.period, taken, taken_over=True) if taken else None
+
+    def _adapt(self, seen: Budget) -> None:
+        """Take what there is, under the plan that the budget has."""
+        tenant_id = self.access.tenant_id
+        self.terms, self.shares = seen.terms, self.shares + 1
+        self.share = _part(
+            self.access, seen, self.wish, call=self.call, most_open=self.most_open, tries=self.shares, now=self.now
+        )
+        if self.from_client and seen.slots and not seen.slots.has_room:
+            _make_room(self.budgets, tenant_id, self.period, seen, seen.slots)
+
+
+def _make_room(budgets: BudgetTable, tenant_id: str, period: str, seen: Budget, slots: Slots) -> None:
+    """Use the slots that the month before has freed.
+
+    Raises:
+        NoFreeSlot: it has freed none.
+    """
+    may_grow = slots.is_full and slots.waiting <= 0 and slots.limit < seen.terms.runs
+    if not (may_grow and budgets.slots.grow(tenant_id, period, seen)):
+        raise NoFreeSlot(period, limit=seen.terms.runs, waiting=slots.waiting, is_full=slots.is_full)
 
 
 def _part(
@@ -108,23 +186,37 @@ def _part(
         raise
 
 
-def settle(budgets: BudgetTable, before: Run, after: Run) -> None:
+def settle(budgets: BudgetTable, before: Run, after: Run) -> Freed | None:
     """Give back what the call that was open has not used, once the run says that it has ended or was not sent.
+
+    The run's slot is freed with it, when the run does not execute any more.
 
     Args:
         budgets: the table.
         before: the run as it was.
         after: as it was written.
+
+    Returns:
+        None when nothing was freed, or it is left to the sweep.
     """
+    period = before.slot_period if after.slot_period is None else None
+    try:
+        return _settle(budgets, before, after, freed_period=period)
+    except DependencyUnavailable:
+        logger.warning("a run is left for the sweep to settle", run_id=after.run_id)
+        return None
+
+
+def _settle(budgets: BudgetTable, before: Run, after: Run, *, freed_period: str | None) -> Freed | None:
     planned, call = before.open_call, before.open_call_id
     spent = spent_by(after, call) if call else None
-    if planned is None or call is None or spent is None:
-        return
-    reservation = Reservation(call, planned.bound_tokens, 0)
-    try:
-        budgets.settle(after.tenant_id, planned.period, reservation, spent)
-    except DependencyUnavailable:
-        logger.warning("a call is left for the sweep to settle", call=str(call))
+    if planned and call and spent is not None:
+        reservation = Reservation(call, planned.bound_tokens, 0)
+        frees = after.run_id if planned.period == freed_period else None
+        freed = budgets.settle(after.tenant_id, planned.period, reservation, spent, frees=frees)
+        if freed and frees:
+            return freed
+    return budgets.slots.release(after.tenant_id, freed_period, after.run_id) if freed_period else None
 
 
 def settle_all(budgets: BudgetTable, run: Run) -> None:
@@ -137,41 +229,16 @@ def settle_all(budgets: BudgetTable, run: Run) -> None:
                 budgets.settle(run.tenant_id, period, held, spent)
 
 
-def give_up(budgets: BudgetTable, tenant_id: str, held: Held) -> None:
+def give_up(budgets: BudgetTable, tenant_id: str, held: Held) -> Freed | None:
     """Give back what was reserved for a write that is certainly not there, unless somebody goes on with it."""
     if held.taken_over:
-        return
+        return None
+    run_id = held.reservation.call.run_id
     try:
-        budgets.settle(tenant_id, held.period, held.reservation, Spent(), unless_touched=True)
+        return budgets.settle(tenant_id, held.period, held.reservation, Spent(), unless_touched=True, frees=run_id)
     except DependencyUnavailable:
         logger.warning("a reservation is left for the sweep to give back", call=str(held.reservation.call))
-
-
-def sweep(budgets: BudgetTable, runs: RunTable, *, now: datetime) -> int:
-    """Settle what a crash has left open, by what the runs say; says how many calls.
-
-    Nothing is given back that may have been used: a call that its run knows as ended has taken what the run says,
-    one that may be under way stays open, and one that is touched meanwhile is left alone.
-    """
-    settled = 0
-    for due in budgets.due(now=now):
-        try:
-            settled += _sweep(budgets, runs, due, now=now)
-        except DependencyUnavailable:
-            logger.warning("a budget is left to the next sweep", tenant_id=due.tenant_id, period=due.period)
-    return settled
-
-
-def _sweep(budgets: BudgetTable, runs: RunTable, due: DueBudget, *, now: datetime) -> int:
-    settled, old = 0, milliseconds(now - LEFT_ALONE)
-    forgotten = [held for held in due.budget.open.values() if held.touched_ms < old]
-    found = runs.find_many(due.tenant_id, {held.call.run_id for held in forgotten})
-    for held in forgotten:
-        spent = spent_by(found.get(held.call.run_id), held.call)
-        if spent is not None:
-            settled += budgets.settle(due.tenant_id, due.period, held, spent, unless_touched=True)
-    budgets.look_again(due.tenant_id, due.period, at=now + LEFT_ALONE)
-    return settled
+        return None
 
 
 def subtract_ingested(

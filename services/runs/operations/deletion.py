@@ -10,6 +10,8 @@ from services.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable
 from shared.http.etag import check_if_match
 from shared.observability import logger
+from shared.storage.due import DueEntry
+from shared.sweep import Swept, sweep
 
 
 def delete_run(
@@ -33,10 +35,10 @@ def delete_run(
         logger.warning("a deleted run is left to the reaper", run_id=run_id)
 
 
-def clear_deleted(runs: RunTable, *, now: datetime) -> int:
-    """Go on with deletions that were cut off; says how many."""
-    cleared = 0
-    for tenant_id, run_id in runs.buried(now=now):
-        runs.clear(tenant_id, run_id)
-        cleared += 1
-    return cleared
+def clear_deleted(runs: RunTable, *, now: datetime, concurrency: int = 1) -> Swept:
+    """Go on with deletions that were cut off."""
+
+    def handle(entry: DueEntry) -> None:
+        runs.clear(entry.tenant_id, entry.key.pk.rpartition("#")[2])
+
+    return sweep(runs.buried, handle, now=now, concurrency=concurrency)

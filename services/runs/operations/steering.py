@@ -6,10 +6,16 @@ from datetime import datetime
 from services.runs.domain import lifecycle
 from services.runs.domain.request import compose
 from services.runs.domain.run import CallId, Run, Status
-from services.runs.errors import LeaseLost
-from services.runs.operations.budgets import give_up, settle
+from services.runs.errors import LeaseLost, NoFreeSlot
 from services.runs.operations.planning import Planned, Planner
 from services.runs.operations.reporting import report_progress
+from services.runs.operations.slots import (
+    dispatch_behind,
+    enqueue,
+    give_up_and_dispatch,
+    leave,
+    settle_and_dispatch,
+)
 from services.runs.operations.submission import Configs
 from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
@@ -33,12 +39,16 @@ def cancel_run(
         run = runs.get(tenant_id, run_id)
         check_if_match(if_match, run.seq)
         after, events = lifecycle.cancel(run, now=now)
+        if after is run:
+            return run
         if run.status is Status.RUNNING:
             runs.request_cancel(run, now=now)
-        else:
-            runs.save(run, after, events)
-            settle(budgets, run, after)
-            report_progress(run, after)
+            return after
+        runs.save(run, after, events)
+        if run.waits_for_slot:
+            leave(budgets, tenant_id, now=now)
+        settle_and_dispatch(budgets, runs, run, after, now=now)
+        report_progress(run, after)
         return after
 
     return _until_alone(attempt)
@@ -67,16 +77,38 @@ def hand_in_tool_outputs(
         answered, events = lifecycle.take_tool_outputs(run, outputs, now=now)
         if answered is run:
             return run
-        planned = _plan_turn(configs, planner, access, answered, now=now)
+        try:
+            planned = _plan_turn(configs, planner, access, answered, now=now)
+        except NoFreeSlot as full:
+            return _wait_for_slot(runs, planner.budgets, run, outputs, full, now=now)
         after = lifecycle.plan_turn(answered, planned.call)
         try:
             runs.save(run, after, events)
         except LeaseLost:
-            give_up(planner.budgets, access.tenant_id, planned.held)
+            give_up_and_dispatch(planner.budgets, runs, access.tenant_id, planned.held, now=now)
             raise
         return after
 
     return _until_alone(attempt)
+
+
+def _wait_for_slot(
+    runs: RunTable, budgets: BudgetTable, run: Run, outputs: Mapping[str, str], full: NoFreeSlot, *, now: datetime
+) -> Run:
+    """Store the outputs of a run that goes on when it has a slot.
+
+    Raises:
+        TooManyRequests: as many runs wait as may.
+    """
+    enqueue(budgets, run.tenant_id, full, now=now)
+    after, events = lifecycle.take_tool_outputs(run, outputs, now=now, has_slot=False)
+    try:
+        runs.save(run, after, events)
+    except LeaseLost:
+        leave(budgets, run.tenant_id, now=now)
+        raise
+    dispatch_behind(budgets, runs, run.tenant_id, full, now=now)
+    return after
 
 
 def _plan_turn(configs: Configs, planner: Planner, access: TenantAccess, run: Run, *, now: datetime) -> Planned:

@@ -7,18 +7,19 @@ from typing import Any, Protocol
 
 from services.runs.domain import lifecycle
 from services.runs.domain.agent import AgentCopy, VersionCopy, may_be_coming
+from services.runs.domain.lifecycle import Change
 from services.runs.domain.request import compose, falling_back
 from services.runs.domain.run import CallId, Run
-from services.runs.errors import AgentNotFound, VersionNotFound
-from services.runs.operations.budgets import give_up
+from services.runs.errors import AgentNotFound, NoFreeSlot, VersionNotFound
 from services.runs.operations.planning import Planned, Planner
+from services.runs.operations.slots import dispatch_behind, enqueue, give_up_and_dispatch, leave
 from services.runs.table.agents import AgentCopies
+from services.runs.table.budgets import BudgetTable
 from services.runs.table.runs import RunTable
 from shared.copies.patience import read_until_there
 from shared.errors import Conflict, DependencyUnavailable, IdempotencyKeyReused
 from shared.ids import NEWS_TAKES, is_fresh
 from shared.storage.idempotency import AlreadyDone, Once
-from shared.storage.items import Item
 from shared.stored import Stored
 from shared.tenancy.context import TenantAccess
 
@@ -48,14 +49,6 @@ class NewRun:
     waited: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A new run, and the item that it was written as."""
-
-    run: Run
-    written: Item
-
-
 def submit_run(
     agents: AgentCopies,
     runs: RunTable,
@@ -66,44 +59,87 @@ def submit_run(
     *,
     now: datetime,
     once: Once | None = None,
-) -> Submitted:
+) -> Run:
     """A new run of the agent's version, pinned now.
 
     Its id is another one than was asked for when it goes on with what an earlier try of the same request has reserved.
+    When as many runs of the tenant execute as may, it waits in the tenant's own queue, without a reservation.
 
     Raises:
         AgentNotFound, VersionNotFound: there is nothing to run.
         ModelWithoutPrice: the cost is limited, and not known.
         LimitReached: the tenant has too little left for it.
-        TooManyRequests: too many runs of the tenant are under way.
+        TooManyRequests: too many runs of the tenant are queued.
         DependencyUnavailable: what was made a moment ago is not known here yet, or what is left is not known.
     """
     agent, version = pin_version(agents, access.tenant_id, asked.agent_id, asked.version, now=now)
-    planned = _plan(planner, access, asked, configs.read(access.tenant_id, version.config), now=now)
-    run, events = lifecycle.submit(
-        access.tenant_id,
-        run_id=planned.id.run_id,
-        agent_id=asked.agent_id,
-        version=version.version,
-        project_id=agent.project_id,
-        config=version.config,
-        first_call=planned.call,
-        inputs=asked.inputs,
-        metadata=asked.metadata,
-        max_output_tokens=asked.max_output_tokens,
-        max_cost_nano_usd=asked.max_cost_nano_usd,
-        request_id=asked.request_id,
-        plan=access.plan,
-        trace_id=asked.trace_id,
-        waited=asked.waited,
-        now=now,
-    )
+    submission = _Submission(runs, planner.budgets, access, asked, agent, version, once, now)
     try:
-        written = runs.add(run, events, once=once)
-    except (AlreadyDone, IdempotencyKeyReused, Conflict):
-        give_up(planner.budgets, access.tenant_id, planned.held)
-        raise
-    return Submitted(run, written)
+        planned = _plan(planner, access, asked, configs.read(access.tenant_id, version.config), now=now)
+    except NoFreeSlot as full:
+        return submission.store_waiting(full)
+    return submission.store(planned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """A run that is to be stored."""
+
+    runs: RunTable
+    budgets: BudgetTable
+    access: TenantAccess
+    asked: NewRun
+    agent: AgentCopy
+    version: VersionCopy
+    once: Once | None
+    now: datetime
+
+    def store(self, planned: Planned) -> Run:
+        """Store a run that has a slot and a reservation, or give them back when the request was carried out before."""
+        run, events = self._new_run(planned)
+        try:
+            self.runs.add(run, events, once=self.once)
+        except (AlreadyDone, IdempotencyKeyReused, Conflict):
+            give_up_and_dispatch(self.budgets, self.runs, run.tenant_id, planned.held, now=self.now)
+            raise
+        return run
+
+    def store_waiting(self, full: NoFreeSlot) -> Run:
+        """Store a run that waits for a slot.
+
+        Raises:
+            TooManyRequests: as many wait as may.
+        """
+        enqueue(self.budgets, self.access.tenant_id, full, now=self.now)
+        run, events = self._new_run(None)
+        try:
+            self.runs.add(run, events, once=self.once)
+        except (AlreadyDone, IdempotencyKeyReused, Conflict):
+            leave(self.budgets, run.tenant_id, now=self.now)
+            raise
+        dispatch_behind(self.budgets, self.runs, run.tenant_id, full, now=self.now)
+        return run
+
+    def _new_run(self, planned: Planned | None) -> Change:
+        asked = self.asked
+        return lifecycle.submit(
+            self.access.tenant_id,
+            run_id=planned.id.run_id if planned else asked.run_id,
+            agent_id=asked.agent_id,
+            version=self.version.version,
+            project_id=self.agent.project_id,
+            config=self.version.config,
+            first_call=planned.call if planned else None,
+            inputs=asked.inputs,
+            metadata=asked.metadata,
+            max_output_tokens=asked.max_output_tokens,
+            max_cost_nano_usd=asked.max_cost_nano_usd,
+            request_id=asked.request_id,
+            plan=self.access.plan,
+            trace_id=asked.trace_id,
+            waited=asked.waited,
+            now=self.now,
+        )
 
 
 def _plan(

@@ -1,37 +1,76 @@
-"""Waiting for a run: the worker is called instead of the queue, and says what became of it."""
+"""Waiting for a run: a worker is called instead of the queue, and returns the run at its end."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.runs.domain import lifecycle
 from services.runs.domain.run import Run
 from services.runs.errors import CancelRequested, LeaseLost, WorkerNotReached
 from services.runs.gateways.workers import Workers
-from services.runs.operations.submission import Submitted
 from services.runs.table.runs import RunTable
+from shared.deadline import bounded_s
+from shared.errors import DependencyUnavailable
+from shared.observability import logger
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+_SHORTEST_WAIT_S = 2
+"""Seconds below which no worker is called: the client would not see the end."""
 
 
-def execute_and_wait(
-    workers: Workers, runs: RunTable, submitted: Submitted, *, wait_s: int, clock: Callable[[], datetime]
-) -> Run:
-    """Have a worker execute a run that is leased to it; gives it as it stands when that is done or the wait is over.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Waits for runs with these things."""
 
-    The queue gets the run when no worker can be reached.
-    """
-    run = submitted.run
-    try:
-        written = workers.execute(submitted.written, wait_s=wait_s)
-    except WorkerNotReached:
-        return _to_the_queue(runs, run, now=clock())
-    if written is None:
-        return runs.get(run.tenant_id, run.run_id)
-    return runs.written(run.tenant_id, run.run_id, written)
+    workers: Workers
+    runs: RunTable
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
 
+    def execute_and_wait(self, run: Run, *, wait_s: int) -> Run:
+        """Have a worker execute a new run; return it as it is at its end, or when the wait is over.
 
-def _to_the_queue(runs: RunTable, run: Run, *, now: datetime) -> Run:
-    after, events = lifecycle.return_lease(run, now=now)
-    try:
-        runs.save(run, after, events, unless_cancelled=True)
-    except (LeaseLost, CancelRequested):
-        return runs.get(run.tenant_id, run.run_id)
-    return after
+        A run that waits for a slot, or for which no worker can be reached, is executed by way of the queue, and
+        waited for all the same. The run is stored already, so an outage ends the wait and is no error.
+        """
+        until = self.monotonic() + bounded_s(wait_s)
+        try:
+            return self._execute(run, until=until)
+        except DependencyUnavailable:
+            logger.warning("a run cannot be read while a client waits for it", run_id=run.run_id)
+            return run
+
+    def _execute(self, run: Run, *, until: float) -> Run:
+        if run.waits_for_slot:
+            return self._poll(run, until=until)
+        left_s = math.ceil(until - self.monotonic())
+        if left_s < _SHORTEST_WAIT_S:
+            return self._to_the_queue(run)
+        try:
+            written = self.workers.execute(run.tenant_id, run.run_id, wait_s=left_s)
+        except WorkerNotReached:
+            return self._poll(self._to_the_queue(run), until=until)
+        if written is None:
+            return self._poll(run, until=until)
+        return self.runs.written(run.tenant_id, run.run_id, written)
+
+    def _poll(self, run: Run, *, until: float) -> Run:
+        """Read the run until it has ended or needs its client, or the wait is over."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            run = self.runs.get(run.tenant_id, run.run_id, known=run)
+            left_s = until - self.monotonic()
+            if not run.status.is_under_way or left_s <= 0:
+                return run
+            self.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _to_the_queue(self, run: Run) -> Run:
+        after, events = lifecycle.publish(run, now=self.clock())
+        try:
+            self.runs.save(run, after, events)
+        except (LeaseLost, CancelRequested):
+            return run
+        return after

@@ -10,7 +10,9 @@ TENANT#<t>#RUNS#RUN#<run_…>    BURIED                  a deleted run that has 
 TENANT#<t>#RUNS                STORAGE                 the bytes of its runs that lie in the bucket
 TENANT#<t>#RUNS#BUDGET#<month> BUDGET                  what is left of the tenant's month, and its open calls; while
                                                        there are any in the `due` index under DUE#RUNS#BUDGET
-                                                       by the time the sweep looks at them
+                                                       by the time the sweep looks at them; the item also holds
+                                                       the runs that execute, and the number of those that wait
+TENANT#<t>#RUNS#BACKLOG        <run_…>                 a run that waits for a slot in the tenant's own queue
 TENANT#<t>#RUNS                COPY#TENANT             what is known of the tenant
 TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      what is known of an agent; a tombstone when it was deleted
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  what is known of a version of it
@@ -28,9 +30,10 @@ from shared.times import months_until
 SLICE = Slice("RUNS", Table.ENTITIES)
 
 
-def _budgets(tenant_id: str, now: datetime) -> Iterator[str]:
-    """The partitions of the tenant's budgets."""
-    return (SLICE.key(tenant_id, "BUDGET", month) for month in months_until(now))
+def _partitions(tenant_id: str, now: datetime) -> Iterator[str]:
+    """The partitions of the tenant's budgets, and of its own queue."""
+    yield SLICE.key(tenant_id, "BACKLOG")
+    yield from (SLICE.key(tenant_id, "BUDGET", month) for month in months_until(now))
 
 
-TRACES = Traces(lists=("LIST",), partitions=_budgets)
+TRACES = Traces(lists=("LIST",), partitions=_partitions)

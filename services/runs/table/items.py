@@ -70,6 +70,9 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "trace_id": run.trace_id or None,
         "started_at": _text(run.started_at),
         "ended_at": _text(run.ended_at),
+        "slot_period": run.slot_period,
+        "published_at": _text(run.published_at),
+        "publications": run.publications or None,
     }
     return {name: value for name, value in item.items() if value is not None}
 
@@ -150,10 +153,20 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
         queued_at=tuple(from_text(moment) for moment in reader.texts("queued_at")),
         plan=reader.optional_text("plan") or "",
         trace_id=reader.optional_text("trace_id") or "",
-        artifacts=reader.integers("artifacts"),
+        **_bookkeeping(reader),
         started_at=_time(reader, "started_at"),
         ended_at=_time(reader, "ended_at"),
     )
+
+
+def _bookkeeping(reader: Reader) -> dict[str, Any]:
+    """Return the fields of a run that no client sees."""
+    return {
+        "artifacts": reader.integers("artifacts"),
+        "slot_period": reader.optional_text("slot_period"),
+        "published_at": _time(reader, "published_at"),
+        "publications": reader.optional_integer("publications") or 0,
+    }
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -1,4 +1,8 @@
-"""Reading and writing runs; every write of an attempt is fenced by its number."""
+"""Reading and writing runs; every write of an attempt is fenced by its number.
+
+A run is read whole, or as its state: without inputs, metadata, turns and output, which may be large and lie in the
+bucket. A write holds what has changed, so that a state is written without them.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,10 +10,11 @@ from datetime import datetime, timedelta
 
 from services.runs.domain.lifecycle import LEASE
 from services.runs.domain.run import Attempt, Outcome, Run, Status
-from services.runs.errors import CancelRequested, LeaseLost, RunNotFound
+from services.runs.errors import LeaseLost, RunNotFound
 from services.runs.table import SLICE
+from services.runs.table.backlog import BacklogTable, backlog_item, backlog_key
+from services.runs.table.changes import PAYLOADS, STATE, changes, fence, refusal, setting
 from services.runs.table.items import (
-    BURIED_DUE,
     DUE,
     buried_item,
     buried_key,
@@ -22,13 +27,12 @@ from services.runs.table.items import (
 )
 from services.runs.table.parts import attempt_to_item, open_call_to_item
 from services.runs.table.texts import TextTable
-from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.ids import first_at
-from shared.observability import logger
+from shared.storage.due import DueQueue
 from shared.storage.idempotency import Once
-from shared.storage.items import Item, Reader, Value, key_of
+from shared.storage.items import Item, Key, Reader, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
@@ -36,8 +40,8 @@ from shared.times import to_text
 
 _CLEARED_DUE = timedelta(minutes=1)
 """When the reaper clears what a deletion that was cut off has left."""
-_REAPED_AT_ONCE = 1_000
-"""Runs that the reaper looks at in one minute."""
+_SAMPLED = 100
+"""Runs by which the wait in the workers' queue is estimated."""
 _SCANNED_AT_MOST = 1_000
 """Runs that one page looks at when its filter lets few of them pass."""
 
@@ -69,6 +73,9 @@ class RunTable:
         self._store = store
         self._payloads = payloads
         self.texts = TextTable(store)
+        self.backlog = BacklogTable(store)
+        self.queue = DueQueue(store, "RUN")
+        self.buried = DueQueue(store, "BURIED")
 
     def get(self, tenant_id: str, run_id: str, *, known: Run | None = None) -> Run:
         """One run.
@@ -86,6 +93,10 @@ class RunTable:
             raise RunNotFound
         return known if known and item["seq"] == known.seq else run_from_item(item, self._payloads)
 
+    def whole(self, item: Item) -> Run:
+        """Return the run in this item, with what lies in the bucket."""
+        return run_from_item(item, self._payloads)
+
     def written(self, tenant_id: str, run_id: str, item: Item) -> Run:
         """The run that was written as this item.
 
@@ -101,6 +112,21 @@ class RunTable:
         items = self._store.get_many([run_key(tenant_id, run_id) for run_id in run_ids])
         found = (run_from_item(item, self._payloads) for item in items.values())
         return {run.run_id: run for run in found}
+
+    def states(self, tenant_id: str, run_ids: Iterable[str]) -> dict[str, Run]:
+        """Return the states of these runs by their ids; runs that do not exist are omitted."""
+        items = self._store.get_many([run_key(tenant_id, run_id) for run_id in run_ids], only=STATE)
+        return {state.run_id: state for state in map(self.state, items.values())}
+
+    def state_at(self, key: Key) -> Run | None:
+        """Return the state of the run that is stored under this key."""
+        item = self._store.get(key, only=STATE)
+        return self.state(item) if item else None
+
+    def state(self, item: Item) -> Run:
+        """Return the state of the run in this item."""
+        known = {name: value for name, value in item.items() if name not in PAYLOADS}
+        return run_from_item(known, self._payloads)
 
     def page(self, tenant_id: str, chosen: RunFilter, *, limit: int, after: str | None) -> tuple[list[Run], str | None]:
         """A page of runs, newest first, and the place to go on from.
@@ -118,8 +144,8 @@ class RunTable:
                 found.append(run)
         return found, None
 
-    def add(self, run: Run, events: list[Event[RunEvent]], *, once: Once | None) -> Item:
-        """Write a new run and what is said of it, both or neither; gives what was written.
+    def add(self, run: Run, events: list[Event[RunEvent]], *, once: Once | None) -> None:
+        """Write a new run and what is said of it, both or neither.
 
         Raises:
             AlreadyDone: this request was carried out before.
@@ -127,23 +153,24 @@ class RunTable:
         transaction = Transaction(run.tenant_id)
         if once:
             once.remember(transaction, SLICE, resource_id=run.run_id)
-        item = run_to_item(run, self._payloads)
-        transaction.put(item, when=ABSENT)
+        transaction.put(run_to_item(run, self._payloads), when=ABSENT)
+        if run.waits_for_slot:
+            transaction.put(backlog_item(run.tenant_id, run.run_id))
         transaction.emit(*events)
         self._store.commit(transaction)
-        return item
 
-    def take(self, tenant_id: str, run_id: str, *, now: datetime) -> Run | None:
+    def take(self, tenant_id: str, run_id: str, *, now: datetime) -> Item | None:
         """Lease a queued run for its next attempt, and write that its call is about to be sent.
 
         Returns:
-            The run under its new fencing token, or None when there is nothing to take.
+            The run's item, under its new fencing token, or None when there is nothing to take.
         """
         change = Expression(
             "SET #status = :running, #attempt = #attempt + :one, #attempts = list_append(#attempts, :begun), "
             "#seq = #seq + :one, #call_started_at = :now, #started_at = if_not_exists(#started_at, :now), "
-            "#due_at = :due_at, #due_sk = :due_sk",
+            "#due_at = :due_at, #due_pk = :due_pk, #due_sk = :due_sk",
             {
+                "due_pk": DUE,
                 "running": Status.RUNNING,
                 "one": 1,
                 "begun": [attempt_to_item(Attempt(Outcome.RUNNING, leased_at=now))],
@@ -151,9 +178,9 @@ class RunTable:
                 **_due(now + LEASE, run_id),
             },
         )
-        queued = Expression("#status = :queued", {"queued": Status.QUEUED})
-        item = self._store.update(run_key(tenant_id, run_id), change, when=queued)
-        return run_from_item(item, self._payloads) if item else None
+        # One that waits for a slot is not due, and an old message may name it.
+        queued = Expression("#status = :queued AND attribute_exists(#due_at)", {"queued": Status.QUEUED})
+        return self._store.update(run_key(tenant_id, run_id), change, when=queued)
 
     def extend(self, run: Run, *, now: datetime) -> bool:
         """Keep the lease for longer; says whether the client has cancelled meanwhile.
@@ -162,7 +189,7 @@ class RunTable:
             LeaseLost: another attempt has the run.
         """
         change = Expression("SET #due_at = :due_at, #due_sk = :due_sk", _due(now + LEASE, run.run_id))
-        item = self._store.update(run_key(run.tenant_id, run.run_id), change, when=_fence(run))
+        item = self._store.update(run_key(run.tenant_id, run.run_id), change, when=fence(run))
         if item is None:
             raise LeaseLost
         return bool(item.get("cancel_requested"))
@@ -187,19 +214,19 @@ class RunTable:
             },
         )
         key = run_key(run.tenant_id, run.run_id)
-        if self._store.update(key, change, when=_fence(run, unless_cancelled=True)) is None:
-            raise _refusal(run, self._store.get(key))
+        if self._store.update(key, change, when=fence(run, unless_cancelled=True)) is None:
+            raise refusal(run, self._store.get(key))
 
     def request_cancel(self, run: Run, *, now: datetime) -> None:
         """Ask the worker that has the run to stop.
 
         Raises:
-            LeaseLost: it has moved on.
+            LeaseLost: it has moved on, or was asked before.
         """
         transaction = Transaction(run.tenant_id)
         change = Expression("SET #cancel_requested = :yes, #seq = #seq + :one", {"yes": True, "one": 1})
         key, lost = run_key(run.tenant_id, run.run_id), refuse_with(LeaseLost())
-        transaction.update(key, change, when=_fence(run, and_call=True), otherwise=lost)
+        transaction.update(key, change, when=fence(run, and_call=True, unless_cancelled=True), otherwise=lost)
         told = self.texts.cancellation(run, run.open_call, now=now) if run.open_call else None
         if told:
             transaction.put(told, when=ABSENT, otherwise=lost)
@@ -214,10 +241,13 @@ class RunTable:
         only_if_still_due: bool = False,
         unless_cancelled: bool = False,
     ) -> Item:
-        """Write what became of a run, if it is still in the state that this was decided in; gives what was written.
+        """Write what became of a run, if it is still in the state that this was decided in.
+
+        Returns:
+            The attributes that were written; those that were removed are None.
 
         Args:
-            before: as it was read.
+            before: as it was read, whole or its state.
             after: as it is to be.
             events: that say so.
             only_if_still_due: for the reaper, which must not take a run whose lease was extended meanwhile.
@@ -228,12 +258,17 @@ class RunTable:
             CancelRequested: it is, but the client has cancelled.
         """
         transaction = Transaction(before.tenant_id)
-        fence = _fence(before, and_due=only_if_still_due, unless_cancelled=unless_cancelled)
-        item = run_to_item(after, self._payloads)
-        transaction.put(item, when=fence, otherwise=lambda there: _refusal(before, there))
+        unchanged = fence(before, and_due=only_if_still_due, unless_cancelled=unless_cancelled, next_seq=after.seq)
+        changed = changes(before, after, self._payloads)
+        key = run_key(before.tenant_id, before.run_id)
+        transaction.update(key, setting(changed), when=unchanged, otherwise=lambda there: refusal(before, there))
+        if before.waits_for_slot and not after.waits_for_slot:
+            transaction.delete(backlog_key(before.tenant_id, before.run_id))
+        elif after.waits_for_slot and not before.waits_for_slot:
+            transaction.put(backlog_item(after.tenant_id, after.run_id))
         transaction.emit(*events)
         self._store.commit(transaction)
-        return item
+        return changed
 
     def say(self, run: Run, *events: Event[RunEvent]) -> None:
         """Say these events of a run that does not change."""
@@ -256,7 +291,7 @@ class RunTable:
         """
         transaction = Transaction(run.tenant_id)
         key = run_key(run.tenant_id, run.run_id)
-        transaction.delete(key, when=_fence(run), otherwise=refuse_with(RunNotFound()))
+        transaction.delete(key, when=fence(run), otherwise=refuse_with(RunNotFound()))
         transaction.put(buried_item(run, due_at=now + _CLEARED_DUE))
         transaction.emit(*events)
         self._store.commit(transaction)
@@ -269,32 +304,21 @@ class RunTable:
         transaction.delete(buried_key(tenant_id, run_id))
         self._store.commit(transaction)
 
-    def buried(self, *, now: datetime, limit: int = 100) -> Iterator[tuple[str, str]]:
-        """The tenants and ids of buried runs that nobody has cleared in time, the most overdue first."""
-        until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": BURIED_DUE, "now": to_text(now)})
-        for entry in self._store.query(until, index="due", limit=limit).items:
-            if item := self._store.get(key_of(entry)):
-                yield str(item["tenant_id"]), str(item["run_id"])
+    def queue_wait(self, *, now: datetime) -> timedelta:
+        """Return how long the runs that workers have just taken were in the workers' queue; zero when none was taken.
 
-    def due(self, *, now: datetime) -> Iterator[Run]:
-        """Runs of all tenants that the reaper has to look at, the most overdue first.
-
-        One that cannot be read now is left out, so that it does not hold up those behind it.
+        The shortest of those waits: one that is longer may be that of a run whose message was lost.
         """
-        until = Expression("#due_pk = :pk AND #due_sk <= :now", {"pk": DUE, "now": to_text(now)})
-        for entry in self._store.query(until, index="due", limit=_REAPED_AT_ONCE).items:
-            try:
-                item = self._store.get(key_of(entry))
-                # The index follows the table with a delay, so the run may have moved on.
-                run = run_from_item(item, self._payloads) if item else None
-            except DependencyUnavailable:
-                logger.warning("a run that is due cannot be read", run=key_of(entry).pk)
-                continue
-            if run and run.due_at and run.due_at <= now:
-                yield run
+        ends = {"pk": DUE, "now": to_text(now), "leased": f"{to_text(now + LEASE)}~"}
+        leased = Expression("#due_pk = :pk AND #due_sk BETWEEN :now AND :leased", ends)
+        page = self._store.query(leased, index="due", newest_first=True, limit=_SAMPLED)
+        items = self._store.get_many([key_of(entry) for entry in page.items], only=STATE)
+        waits = (_wait_of(state, now=now) for state in map(self.state, items.values()))
+        return min((wait for wait in waits if wait is not None), default=timedelta())
 
     def under_way(self, tenant_id: str) -> Iterator[str]:
-        """The ids of the tenant's runs that have not ended, as the reaper finds them."""
+        """The ids of the tenant's runs that have not ended, as the reaper finds them; first those that wait."""
+        yield from self.backlog.run_ids(tenant_id)
         prefix = run_key(tenant_id, "").pk
         resume_after: Item | None = None
         while True:
@@ -335,28 +359,13 @@ class RunTable:
                 return
 
 
+def _wait_of(run: Run, *, now: datetime) -> timedelta | None:
+    """Return how long a run that was just taken was in the workers' queue; None for every other one."""
+    if run.status is not Status.RUNNING or run.published_at is None:
+        return None
+    leased_at = run.attempts[-1].leased_at
+    return leased_at - run.published_at if now - leased_at <= LEASE * 2 else None
+
+
 def _due(due_at: datetime, run_id: str) -> dict[str, Value]:
     return {"due_at": to_text(due_at), "due_sk": due_place(due_at, run_id)}
-
-
-def _fence(run: Run, *, and_due: bool = False, and_call: bool = False, unless_cancelled: bool = False) -> Expression:
-    """Nobody else has taken or ended the run since."""
-    values: dict[str, Value] = {"status_before": run.status, "attempt_before": run.attempt}
-    terms = ["#status = :status_before", "#attempt = :attempt_before"]
-    if and_due and run.due_at:
-        terms.append("#due_at = :due_before")
-        values["due_before"] = to_text(run.due_at)
-    if and_call and run.open_call:
-        terms.append("#open_call.#number = :call_before")
-        values["call_before"] = run.open_call.number
-    elif and_call:
-        terms.append("attribute_not_exists(#open_call)")
-    if unless_cancelled:
-        terms.append("attribute_not_exists(#cancel_requested)")
-    return Expression(" AND ".join(terms), values)
-
-
-def _refusal(run: Run, there: Item | None) -> Exception:
-    """Why a fenced write was refused."""
-    held = there is not None and (there["status"], there["attempt"]) == (run.status, run.attempt)
-    return CancelRequested() if held and there and there.get("cancel_requested") else LeaseLost()

@@ -1,17 +1,16 @@
 """Tenants that are being deleted, until their runs have ended."""
 
-from collections.abc import Iterator
-
 from services.runs.domain.stop import Stop
 from services.runs.table import SLICE
 from shared.events.envelope import Event
 from shared.events.runs import TenantRunsStopped
-from shared.storage.items import Key, Reader, key_of
+from shared.storage.due import DueQueue
+from shared.storage.items import Key, Reader
 from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction, refuse_with
+from shared.storage.transaction import ABSENT, PRESENT, Transaction, refuse_with
 from shared.times import from_text, to_text
 
-_DUE = SLICE.due_key("STOPPING")
+_KIND = "STOPPING"
 
 
 class _Done(Exception):
@@ -25,7 +24,7 @@ def add_stop(store: Store, tenant_id: str, stop: Stop) -> None:
         "tenant_id": tenant_id,
         "seq": stop.seq,
         "since": to_text(stop.since),
-        "due_pk": _DUE,
+        "due_pk": SLICE.due_key(_KIND),
         "due_sk": f"{to_text(stop.since)}#{tenant_id}",
     }
     transaction = Transaction(tenant_id)
@@ -41,13 +40,18 @@ def end_stop(store: Store, tenant_id: str, said: Event[TenantRunsStopped]) -> No
     _commit(store, transaction)
 
 
-def stops(store: Store) -> Iterator[Stop]:
-    """All tenants whose runs are to end; for the reaper."""
-    for entry in store.query(Expression("#due_pk = :pk", {"pk": _DUE}), index="due", limit=100).items:
-        item = store.get(key_of(entry))
-        if item:
-            reader = Reader(item)
-            yield Stop(reader.text("tenant_id"), reader.integer("seq"), from_text(reader.text("since")))
+def find_stop(store: Store, tenant_id: str) -> Stop | None:
+    """Return the stop of a tenant, or None when its runs need not end, or have ended."""
+    item = store.get(_key(tenant_id))
+    if item is None:
+        return None
+    reader = Reader(item)
+    return Stop(reader.text("tenant_id"), reader.integer("seq"), from_text(reader.text("since")))
+
+
+def queue(store: Store) -> DueQueue:
+    """Return the queue of all tenants whose runs are to end."""
+    return DueQueue(store, _KIND)
 
 
 def _key(tenant_id: str) -> Key:

@@ -23,6 +23,7 @@ class Limits(BaseModel):
     max_requests_per_month: int
     max_tokens_per_month: int
     max_storage_gb: int
+    max_concurrent_runs: int
     enabled_features: list[str]
 
 

@@ -13,6 +13,8 @@ OwnLimits = Mapping[str, int | tuple[str, ...]]
 """Some of the fields of `Limits`; they survive a change of plan."""
 
 _Most = Annotated[int, Field(ge=UNLIMITED, le=10**15)]
+_AtOnce = Literal[-1] | Annotated[int, Field(ge=1, le=1_000)]
+"""Unlimited is 1,000 as well: a tenant's executing runs are listed in one item."""
 _Feature = Annotated[Feature, Field(strict=False)] | Literal["all"]
 _Features = Annotated[list[_Feature], Field(max_length=len(Feature) + 1)]
 
@@ -27,6 +29,7 @@ class LimitsPatch(BaseModel):
     max_requests_per_month: _Most | None = None
     max_tokens_per_month: _Most | None = None
     max_storage_gb: _Most | None = None
+    max_concurrent_runs: _AtOnce | None = None
     enabled_features: _Features | None = None
 
     @property

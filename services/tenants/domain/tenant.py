@@ -119,6 +119,7 @@ class Tenant:
             tokens_per_month=limits.max_tokens_per_month,
             storage_gb=limits.max_storage_gb,
             overage=self.overage == "allow",
+            concurrent_runs=limits.max_concurrent_runs,
         )
         return TenantAccess(self.tenant_id, self.seq, self.status, self.plan, limits.enabled_features, allowance)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from services.tenants.domain.limits import OwnLimits, own_limits_in
 from services.tenants.domain.tenant import BillingWord, CurrentUsage, Deletion, Suspension, Tenant
 from services.tenants.table import SLICE, config_key
-from shared.plans import Limits, Plan
+from shared.plans import LIMITS, Limits, Plan
 from shared.storage.items import Item, Reader, Value
 from shared.times import from_text, to_text
 
@@ -84,18 +84,20 @@ def is_tombstone(item: Item) -> bool:
 
 def _own_limits(item: Item, plan: Plan) -> OwnLimits:
     if item.get("own_limits") is None:
-        return own_limits_in(plan, _limits(Reader(item).map("limits")))
+        return own_limits_in(plan, _limits(Reader(item).map("limits"), plan))
     own = Reader(item).map("own_limits")
     return {name: own.texts(name) if name == "enabled_features" else own.integer(name) for name in own.names}
 
 
-def _limits(limits: Reader) -> Limits:
+def _limits(limits: Reader, plan: Plan) -> Limits:
+    concurrent_runs = limits.optional_integer("max_concurrent_runs")
     return Limits(
         max_users=limits.integer("max_users"),
         max_projects=limits.integer("max_projects"),
         max_requests_per_month=limits.integer("max_requests_per_month"),
         max_tokens_per_month=limits.integer("max_tokens_per_month"),
         max_storage_gb=limits.integer("max_storage_gb"),
+        max_concurrent_runs=LIMITS[plan].max_concurrent_runs if concurrent_runs is None else concurrent_runs,
         enabled_features=limits.texts("enabled_features"),
     )
 

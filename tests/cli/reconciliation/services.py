@@ -71,8 +71,9 @@ class ReconciledServices:
         table = of_runs.slice_runs()
         made, events = submitted(run_id=new_id("run", at), now=at, first_call=replace(CALL, period=f"{at:%Y-%m}"))
         table.add(made, events, once=None)
-        taken = table.take(TENANT, made.run_id, now=at)
-        assert taken
+        item = table.take(TENANT, made.run_id, now=at)
+        assert item
+        taken = table.whole(item)
         done, events = lifecycle.complete(taken, END, OUTPUT, now=at)
         table.save(taken, done, events)
         self.spend(SPENT)

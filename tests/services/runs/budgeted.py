@@ -11,16 +11,17 @@ from services.runs.domain.request import ToolCall
 from services.runs.domain.run import Run
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Ended, Stop, Text
-from services.runs.operations.budgets import sweep
+from services.runs.operations.sweeping import sweep_budgets
 from services.runs.table.budgets import BudgetTable, NotHeld
 from services.runs.table.runs import RunTable
+from services.runs.table.slots import Freed
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
 from shared.storage.idempotency import Once
-from shared.storage.items import Item
+from shared.tenancy.context import TenantAccess
 from tests.services.runs.conftest import World, know_tenant
 from tests.services.runs.runs import TENANT
-from tests.services.runs.work import LATER, submit
+from tests.services.runs.work import LATER, access, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
 ANSWER = (Text("Hello"), Ended(USED))
@@ -55,7 +56,10 @@ def bound_of(run: Run) -> int:
 
 
 def sweep_later(world: World, *, after: timedelta = timedelta(minutes=6)) -> int:
-    return sweep(world.budgets, world.runs, now=LATER + after)
+    def read_access(tenant_id: str) -> TenantAccess:
+        return access(world, tenant_id)
+
+    return sum(sweep_budgets(world.budgets, world.runs, read_access, now=LATER + after).results)
 
 
 def once(body: str = "a") -> Once:
@@ -65,9 +69,9 @@ def once(body: str = "a") -> Once:
 class Silent(BudgetTable):
     """A table whose worker, reaper or api dies before it can settle."""
 
-    def settle(self, *_: object, **__: object) -> bool:
+    def settle(self, *_: object, **__: object) -> Freed | None:
         """Nothing happens."""
-        return False
+        return None
 
 
 class Unreadable(BudgetTable):
@@ -81,7 +85,7 @@ class Unreadable(BudgetTable):
 class Cut(RunTable):
     """A table that is not reached any more when a new run is to be written."""
 
-    def add(self, *_: object, **__: object) -> Item:
+    def add(self, *_: object, **__: object) -> None:
         """Nobody knows whether it was written."""
         raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
 

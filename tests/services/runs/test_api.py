@@ -11,7 +11,7 @@ from services.runs.api.runs import waits
 from services.runs.consumer import worker
 from services.runs.domain.budget import next_month
 from services.runs.table.runs import RunFilter
-from shared.copies.tenant_access import TenantAccessCopies
+from shared.copies.tenant_access import DELETED, TenantAccessCopies, access_key, write_if_newer
 from shared.events.envelope import happened
 from shared.events.runs import RunQueued
 from shared.http.token import seal
@@ -152,6 +152,11 @@ class TestCreateRun:
 
     def test_refuses_another_tenants_path_whether_that_exists_or_not(self) -> None:
         assert _post(tenant_id="demo-org2").body["error"] == "Forbidden"
+
+    def test_refuses_the_token_of_a_deleted_tenant(self, world: World) -> None:
+        tombstone = {**access_key(world.store.owned, TENANT).attributes, "seq": 99, "status": DELETED}
+        write_if_newer(world.store, TENANT, tombstone)
+        assert (_post().status, _post().body["error"]) == (403, "Forbidden")
 
     def test_carries_out_a_request_with_a_key_once(self) -> None:
         first = _post(Idempotency_Key="abc")

@@ -185,4 +185,4 @@ class TestLongestAnswer:
 
 class TestReservation:
     def test_is_kept_under_a_name_that_is_fit_for_an_expression(self) -> None:
-        assert Reservation(CallId(RUN_ID, 2, 13), 5, 0).name == f"{RUN_ID[-16:]}_2_13"
+        assert Reservation(CallId(RUN_ID, 2, 13), 5, 0).name == f"{RUN_ID[4:9]}{RUN_ID[-16:]}_2_13"

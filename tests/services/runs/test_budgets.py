@@ -37,7 +37,7 @@ from tests.services.runs.budgeted import (
 )
 from tests.services.runs.conftest import World, know_version
 from tests.services.runs.runs import TENANT
-from tests.services.runs.work import LATER, ScriptedModel, access, execute, planner_of, submit
+from tests.services.runs.work import LATER, ScriptedModel, access, due_runs, execute, planner_of, submit
 
 
 class TestPost:
@@ -91,7 +91,7 @@ class TestPost:
     def test_is_refused_when_nobody_knows_what_is_left(self, world: World) -> None:
         with pytest.raises(DependencyUnavailable):
             submit(replace(world, budgets=Unreadable(world.store)))
-        assert list(world.runs.due(now=LATER + timedelta(days=1))) == []
+        assert due_runs(world, now=LATER + timedelta(days=1)) == []
 
 
 class TestSentAgain:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -14,7 +14,6 @@ from services.runs.consumer import events, reaper, worker
 from services.runs.domain.request import ModelRequest
 from services.runs.domain.run import Status
 from services.runs.gateways.model import Ended, Model, Part, Text
-from services.runs.operations.reaping import reap
 from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table.agents import AgentCopies
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentVersionPublished
@@ -26,7 +25,7 @@ from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.conftest import CONFIG, World, know_tenant
 from tests.services.runs.runs import AGENT_ID, NOW, TENANT
-from tests.services.runs.work import LATER, access, planner_of, submit_as_written, worker_of
+from tests.services.runs.work import access, planner_of, submit, take, worker_of
 
 AGENT = new_id("agt", NOW)
 
@@ -97,13 +96,17 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
     known = access(world, tenant_id)
     planner = planner_of(world)
     copies = AgentCopies(world.store)
-    return submit_run(copies, world.runs, world.documents, planner, known, asked, now=NOW).run.run_id
+    return submit_run(copies, world.runs, world.documents, planner, known, asked, now=NOW).run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
     return happened(
         RunQueued(run_id=run_id), event_id=f"{run_id}:queued:1", tenant_id=tenant_id, subject=run_id, seq=1, at=NOW
     )
+
+
+def _invoked(run_id: str) -> dict[str, Any]:
+    return {"tenant_id": TENANT, "run_id": run_id}
 
 
 class TestWorker:
@@ -131,17 +134,17 @@ class TestWorker:
         assert world.runs.get(TENANT, run_id) == done
 
     def test_executes_the_run_that_it_is_invoked_with(self, world: World) -> None:
-        submitted = submit_as_written(world, now=utc_now())
-        answer = worker.handler({"run": submitted.written})
-        done = world.runs.get(TENANT, submitted.run.run_id)
+        run = submit(world, waited=True, now=utc_now())
+        answer = worker.handler(_invoked(run.run_id))
+        done = world.runs.get(TENANT, run.run_id)
         assert done.status is Status.COMPLETED
         assert world.runs.written(TENANT, done.run_id, json.loads(json.dumps(answer))["written"]) == done
 
     def test_writes_nothing_for_a_run_that_another_one_has_ended(self, world: World) -> None:
-        submitted = submit_as_written(world, now=utc_now())
-        worker.handler({"run": submitted.written})
-        done = world.runs.get(TENANT, submitted.run.run_id)
-        assert worker.handler({"run": submitted.written}) == {"written": None}
+        run = submit(world, waited=True, now=utc_now())
+        worker.handler(_invoked(run.run_id))
+        done = world.runs.get(TENANT, run.run_id)
+        assert worker.handler(_invoked(run.run_id)) == {"written": None}
         assert world.runs.get(TENANT, done.run_id) == done
 
 
@@ -183,8 +186,7 @@ class TestBatch:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slow, broken, *quick = (
-            submit_as_written(world, message=message, waited=False).run.run_id
-            for message in ("slow", "broken", "quick", "quick")
+            submit(world, message=message).run_id for message in ("slow", "broken", "quick", "quick")
         )
 
         def status(run_id: str) -> Status:
@@ -193,16 +195,14 @@ class TestBatch:
         models = Mixed(lambda: all(status(run_id).final for run_id in quick))
         monkeypatch.setattr(worker, "_worker", lambda: worker_of(world, models))
         answer = worker.handler(batch(*(_queued(run_id) for run_id in (slow, broken, *quick))))
-        assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+        assert answer == {"batchItemFailures": []}
         assert [status(run_id) for run_id in (slow, *quick)] == [Status.COMPLETED] * 3
-        assert status(broken) is Status.RUNNING
-        assert reap(world.runs, world.budgets, now=LATER + timedelta(minutes=1)) == 1
-        assert status(broken) is Status.QUEUED
+        assert status(broken) is Status.FAILED
 
 
 class TestReaper:
     def test_gives_back_what_is_due(self, world: World) -> None:
         run_id = _submit(world)
-        world.runs.take(TENANT, run_id, now=NOW)
+        take(world, run_id, now=NOW)
         reaper.handler({})
         assert world.runs.get(TENANT, run_id).status is Status.QUEUED

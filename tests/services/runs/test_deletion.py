@@ -97,10 +97,10 @@ class TestCutOff:
         world.runs.bury(done, [], now=LATER)
         with pytest.raises(RunNotFound):
             world.runs.get(TENANT, done.run_id)
-        assert clear_deleted(world.runs, now=LATER + timedelta(seconds=59)) == 0
-        assert clear_deleted(world.runs, now=LATER + timedelta(seconds=61)) == 1
+        assert clear_deleted(world.runs, now=LATER + timedelta(seconds=59)).handled == 0
+        assert clear_deleted(world.runs, now=LATER + timedelta(seconds=61)).handled == 1
         assert _left(world, done) == (0, 0)
-        assert clear_deleted(world.runs, now=LATER + timedelta(days=1)) == 0
+        assert clear_deleted(world.runs, now=LATER + timedelta(days=1)).handled == 0
 
     def test_by_a_bucket_that_does_not_answer_is_done_all_the_same(self, world: World, done: Run) -> None:
         broken = RunTable(world.store, Payloads(BrokenArtifacts(own_client("s3"), bucket=BUCKET)))
@@ -108,5 +108,5 @@ class TestCutOff:
         with pytest.raises(DependencyUnavailable):
             broken.clear(TENANT, done.run_id)
         assert _left(world, done) == (1, 2)
-        assert clear_deleted(world.runs, now=LATER + timedelta(minutes=2)) == 1
+        assert clear_deleted(world.runs, now=LATER + timedelta(minutes=2)).handled == 1
         assert _left(world, done) == (0, 0)

@@ -1,7 +1,6 @@
 """A worker's way from the lease to the end."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
@@ -16,10 +15,11 @@ from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.table import agents
 from services.runs.table.runs import RunTable
 from shared.meters import Meter
+from shared.storage.items import Key
 from tests.services.runs.conftest import CONFIG, World
 from tests.services.runs.runs import AGENT_ID, TENANT
 from tests.services.runs.test_structure import BRANCHING
-from tests.services.runs.work import LATER, ScriptedModel, access, execute, outbox, planner_of, submit
+from tests.services.runs.work import LATER, ScriptedModel, access, execute, outbox, planner_of, reaped, submit, take
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
 ANSWER = (Text("Hel"), Text("lo"), Ended(USED))
@@ -217,20 +217,20 @@ class TestCancel:
 
     def test_is_not_undone_by_the_reaper(self, world: World) -> None:
         run = submit(world)
-        world.runs.take(TENANT, run.run_id, now=LATER)
+        take(world, run.run_id, now=LATER)
 
         class Late(RunTable):
             """The client cancels after the reaper has read the run."""
 
-            def due(self, *, now: datetime) -> Iterator[Run]:
-                for due in super().due(now=now):
-                    if not due.cancel_requested:
-                        cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
-                    yield due
+            def state_at(self, key: Key) -> Run | None:
+                due = super().state_at(key)
+                if due and not due.cancel_requested:
+                    cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+                return due
 
         table = Late(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
-        assert reap(table, world.budgets, now=LATER + timedelta(minutes=1)) == 0
-        assert reap(table, world.budgets, now=LATER + timedelta(minutes=2)) == 1
+        assert reap(table, world.budgets, now=LATER + timedelta(minutes=1)).results == []
+        assert reap(table, world.budgets, now=LATER + timedelta(minutes=2)).results == [run.run_id]
         assert world.runs.get(TENANT, run.run_id).status is Status.CANCELLED
 
     def test_sends_no_further_call(self, world: World) -> None:
@@ -263,7 +263,7 @@ class TestLease:
         run = submit(world)
 
         def lose() -> None:
-            assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=40)) == 1
+            assert reaped(world, now=LATER + timedelta(seconds=40)) == 1
 
         after = execute(world, run, ScriptedModel([[lose, *ANSWER]]))
         assert (after.status, after.output) == (Status.QUEUED, None)
@@ -331,29 +331,29 @@ class TestTools:
 class TestReap:
     def test_gives_a_lost_run_back_to_the_queue(self, world: World) -> None:
         run = submit(world)
-        world.runs.take(TENANT, run.run_id, now=LATER)
-        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=29)) == 0
-        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31)) == 1
+        take(world, run.run_id, now=LATER)
+        assert reaped(world, now=LATER + timedelta(seconds=29)) == 0
+        assert reaped(world, now=LATER + timedelta(seconds=31)) == 1
         done = execute(world, run)
         assert [attempt.outcome for attempt in done.attempts] == [Outcome.LOST, Outcome.COMPLETED]
 
     def test_queues_a_waited_run_whose_worker_never_came(self, world: World) -> None:
         run = submit(world, waited=True)
-        assert reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31)) == 1
-        # Whether it has begun is not known, and so what it may have used is counted as uncertain.
-        assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:queued:2"]
+        assert reaped(world, now=LATER + timedelta(seconds=31)) == 1
+        # Its lease would have begun with the worker, so it has certainly used nothing.
+        assert outbox(world) == [f"{run.run_id}:queued:2"]
 
     def test_is_not_held_up_by_a_run_that_cannot_be_read(self, world: World) -> None:
         unreadable = submit(world, message="x" * 100_000)
         run = submit(world, now=LATER + timedelta(seconds=1))
         world.documents.delete_below(TENANT, f"runs/{unreadable.run_id}")
-        assert reap(world.runs, world.budgets, now=LATER + timedelta(hours=1)) == 1
+        assert reaped(world, now=LATER + timedelta(hours=1)) == 2
         assert f"{run.run_id}:queued:2" in outbox(world)
 
     def test_ends_a_run_after_three_attempts(self, world: World) -> None:
         run, now = submit(world), LATER
         for _ in range(3):
-            world.runs.take(TENANT, run.run_id, now=now)
+            take(world, run.run_id, now=now)
             now += timedelta(seconds=31)
             reap(world.runs, world.budgets, now=now)
         done = world.runs.get(TENANT, run.run_id)

@@ -36,7 +36,7 @@ from tests.services.runs.budgeted import (
 )
 from tests.services.runs.conftest import World, know_version
 from tests.services.runs.runs import TENANT
-from tests.services.runs.work import LATER, ScriptedModel, execute, submit
+from tests.services.runs.work import LATER, ScriptedModel, execute, submit, take
 
 
 class TestEndWithoutACall:
@@ -76,7 +76,7 @@ class TestReaper:
     def test_keeps_what_a_lost_call_may_have_used(self, world: World) -> None:
         limit(world)
         run = submit(world)
-        world.runs.take(TENANT, run.run_id, now=LATER)
+        take(world, run.run_id, now=LATER)
         reap(world.runs, world.budgets, now=LATER + timedelta(minutes=1))
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
         assert budget_of(world).open == {}
@@ -97,7 +97,7 @@ class TestSweep:
         assert sweep_later(world, after=timedelta(minutes=4)) == 0
         assert sweep_later(world) == 1
         assert left_of(world) == Spent(100, LIMIT)
-        assert list(world.budgets.due(now=LATER + timedelta(days=1))) == []
+        assert list(world.budgets.queue.entries(now=LATER + timedelta(days=1))) == []
 
     def test_leaves_what_a_second_try_of_the_request_goes_on_with(self, world: World) -> None:
         limit(world)
@@ -109,7 +109,7 @@ class TestSweep:
     def test_takes_what_the_run_says_of_a_call_that_was_not_settled(self, world: World) -> None:
         limit(world)
         run = submit(world)
-        world.runs.take(TENANT, run.run_id, now=LATER)
+        take(world, run.run_id, now=LATER)
         dying = replace(world, budgets=Silent(world.store))
         reap(world.runs, dying.budgets, now=LATER + timedelta(minutes=1))
         execute(dying, run, ScriptedModel([ANSWER]))
@@ -120,7 +120,7 @@ class TestSweep:
     def test_leaves_calls_that_wait_or_are_under_way(self, world: World) -> None:
         limit(world)
         waiting, under_way = submit(world), submit(world)
-        world.runs.take(TENANT, under_way.run_id, now=LATER)
+        take(world, under_way.run_id, now=LATER)
         assert sweep_later(world) == 0
         assert left_of(world) == Spent(98, LIMIT - bound_of(waiting) - bound_of(under_way))
 

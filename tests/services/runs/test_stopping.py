@@ -17,6 +17,7 @@ from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.conftest import World
 from tests.services.runs.runs import NOW, RUN_ID, TENANT, submitted
+from tests.services.runs.work import take
 
 
 def requested() -> Event[TenantDeletionRequested]:
@@ -38,20 +39,20 @@ class TestStopRuns:
             assert events.handler(batch(requested())) == {"batchItemFailures": []}
         assert TenantAccessCopies(world.store).read(TENANT).status == "deleting"
         now = utc_now()
-        assert finish_stops(world.store, world.runs, world.budgets, now=now) == 0
+        assert len(finish_stops(world.store, world.runs, world.budgets, now=now).results) == 0
         assert world.runs.get(TENANT, RUN_ID).status is Status.CANCELLED
-        assert finish_stops(world.store, world.runs, world.budgets, now=now + timedelta(seconds=1)) == 0
-        assert finish_stops(world.store, world.runs, world.budgets, now=now + QUIET) == 1
-        assert finish_stops(world.store, world.runs, world.budgets, now=now + QUIET) == 0
+        assert len(finish_stops(world.store, world.runs, world.budgets, now=now + timedelta(seconds=1)).results) == 0
+        assert len(finish_stops(world.store, world.runs, world.budgets, now=now + QUIET).results) == 1
+        assert len(finish_stops(world.store, world.runs, world.budgets, now=now + QUIET).results) == 0
         assert words(world) == ["tenant.runs_stopped.v1"]
 
     def test_waits_for_a_worker_to_hear_of_it(self, world: World) -> None:
         run, said = submitted()
         world.runs.add(run, said, once=None)
-        world.runs.take(TENANT, RUN_ID, now=NOW)
+        take(world, RUN_ID, now=NOW)
         events.handler(batch(requested()))
         later = utc_now() + QUIET
-        assert finish_stops(world.store, world.runs, world.budgets, now=later) == 0
+        assert len(finish_stops(world.store, world.runs, world.budgets, now=later).results) == 0
         there = world.runs.get(TENANT, RUN_ID)
         assert (there.status, there.cancel_requested) == (Status.RUNNING, True)
         assert words(world) == []

@@ -14,6 +14,7 @@ from shared.ids import new_id
 from shared.storage.idempotency import AlreadyDone, Once
 from tests.services.runs.conftest import World
 from tests.services.runs.runs import END, NOW, OUTPUT, RUN_ID, TENANT, submitted
+from tests.services.runs.work import due_runs, take
 
 
 def _stored(world: World, **changes: Any) -> Run:  # noqa: ANN401 — any field of a run
@@ -52,20 +53,20 @@ class TestGet:
 class TestTake:
     def test_gives_a_queued_run_to_one_worker_only(self, world: World) -> None:
         _stored(world)
-        first = world.runs.take(TENANT, RUN_ID, now=NOW)
+        first = take(world, RUN_ID, now=NOW)
         assert first is not None
         assert (first.status, first.attempt, first.due_at) == (Status.RUNNING, 1, NOW + lifecycle.LEASE)
-        assert world.runs.take(TENANT, RUN_ID, now=NOW) is None
+        assert take(world, RUN_ID, now=NOW) is None
 
     def test_takes_nothing_that_does_not_exist(self, world: World) -> None:
-        assert world.runs.take(TENANT, RUN_ID, now=NOW) is None
+        assert take(world, RUN_ID, now=NOW) is None
 
     def test_keeps_when_the_first_attempt_started(self, world: World) -> None:
         _stored(world)
-        first = world.runs.take(TENANT, RUN_ID, now=NOW)
+        first = take(world, RUN_ID, now=NOW)
         assert first is not None
         world.runs.save(first, *lifecycle.give_back(first, now=NOW))
-        second = world.runs.take(TENANT, RUN_ID, now=NOW + timedelta(minutes=1))
+        second = take(world, RUN_ID, now=NOW + timedelta(minutes=1))
         assert second is not None
         assert (second.attempt, second.started_at) == (2, NOW)
         assert second.call_started_at == NOW + timedelta(minutes=1)
@@ -74,16 +75,16 @@ class TestTake:
 class TestSave:
     def test_refuses_a_worker_whose_lease_another_attempt_has(self, world: World) -> None:
         _stored(world)
-        first = world.runs.take(TENANT, RUN_ID, now=NOW)
+        first = take(world, RUN_ID, now=NOW)
         assert first is not None
         world.runs.save(first, *lifecycle.give_back(first, now=NOW))
-        world.runs.take(TENANT, RUN_ID, now=NOW)
+        take(world, RUN_ID, now=NOW)
         with pytest.raises(LeaseLost):
             world.runs.save(first, *lifecycle.complete(first, END, OUTPUT, now=NOW))
 
     def test_never_changes_a_final_state(self, world: World) -> None:
         _stored(world)
-        run = world.runs.take(TENANT, RUN_ID, now=NOW)
+        run = take(world, RUN_ID, now=NOW)
         assert run is not None
         world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
         with pytest.raises(LeaseLost):
@@ -92,7 +93,7 @@ class TestSave:
 
     def test_lets_the_reaper_take_no_run_whose_lease_was_extended(self, world: World) -> None:
         _stored(world)
-        run = world.runs.take(TENANT, RUN_ID, now=NOW)
+        run = take(world, RUN_ID, now=NOW)
         assert run is not None
         world.runs.extend(run, now=NOW + timedelta(seconds=20))
         with pytest.raises(LeaseLost):
@@ -103,7 +104,7 @@ class TestSave:
 class TestExtend:
     def test_refuses_a_worker_that_has_lost_its_run(self, world: World) -> None:
         _stored(world)
-        run = world.runs.take(TENANT, RUN_ID, now=NOW)
+        run = take(world, RUN_ID, now=NOW)
         assert run is not None
         world.runs.save(run, *lifecycle.give_back(run, now=NOW))
         with pytest.raises(LeaseLost):
@@ -113,20 +114,20 @@ class TestExtend:
 class TestDue:
     def test_finds_what_nobody_has_leased_in_time(self, world: World) -> None:
         run = _stored(world, waited=True)
-        assert list(world.runs.due(now=NOW + timedelta(seconds=29))) == []
-        assert list(world.runs.due(now=NOW + timedelta(seconds=31))) == [run]
+        assert due_runs(world, now=NOW + timedelta(seconds=29)) == []
+        assert due_runs(world, now=NOW + timedelta(seconds=31)) == [run]
 
     def test_finds_a_lease_that_ran_out(self, world: World) -> None:
         _stored(world)
-        taken = world.runs.take(TENANT, RUN_ID, now=NOW)
-        assert list(world.runs.due(now=NOW + timedelta(seconds=31))) == [taken]
+        taken = take(world, RUN_ID, now=NOW)
+        assert due_runs(world, now=NOW + timedelta(seconds=31)) == [taken]
 
     def test_leaves_final_runs_alone(self, world: World) -> None:
         _stored(world)
-        run = world.runs.take(TENANT, RUN_ID, now=NOW)
+        run = take(world, RUN_ID, now=NOW)
         assert run is not None
         world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
-        assert list(world.runs.due(now=NOW + timedelta(days=1))) == []
+        assert due_runs(world, now=NOW + timedelta(days=1)) == []
 
 
 class TestPage:
@@ -156,7 +157,7 @@ class TestPage:
     def test_filters_by_state_agent_and_project(self, world: World) -> None:
         _stored(world)
         other = _stored(world, run_id=new_id("run", NOW), project_id="prj_1", agent_id="agt_2")
-        taken = world.runs.take(TENANT, other.run_id, now=NOW)
+        taken = take(world, other.run_id, now=NOW)
         for chosen in (
             RunFilter(status=Status.RUNNING),
             RunFilter(agent_id="agt_2"),

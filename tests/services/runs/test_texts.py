@@ -13,6 +13,7 @@ from shared.storage.transaction import Expression
 from shared.times import epoch
 from tests.services.runs.conftest import World
 from tests.services.runs.runs import NOW, RUN_ID, TENANT, submitted
+from tests.services.runs.work import take
 
 START = Place(1, 1)
 
@@ -22,7 +23,7 @@ def run(world: World) -> Run:
     """A run in its first attempt."""
     made, events = submitted()
     world.runs.add(made, events, once=None)
-    held = world.runs.take(TENANT, RUN_ID, now=NOW)
+    held = take(world, RUN_ID, now=NOW)
     assert held
     return held
 

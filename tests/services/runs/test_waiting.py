@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import repeat
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,31 +13,46 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 
 from services.runs.consumer import worker
 from services.runs.domain.budget import Budget, month_of
-from services.runs.domain.run import Outcome, Run, Status
+from services.runs.domain.lifecycle import LEASE
+from services.runs.domain.run import Run, Status
 from services.runs.errors import RunNotFound, WorkerNotReached
 from services.runs.gateways.model import Ended, Text
 from services.runs.gateways.workers import FakeWorkers, LambdaWorkers, Workers
-from services.runs.operations.reaping import reap
-from services.runs.operations.submission import Submitted
-from services.runs.operations.waiting import execute_and_wait
+from services.runs.operations.steering import cancel_run
+from services.runs.operations.waiting import Waiting
+from services.runs.table import SLICE
 from services.runs.table.agents import AgentCopies
 from services.runs.table.runs import RunTable
+from shared.deadline import invocation
 from shared.meters import Meter
-from shared.storage.items import Item
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.times import utc_now
+from tests.invocations import Remaining
 from tests.services.runs.conftest import World, know_version
 from tests.services.runs.runs import AGENT_ID, TENANT
-from tests.services.runs.work import LATER, ScriptedModel, execute, outbox, submit_as_written, worker_of
+from tests.services.runs.work import LATER, ScriptedModel, execute, outbox, reaped, submit
 from tests.shared.storage.scripted import ScriptedDatabase
 
 ANSWER = (Text("Hello"), Ended({Meter.TOKENS_IN: 3, Meter.TOKENS_OUT: 2}))
 
 
-def _invoke(run: Item) -> dict[str, Any] | None:
+@dataclass
+class Time:
+    """Time that passes only when somebody sleeps."""
+
+    now: float = 0.0
+    on_sleep: Callable[[], object] = lambda: None
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.on_sleep()
+
+
+def _invoke(tenant_id: str, run_id: str) -> dict[str, Any] | None:
     """The worker, with what is said to it and its answer as they come over the wire."""
-    answer = worker.handler(json.loads(json.dumps({"run": run})))
+    answer = worker.handler(json.loads(json.dumps({"tenant_id": tenant_id, "run_id": run_id})))
     return json.loads(json.dumps(answer))["written"]
 
 
@@ -46,34 +62,62 @@ def _unread(world: World) -> RunTable:
     return RunTable(store, Payloads(world.documents))
 
 
-def _wait(workers: Workers, runs: RunTable, submitted: Submitted) -> Run:
-    return execute_and_wait(workers, runs, submitted, wait_s=3, clock=lambda: LATER)
+def _wait(workers: Workers, runs: RunTable, run: Run, *, time: Time | None = None, wait_s: int = 3) -> Run:
+    clock = time or Time()
+    waiting = Waiting(workers, runs, clock=lambda: LATER, sleep=clock.sleep, monotonic=lambda: clock.now)
+    return waiting.execute_and_wait(run, wait_s=wait_s)
 
 
-def _not_there(_: Item) -> None:
+def _not_there(_tenant_id: str, _run_id: str) -> None:
     raise WorkerNotReached
 
 
 class TestExecuteAndWait:
     @pytest.mark.parametrize("message", ["Hello", "x" * 100_000])
     def test_shows_what_the_worker_has_written_without_reading_it(self, world: World, message: str) -> None:
-        submitted = submit_as_written(world, message=message, now=utc_now())
-        done = _wait(FakeWorkers(_invoke), _unread(world), submitted)
+        run = submit(world, waited=True, message=message, now=utc_now())
+        done = _wait(FakeWorkers(_invoke), _unread(world), run)
         assert done.status is Status.COMPLETED
-        assert done == world.runs.get(TENANT, submitted.run.run_id)
+        assert done == world.runs.get(TENANT, run.run_id)
+
+    @pytest.mark.parametrize("message", ["Go on. [[error 400]]", "[[tool weather {}]]"])
+    def test_shows_every_other_end_as_it_is_stored(self, world: World, message: str) -> None:
+        version = know_version(world, 2, tools=[{"name": "weather"}])
+        run = submit(world, waited=True, version=version, message=message, now=utc_now())
+        done = _wait(FakeWorkers(_invoke), _unread(world), run)
+        assert done.status in {Status.FAILED, Status.REQUIRES_ACTION}
+        assert done == world.runs.get(TENANT, run.run_id)
 
     def test_reads_the_run_when_the_wait_is_over(self, world: World) -> None:
-        submitted = submit_as_written(world)
-        assert _wait(FakeWorkers(), world.runs, submitted) == submitted.run
+        run = submit(world, waited=True)
+        assert _wait(FakeWorkers(), world.runs, run) == run
 
     def test_refuses_to_show_another_run(self, world: World) -> None:
-        submitted, other = submit_as_written(world, now=utc_now()), submit_as_written(world, now=utc_now())
+        run, other = (submit(world, waited=True, now=utc_now()) for _ in range(2))
 
-        def mistaken(_: Item) -> dict[str, Any] | None:
-            return _invoke(other.written)
+        def mistaken(tenant_id: str, _: str) -> dict[str, Any] | None:
+            return _invoke(tenant_id, other.run_id)
 
         with pytest.raises(RunNotFound):
-            _wait(FakeWorkers(mistaken), world.runs, submitted)
+            _wait(FakeWorkers(mistaken), world.runs, run)
+
+    def test_waits_no_longer_than_the_request_may_take(self, world: World) -> None:
+        run, workers = submit(world, waited=True), FakeWorkers()
+        with invocation(Remaining(12)):
+            _wait(workers, world.runs, run, wait_s=25)
+        assert workers.executed == [(run.run_id, 10)]
+
+    def test_calls_no_worker_when_no_time_is_left_and_leaves_the_run_to_the_queue(self, world: World) -> None:
+        run, workers = submit(world, waited=True), FakeWorkers()
+        with invocation(Remaining(3)):
+            queued = _wait(workers, world.runs, run, wait_s=25)
+        assert (workers.executed, queued.run_id) == ([], run.run_id)
+        assert outbox(world) == [f"{run.run_id}:queued:{queued.seq}"]
+
+    def test_shows_the_run_as_it_was_stored_when_it_cannot_be_read(self, world: World) -> None:
+        run = submit(world, waited=True)
+        silent = Store(ScriptedDatabase([EndpointConnectionError(endpoint_url="x")] * 9), table="t", owned=SLICE)
+        assert _wait(FakeWorkers(), RunTable(silent, Payloads(world.documents)), run) == run
 
 
 def _budget(world: World) -> Budget:
@@ -84,16 +128,21 @@ def _budget(world: World) -> Budget:
 
 class TestWithoutAWorker:
     def test_the_run_goes_to_the_queue_as_if_nobody_had_waited(self, world: World) -> None:
-        submitted = submit_as_written(world)
-        run = _wait(FakeWorkers(_not_there), world.runs, submitted)
+        run = _wait(FakeWorkers(_not_there), world.runs, submit(world, waited=True))
         assert run == world.runs.get(TENANT, run.run_id)
         assert (run.status, run.attempt, run.attempts, run.started_at) == (Status.QUEUED, 0, (), None)
         assert outbox(world) == [f"{run.run_id}:queued:{run.seq}"]
         done = execute(world, run)
         assert (done.status, done.attempt, len(done.attempts)) == (Status.COMPLETED, 1, 1)
 
+    def test_the_run_is_waited_for_all_the_same(self, world: World) -> None:
+        run = submit(world, waited=True)
+        time = Time(on_sleep=lambda: execute(world, run))
+        assert _wait(FakeWorkers(_not_there), world.runs, run, time=time).status is Status.COMPLETED
+        assert time.now < 1
+
     def test_what_was_held_for_it_is_used_by_the_queue(self, world: World) -> None:
-        submitted = submit_as_written(world)
+        submitted = submit(world, waited=True)
         held = _budget(world).open
         run = _wait(FakeWorkers(_not_there), world.runs, submitted)
         assert _budget(world).open == held
@@ -101,34 +150,43 @@ class TestWithoutAWorker:
         assert not _budget(world).open
 
     def test_a_run_that_was_cancelled_meanwhile_is_shown_as_it_is(self, world: World) -> None:
-        submitted = submit_as_written(world)
-        world.runs.request_cancel(submitted.run, now=LATER)
-        run = _wait(FakeWorkers(_not_there), world.runs, submitted)
-        assert (run.status, run.cancel_requested) == (Status.RUNNING, True)
+        run = submit(world, waited=True)
+        cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+        assert _wait(FakeWorkers(_not_there), world.runs, run).status is Status.CANCELLED
 
 
 class TestLease:
-    def test_that_was_long_on_its_way_is_extended_first(self, world: World) -> None:
-        submitted = submit_as_written(world)
-        due_at = submitted.run.due_at
-        assert due_at
+    def test_begins_when_the_worker_does(self, world: World) -> None:
+        run = submit(world, waited=True)
+        late = LATER + timedelta(seconds=25)
         seen: list[datetime | None] = []
 
         def look() -> None:
-            seen.append(world.runs.get(TENANT, submitted.run.run_id).due_at)
+            seen.append(world.runs.get(TENANT, run.run_id).due_at)
 
-        execute(world, submitted.run, ScriptedModel([[look, *ANSWER]]), clock=repeat(LATER + timedelta(seconds=12)))
-        assert seen == [due_at + timedelta(seconds=12)]
+        execute(world, run, ScriptedModel([[look, *ANSWER]]), clock=repeat(late))
+        assert seen == [late + LEASE]
 
-    def test_that_is_over_lets_nothing_be_sent(self, world: World) -> None:
-        submitted = submit_as_written(world)
-        reap(world.runs, world.budgets, now=LATER + timedelta(seconds=31))
+    def test_of_a_worker_that_comes_late_lets_nothing_be_sent(self, world: World) -> None:
+        run = submit(world, waited=True)
+        assert reaped(world, now=LATER + timedelta(seconds=31)) == 1
+        execute(world, run, ScriptedModel([ANSWER]))
 
         models = ScriptedModel([])
-        worker_of(world, models, clock=repeat(LATER + timedelta(seconds=32))).execute_leased(submitted.written)
-        assert models.requests == []
-        run = world.runs.get(TENANT, submitted.run.run_id)
-        assert (run.status, run.attempts[0].outcome) == (Status.QUEUED, Outcome.LOST)
+        done = execute(world, run, models, clock=repeat(LATER + timedelta(seconds=32)))
+        assert (models.requests, done.status, done.attempt) == ([], Status.COMPLETED, 1)
+
+    def test_that_has_grown_old_before_anything_was_sent_is_extended_first(self, world: World) -> None:
+        run = submit(world)
+        # The bucket, which has the config, answers twelve seconds after the run was taken.
+        ticks = chain(repeat(LATER, 3), repeat(LATER + timedelta(seconds=12)))
+        seen: list[datetime | None] = []
+
+        def look() -> None:
+            seen.append(world.runs.get(TENANT, run.run_id).due_at)
+
+        execute(world, run, ScriptedModel([[look, *ANSWER]]), clock=ticks)
+        assert seen == [LATER + timedelta(seconds=12) + LEASE]
 
 
 def _refusing(error: Exception) -> Callable[[int], Any]:
@@ -154,7 +212,7 @@ class TestLambdaWorkers:
     )
     def test_know_when_nothing_has_begun(self, error: Exception) -> None:
         with pytest.raises(WorkerNotReached):
-            LambdaWorkers(_refusing(error), function="worker").execute({"run_id": "run_1"}, wait_s=1)
+            LambdaWorkers(_refusing(error), function="worker").execute(TENANT, "run_1", wait_s=1)
 
     @pytest.mark.parametrize(
         "error",
@@ -165,7 +223,7 @@ class TestLambdaWorkers:
         ],
     )
     def test_do_not_know_what_a_lost_answer_said(self, error: Exception) -> None:
-        assert LambdaWorkers(_refusing(error), function="worker").execute({"run_id": "run_1"}, wait_s=1) is None
+        assert LambdaWorkers(_refusing(error), function="worker").execute(TENANT, "run_1", wait_s=1) is None
 
 
 class TestAgentCopies:

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Cost, Run, Status
+from services.runs.domain.run import Cost, Run
 from services.runs.errors import ProviderFailed
 from services.runs.gateways.model import Model, Part
 from services.runs.gateways.simulated import SimulatedModel
-from services.runs.operations.execution import Models, Worker
+from services.runs.operations.execution import ACTIVE, Models, Worker
 from services.runs.operations.planning import Planner, Price
-from services.runs.operations.submission import NewRun, Submitted, submit_run
+from services.runs.operations.reaping import reap
+from services.runs.operations.submission import NewRun, submit_run
 from services.runs.table import SLICE
 from services.runs.table.agents import AgentCopies
-from services.runs.table.items import run_key
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.storage.idempotency import Once
@@ -76,15 +76,10 @@ class Simulating:
         return SimulatedModel(sleep=lambda _: None)
 
 
-def submit(world: World, *, waited: bool = False, **options: Any) -> Run:  # noqa: ANN401 — those of submit_as_written
-    """A run a moment after its POST."""
-    return submit_as_written(world, waited=waited, **options).run
-
-
-def submit_as_written(
+def submit(
     world: World,
     *,
-    waited: bool = True,
+    waited: bool = False,
     version: int | None = None,
     agent_id: str = AGENT_ID,
     message: str = "Hello",
@@ -92,8 +87,8 @@ def submit_as_written(
     once: Once | None = None,
     price: Price | None = None,
     **asked_for: int,
-) -> Submitted:
-    """A run a moment after its POST, with what was written; `asked_for` are limits that it asks for."""
+) -> Run:
+    """A run a moment after its POST; `asked_for` are limits that it asks for."""
     asked = NewRun(
         run_id=new_id("run", now, entropy=once.entropy if once else secrets.randbits),
         agent_id=agent_id,
@@ -135,6 +130,7 @@ def worker_of(
     price: Price | None = None,
     slept: list[float] | None = None,
     on_access: Callable[[str], object] = lambda _: None,
+    status: str = ACTIVE,
 ) -> Worker:
     """A worker in this world."""
     pauses = slept if slept is not None else []
@@ -153,19 +149,30 @@ def worker_of(
         clock=(lambda: next(clock)) if clock else (lambda: LATER),
         sleep=pauses.append,
         jitter=lambda _low, high: high,
+        status=lambda _: status,
     )
 
 
 def execute(world: World, run: Run, models: Models | None = None, **options: Any) -> Run:  # noqa: ANN401 — those of worker_of
     """Let a worker have the run; gives the run as it is afterwards."""
-    worker = worker_of(world, models, **options)
-    if run.status is Status.RUNNING:
-        written = world.store.get(run_key(TENANT, run.run_id))
-        assert written
-        worker.execute_leased(written)
-    else:
-        worker.execute(TENANT, run.run_id)
+    worker_of(world, models, **options).execute(TENANT, run.run_id)
     return world.runs.get(TENANT, run.run_id)
+
+
+def take(world: World, run_id: str, *, now: datetime) -> Run | None:
+    """Lease the run, as a worker does."""
+    item = world.runs.take(TENANT, run_id, now=now)
+    return world.runs.whole(item) if item else None
+
+
+def due_runs(world: World, *, now: datetime) -> list[Run]:
+    """The runs that the reaper looks at."""
+    return [world.runs.get(TENANT, entry.key.pk.rpartition("#")[2]) for entry in world.runs.queue.entries(now=now)]
+
+
+def reaped(world: World, *, now: datetime) -> int:
+    """Let the reaper look; gives how many runs it has given back or ended."""
+    return len(reap(world.runs, world.budgets, now=now).results)
 
 
 def outbox(world: World) -> list[str]:

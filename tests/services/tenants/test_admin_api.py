@@ -64,6 +64,13 @@ class TestCreateTenant:
         assert made["own_limits"] == {"max_users": 7, "enabled_features": ["agents", "all"]}
         assert ask("GET", tenant_id="new").body["tenant"] == made
 
+    @pytest.mark.parametrize("own", [1, 1_000, -1])
+    def test_takes_a_limit_of_concurrent_runs_over_that_of_the_plan(self, own: int) -> None:
+        made = ask("POST", TENANTS, {**NEW, "limits": {"max_concurrent_runs": own}}).body["tenant"]
+        assert (made["limits"]["max_concurrent_runs"], made["own_limits"]) == (own, {"max_concurrent_runs": own})
+        back = ask("PUT", body={"limits": {"max_concurrent_runs": None}}, tenant_id="new").body["tenant"]
+        assert (back["limits"]["max_concurrent_runs"], back["own_limits"]) == (50, {})
+
     def test_an_id_is_given_once(self, store: Store) -> None:
         assert ask("POST", TENANTS, {**NEW, "tenant_id": "acme"}).error == (409, "Conflict")
         bury(store)
@@ -79,6 +86,8 @@ class TestCreateTenant:
             {"plan": "golden"},
             {"limits": {"max_users": -2}},
             {"limits": {"max_users": "7"}},
+            {"limits": {"max_concurrent_runs": 0}},
+            {"limits": {"max_concurrent_runs": 1_001}},
             {"limits": {"enabled_features": ["magic"]}},
             {"limits": {"max_dreams": 1}},
             {"colour": "red"},

@@ -20,13 +20,18 @@ ROLES = {"a@made.com": Role.TENANT_ADMIN, "b@made.com": Role.DEVELOPER}
 @pytest.fixture(name="made")
 def make_tenant(store: Store) -> Store:
     """A tenant as the guide makes it, with one limit of its own and a count that nobody counted."""
+    _write(store, limits={**LIMITS[Plan.PRO].to_item(), "max_users": 5})
+    return store
+
+
+def _write(store: Store, *, limits: dict[str, Value]) -> None:
     item: dict[str, Value] = {
         "PK": "TENANT#made",
         "SK": "CONFIG",
         "tenantId": "made",
         "name": "Made",
         "plan": "pro",
-        "limits": {**LIMITS[Plan.PRO].to_item(), "max_users": 5},
+        "limits": limits,
         "current_usage": {"users": 4, "projects": 0, "storage_gb": 0, "monthly_requests": 0, "monthly_tokens": 0},
         "status": "active",
         "created_at": "2026-11-01T00:00:00Z",
@@ -35,7 +40,6 @@ def make_tenant(store: Store) -> Store:
     transaction = Transaction("made")
     transaction.put(item)
     store.commit(transaction)
-    return store
 
 
 @pytest.fixture(name="identity")
@@ -55,6 +59,13 @@ class TestAdopt:
         ]
         assert "made" in [tenant.tenant_id for tenant in list_tenants(made)]
         assert {user.email: user.role for user in users.list_users(made, "made")} == ROLES
+
+    def test_takes_the_plans_limit_where_the_item_has_none(self, made: Store, identity: FakeIdentity) -> None:
+        limits = {name: value for name, value in LIMITS[Plan.PRO].to_item().items() if name != "max_concurrent_runs"}
+        _write(made, limits=limits)
+        adopt(made, identity, ["made"], now=NOW)
+        tenant = get_tenant(made, "made")
+        assert (tenant.limits.max_concurrent_runs, tenant.own_limits) == (50, {})
 
     def test_a_second_time_it_says_nothing(self, made: Store, identity: FakeIdentity) -> None:
         adopt(made, identity, ["made"], now=NOW)

@@ -91,6 +91,7 @@ class TestTenant:
                 "max_requests_per_month": 10,
                 "max_tokens_per_month": 10,
                 "max_storage_gb": 1,
+                "max_concurrent_runs": 5,
                 "enabled_features": ["agents"],
             },
             "current_usage": {

@@ -9,13 +9,13 @@ from services.metering.table import SLICE as USAGE
 from services.runs.domain.agent import AgentCopy, VersionCopy
 from services.runs.domain.run import CallId, Cost, Run, Status
 from services.runs.errors import RunNotEnded, RunNotFound
-from services.runs.operations.budgets import sweep
 from services.runs.operations.deletion import clear_deleted, delete_run
 from services.runs.operations.execution import Worker
 from services.runs.operations.planning import Planner
 from services.runs.operations.reaping import reap
 from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
 from services.runs.operations.submission import NewRun, submit_run
+from services.runs.operations.sweeping import sweep_budgets
 from services.runs.table import SLICE, agents
 from services.runs.table.agents import AgentCopies
 from services.runs.table.budgets import BudgetTable
@@ -88,9 +88,12 @@ class Functions:
         provider: what their workers call.
         fate: of the functions, until the scenario is over.
         config: of the agent.
+        concurrent_runs: that the tenant's plan allows.
     """
 
-    def __init__(self, provider: Provider, fate: Fate, config: Mapping[str, object]) -> None:
+    def __init__(
+        self, provider: Provider, fate: Fate, config: Mapping[str, object], *, concurrent_runs: int = 50
+    ) -> None:
         self.provider = provider
         self.fate = fate
         self.clock = Clock()
@@ -100,7 +103,12 @@ class Functions:
         self.ends: dict[str, Item] = {}
         """Runs when they were first seen to have ended."""
         TenantAccessCopies(self.sound.store).keep(
-            tenant_created(TENANT, max_tokens_per_month=TOKENS, max_requests_per_month=REQUESTS)
+            tenant_created(
+                TENANT,
+                max_tokens_per_month=TOKENS,
+                max_requests_per_month=REQUESTS,
+                max_concurrent_runs=concurrent_runs,
+            )
         )
         stored = self.sound.documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", dict(config))
         agents.keep_agent(self.sound.store, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, heard_at=NOW))
@@ -131,7 +139,7 @@ class Functions:
         try:
             if once:
                 once.ensure_new(tools.store)
-            submitted = submit_run(
+            run = submit_run(
                 AgentCopies(tools.store),
                 tools.runs,
                 _Configs(tools),
@@ -144,13 +152,13 @@ class Functions:
         except AlreadyDone as done:
             return done.resource_id
         if waited:
-            self.fate.take("invoke", lambda: self._work_alone(submitted.written))
-        return submitted.run.run_id
+            self.fate.take("invoke", lambda: self._work_alone(run.run_id))
+        return run.run_id
 
-    def _work_alone(self, written: Item) -> None:
+    def _work_alone(self, run_id: str) -> None:
         """The function that is invoked dies by itself, and whoever waits for it hears only that."""
         try:
-            self._worker().execute_leased(written)
+            self._worker().execute(TENANT, run_id)
         except Killed:
             self.provider.finish_for_nobody()
 
@@ -234,7 +242,7 @@ class Functions:
         tools, now = self.mortal, self.clock.now
         try:
             reap(tools.runs, tools.budgets, now=now)
-            sweep(tools.budgets, tools.runs, now=now)
+            sweep_budgets(tools.budgets, tools.runs, tools.access, now=now)
             clear_deleted(tools.runs, now=now)
         except (Killed, DependencyUnavailable):
             pass

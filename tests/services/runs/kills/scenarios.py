@@ -33,6 +33,8 @@ class Scenario:
         config: more in the agent's config.
         has_client: whether a client goes on to hand in what the tools gave.
         rounds_take: the time between one look of the reaper and the next, when it is over.
+        concurrent_runs: that the tenant's plan allows.
+        runs: how many there are when nobody dies.
     """
 
     act: Callable[[Functions], None]
@@ -41,6 +43,8 @@ class Scenario:
     config: Mapping[str, object] = field(default_factory=dict[str, object])
     has_client: bool = True
     rounds_take: timedelta = timedelta(minutes=20)
+    concurrent_runs: int = 50
+    runs: int = 1
 
 
 def _always(*scripts: Script) -> Callable[[Callable[[], Functions]], Sequence[Script]]:
@@ -76,6 +80,33 @@ def _with_tools(functions: Functions) -> None:
     _go_on(functions)
     if run_id and functions.sound.runs.get(TENANT, run_id).status is Status.REQUIRES_ACTION:
         functions.hand_in(run_id, OUTPUTS)
+    _go_on(functions)
+
+
+def _one_after_the_other(functions: Functions) -> None:
+    """The tenant may execute one run at a time; the others wait for it."""
+    for name in ("a", "b", "c"):
+        functions.post(name, key=name)
+    for _ in range(3):
+        _go_on(functions)
+
+
+def _tools_in_turn(functions: Functions) -> None:
+    """While a run waits for its tools another one executes, for whose end it then waits itself."""
+    first = functions.post("a", key="a")
+    _go_on(functions)
+    functions.post("b", key="b")
+    if first and functions.sound.runs.get(TENANT, first).status is Status.REQUIRES_ACTION:
+        functions.hand_in(first, OUTPUTS)
+    for _ in range(2):
+        _go_on(functions)
+
+
+def _cancelled_while_it_waits(functions: Functions) -> None:
+    executing, waiting = functions.post("a", key="a"), functions.post("b", key="b")
+    for run_id in (waiting, executing):
+        if run_id:
+            functions.cancel(run_id)
     _go_on(functions)
 
 
@@ -153,6 +184,11 @@ SCENARIOS = {
         _in_background, _always(ASKS), Status.FAILED, has_client=False, rounds_take=timedelta(hours=13)
     ),
     "large input and output": Scenario(_large, _always(Script(("y" * LARGE,)))),
+    "one after the other": Scenario(_one_after_the_other, _always(ANSWER), concurrent_runs=1, runs=3),
+    "tools in turn": Scenario(_tools_in_turn, _always(ASKS, ANSWER), concurrent_runs=1, runs=2),
+    "cancelled while it waits": Scenario(
+        _cancelled_while_it_waits, _always(ANSWER), Status.CANCELLED, concurrent_runs=1, runs=2
+    ),
     "cancelled at once": Scenario(_cancelled_at_once, _always(ANSWER), Status.CANCELLED),
     "cancelled in the middle": Scenario(_waited, _cancelled_in_the_middle, Status.CANCELLED),
     "lost and found": Scenario(_lost_and_found, _always(ANSWER)),

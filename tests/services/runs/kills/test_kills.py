@@ -26,7 +26,9 @@ def live(scenario: Scenario, fate: Fate) -> Functions:
     """The scenario, and then the time in which everything must come to its end."""
     made: list[Functions] = []
     provider = Provider(scenario.scripts(lambda: made[0]))
-    functions = Functions(provider, fate, {"model": "gpt-4", **scenario.config})
+    functions = Functions(
+        provider, fate, {"model": "gpt-4", **scenario.config}, concurrent_runs=scenario.concurrent_runs
+    )
     made.append(functions)
     scenario.act(functions)
     functions.fate = Fate()
@@ -62,7 +64,7 @@ def test_a_function_that_is_killed_at_any_step_leaves_the_truth(name: str) -> No
     clean = Fate()
     living = live(scenario, clean)
     Truth.of(living).check()
-    assert [run.status for run in living.all_runs()] == ([scenario.ends] if scenario.ends else [])
+    assert [run.status for run in living.all_runs()] == ([scenario.ends] * scenario.runs if scenario.ends else [])
     fates = list(_fates(clean.steps))
     for fate in fates:
         try:

@@ -61,6 +61,7 @@ class Truth:
             assert not self.runs
             return
         assert budget.open == {}
+        assert budget.slots is None or (budget.slots.executing, budget.slots.waiting) == ({}, 0)
         assert budget.tokens_left == TOKENS - sum(call.spent_tokens for _, call in self._calls())
         assert budget.requests_left == REQUESTS - sum(run.usage.get(Meter.REQUESTS, 0) for run in self.runs)
 

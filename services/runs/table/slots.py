@@ -1,0 +1,231 @@
+"""The slots of a tenant, in the item of its month: who executes, and how many runs wait.
+
+Every change is one conditional update of that item by itself, as for the budget.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from services.runs.domain.budget import Budget, Slots, Terms, period_after, period_before
+from services.runs.table.months import NOWHERE, budget_from_item, month_key
+from shared.ids import milliseconds
+from shared.storage.items import Item, Value
+from shared.storage.store import Store, Unchanged
+from shared.storage.transaction import Expression, Transaction, refuse_with
+from shared.times import to_text
+
+DUE = "BUDGET"
+"""The kind under which the `due` index lists months."""
+_OPENED = Expression("attribute_exists(#executing)")
+_UNOPENED = Expression("attribute_not_exists(#executing)")
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A call that was settled, or a slot that was freed."""
+
+    period: str
+    waiting: bool = False
+    """Whether any run of the tenant waits for a slot."""
+
+    @classmethod
+    def of(cls, period: str, after: Item) -> Self:
+        """Return what the update of a month reports."""
+        moved_to = after.get("moved_to") or NOWHERE
+        # Where the slots have moved on, the number that wait is known there.
+        return cls(str(moved_to or period), bool(moved_to) or bool(after.get("waiting")))
+
+
+@dataclass(frozen=True, slots=True)
+class NoSlot:
+    """A run that got no slot, or may not wait for one, and the month as it is; None: there is no such item."""
+
+    month: Budget | None
+
+    @property
+    def slots(self) -> Slots | None:
+        """The slots of that month; None where it holds none."""
+        return self.month.slots if self.month else None
+
+
+class _Changed(Exception):
+    """Another request was first."""
+
+
+class _Over(Exception):
+    """The month after holds the slots already."""
+
+
+class SlotTable:
+    """The slots of one slice, in the items of its budgets."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def open(self, tenant_id: str, period: str, terms: Terms, *, now: datetime) -> str:
+        """Let a month hold the tenant's slots, unless another request has.
+
+        The month before is closed first: from then on it only frees slots, and what it still holds counts here. So
+        no moment exists in which two months give slots out.
+
+        Args:
+            tenant_id: the tenant.
+            period: the month, whose item exists.
+            terms: the plan's limits that it has.
+            now: the time.
+
+        Returns:
+            The month to go on with: this one, or the next where that holds them already.
+        """
+        before = self._close(tenant_id, period_before(period), moved_to=period)
+        opened = Expression(
+            "SET #executing = :none, #slots_limit = :slots_limit, #runs_limit = :runs_limit, #waiting = :waiting, "
+            "#waiting_at = :now, #moved_to = :nowhere",
+            {
+                "none": {},
+                "slots_limit": max(terms.runs - len(before.executing if before else ()), 0),
+                "runs_limit": terms.runs,
+                "waiting": before.waiting if before else 0,
+                "now": milliseconds(now),
+                "nowhere": NOWHERE,
+            },
+        )
+        transaction, changed = Transaction(tenant_id, is_step=True), refuse_with(_Changed())
+        first = Expression("#seq = :seq AND attribute_not_exists(#executing)", {"seq": terms.seq})
+        transaction.update(month_key(tenant_id, period), opened, when=first, otherwise=changed)
+        transaction.check(month_key(tenant_id, period_after(period)), when=_UNOPENED, otherwise=refuse_with(_Over()))
+        if before is None:
+            transaction.check(month_key(tenant_id, period_before(period)), when=_UNOPENED, otherwise=changed)
+        try:
+            self._store.commit(transaction)
+        except _Changed:
+            return period
+        except _Over:
+            return period_after(period)
+        return period
+
+    def _close(self, tenant_id: str, period: str, *, moved_to: str) -> Slots | None:
+        moved = Expression("SET #moved_to = :moved_to", {"moved_to": moved_to})
+        item = self._store.update(month_key(tenant_id, period), moved, when=_OPENED)
+        return budget_from_item(item).slots if item else None
+
+    def grow(self, tenant_id: str, period: str, seen: Budget) -> bool:
+        """Count again what the month before still holds.
+
+        Returns:
+            Whether the limit is another one now than was seen.
+        """
+        before = self._store.get(month_key(tenant_id, period_before(period)))
+        slots = budget_from_item(before).slots if before else None
+        limit = max(seen.terms.runs - len(slots.executing if slots else ()), 0)
+        if seen.slots is None or limit <= seen.slots.limit:
+            return False
+        grown = Expression("SET #slots_limit = :limit", {"limit": limit})
+        # A change of plan in between would be undone: its limit is another one, too.
+        same = Expression(
+            "#slots_limit = :seen AND #runs_limit = :runs", {"seen": seen.slots.limit, "runs": seen.terms.runs}
+        )
+        self._store.try_update(month_key(tenant_id, period), grown, when=same)
+        return True
+
+    def acquire(self, tenant_id: str, period: str, run_id: str, *, now: datetime, swept_at: datetime) -> NoSlot | None:
+        """Give a waiting run a slot; return None when it has one now."""
+        slot = f"#executing.#{run_id}"
+        change = Expression(
+            f"SET {slot} = :now, #waiting = #waiting - :one, #waiting_at = :now, "
+            "#due_pk = if_not_exists(#due_pk, :due_pk), #due_sk = if_not_exists(#due_sk, :due_sk)",
+            {
+                "now": milliseconds(now),
+                "one": 1,
+                "due_pk": self._store.owned.due_key(DUE),
+                "due_sk": due_place(swept_at, tenant_id),
+            },
+        )
+        free = Expression(
+            "attribute_exists(#executing) AND size(#executing) < #slots_limit AND #moved_to = :nowhere "
+            f"AND attribute_not_exists({slot})",
+            {"nowhere": NOWHERE},
+        )
+        return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=free))
+
+    def release(
+        self, tenant_id: str, period: str, run_id: str, *, since_ms: int | None = None, was_waiting: bool = False
+    ) -> Freed | None:
+        """Free a run's slot.
+
+        Args:
+            tenant_id: the tenant.
+            period: the month that holds the slot.
+            run_id: the run.
+            since_ms: free it only if it was taken at this time.
+            was_waiting: take back that `acquire` has counted the run as no longer waiting.
+
+        Returns:
+            None when it has none.
+        """
+        slot, values = f"#executing.#{run_id}", dict[str, Value]()
+        unchanged = [f"attribute_exists({slot})"]
+        if since_ms is not None:
+            unchanged, values = [f"{slot} = :since"], {"since": since_ms}
+        change = Expression(
+            "SET #waiting = #waiting" + (" + :one" if was_waiting else "") + f", #moved_to = #moved_to REMOVE {slot}",
+            {"one": 1} if was_waiting else {},
+        )
+        when = Expression(" AND ".join(unchanged), values)
+        after = self._store.update_and_see(month_key(tenant_id, period), change, when=when)
+        return None if isinstance(after, Unchanged) else Freed.of(period, after)
+
+    def enqueue(
+        self, tenant_id: str, period: str, *, at_most: int, now: datetime, swept_at: datetime, first: bool
+    ) -> NoSlot | None:
+        """Count a run among those that wait; return None when it is counted.
+
+        Args:
+            tenant_id: the tenant.
+            period: the month that holds the slots.
+            at_most: runs that may wait.
+            now: the time.
+            swept_at: when the sweep looks for a free slot.
+            first: no other run waits, so that the sweep has a reason to look earlier than it would.
+        """
+        sooner = "#due_sk = :due_sk" if first else "#due_sk = if_not_exists(#due_sk, :due_sk)"
+        change = Expression(
+            "SET #waiting = #waiting + :one, #waiting_at = :now, #due_pk = if_not_exists(#due_pk, :due_pk), " + sooner,
+            {
+                "one": 1,
+                "now": milliseconds(now),
+                "due_pk": self._store.owned.due_key(DUE),
+                "due_sk": due_place(swept_at, tenant_id),
+            },
+        )
+        allowed = Expression("#waiting < :at_most AND #moved_to = :nowhere", {"at_most": at_most, "nowhere": NOWHERE})
+        return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=allowed))
+
+    def leave(self, tenant_id: str, period: str, *, now: datetime) -> bool:
+        """Count one run less among those that wait; False where this month does not hold the slots."""
+        change = Expression("SET #waiting = #waiting - :one, #waiting_at = :now", {"one": 1, "now": milliseconds(now)})
+        counted = Expression("#waiting > :none AND #moved_to = :nowhere", {"none": 0, "nowhere": NOWHERE})
+        return self._store.try_update(month_key(tenant_id, period), change, when=counted) is None
+
+    def recount(self, tenant_id: str, period: str, seen: Slots, *, waiting: int, now: datetime) -> None:
+        """Correct the number of runs that wait, unless it has changed since it was seen."""
+        change = Expression(
+            "SET #waiting = :waiting, #waiting_at = :now", {"waiting": waiting, "now": milliseconds(now)}
+        )
+        unchanged = Expression(
+            "#waiting = :seen AND #waiting_at = :seen_at AND #moved_to = :nowhere",
+            {"seen": seen.waiting, "seen_at": seen.waiting_since_ms, "nowhere": NOWHERE},
+        )
+        self._store.try_update(month_key(tenant_id, period), change, when=unchanged)
+
+
+def _refusal(unchanged: Unchanged | None) -> NoSlot | None:
+    if unchanged is None:
+        return None
+    return NoSlot(budget_from_item(unchanged.there) if unchanged.there else None)
+
+
+def due_place(at: datetime, tenant_id: str) -> str:
+    """Return a month's place among those that the sweep looks at."""
+    return f"{to_text(at)}#{tenant_id}"

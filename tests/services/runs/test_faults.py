@@ -1,0 +1,219 @@
+"""What becomes of a run when something fails that is not the model: an unforeseen error, or an outage."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.runs.domain.budget import Spent
+from services.runs.domain.lifecycle import QUEUED_DUE
+from services.runs.domain.request import ModelRequest
+from services.runs.domain.run import Outcome, Run, Status
+from services.runs.gateways.model import Counted, Model, Text
+from services.runs.operations.steering import cancel_run
+from services.runs.table.items import run_key
+from services.runs.table.runs import RunTable
+from shared.errors import DependencyUnavailable
+from shared.events.envelope import Event
+from shared.events.runs import RunEvent
+from shared.meters import Meter
+from shared.storage.items import Item
+from shared.stored import Stored
+from tests.services.runs.budgeted import ANSWER, BUSY, LIMIT, bound_of, budget_of, left_of, limit
+from tests.services.runs.conftest import World
+from tests.services.runs.runs import TENANT
+from tests.services.runs.work import LATER, ScriptedModel, due_runs, execute, outbox, reaped, submit, worker_of
+
+
+def fail_unexpectedly() -> None:
+    raise ZeroDivisionError
+
+
+class TestUnforeseenError:
+    def test_ends_the_run_with_the_known_usage_of_its_call(self, world: World) -> None:
+        class Full(RunTable):
+            """An item that has no room for the answer."""
+
+            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: bool) -> Item:
+                if after.output:
+                    raise ValueError(after.output)
+                return super().save(before, after, events, **options)
+
+        limit(world)
+        run = submit(world)
+        table = Full(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        execute(replace(world, runs=table), run, ScriptedModel([ANSWER]))
+        done = world.runs.get(TENANT, run.run_id)
+        assert done.error is not None
+        assert (done.status, done.error.code, done.attempt, len(done.calls)) == (Status.FAILED, "InternalError", 1, 1)
+        assert done.attempts[0].usage_certain
+        assert (done.usage[Meter.TOKENS_OUT], left_of(world)) == (2, Spent(99, LIMIT - 9))
+        assert done.cost_nano_usd == 1_000
+
+    def test_in_the_middle_of_an_answer_counts_the_rest_as_uncertain(self, world: World) -> None:
+        limit(world)
+        run = submit(world)
+        models = ScriptedModel([[Counted({Meter.TOKENS_IN: 7}), Text("x"), fail_unexpectedly]])
+        done = execute(world, run, models)
+        assert done.error is not None
+        assert (done.error.code, done.usage[Meter.TOKENS_IN], models.closed) == ("InternalError", 7, 1)
+        assert done.usage[Meter.TOKENS_UNCERTAIN] == bound_of(run) - 7
+        assert left_of(world) == Spent(99, LIMIT - bound_of(run))
+
+    def test_is_not_paid_for_again(self, world: World) -> None:
+        run = submit(world)
+        models = ScriptedModel([[fail_unexpectedly]] * 3)
+        execute(world, run, models)
+        assert (len(models.requests), due_runs(world, now=LATER + timedelta(days=1))) == (1, [])
+        assert execute(world, run, models).attempt == 1
+        assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:1:failed", f"{run.run_id}:queued:1"]
+
+    def test_before_anything_was_sent_costs_nothing(self, world: World) -> None:
+        class Broken(ScriptedModel):
+            """Cannot even be called."""
+
+            def of(self, tenant_id: str, request: ModelRequest) -> Model:
+                raise KeyError(tenant_id, request)
+
+        limit(world)
+        done = execute(world, submit(world), Broken([]))
+        assert done.error is not None
+        assert (done.error.code, done.calls, left_of(world)) == ("InternalError", (), Spent(100, LIMIT))
+        assert budget_of(world).open == {}
+
+    def test_in_what_is_stored_ends_the_run(self, world: World) -> None:
+        class Odd:
+            """A config that is not one."""
+
+            def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
+                """Nothing of what it must have."""
+                return {}
+
+        run = submit(world)
+        replace(worker_of(world, ScriptedModel([])), configs=Odd()).execute(TENANT, run.run_id)
+        done = world.runs.get(TENANT, run.run_id)
+        assert done.error is not None
+        assert (done.status, done.error.code, done.inputs) == (Status.FAILED, "InternalError", run.inputs)
+
+    def test_of_a_price_leaves_the_cost_open_and_raises_the_alarm(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def price(*_: object) -> Any:  # noqa: ANN401 — it gives nothing
+            raise ZeroDivisionError
+
+        run = submit(world)
+        done = execute(world, run, ScriptedModel([ANSWER]), price=price)
+        assert (done.status, done.cost_nano_usd, done.usage[Meter.TOKENS_OUT]) == (Status.COMPLETED, None, 2)
+        lines = [vars(record) for record in caplog.records if record.getMessage() == "call ended"]
+        assert [line["UnpricedCalls"] for line in lines] == [1]
+
+    def test_tells_the_log_where_it_was_and_nothing_of_the_text(
+        self, world: World, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        def fail() -> None:
+            msg = "a secret"
+            raise ValueError(msg)
+
+        run = submit(world)
+        execute(world, run, ScriptedModel([[fail]]))
+        [line] = [line for line in log_lines() if line["message"] == "a run failed unexpectedly"]
+        assert (line["run_id"], line["error"]) == (run.run_id, "ValueError")
+        assert "a secret" not in str(line)
+
+
+class Down:
+    """A bucket that does not answer."""
+
+    def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
+        """Nothing."""
+        raise DependencyUnavailable("The store of documents does not answer now.")  # noqa: EM101 — as told
+
+
+class TestOutage:
+    def _execute_without_bucket(self, world: World, run: Run) -> Run:
+        replace(worker_of(world, ScriptedModel([])), configs=Down()).execute(TENANT, run.run_id)
+        return world.runs.get(TENANT, run.run_id)
+
+    def test_before_anything_was_sent_gives_the_lease_back_and_charges_nothing(self, world: World) -> None:
+        limit(world)
+        run = submit(world)
+        back = self._execute_without_bucket(world, run)
+        assert (back.status, back.attempts, back.started_at) == (Status.QUEUED, (), None)
+        assert (back.open_call, left_of(world)) == (run.open_call, Spent(99, LIMIT - bound_of(run)))
+        assert outbox(world) == [f"{run.run_id}:queued:1"]
+
+    def test_is_waited_out_with_growing_pauses(self, world: World) -> None:
+        run, now = submit(world), LATER
+        for number in range(3):
+            self._execute_without_bucket(world, run)
+            pause = QUEUED_DUE * 2**number
+            assert reaped(world, now=now + pause - timedelta(seconds=1)) == 0
+            assert reaped(world, now=now + pause) == 1
+        done = execute(world, run, ScriptedModel([ANSWER]))
+        assert (done.status, done.attempt) == (Status.COMPLETED, 1)
+
+    def test_while_large_inputs_are_read_is_no_different(self, world: World) -> None:
+        run = submit(world, message="x" * 100_000)
+        world.documents.delete_below(TENANT, f"runs/{run.run_id}")
+        worker_of(world, ScriptedModel([])).execute(TENANT, run.run_id)
+        item = world.store.get(run_key(TENANT, run.run_id))
+        assert item is not None
+        assert (item["status"], item["attempts"]) == ("queued", [])
+
+    def test_of_the_keys_is_no_different(self, world: World) -> None:
+        class Locked(ScriptedModel):
+            """Its key cannot be read."""
+
+            def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — as for all
+                raise DependencyUnavailable("The secrets do not answer.")  # noqa: EM101 — as told
+
+        limit(world)
+        run = submit(world)
+        back = execute(world, run, Locked([]))
+        assert (back.status, back.attempts) == (Status.QUEUED, ())
+        assert left_of(world) == Spent(99, LIMIT - bound_of(run))
+
+    def test_between_two_calls_counts_as_a_lost_attempt_that_is_certain(self, world: World) -> None:
+        def no_copy(tenant_id: str) -> None:
+            raise DependencyUnavailable(tenant_id)
+
+        limit(world)
+        run = submit(world)
+        back = execute(world, run, ScriptedModel([[BUSY]]), on_access=no_copy)
+        assert (back.status, [attempt.outcome for attempt in back.attempts]) == (Status.QUEUED, [Outcome.LOST])
+        assert (back.attempts[0].usage_certain, left_of(world)) == (True, Spent(99, LIMIT))
+        done = execute(world, run, ScriptedModel([ANSWER]))
+        assert (done.status, done.attempt) == (Status.COMPLETED, 2)
+
+    def test_ends_a_run_that_was_cancelled_meanwhile(self, world: World) -> None:
+        limit(world)
+        run = submit(world)
+
+        class Late(Down):
+            """The client cancels while nothing is read."""
+
+            def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:
+                cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+                return super().read(tenant_id, stored)
+
+        replace(worker_of(world, ScriptedModel([])), configs=Late()).execute(TENANT, run.run_id)
+        done = world.runs.get(TENANT, run.run_id)
+        assert (done.status, done.calls, left_of(world)) == (Status.CANCELLED, (), Spent(100, LIMIT))
+
+    def test_after_a_call_was_sent_leaves_its_bound_uncertain(self, world: World) -> None:
+        limit(world)
+        run = submit(world)
+
+        class Deaf(RunTable):
+            """The end of the call cannot be written."""
+
+            def save(self, *_: object, **__: object) -> Any:  # noqa: ANN401 — it gives nothing
+                raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
+
+        table = Deaf(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        with pytest.raises(DependencyUnavailable):
+            replace(worker_of(world, ScriptedModel([ANSWER])), runs=table).execute(TENANT, run.run_id)
+        assert reaped(world, now=LATER + timedelta(seconds=31)) == 1
+        assert left_of(world) == Spent(99, LIMIT - bound_of(run))
