@@ -1,4 +1,4 @@
-"""What was read of tenants a moment ago, where asking each time would cost a read for each message."""
+"""Statuses of tenants that were read a moment ago, where a read for each message would cost too much."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

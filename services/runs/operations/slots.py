@@ -1,4 +1,4 @@
-"""A tenant's share of the workers: so many of its runs execute at once, and the others wait in its own queue.
+"""A tenant's share of the workers: a limited number of its runs executes at once, and the others wait in its own queue.
 
 A slot is taken with the reservation of a run's first call, and freed by the settlement that ends the run. When one is
 freed while runs wait, the oldest of them gets it: first the slot, then in one transaction its entry in the queue is

@@ -30,8 +30,8 @@ def sweep_budgets(
 ) -> Swept:
     """Settle forgotten calls, free forgotten slots and start runs that wait although slots are free.
 
-    Nothing is given back that may have been used: a call that its run knows as ended has taken what the run says, one
-    that may be under way stays open, and whatever was touched meanwhile is left alone. The same holds for slots.
+    Nothing is given back that may have been used: a call that its run knows as ended has taken the usage in the run,
+    one that may be under way stays open, and whatever was touched meanwhile is left alone. The same holds for slots.
 
     Returns:
         Its results are how many calls and slots were made up for, of each budget with any.

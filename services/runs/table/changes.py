@@ -1,4 +1,4 @@
-"""What a write of a run changes, and the condition under which it may."""
+"""The attributes that a write of a run changes, and the condition under which it may."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from shared.storage.transaction import Expression
 from shared.times import to_text
 
 PAYLOADS = ("inputs", "metadata", "turns", "output")
-"""What users and models wrote; the attributes of a run's item and of `Run` have the same names."""
+"""Written by users and models; the attributes of a run's item and of `Run` have the same names."""
 STATE = (
     "PK",
     "SK",

@@ -1,4 +1,4 @@
-"""What becomes of a run when something fails that is not the model: an unforeseen error, or an outage."""
+"""Runs when something fails that is not the model: an unforeseen error, or an outage."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -128,7 +128,7 @@ class Down:
 
     def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
         """Nothing."""
-        raise DependencyUnavailable("The store of documents does not answer now.")  # noqa: EM101 — as told
+        raise DependencyUnavailable("The store of documents does not answer now.")  # noqa: EM101 — a test's own
 
 
 class TestOutage:
@@ -167,7 +167,7 @@ class TestOutage:
             """Its key cannot be read."""
 
             def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — as for all
-                raise DependencyUnavailable("The secrets do not answer.")  # noqa: EM101 — as told
+                raise DependencyUnavailable("The secrets do not answer.")  # noqa: EM101 — a test's own
 
         limit(world)
         run = submit(world)
@@ -210,7 +210,7 @@ class TestOutage:
             """The end of the call cannot be written."""
 
             def save(self, *_: object, **__: object) -> Any:  # noqa: ANN401 — it gives nothing
-                raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
+                raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a test's own
 
         table = Deaf(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
         with pytest.raises(DependencyUnavailable):

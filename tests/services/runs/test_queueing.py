@@ -56,7 +56,7 @@ class TestLostMessage:
 
 class TestLongQueue:
     def _taken_after(self, world: World, wait: timedelta, *, now: datetime) -> None:
-        """A run that a worker has just taken after so long in the queue."""
+        """A run that a worker has just taken after this time in the queue."""
         run = submit(world, now=now - wait)
         take(world, run.run_id, now=now)
 

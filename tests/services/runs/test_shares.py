@@ -350,7 +350,7 @@ class Forgetful(BudgetTable):
     """A table whose worker dies right after it has freed a slot."""
 
     def settle(self, *args: object, **options: object) -> Freed | None:
-        """What it returns is not heard."""
+        """The slot is free, and the caller does not learn of it."""
         super().settle(*args, **options)  # pyright: ignore[reportArgumentType]
         return None
 
@@ -374,7 +374,7 @@ class TestCrash:
 
             def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: bool) -> Item:
                 if before.waits_for_slot:
-                    raise DependencyUnavailable("Gone.")  # noqa: EM101 — as told
+                    raise DependencyUnavailable("Gone.")  # noqa: EM101 — a test's own
                 return super().save(before, after, events, **options)
 
         table = Dying(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones

@@ -132,7 +132,7 @@ class SharesMachine(RuleBasedStateMachine):
         assert all(run.slot_period or run.waits_for_slot for run in self._living())
 
     def teardown(self) -> None:
-        """With nobody dying any more, everything comes to its end."""
+        """When no function dies any more, everything comes to its end."""
         for _ in range(40):
             self._now += LEFT_ALONE + timedelta(seconds=31)
             self._look(self._sound)
