@@ -73,6 +73,11 @@ def own_client(service: str, *, read_timeout_s: float | None = None, attempts: i
         read_timeout_s: how long an answer may take; the default is 10 s.
         attempts: how often a call is tried in all; the default is 3.
     """
+    return new_client(service, read_timeout_s=read_timeout_s, attempts=attempts)
+
+
+def new_client(service: str, *, read_timeout_s: float | None = None, attempts: int | None = None) -> Any:  # noqa: ANN401 — as above
+    """As `own_client`, for callers that bound how many clients they keep: a tenant may choose the timeout."""
     return _made(Asked(service, None, read_timeout_s or _READ_S, attempts or _ATTEMPTS))
 
 

@@ -17,7 +17,7 @@ from shared.events.envelope import Event
 from shared.events.runs import RunQueued
 from shared.messaging.consumer import EventConsumer
 from shared.randomness import RANDOM
-from shared.storage.clients import own_client, tenant_client
+from shared.storage.clients import new_client, own_client, tenant_client
 from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item
@@ -77,6 +77,6 @@ def _models() -> ProviderModels:
             clock=utc_now,
         ),
         addresses=Addresses(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true"),
-        bedrock=lambda timeout_s: own_client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
+        bedrock=lambda timeout_s: new_client("bedrock-runtime", read_timeout_s=timeout_s, attempts=1),
         simulate_without_key=os.environ["PROVIDERS_WITHOUT_KEY"] == "simulate",
     )

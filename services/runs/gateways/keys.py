@@ -14,6 +14,8 @@ from shared.errors import DependencyUnavailable
 from shared.storage.credentials import acting_for
 
 _KEPT_FOR = timedelta(seconds=60)
+MAX_CACHED_KEYS = 2_000
+"""Which one container keeps; the oldest are dropped."""
 _KEYLESS = frozenset({"simulated", "bedrock"})
 """The built-in provider, and the one that is called with the function's own role."""
 _MISSING = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
@@ -104,6 +106,8 @@ class ProviderKeys:
         if kept is None or now - kept.read_at >= _KEPT_FOR:
             document = _document(_secret(client(), name))
             kept = _Kept(_text(document, "api_key"), _text(document, "base_url"), now)
+            if len(self._kept) >= MAX_CACHED_KEYS:
+                self._kept.pop(next(iter(self._kept)), None)
             self._kept[name] = kept
         return kept
 

@@ -1,5 +1,7 @@
 """Which model answers a request, with whose key, at which address."""
 
+import gc
+import weakref
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -7,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from services.runs.domain.request import Api, Message, ModelRequest, Provider
 from services.runs.errors import ProviderFailed, ProviderNotConfigured
@@ -61,6 +64,27 @@ def router(secrets: Secrets | Broken, addresses: Addresses | None = None) -> Pro
 
 
 PLATFORM = Secrets({"ainexus-test/openai/key": "sk-platform", "ainexus-test/anthropic/key": "sk-platform"})
+
+
+class TestBedrockClients:
+    def test_keeps_few_of_those_that_tenants_choose_by_their_timeouts(self) -> None:
+        class Client:
+            def converse_stream(self, **_: Any) -> Any:  # noqa: ANN401 — as botocore's
+                raise EndpointConnectionError(endpoint_url="https://bedrock.invalid")
+
+        made: list[weakref.ref[Client]] = []
+
+        def make(_: float) -> Client:
+            client = Client()
+            made.append(weakref.ref(client))
+            return client
+
+        model = BedrockConverse(make)
+        for seconds in range(1, 101):
+            with pytest.raises(ProviderFailed):
+                list(model.stream(replace(asked("bedrock"), timeout_s=seconds)))
+        gc.collect()
+        assert (len(made), sum(client() is not None for client in made)) == (100, 8)
 
 
 class TestProviderModels:
