@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.agents import domain, operations, table, wiring
 from services.agents.domain import AgentConfig, BaseUrl, Document
+from shared.freejson import FreeText
 from shared.http.answers import Answer, ListAnswer, created, no_content, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
@@ -26,8 +27,8 @@ _VERSION = f"{_VERSIONS}/{{version}}"
 _ALIAS = f"{_AGENT}/alias"
 _PROVIDER_KEY = "/v1/tenants/{tenant_id}/provider-keys/{provider}"
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-DescriptionText = Annotated[str, Field(max_length=2_000)]
+Name = Annotated[FreeText, Field(min_length=1, max_length=200)]
+DescriptionText = Annotated[FreeText, Field(max_length=2_000)]
 ApiKey = Annotated[
     str, Field(pattern=r"^[!-~]{1,1000}$", repr=False, json_schema_extra={"format": "password", "writeOnly": True})
 ]

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 
 from shared.events.agents import (
     AgentAliasMoved,
@@ -17,11 +27,23 @@ from shared.events.agents import (
     AgentVersionPublished,
 )
 from shared.events.envelope import Event, happened
+from shared.freejson import FreeObject, FreeText, at_most, encode
 from shared.stored import Stored
 
 Document = dict[str, JsonValue]
 """A config as it was given: JSON, with the fields that were set and no others."""
+MAX_SCHEMA_BYTES = 64 * 1024
+"""Of one JSON Schema. A worker compiles it for each answer, and a provider gets it with each call."""
+MAX_TOOLS_BYTES = 256 * 1024
+"""Of the parameters of all tools. A decoded schema takes up to 24 times as much memory, in ten runs at once."""
+MAX_OUTPUT_TOKENS = 1_000_000
 
+Schema = Annotated[FreeObject, at_most(MAX_SCHEMA_BYTES)]
+"""A JSON Schema; what it means is judged where it is used."""
+
+_OWN_SERVERS = ("openai", "anthropic")
+"""Providers whose API other servers speak."""
+_NOT_OWN_SERVER = "is possible with the providers openai and anthropic only"
 
 NO_ADDRESS = "must be an https address without a user or password"
 _URL = TypeAdapter(AnyUrl)
@@ -57,7 +79,7 @@ class Addresses:
 PUBLIC_ADDRESSES = Addresses()
 
 
-ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+ModelName = Annotated[FreeText, Field(min_length=1, max_length=200)]
 
 
 class Tool(BaseModel):
@@ -66,8 +88,8 @@ class Tool(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-    description: Annotated[str, Field(max_length=10_000)] = ""
-    parameters: Document = Field(default_factory=dict)
+    description: Annotated[FreeText, Field(max_length=10_000)] = ""
+    parameters: Schema = Field(default_factory=dict)
     """JSON Schema of its arguments."""
 
 
@@ -76,6 +98,18 @@ def _have_names_of_their_own(tools: list[Tool]) -> list[Tool]:
         msg = "two tools have the same name"
         raise ValueError(msg)
     return tools
+
+
+def _are_bounded(tools: list[Tool]) -> list[Tool]:
+    if sum(len(encode(tool.parameters)) for tool in tools) > MAX_TOOLS_BYTES:
+        msg = f"the parameters of all tools together are larger than {MAX_TOOLS_BYTES} bytes as JSON"
+        raise ValueError(msg)
+    return tools
+
+
+Tools = Annotated[
+    list[Tool], Field(max_length=128), AfterValidator(_have_names_of_their_own), AfterValidator(_are_bounded)
+]
 
 
 class AgentConfig(BaseModel):
@@ -90,15 +124,23 @@ class AgentConfig(BaseModel):
     """Of a server that is compatible with OpenAI or Anthropic; None: the provider's own."""
     api: Literal["responses", "chat"] | None = None
     """Which API the server speaks; None: the one that is right for the provider."""
-    system_prompt: str | None = None
+    system_prompt: FreeText | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    response_schema: Document | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
+    response_schema: Schema | None = None
     """JSON Schema of the answer; None: the answer is text."""
-    tools: Annotated[list[Tool], Field(max_length=128), AfterValidator(_have_names_of_their_own)] | None = None
+    tools: Tools | None = None
     fallbacks: Annotated[list[ModelName], Field(max_length=10)] | None = None
     """Models to try, in this order, when one is unavailable."""
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 120
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_of_a_provider_that_has_other_servers(cls, base_url: str | None, info: ValidationInfo) -> str | None:
+        provider = info.data.get("provider")
+        if base_url is not None and provider is not None and provider not in _OWN_SERVERS:
+            raise ValueError(_NOT_OWN_SERVER)
+        return base_url
 
     def to_document(self) -> Document:
         """What is stored: the fields that were given; null is the same as absent."""

@@ -7,6 +7,9 @@ from typing import Any, Literal, cast
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 DEFAULT_TIMEOUT_S = 120
+MAX_OUTPUT_TOKENS = 1_000_000
+_OWN_SERVERS = frozenset({"openai", "anthropic"})
+"""Providers whose API other servers speak."""
 _PER_MESSAGE_TOKENS = 16
 """More than any provider adds around a message."""
 _PER_REQUEST_TOKENS = 512
@@ -112,12 +115,14 @@ def compose(
         max_output_tokens: asked for by the run; the config's or the default otherwise.
     """
     system = [Message("system", config["system_prompt"])] if config.get("system_prompt") else []
+    provider = provider_of(config)
     asked_for = max_output_tokens or config.get("max_output_tokens")
     return ModelRequest(
-        provider=provider_of(config),
+        provider=provider,
         model=config["model"],
         messages=(*system, *_conversation(inputs), *turns),
-        max_output_tokens=asked_for or DEFAULT_MAX_OUTPUT_TOKENS,
+        # Versions of earlier releases have no limit here, nor of where they name a server.
+        max_output_tokens=min(asked_for or DEFAULT_MAX_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS),
         output_asked_for=asked_for is not None,
         temperature=config.get("temperature"),
         tools=tuple(
@@ -125,7 +130,7 @@ def compose(
             for tool in config.get("tools", ())
         ),
         response_schema=config.get("response_schema"),
-        base_url=config.get("base_url"),
+        base_url=config.get("base_url") if provider in _OWN_SERVERS else None,
         api=config.get("api"),
         timeout_s=config.get("timeout_s", DEFAULT_TIMEOUT_S),
     )

@@ -7,13 +7,24 @@ import pytest
 from pydantic import ValidationError
 
 from services.agents import domain
-from services.agents.domain import Addresses, Agent, AgentConfig, Description, ProviderKey
+from services.agents.domain import MAX_SCHEMA_BYTES, Addresses, Agent, AgentConfig, Description, ProviderKey
 from shared.stored import Stored
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 FIRST, SECOND = Stored("key-1", "hash-1"), Stored("key-2", "hash-2")
 AGENT_ID, PROJECT_ID = "agt_1", "prj_1"
+
+
+def levels(count: int) -> dict[str, Any]:
+    """An object of so many levels."""
+    nested: dict[str, Any] = {}
+    for _ in range(count - 1):
+        nested = {"not": nested}
+    return nested
+
+
+DEEP = levels(65)
 
 
 def an_agent(project_id: str | None = PROJECT_ID) -> Agent:
@@ -199,12 +210,40 @@ class TestAgentConfig:
             ("base_url", "https://llm example"),
             ("base_url", " https://llm.example"),
             ("top_p", 1),
+            ("model", "gpt\0"),
+            ("fallbacks", ["\ud800"]),
+            ("system_prompt", "\0"),
+            ("max_output_tokens", 1_000_001),
+            ("max_output_tokens", 10**4_000),
+            ("response_schema", DEEP),
+            ("response_schema", {"const": 2**64}),
+            ("response_schema", {"description": "x" * MAX_SCHEMA_BYTES}),
+            ("tools", [{"name": "a", "parameters": DEEP}]),
+            ("tools", [{"name": f"t{n}", "parameters": {"description": "x" * 60_000}} for n in range(5)]),
         ],
     )
     def test_refuses(self, field: str, value: Any) -> None:  # noqa: ANN401 — whatever a caller may send
         with pytest.raises(ValidationError) as refused:
             AgentConfig.model_validate({"model": "gpt-4", field: value})
         assert refused.value.errors()[0]["loc"][0] == field
+
+    @pytest.mark.parametrize("provider", ["bedrock", "simulated"])
+    def test_refuses_a_server_of_its_own_with_a_provider_that_has_none(self, provider: str) -> None:
+        config = {"model": "m", "provider": provider, "base_url": "https://llm.example"}
+        with pytest.raises(ValidationError) as refused:
+            AgentConfig.model_validate(config)
+        assert refused.value.errors()[0]["loc"] == ("base_url",)
+        assert AgentConfig.model_validate({**config, "base_url": None}).provider == provider
+
+    @pytest.mark.parametrize("provider", [None, "openai", "anthropic"])
+    def test_takes_a_server_of_its_own_with_the_others(self, provider: str | None) -> None:
+        config = {"model": "m", "provider": provider, "base_url": "https://llm.example"}
+        assert AgentConfig.model_validate(config).base_url == "https://llm.example"
+
+    def test_takes_schemas_of_64_levels(self) -> None:
+        schema = levels(64)
+        config = AgentConfig.model_validate({"model": "m", "response_schema": schema})
+        assert config.to_document()["response_schema"] == schema
 
     def test_needs_a_model(self) -> None:
         with pytest.raises(ValidationError, match="model"):

@@ -28,6 +28,15 @@ class TestCompose:
         config = {"model": "gpt-4", "max_output_tokens": configured}
         assert compose(config, {"message": "Hi"}, max_output_tokens=asked).max_output_tokens == cap
 
+    def test_holds_to_the_largest_cap_of_which_earlier_versions_may_be_above(self) -> None:
+        config = {"model": "gpt-4", "max_output_tokens": 10**4_000}
+        assert compose(config, {"message": "Hi"}, max_output_tokens=None).max_output_tokens == 1_000_000
+
+    @pytest.mark.parametrize("provider", ["bedrock", "simulated"])
+    def test_leaves_out_the_server_that_earlier_versions_name_for_a_provider_without_one(self, provider: str) -> None:
+        config = {"provider": provider, "model": "anthropic.claude-sonnet-4-v1:0", "base_url": "https://llm.example"}
+        assert compose(config, {"message": "Hi"}, max_output_tokens=None).base_url is None
+
 
 class TestBound:
     @given(text=st.text(min_size=1, max_size=200))
