@@ -26,6 +26,8 @@ handler = HttpApp()
 _EVENT_STREAM = "text/event-stream"
 _LOOK_EVERY_S, _LONGEST_WAIT_S = 0.3, 20.0
 """A function behind the REST API must have answered after 29 s."""
+RESPONSE_BYTES = 1024 * 1024
+"""Of the data in one response: Lambda's limit is 6 MB, in which each quote and backslash takes two bytes."""
 _RETRY_MS = 300
 """When the client asks for what comes next."""
 
@@ -59,12 +61,19 @@ def _cursor(token: str | None, *scope: str) -> Cursor:
 
 
 def _text(told: Sequence[Told], *scope: str) -> str:
-    """The events as they are written; before all, when to ask again."""
-    events = (
-        f"id: {seal(one.cursor.to_text(), *scope)}\nevent: {one.name}\ndata: {encode(one.data).decode()}\n\n"
-        for one in told
-    )
-    return f"retry: {_RETRY_MS}\n\n" + "".join(events)
+    """Return the events as server-sent events, preceded by the time after which to ask again.
+
+    The events that do not fit into one response follow in the next: the client asks for them by the last id.
+    """
+    written = [f"retry: {_RETRY_MS}\n\n"]
+    left = RESPONSE_BYTES
+    for one in told:
+        data = encode(one.data)
+        left -= len(data)
+        if left < 0 and len(written) > 1:
+            break
+        written.append(f"id: {seal(one.cursor.to_text(), *scope)}\nevent: {one.name}\ndata: {data.decode()}\n\n")
+    return "".join(written)
 
 
 def _pauses() -> Iterator[None]:

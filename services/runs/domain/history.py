@@ -20,6 +20,10 @@ Happening = Literal[
 ]
 
 
+NAME_CHARS = 200
+"""Of what a model calls a tool, or its call, that logs and traces show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened."""
@@ -97,4 +101,4 @@ def _tools(run: Run, number: int) -> list[dict[str, str]]:
     """The tools that an attempt has ended with."""
     asking = [turn for turn in run.turns if turn.tool_calls]
     place = sum(attempt.outcome is Outcome.REQUIRES_ACTION for attempt in run.attempts[: number - 1])
-    return [{"id": call.id, "name": call.name} for call in asking[place].tool_calls]
+    return [{"id": call.id[:NAME_CHARS], "name": call.name[:NAME_CHARS]} for call in asking[place].tool_calls]

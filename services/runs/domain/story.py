@@ -68,6 +68,8 @@ class Cursor:
         return cls(answers, None if found == _NOWHERE else found)
 
 
+DELTA_CHARS = 16 * 1024
+"""Of the text in one event; a longer text comes in several, so that a response can end between them."""
 _END = "end"
 _CURSOR = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,8}")
 _NOWHERE = Place(0, 0)
@@ -137,9 +139,10 @@ class _Teller:
 
     def tell_text(self, text: str) -> None:
         """The next piece of the text that we are in."""
-        place = self.cursor.place
-        if text and place:
-            self._tell("run.delta", {"text": text}, replace(self.cursor, place=place.after(text)))
+        for start in range(0, len(text), DELTA_CHARS):
+            place, part = self.cursor.place, text[start : start + DELTA_CHARS]
+            if place:
+                self._tell("run.delta", {"text": part}, replace(self.cursor, place=place.after(part)))
 
     def tell_rest(self, place: Place, text: str) -> None:
         """What was not heard of this call's text, which is whole."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from services.runs.domain.history import NAME_CHARS
 from services.runs.domain.request import Message
 from services.runs.domain.run import Attempt, Call, Outcome, Run
 from shared.meters import Meter, Meters
@@ -127,15 +128,16 @@ def _tools(run: Run) -> Iterator[Span]:
 
 def _tools_of(run: Run, number: int, attempt: Attempt, turn: Message, answered_at: datetime | None) -> Iterator[Span]:
     for call in turn.tool_calls:
+        tool_name = call.name[:NAME_CHARS]
         attributes = {
             "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": call.name,
-            "gen_ai.tool.call.id": call.id,
+            "gen_ai.tool.name": tool_name,
+            "gen_ai.tool.call.id": call.id[:NAME_CHARS],
             "gen_ai.tool.type": "function",
         }
         name = f"tool:{number}:{call.id}"
         asked_at = attempt.ended_at or attempt.leased_at
-        yield _below(run, name, f"execute_tool {call.name}", asked_at, answered_at, attributes=attributes)
+        yield _below(run, name, f"execute_tool {tool_name}", asked_at, answered_at, attributes=attributes)
 
 
 def _below(

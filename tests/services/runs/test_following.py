@@ -1,5 +1,6 @@
 """Following a run."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -105,6 +106,18 @@ class TestStreamRun:
     def test_goes_on_behind_the_last_event(self, done: Run) -> None:
         (first, _, _), rest = _events(_ask(done.run_id))
         assert _events(_ask(done.run_id, first)) == [rest]
+
+    def test_ends_a_response_that_grows_large_and_goes_on_in_the_next(self, world: World) -> None:
+        text = '"\\' * 700_000
+        done = execute(world, submit(world), ScriptedModel([[Text(text), Ended({})]]))
+        heard, last, sizes = list[str](), None, list[int]()
+        while (answer := _ask(done.run_id, last))["statusCode"] == 200:
+            events = _events(answer)
+            last = events[-1][0]
+            sizes.append(len(json.dumps(answer)))
+            heard += [json.loads(data).get("text", "") for _, _, data in events]
+        assert "".join(heard) == text
+        assert (len(sizes) > 2, max(sizes) < 6_000_000) == (True, True)
 
     @pytest.mark.parametrize("rubbish", ["7", "é", "W10", "0.1.1.5", "x" * 5_000])
     def test_refuses_what_is_no_id_of_an_event(self, done: Run, rubbish: str) -> None:

@@ -71,6 +71,12 @@ class TestEntries:
         assert "{'id': 'call_1', 'name': 'weather'}" in told
         assert [word for word in ("Secret", "Wien", "Hi") if word in told] == []
 
+    def test_show_the_beginning_of_a_long_name_that_a_model_gives(self) -> None:
+        tool = ToolCall("c" * 100_000, "t" * 100_000, "{}")
+        run = lifecycle.require_tools(running(), USED, "", (tool,), now=NOW)[0]
+        assert entries(run)[-1].details == {"tools": [{"id": "c" * 200, "name": "t" * 200}]}
+        assert len(str(spans(run))) < 5_000
+
     def test_of_a_run_under_way_end_with_its_open_call(self) -> None:
         last = entries(running())[-1]
         assert (last.event, last.details) == ("call_started", {"call": 1, "provider": "simulated", "model": "gpt-4"})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.runs.domain import lifecycle
 from services.runs.domain.request import ToolCall
 from services.runs.domain.run import CallEnd, Outcome, Run, RunError
-from services.runs.domain.story import Cursor, Place, Told, open_text, tell
+from services.runs.domain.story import DELTA_CHARS, Cursor, Place, Told, open_text, tell
 from tests.services.runs.runs import CALL, END, NOW, RUN_ID, running, submitted, taken
 
 LATER = NOW + timedelta(seconds=2)
@@ -47,6 +47,13 @@ class TestTell:
             ("run.delta", {"text": "Hel"}, Cursor(0, Place(1, 1, 3))),
             ("run.delta", {"text": "lo"}, Cursor(0, Place(1, 1, 5))),
         ]
+
+    def test_cuts_a_long_text_into_events(self) -> None:
+        text = "é" * (DELTA_CHARS * 2 + 1)
+        told = tell(_completed(text), Cursor())
+        assert [len(one.data["text"]) for one in told[:-1]] == [DELTA_CHARS, DELTA_CHARS, 1]
+        assert _text(told) == text
+        assert _text(tell(_completed(text), told[0].cursor)) == text[DELTA_CHARS:]
 
     def test_goes_on_behind_what_was_heard(self) -> None:
         heard = tell(running(), Cursor(), ["Hel"])[-1].cursor
