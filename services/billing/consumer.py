@@ -98,7 +98,7 @@ def send_correction(event: Event[UsageCorrected], delivery: Delivery) -> None:
 
 @consumer.on(UsageTenantClosed)
 def close_tenant(event: Event[UsageTenantClosed], delivery: Delivery) -> None:
-    """The last usage is sent, the subscription is over, and the others hear of it."""
+    """Send the last usage, end the subscription and publish it; an outage postpones this."""
     closing.close_or_postpone(
         wiring.slice_store(),
         wiring.find_payments(),
@@ -136,7 +136,7 @@ def sweep() -> Done:
     sent = sweeping.sweep_usage(store, payments, now=now, concurrency=AT_ONCE)
     total = sweeping.total_of([sent.swept, *others.values()])
     handled = {kind.lower(): swept.handled for kind, swept in others.items()}
-    # What differs or fails is a line of its own; that nothing does is data for the alarms as well.
+    # Differences and failures have log lines of their own; the zeros here are data for the alarms.
     measured = {SYNC_LAG: sent.lag_s, DRIFT: 0, BILLING_FAILING: 0, DUPLICATE_SUBSCRIPTIONS: 0}
     return {"usage": sent.swept.handled, **handled}, {**measured, **total.metrics}
 
@@ -155,7 +155,7 @@ def set_up(asked: _Setup) -> dict[str, Any]:
 
 @admin.on("flush", _Flush)
 def flush(asked: _Flush) -> dict[str, Any]:
-    """Send all usage that is still to be sent, of one tenant or of all; says what is left, and why."""
+    """Send all unsent usage, of one tenant or of all; return how much is left, and why."""
     store, payments, now = wiring.slice_store(), wiring.payments(), utc_now()
     if asked.tenant_id:
         return _left(usage.flush(store, payments, asked.tenant_id, now=now))

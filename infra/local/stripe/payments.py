@@ -1,4 +1,4 @@
-"""What was paid for an invoice: its payment, refunds by credit note, and disputes."""
+"""Payments of invoices, their refunds by credit note, and disputes."""
 
 from infra.local.stripe.errors import StripeError, refuse
 from infra.local.stripe.rendering import render
@@ -59,7 +59,7 @@ def dispute(world: World, invoice: Json) -> Json:
         StripeError: nothing was paid.
     """
     if not invoice["amount_paid"]:
-        refuse("Nothing was paid for this invoice.", param="invoice")
+        refuse("This invoice has no payment.", param="invoice")
     charge = payment_of(world, invoice)
     made: Json = {
         "id": world.new_id("du"),

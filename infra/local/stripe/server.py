@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         if made.lost:
             self.close_connection = True
             return
-        # Nobody waits for a late response any more.
+        # After a late response the client may be gone.
         with suppress(ConnectionError):
             self._send(made.status, "application/json", json.dumps(made.body, indent=2), made.headers)
 

@@ -48,10 +48,10 @@ class FakePayments:
     open_checkouts: dict[str, tuple[str, str | None]] = field(default_factory=dict[str, tuple[str, str | None]])
     """Customer and key of the open pages, by checkout."""
     paid_cents: dict[str, int] = field(default_factory=dict[str, int])
-    """What was paid and not refunded, by subscription."""
+    """Cents paid and not refunded, by subscription."""
     refunds: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     failing: dict[str, Exception] = field(default_factory=dict[str, Exception])
-    """What reading a customer's subscriptions raises, by customer."""
+    """Errors that reading a customer's subscriptions raises, by customer."""
     before_close_checkouts: Callable[[str], None] = _nothing
     before_end_duplicate: Callable[[str], None] = _nothing
     before_send: Callable[[Entry], None] = _fine

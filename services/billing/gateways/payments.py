@@ -60,7 +60,7 @@ class Payments(Protocol):
         ...
 
     def customer_of_payment(self, payment: PaymentRef) -> str | None:
-        """Return the id of the customer who paid, or None when Stripe knows no such payment or nobody's name."""
+        """Return the id of the customer who paid, or None when Stripe has no such payment or no customer for it."""
         ...
 
     def start_checkout(self, customer_id: str, order: Order, *, key: str | None) -> Checkout:
@@ -107,7 +107,7 @@ class Payments(Protocol):
     def end_duplicate(self, subscription_id: str) -> int:
         """End a subscription at once and refund all that was paid for it; return the cents refunded by this call.
 
-        What was used is not billed. Idempotent: an invoice is refunded once.
+        Its usage is not billed. Idempotent: an invoice is refunded once.
         """
         ...
 

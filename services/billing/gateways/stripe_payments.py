@@ -32,7 +32,7 @@ _NO_METER = frozenset({"no_meter", "archived_meter", "resource_missing"})
 _NOT_FOUND = 404
 _OPEN = "open"
 _CHECKOUT_KEY = "checkout_key"
-"""What a checkout's metadata carries when it was opened with an Idempotency-Key."""
+"""The metadata of a checkout that was opened with an Idempotency-Key."""
 MAX_SUBSCRIPTIONS = 300
 """The newest subscriptions of a customer that are read."""
 

@@ -1,4 +1,4 @@
-"""What is still worth a request while Stripe, or a part of it, does not work."""
+"""Which requests are still worth sending while Stripe, or a part of it, does not work."""
 
 from dataclasses import dataclass, field
 
@@ -6,12 +6,12 @@ from services.billing.domain.price import BilledMeter
 from services.billing.errors import CatalogueMissing, KeyNotAccepted, PaymentsUnavailable
 
 MAX_TENANTS_IN_A_ROW = 3
-"""After so many tenants in a row whose requests fail, the outage is not theirs."""
+"""If the requests of this many tenants in a row fail, the outage affects all."""
 
 
 @dataclass
 class Circuit:
-    """Lasts for one sweep. What it does not allow stays due as it is."""
+    """The state of one sweep. Entries that it does not allow stay due."""
 
     is_open: bool = False
     """No request at all is worth it."""

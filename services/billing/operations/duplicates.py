@@ -20,13 +20,13 @@ def note_duplicates(
 ) -> None:
     """Record and report subscriptions besides the one that counts.
 
-    Only those that a checkout of this tenant has made are ended by us. One that was made at Stripe by hand is reported
-    each time that it is seen, and left to whoever made it.
+    Only those that a checkout of this tenant has created are ended. One that was created manually at Stripe is
+    reported each time, and remains unchanged.
     """
     for one in duplicates:
         facts = {"tenant_id": tenant_id, "subscription_id": one.subscription_id, "kept_id": kept.subscription_id}
         if one.tenant_id != tenant_id:
-            facts["made"] = "at Stripe by hand"
+            facts["created"] = "manually at Stripe"
         else:
             try:
                 table.add_duplicate(store, tenant_id, one, kept_id=kept.subscription_id, now=now)

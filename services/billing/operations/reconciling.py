@@ -108,13 +108,13 @@ def compare_some(
 
 
 def repair(store: Store, payments: Payments, tenant_id: str, window: Period, *, now: datetime) -> Sequence[Entry]:
-    """Send what is left, then book and send what is still missing; says which entries that made or released.
+    """Send open entries, then book and send missing usage; return the entries that were added or released.
 
     An entry that was rejected is sent again if it is all that the sync ledger lacks. If Stripe refuses it once more, a
     correction takes its place.
 
     Raises:
-        EntryChanged: somebody else repairs the same.
+        EntryChanged: another repair of the same tenant is running.
         PaymentsUnavailable: there was no time to book all hours.
         BooksTooLarge: there is more than fits into memory.
     """

@@ -22,7 +22,7 @@ from shared.observability import logger
 from shared.storage.store import Store
 
 WINDOW = timedelta(days=62)
-"""For so long back open and rejected entries are looked for."""
+"""The past time in which open and rejected entries are looked for."""
 BOOKED_AT_ONCE = 200
 """Hours; a booking takes some 30 ms."""
 _LEAVE_S = 20
@@ -80,7 +80,7 @@ def book_open_hours(store: Store, payments: Payments, tenant_id: str, *, now: da
             raise BookingUnfinished
         entries = _book(store, customer, usage, now=now, due_at=now + LOOK_AGAIN)
         if is_sending:
-            # What fails once is left to the sweep, with all that follows.
+            # After a failure, this entry and all later ones are left to the sweep.
             is_sending = not send_all(store, payments, customer, entries, now=now, leave_s=_LEAVE_S)
         booked += 1
 

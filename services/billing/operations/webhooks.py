@@ -42,7 +42,7 @@ def receive(store: Store, inbox: Inbox, body: str, *, now: datetime) -> bool:
 
 
 def handle(store: Store, payments: Payments, event_id: str, *, now: datetime) -> None:
-    """Take over from Stripe what a webhook says has changed, as it is now.
+    """Read from Stripe the current state of the objects that a webhook names.
 
     Raises:
         PaymentsUnavailable: Stripe does not respond, or there is more to book than is booked at once.

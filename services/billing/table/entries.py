@@ -117,7 +117,7 @@ def entry_to_item(entry: Entry, *, due_at: datetime | None) -> dict[str, Value]:
 
 
 def _unchanged(before: Entry) -> Expression:
-    """The condition that nobody has touched the entry; what an earlier version wrote has no attempts."""
+    """Return the condition that the entry is unchanged. Items of earlier versions have no attempts."""
     same = "#state = :was AND #attempts = :attempts"
     values: dict[str, Value] = {"was": before.state, "attempts": before.attempts}
     never = " OR #state = :was AND attribute_not_exists(#attempts)" if not before.attempts else ""

@@ -80,7 +80,7 @@ class TestInvoice:
         return InvoiceLine(f"il_{number}", item, description, 1, 10, self.PERIOD, proration=False)
 
     def at_stripe(self, lines: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """An invoice with so many lines, as Stripe shows it."""
+        """An invoice with this number of lines, as Stripe returns it."""
         period = {"start": 1_795_000_000, "end": 1_797_000_000}
         shown = [
             {"id": f"il_{number}", "description": "x" * 5_000, "quantity": 1, "amount": 7, "period": period}

@@ -155,7 +155,7 @@ class TestSecondSubscription:
         world.stripe.subscriptions[CUSTOMER_ID] = [first, second]
         self.hear(world, "evt_1")
         self.sweep(world)
-        # What is known stays, since usage was sent under it.
+        # The known one stays, because usage was sent under it.
         assert world.stripe.refunds == [("sub_1", 2_900)]
         assert world.customer.plan is Plan.ENTERPRISE
 

@@ -99,7 +99,7 @@ class TestUsage:
 class TestDuringAnOutage:
     @pytest.fixture
     def stripe(self, store: Store, put_secret: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: ARG002 — the service works in it
-        """A Stripe that nobody reaches."""
+        """A Stripe that cannot be reached."""
         address = "http://127.0.0.1:9"
         monkeypatch.setenv("STRIPE_API_BASE", address)
         put_secret(api_key="sk_test", webhook_secret="whsec_test")

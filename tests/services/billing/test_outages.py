@@ -33,7 +33,7 @@ OTHERS = ("acme", "beta", "gamma", "delta", "epsilon")
 
 
 class Context:
-    """Of an invocation that has so much time left besides the margin."""
+    """The context of an invocation that has `left_s` seconds left besides the margin."""
 
     def __init__(self, left_s: int) -> None:
         self._left_s = left_s

@@ -118,7 +118,7 @@ class TestStripe:
 
     def test_refused_usage_is_missed_and_sent_anew(self, world: World) -> None:
         def refuse(_: Entry) -> None:
-            raise RefusedByStripe("No.")  # noqa: EM101 — as told
+            raise RefusedByStripe("No.")  # noqa: EM101 — as Stripe answers
 
         world.stripe.before_send = refuse
         world.use(FIRST + 2 * HOUR, now=CLOSED + 2 * HOUR, tokens_in=9)
@@ -167,7 +167,7 @@ class TestRejected:
 
         def refuse_the_first(sent: Entry) -> None:
             if sent.identifier == IN:
-                raise RefusedByStripe("No.")  # noqa: EM101 — as told
+                raise RefusedByStripe("No.")  # noqa: EM101 — as Stripe answers
 
         world.stripe.before_send = refuse_the_first
         put_right(world)

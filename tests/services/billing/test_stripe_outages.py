@@ -45,7 +45,7 @@ def at() -> Generator[Shop]:
 
 
 def fail(at: Shop, kind: str | None, *, path: str = "/v1/", **more: int) -> None:
-    """Let all requests below a path fail, or none any more."""
+    """Let all requests below a path fail; None ends the faults."""
     at.local.control("faults", {"next": [{"kind": kind, "times": -1, "path": path, **more}] if kind else []})
 
 

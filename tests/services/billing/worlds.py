@@ -73,7 +73,7 @@ class World:
         return list(entries_between(self.store, tenant, period))
 
     def states(self, tenant: str = TENANT) -> dict[str, EntryState]:
-        """What is known of each meter event."""
+        """The state of each meter event."""
         return {entry.identifier: entry.state for entry in self.ledger(tenant)}
 
     def counted(self) -> dict[str, int]:
