@@ -6,6 +6,7 @@ from infra.local.stripe.errors import StripeError
 from infra.local.stripe.world import World
 
 KINDS = {
+    "400": StripeError(400, "The request is not valid.", "parameter_invalid"),
     "401": StripeError(401, "Expired API Key provided.", "api_key_expired"),
     "403": StripeError(403, "The provided key does not have the required permissions for this endpoint."),
     "404": StripeError(404, "No such object.", "resource_missing"),

@@ -26,7 +26,7 @@ def note_duplicates(
     for one in duplicates:
         facts = {"tenant_id": tenant_id, "subscription_id": one.subscription_id, "kept_id": kept.subscription_id}
         if one.tenant_id != tenant_id:
-            facts["created"] = "manually at Stripe"
+            facts["origin"] = "created manually at Stripe"
         else:
             try:
                 table.add_duplicate(store, tenant_id, one, kept_id=kept.subscription_id, now=now)

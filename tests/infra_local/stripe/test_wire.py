@@ -127,6 +127,7 @@ class TestFaults:
             ("500", stripe.APIError),
             ("503", stripe.APIError),
             ("409", stripe.APIError),
+            ("400", stripe.InvalidRequestError),
             ("401", stripe.AuthenticationError),
             ("403", stripe.PermissionError),
             ("404", stripe.InvalidRequestError),

@@ -22,7 +22,7 @@ from services.billing.table.usage import keep_usage
 from shared.deadline import invocation
 from shared.meters import Meter
 from tests.services.billing.subscriptions import ENDS, subscription
-from tests.services.billing.test_outages import Context
+from tests.services.billing.test_outages import Context, fail_with
 from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
 
 FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
@@ -148,6 +148,7 @@ class TestRejected:
 
     def test_days_later_are_not_sent_when_stripe_has_them_after_all(self, world: World) -> None:
         self.reject(world, also_at_stripe=True)
+        fail_with(world, AssertionError("Stripe's sum has them"))
         put_right(world, now=LATER + timedelta(days=2))
         assert (at_stripe(world), at_stripe(world, FIRST + HOUR)) == (120, 5)
         assert {one.state for one in world.ledger()} == {EntryState.ACCEPTED}

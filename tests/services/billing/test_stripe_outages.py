@@ -16,10 +16,13 @@ from services.billing.errors import (
     OutOfTime,
     PaymentsBusy,
     PaymentsUnavailable,
+    RefusedByStripe,
+    UsageNotAccepted,
 )
 from services.billing.operations.sweeping import flush_all, sweep_usage
 from services.billing.table.entries import entries_between
 from shared.deadline import invocation
+from shared.storage.due import list_quarantined
 from tests.infra_local.stripe.servers import refuse_without_description
 from tests.services.billing.stripes import TENANT, Shop, shop
 from tests.services.billing.test_outages import Context
@@ -85,6 +88,13 @@ class TestRead:
             with pytest.raises(NOT_CARRIED_OUT.get(kind, PaymentsUnavailable)):
                 question()
 
+    def test_that_is_refused_for_another_reason_is_no_answer_either(self, at: Shop) -> None:
+        questions = reads(at)
+        fail(at, "400")
+        for question in questions.values():
+            with pytest.raises(RefusedByStripe):
+                question()
+
     def test_of_what_is_not_there_says_so(self, at: Shop) -> None:
         assert at.payments.tenant_of("cus_none") is None
         assert at.payments.invoice("in_none") is None
@@ -107,6 +117,16 @@ class TestSend:
         [entry] = entries(at)
         assert entry.state is EntryState.SENT
         self.recover(at)
+
+    def test_that_is_refused_for_an_unknown_reason_is_quarantined_after_five_attempts(self, at: Shop) -> None:
+        fail(at, "400", path="/v1/billing/meter_events")
+        at.use(hour(at), tokens_in=120)
+        for minute in range(1, 60):
+            sweep_usage(at.store, at.payments, now=at.now + timedelta(minutes=minute))
+        [failure] = list_quarantined(at.store)
+        assert failure.error["error"] == UsageNotAccepted.__name__
+        assert "parameter_invalid" in failure.error["reason"]
+        assert [entry.state for entry in entries(at)] == [EntryState.PENDING]
 
     def test_to_a_meter_that_was_deactivated_waits_until_it_is_back(self, at: Shop) -> None:
         meters = {one.event_name: one.id for one in at.local.client.v1.billing.meters.list().data}
@@ -131,7 +151,7 @@ class TestSend:
 
 class TestDeadline:
     def test_a_slow_stripe_is_not_waited_for_past_it(self, at: Shop) -> None:
-        fail(at, "slow", delay_ms=20_000)
+        fail(at, "slow", delay_ms=6_000)
         with invocation(Context(left_s=2)), pytest.raises(PaymentsUnavailable) as raised:
             at.payments.tenant_of(str(at.customer.stripe_customer_id))
         assert not isinstance(raised.value, NothingDone)
