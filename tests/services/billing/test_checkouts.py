@@ -281,6 +281,11 @@ class TestAtStripe:
         assert credited == {2_900: 0, 29_900: 29_900}
         assert len(at.local.client.v1.credit_notes.list().data) == 1
 
+    def test_a_refund_is_counted_by_the_call_that_made_it(self, at: Shop) -> None:
+        at.subscribe()
+        [one] = at.payments.subscriptions_of(str(at.customer.stripe_customer_id))
+        assert [at.payments.end_duplicate(one.subscription_id) for _ in range(2)] == [2_900, 0]
+
     @pytest.mark.parametrize("kind", ["lost_answer", "500", "timeout", "401", "429"])
     def test_the_refund_is_made_once_whatever_goes_wrong(self, at: Shop, kind: str) -> None:
         at.checkout()
