@@ -19,7 +19,7 @@ def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
     """Compare all records of usage with each other.
 
     The ledger of 60 days is counted again and compared with runs, counters, budgets, billing and Stripe. Usage that
-    is still being processed is pending. The exit code is 0 if no drift is left.
+    is still being processed is pending. The exit code is 0 if every tenant was compared and no drift is left.
     """
     from cli.reconciliation.comparison import Reconciliation, list_tenants_by_usage
     from cli.reconciliation.summary import ReconciliationSummary
@@ -31,12 +31,13 @@ def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
             summary.add(Reconciliation.of(target, one), repair=repair)
     found = summary.to_json()
     show(target, found, lines_of(found))
-    return 1 if found["drift"] else 0
+    return 1 if found["drift"] or found["failed"] else 0
 
 
 def lines_of(found: dict[str, Any]) -> list[str]:
     """Return the repairs and the differences, one on a line."""
     lines = [f"{one['tenant_id']}: {one['what']}" for one in found["repaired"]]
+    lines += [f"{one['tenant_id']} was not compared: {one['reason']}" for one in found["failed"]]
     if found["pending"]:
         lines += ["Pending:", *table(found["pending"], _COLUMNS, empty="")]
     scope = f"{found['entries']} ledger entries of {found['tenants']} tenants compared"

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cli.errors import CommandRefused
 from cli.reconciliation.comparison import Reconciliation, rows_of
 
 
@@ -15,9 +16,20 @@ class ReconciliationSummary:
     repaired: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     tenants: int = 0
     entries: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    """Tenants that could not be compared, each with the reason."""
 
     def add(self, reconciliation: Reconciliation, *, repair: bool) -> None:
-        """Compare a tenant; with `repair`, correct its differences and compare it again."""
+        """Compare a tenant; with `repair`, correct its differences and compare it again.
+
+        A tenant that cannot be compared is recorded, and keeps no other from being compared.
+        """
+        try:
+            self._add(reconciliation, repair=repair)
+        except CommandRefused as error:
+            self.failed.append({"tenant_id": reconciliation.tenant_id, "reason": str(error)})
+
+    def _add(self, reconciliation: Reconciliation, *, repair: bool) -> None:
         tenant_id = reconciliation.tenant_id
         report = reconciliation.compare()
         if repair and report.drift:

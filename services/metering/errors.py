@@ -1,5 +1,7 @@
 """What can go wrong with counting and with asking for usage."""
 
+from datetime import date
+
 from shared.errors import DependencyUnavailable, Detail, InvalidRequest, TooManyRequests
 
 
@@ -15,6 +17,23 @@ class BusyClosing(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("Usage is being added up at this moment; try again.", retry_after_s=1)
+
+
+class OutOfTime(DependencyUnavailable):
+    """The invocation's time was over before all of the work was done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There was not enough time for all of it. Send it again; nothing is done twice.", retry_after_s=1
+        )
+
+
+class DayTooLarge(InvalidRequest):
+    """The ledger of a day has too many entries to be counted again in one invocation."""
+
+    def __init__(self, day: date, entries: int) -> None:
+        message = f"the ledger of {day} is too large: {entries:,} entries were counted before the time was over"
+        super().__init__("The request is not valid.", [Detail("start", message)])
 
 
 class ExportTooLarge(InvalidRequest):

@@ -10,10 +10,12 @@ from services.metering.domain.hours import Revision, is_too_old
 from services.metering.domain.ingestion import announcements
 from services.metering.domain.summary import is_summarised
 from services.metering.domain.usage import OTHER, Entry
+from services.metering.errors import OutOfTime
 from services.metering.operations import summarising
 from services.metering.operations.summarising import Pauses
 from services.metering.table import counters, ledger, rows
 from services.metering.table.rows import SeenRows
+from shared.deadline import remaining_s
 from shared.errors import DependencyUnavailable
 from shared.metrics import UNCOUNTED_USAGE
 from shared.observability import report
@@ -80,7 +82,10 @@ def count_of_tenant(
         else:
             taken.append(entry)
     for part in in_parts(taken, actions=counters.ACTIONS_AT_ONCE):
-        _count_part(counter, part, counted, now=now)
+        if remaining_s() > 0:
+            _count_part(counter, part, counted, now=now)
+        else:
+            counted.failed |= dict.fromkeys((entry.event_id for entry in part), OutOfTime())
     # A duplicate too: the delivery that counted it may have ended before it had said so.
     there = (Outcome.COUNTED, Outcome.DUPLICATE)
     shown = (entry for entry in taken if is_summarised(entry.meters) and counted.outcomes.get(entry.identity) in there)

@@ -7,6 +7,7 @@ from services.metering.domain.export import MOST_EVENTS, Asked, Export, ExportSt
 from services.metering.errors import ExportBrokeOff, ExportTooLarge
 from services.metering.gateways.queue import ExportQueue
 from services.metering.table import exports
+from shared.deadline import bounded_s
 from shared.errors import DependencyUnavailable
 from shared.storage.store import Store
 
@@ -30,7 +31,7 @@ def ask(
         ExportBrokeOff: it has to be asked for again.
         DependencyUnavailable: it cannot be begun now.
     """
-    deadline = monotonic() + _PATIENCE_S
+    deadline = monotonic() + bounded_s(_PATIENCE_S)
     if begun := exports.start(store, asked, now=now):
         _hand_over(store, queue, begun)
     found = _look(store, asked)

@@ -11,14 +11,18 @@ from services.metering.domain.hours import Revision
 from services.metering.domain.periods import Days, month_of
 from services.metering.domain.recount import Recount, Spot
 from services.metering.domain.usage import Amounts
+from services.metering.errors import DayTooLarge
 from services.metering.table import books, counters, ledger, rollups
 from services.metering.table.books import ClosedHour
+from shared.deadline import remaining_s
 from shared.drift import Drift
 from shared.meters import Meters
 from shared.storage.store import Store
 
 RECOUNTED_AT_ONCE = 20_000
 """Entries after which a recount stops at the end of the day, so that it ends in time."""
+
+_CHECKED_EVERY = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,17 @@ class Account:
 
 
 def recount(store: Store, tenant_id: str, days: Days, *, at_once: int = RECOUNTED_AT_ONCE) -> Account:
-    """Recount the ledger of these days, from the newest on; of a large ledger only as many as can be done at once."""
+    """Recount the ledger of these days, from the newest on; of a large ledger only as many as can be done at once.
+
+    Raises:
+        DayTooLarge: the time was over before the end of a day.
+    """
     opened = {one.revision for one in counters.list_opened(store, tenant_id)}
     counted, first = Recount(), days.start
     for day, entries in groupby(_counted(store, tenant_id, days), key=lambda one: one.entry.occurred_at.date()):
         for one in entries:
+            if counted.entries % _CHECKED_EVERY == 0 and remaining_s() <= 0:
+                raise DayTooLarge(day, counted.entries)
             counted.add(one.entry, one.revision, row=one.row, rolled_up=one.revision not in opened)
         if counted.entries >= at_once:
             first = day

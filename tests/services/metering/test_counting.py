@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from services.metering.domain.hours import GRACE, HOUR, Revision
 from services.metering.domain.periods import GroupBy
 from services.metering.domain.usage import Kind, Origin
+from services.metering.errors import OutOfTime
 from services.metering.operations import closing, counting
 from services.metering.table import SLICE
 from services.metering.table.rows import SeenRows
+from shared.deadline import invocation
 from shared.errors import DependencyUnavailable
 from shared.meters import OF_CALLS, Meter
 from shared.storage.items import Reader
@@ -23,6 +25,7 @@ from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.invocations import Remaining
 from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
 from tests.services.metering.usage import (
     AT,
@@ -159,6 +162,14 @@ class TestCount:
         assert list(failed) == ["run_2:1:1"]
         assert isinstance(failed["run_2:1:1"], DependencyUnavailable)
         assert counted(table.store, "demo-org").events == 2
+
+    def test_what_there_is_no_time_for_comes_again(self) -> None:
+        store = memory_store(MemoryDynamoDB())
+        with invocation(Remaining(0)):
+            failed = count(store, used("run_1"), used("run_2"))
+        assert {type(error) for error in failed.values()} == {OutOfTime}
+        assert count(store, used("run_1"), used("run_2")) == {}
+        assert counted(store).events == 2
 
     @pytest.mark.parametrize("age", [timedelta(days=35, hours=1), timedelta(days=300)])
     def test_keeps_aside_what_is_older_than_35_days(self, age: timedelta) -> None:

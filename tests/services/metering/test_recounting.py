@@ -6,10 +6,13 @@ import pytest
 
 from services.metering.domain.hours import GRACE, HOUR
 from services.metering.domain.periods import Days
+from services.metering.errors import DayTooLarge
 from services.metering.operations import closing, recounting
 from services.metering.table import counters
+from shared.deadline import invocation
 from shared.meters import Meter
 from shared.storage.store import Store
+from tests.invocations import Remaining
 from tests.services.metering.scripted import Scripted
 from tests.services.metering.usage import AT, close_due, count, entry, used
 
@@ -45,6 +48,12 @@ class TestRecount:
         count(store, used("run_2"), now=LATER)
         account = recounting.recount(store, "demo-org", DAYS)
         assert (account.counted.entries, account.drift) == (2, [])
+
+    def test_of_a_day_that_cannot_be_counted_in_time_names_it(self, store: Store) -> None:
+        count(store, used("run_1"))
+        with invocation(Remaining(0)), pytest.raises(DayTooLarge) as refused:
+            recounting.recount(store, "demo-org", DAYS)
+        assert "2026-11-22" in refused.value.details[0].message
 
     def test_of_nothing_is_nothing(self, store: Store) -> None:
         account = recounting.recount(store, "demo-org", DAYS)
