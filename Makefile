@@ -92,6 +92,7 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.metering
+	@$(BIN)/python -m bench.upkeep
 	@$(BIN)/python -m infra.documents
 
 load: setup ## Load on a mesh of this machine, in stages; see bench/README.md

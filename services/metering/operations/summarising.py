@@ -56,8 +56,10 @@ def catch_up(store: Store, tenant_id: str, month: str, *, now: datetime) -> None
     """
     try:
         published = summaries.read(store, tenant_id, month)
-        if published is None or not (published.is_paused(now) or _is_complete(store, tenant_id, published)):
-            _summarise(store, tenant_id, month, now=now, pauses=Pauses())
+        is_paused = published is not None and published.next_at is not None and now < published.next_at
+        if is_paused or (published and _is_complete(store, tenant_id, published)):
+            return
+        _summarise(store, tenant_id, month, now=now, pauses=Pauses())
     except DependencyUnavailable as error:
         logger.warning("not summarised", tenant_id=tenant_id, month=month, error=str(error))
 

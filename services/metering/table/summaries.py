@@ -42,10 +42,6 @@ class Published:
     next_at: datetime | None
     """The end of the pause after it."""
 
-    def is_paused(self, now: datetime) -> bool:
-        """Return whether a pause is under way, after which the month is looked at again."""
-        return self.next_at is not None and now < self.next_at
-
 
 def read(store: Store, tenant_id: str, month: str) -> Published | None:
     """Return the last summary of a month, or None if there was none."""
