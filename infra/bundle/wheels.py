@@ -12,12 +12,14 @@ from infra.bundle.archive import add_folder
 from infra.bundle.bytecode import replace_by_bytecode
 from infra.bundle.target import STATE, BundleTarget, engine_python
 
-FORMAT = "3"
+FORMAT = "4"
 """Raised when the way of building changes what comes out."""
 
 _NOT_FOR_RUNNING = frozenset({".c", ".css", ".h", ".js", ".pxd", ".pyi", ".pyx"})
 ONLY_FOR_TYPES = ("stripe/params",)
 """Folders of modules that nothing imports but a type checker; these are most of Stripe's SDK."""
+CHECKER_PLUGINS = ("pydantic/mypy.py", "pydantic/v1/mypy.py")
+"""Plugins that mypy loads, and that no other module imports."""
 _LEFT_BY_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", ".lock", "direct_url.json")
 
 
@@ -59,6 +61,8 @@ def strip(folder: Path) -> None:
     """
     for unused in ("bin", *ONLY_FOR_TYPES):
         shutil.rmtree(folder / unused, ignore_errors=True)
+    for plugin in CHECKER_PLUGINS:
+        (folder / plugin).unlink(missing_ok=True)
     for path in [found for found in folder.rglob("*") if found.is_file()]:
         if path.name in _LEFT_BY_INSTALLER or path.suffix in _NOT_FOR_RUNNING or path.parent.name == "sboms":
             path.unlink()

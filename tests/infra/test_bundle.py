@@ -14,7 +14,7 @@ from infra.bundle.asset import Bundles
 from infra.bundle.closure import closure_of, imports_at_run_time
 from infra.bundle.lock import RUNTIME, Lock
 from infra.bundle.target import ROOT, BundleTarget
-from infra.bundle.wheels import ONLY_FOR_TYPES, strip
+from infra.bundle.wheels import CHECKER_PLUGINS, ONLY_FOR_TYPES, strip
 from infra.services import SERVICES
 
 API = "infra.core.api.handler"
@@ -59,6 +59,23 @@ class TestArchive:
         for text in said:
             assert "\nVersion: " in text
             assert "\n\n" not in text
+
+    @pytest.mark.parametrize("plugin", CHECKER_PLUGINS)
+    def test_lacks_plugins_that_no_module_imports(self, plugin: str, archive: Path) -> None:
+        found = importlib.util.find_spec("pydantic")
+        assert found
+        assert found.origin
+        root = Path(found.origin).parents[1]
+        module = plugin.removesuffix(".py").replace("/", ".")
+        imported = [
+            one
+            for path in Path(found.origin).parent.rglob("*.py")
+            for one in imports_at_run_time(path, ".".join(path.relative_to(root).with_suffix("").parts), root)
+        ]
+        assert "pydantic.main" in imported
+        assert module not in imported
+        with zipfile.ZipFile(archive) as opened:
+            assert not [name for name in opened.namelist() if name.startswith(plugin.removesuffix(".py"))]
 
     @pytest.mark.parametrize("unused", ONLY_FOR_TYPES)
     def test_lacks_only_what_nothing_imports(self, unused: str) -> None:

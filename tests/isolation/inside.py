@@ -162,6 +162,7 @@ def inside(*tenants: str, stripe: str | None = None) -> Generator[Inside]:
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         environment.setenv("USER_POOL_ID", make_pool()[1])
+        environment.setenv("USER_POOL_CLIENT_ID", gateway.CLIENT_ID)
         environment.setenv("REPORTER_QUEUE_URL", own_client("sqs").create_queue(QueueName="reporter")["QueueUrl"])
         secret = {"api_key": KEYS.api_key, "webhook_secret": KEYS.webhook_secret} if stripe else {}
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString=json.dumps(secret))
