@@ -42,6 +42,8 @@ from tests.tenants import tenant_created
 
 AGENT = new_id("agt", datetime.fromisoformat("2026-11-01T00:00:00+00:00"), entropy=lambda _: 0)
 MESSAGE = "Go on. [[tokens 400]]"
+MAX_CONCURRENT_RUNS = 1_000
+"""More than are spent at once, so that no run waits for a slot: budgets are the subject."""
 _REGION, _TEST = "us-east-2", "test"
 
 
@@ -92,7 +94,8 @@ class Spender:
 
     def know(self, *, seq: int = 1, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
         """Let it be known what the tenant may use, and that it has an agent."""
-        TenantAccessCopies(self.store).keep(tenant_created(self.tenant_id, seq=seq, **said))
+        limits = {"max_concurrent_runs": MAX_CONCURRENT_RUNS, **said}
+        TenantAccessCopies(self.store).keep(tenant_created(self.tenant_id, seq=seq, **limits))
         heard_at = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
         agents.keep_agent(self.store, self.tenant_id, AgentCopy(AGENT, 1, None, 1, 1, deleted=False, heard_at=heard_at))
         agents.keep_version(self.store, self.tenant_id, VersionCopy(AGENT, 1, Stored("nowhere", "0")))
