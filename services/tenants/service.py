@@ -4,7 +4,6 @@ from services.tenants import api, consumer
 from services.tenants.domain.certificate import SERVICES
 from services.tenants.table import SLICE
 from shared.declaration import (
-    USUAL_ALARMS,
     Access,
     Function,
     Objects,
@@ -91,5 +90,4 @@ SERVICE = Service(
         ProjectDeleted.TYPE,
         *SAID_BY_ALL,
     ),
-    alarms=(*USUAL_ALARMS, "quarantine"),
 )

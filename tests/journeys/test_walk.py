@@ -67,7 +67,7 @@ class TestWalk:
     def test_a_wait_that_ends_first_lets_the_run_go_on(self, steps: Steps) -> None:
         agent_id = steps.agent()
         message = "[[tokens 48]] [[delay 1000]]"
-        run = steps.submit(agent_id, message, headers={"Prefer": "wait=1"})
+        run = steps.submit(agent_id, message, headers={"Prefer": "wait=3"})
         assert run["status"] == "running"
         done = steps.final(run["run_id"])
         assert (done["status"], len(done["attempts"])) == ("completed", 1)
