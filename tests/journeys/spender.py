@@ -94,7 +94,7 @@ class Spender:
 
     def know(self, *, seq: int = 1, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
         """Let it be known what the tenant may use, and that it has an agent."""
-        limits = {"max_concurrent_runs": MAX_CONCURRENT_RUNS, **said}
+        limits: dict[str, Any] = {"max_concurrent_runs": MAX_CONCURRENT_RUNS, **said}
         TenantAccessCopies(self.store).keep(tenant_created(self.tenant_id, seq=seq, **limits))
         heard_at = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
         agents.keep_agent(self.store, self.tenant_id, AgentCopy(AGENT, 1, None, 1, 1, deleted=False, heard_at=heard_at))
