@@ -39,6 +39,7 @@ def operations(names: Names, subjects: Subjects) -> list[Widget]:
             "Requests that Stripe cannot serve, second subscriptions, disputes",
             m.BILLING_FAILING,
             m.DUPLICATE_SUBSCRIPTIONS,
+            m.DISPUTES,
         ),
         searched(names, "Drift", m.DRIFT),
         searched(names, "Usage kept aside", m.UNCOUNTED_USAGE),
