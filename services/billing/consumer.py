@@ -22,7 +22,7 @@ from shared.messaging.consumer import EventConsumer
 from shared.messaging.quarantine import add_quarantine_commands
 from shared.messaging.queue import QueueConsumer
 from shared.messaging.schedule import Done, scheduled
-from shared.metrics import BILLING_FAILING, DRIFT, DUPLICATE_SUBSCRIPTIONS, SYNC_LAG, WEBHOOK_FAILURES
+from shared.metrics import BILLING_FAILING, DISPUTES, DRIFT, DUPLICATE_SUBSCRIPTIONS, SYNC_LAG, WEBHOOK_FAILURES
 from shared.observability import logger, report
 from shared.removal import remover as remover_of
 from shared.storage.inbox import Delivery
@@ -119,7 +119,7 @@ def _handle_webhook(message: _Webhook) -> None:
         is_done = webhooks.handle_or_postpone(wiring.slice_store(), wiring.payments(), message.event_id, now=utc_now())
         failures = int(not is_done)
     finally:
-        report("webhook handled", {WEBHOOK_FAILURES: failures}, event_id=message.event_id)
+        report("webhook handled", {WEBHOOK_FAILURES: failures, DISPUTES: 0}, event_id=message.event_id)
 
 
 inbox = QueueConsumer("billing.inbox", _Webhook, _handle_webhook)
