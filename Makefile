@@ -5,12 +5,15 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 ENV ?= dev
 SEED ?= 1
 BIN = .venv/bin
-# One process has the mesh; more than two would only wait for it.
-SPREAD = -n 2 --dist loadgroup
+# Each of two processes has a mesh; more would only wait for one. tests/conftest.py has the order of the groups.
+SPREAD = -n 2 --dist loadgroup --no-loadscope-reorder
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+# Dozens of processes import the same packages. With bytecode, only the first one compiles them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down reset status test prove soak check bench load lint format types contracts snapshots docs stripe-description lock bootstrap synth diff deploy destroy
+.PHONY: help setup demo up down reset status test prove soak check bench load lint format types contracts snapshots docs clients site stripe-description lock bootstrap synth diff deploy destroy
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +23,7 @@ setup: ## Install what everything else needs, into this folder
 		echo "ainexus needs Python 3.11 or newer, and none was found. Name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m infra.local.install
 
-demo: setup ## The mesh on this machine, and the whole walk through it; MODEL=local: with a small real model
+demo: setup ## Start the local mesh and run the demo; MODEL=local: with a small real model
 	@./ainexus demo $(if $(MODEL),--model $(MODEL))
 
 up: setup ## Start the mesh on this machine and deploy what has changed
@@ -38,20 +41,21 @@ status: ## How the mesh on this machine is
 test: setup ## The whole test suite
 	@$(BIN)/python -m pytest $(SPREAD)
 
-prove: setup ## That every event is counted once, at large: a million in memory, 100,000 on the local engine (SEED=1)
+prove: setup ## The promises, at large: a million events counted once, 200 billing lives, one tenant against three (SEED=1)
 	@$(BIN)/python -m tests.services.metering.proof --events 1000000 --seed $(SEED)
-	@READING_EVENTS=10000 $(BIN)/python -m pytest tests/services/metering/test_reading.py
+	@READING_EVENTS=10000 $(BIN)/python -m pytest tests/services/metering/usage/test_reading.py
 	@PROOF_EVENTS=100000 PROOF_SEED=$(SEED) $(BIN)/python -m pytest -s -m mesh \
 		tests/dynamodb tests/services/metering/test_proof_on_the_engine.py
 	@PROOF_LIVES=200 $(BIN)/python -m pytest -m mesh tests/journeys/test_billing.py
+	@BULKHEAD_SEEDS=5 $(BIN)/python -m pytest -s -m mesh tests/bulkheads
 
 soak: setup ## Mixed load while function processes are killed: make soak MINUTES=30
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) --seed $(SEED)
 
 check: setup ## What CI runs: lint, types, contracts, all tests, and the templates with the CDK's checks
-	@$(MAKE) --no-print-directory -j2 lint types contracts
-	@$(BIN)/python -m pytest $(SPREAD)
-	@$(MAKE) --no-print-directory -j2 $(addprefix check-,local dev prod)
+	@# One of two cores is busy with the types for as long as the other one is with everything else.
+	@$(MAKE) --no-print-directory -j2 types lint contracts clients $(addprefix check-,local dev prod)
+	@$(BIN)/python -m pytest $(SPREAD) --durations 40 --durations-min 5
 
 check-%: setup
 	@./ainexus synth --env $*
@@ -71,10 +75,17 @@ contracts: setup ## Who may import whom
 	@$(BIN)/lint-imports
 
 snapshots: setup ## Write the snapshots of the event contracts
-	@$(BIN)/python -m tests.contracts.write
+	@$(BIN)/python -m tests.contracts.write_snapshots
 
-docs: setup ## Write what is derived: docs/api (routes, roles, events, variables) and docs/costs.md
+docs: setup ## Write what is derived: docs/api (routes, roles, events, variables), docs/costs.md and docs/cli.md
 	@$(BIN)/python -m infra.documents
+	@$(BIN)/python -m cli.reference
+
+clients: setup ## Generate the clients of the API into clients/python and clients/typescript, and check their types
+	@$(BIN)/python -m infra.clients
+
+site: setup ## Build the documentation site into .ainexus/site/html, with all links checked
+	@$(BIN)/python -m infra.site
 
 stripe-description: ## Fetch Stripe's own description of its API, by which the local Stripe is tested
 	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.14 \
@@ -88,6 +99,7 @@ lock: setup ## Lock the dependencies of pyproject.toml by version and hash
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group peer -o locks/peer.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group guides -o locks/guides.txt
 	@.ainexus/uv/bin/uv pip compile $(LOCK) --group load -o locks/load.txt
+	@.ainexus/uv/bin/uv pip compile $(LOCK) --group site -o locks/site.txt
 
 bench: setup ## The measurements, with the peer; see bench/README.md
 	@$(BIN)/python -m bench

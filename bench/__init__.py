@@ -1,1 +1,1 @@
-"""What is measured, how, and against whom; see README.md."""
+"""Benchmarks of the platform and of a peer; see README.md."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, and write the results down."""
+"""`python -m bench`: measure a waited run, and write the results."""
 
 import argparse
 import json
@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from bench import cold, machine, mesh, peer, profiles, report, sides, targets
-from bench.upstream import TAKES_S
+from bench.upstream import RESPONSE_S
 from infra.local.paths import ROOT
 from shared.times import to_text, utc_now
 
 RESULTS = ROOT / "bench" / "results"
 SIMULATED, STREAMED = "run, simulated", "run, streamed from upstream"
-TOGETHER = "run, simulated, four at once"
+CONCURRENT = "run, simulated, four at once"
 PEER, PEER_STREAMED = "LiteLLM, whole from upstream", "LiteLLM, streamed from upstream"
-_WARM = 5
-_STARTS = 5
-"""Of each function; the least counts."""
+_WARMUP_REQUESTS = 5
+_IMPORT_ROUNDS = 5
+"""Cold starts of each function. The minimum counts."""
 
 
 def main() -> None:
-    """All sides in turn, round after round, then the functions one by one."""
-    asked = argparse.ArgumentParser(prog="python -m bench")
-    asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--requests", type=int, default=20, help="of each side in a round")
-    asked.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
-    options = asked.parse_args()
+    """Measure all sides in turns, round by round, and then each function."""
+    completed = argparse.ArgumentParser(prog="python -m bench")
+    completed.add_argument("--rounds", type=int, default=5)
+    completed.add_argument("--requests", type=int, default=20, help="of each side in a round")
+    completed.add_argument("--no-peer", action="store_true", help="leave LiteLLM out")
+    options = completed.parse_args()
     with ExitStack() as stack:
         ours = stack.enter_context(mesh.deployed())
         found = _measure(ours, rounds=options.rounds, requests=options.requests, with_peer=not options.no_peer)
@@ -45,13 +45,13 @@ def main() -> None:
     _write(results)
 
 
-def _measure(ours: mesh.Mesh, *, rounds: int, requests: int, with_peer: bool) -> dict[str, Any]:
+def _measure(ours: mesh.MeasuredMesh, *, rounds: int, requests: int, with_peer: bool) -> dict[str, Any]:
     with ExitStack() as stack:
         url = stack.enter_context(mesh.upstream())
         found = [
             sides.of_mesh(stack, ours, SIMULATED, provider_s=0, model="gpt-4", provider="simulated"),
-            sides.of_mesh(stack, ours, TOGETHER, provider_s=0, together=4, model="gpt-4", provider="simulated"),
-            sides.of_mesh(stack, ours, STREAMED, provider_s=TAKES_S, model="m", base_url=url),
+            sides.of_mesh(stack, ours, CONCURRENT, provider_s=0, together=4, model="gpt-4", provider="simulated"),
+            sides.of_mesh(stack, ours, STREAMED, provider_s=RESPONSE_S, model="m", base_url=url),
         ]
         if with_peer:
             proxy = stack.enter_context(peer.running(ours.target.mesh.home, upstream=url))
@@ -60,7 +60,7 @@ def _measure(ours: mesh.Mesh, *, rounds: int, requests: int, with_peer: bool) ->
                 sides.of_peer(stack, proxy, PEER_STREAMED, stream=True),
             ]
         for side in found:
-            side.warm(_WARM)
+            side.warm(_WARMUP_REQUESTS)
         for number in range(rounds):
             for side in found:
                 began = time.monotonic()
@@ -70,7 +70,7 @@ def _measure(ours: mesh.Mesh, *, rounds: int, requests: int, with_peer: bool) ->
 
 
 def _ratios(found: dict[str, Any]) -> dict[str, float]:
-    """Ours to the peer's, from the medians of rounds that took turns."""
+    """Return the ratios of our CPU to the peer's, from the medians of interleaved rounds."""
     pairs = [(STREAMED, PEER_STREAMED), (STREAMED, PEER), (SIMULATED, PEER)]
     return {
         f"CPU, {one} / {other}": round(found[one]["cpu_ms"] / found[other]["cpu_ms"], 2)
@@ -79,13 +79,16 @@ def _ratios(found: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _functions(ours: mesh.Mesh) -> dict[str, Any]:
-    """All in turn, again and again: a slow minute of the machine is then no function's own."""
-    python, known = ours.target.mesh.home.engine_python, ours.bundles()
-    modules = {name: ours.handler(name) for name in known}
+def _functions(ours: mesh.MeasuredMesh) -> dict[str, Any]:
+    """Measure the functions in turns, so that a slow minute of the machine does not affect only one of them."""
+    python, code_bundles = ours.target.mesh.home.engine_python, ours.bundles()
+    modules = {name: ours.handler(name) for name in code_bundles}
     took = [
-        {name: cold.import_ms(python, bundle, modules[name], environ) for name, (bundle, environ) in known.items()}
-        for _ in range(_STARTS)
+        {
+            name: cold.import_ms(python, bundle, modules[name], environ)
+            for name, (bundle, environ) in code_bundles.items()
+        }
+        for _ in range(_IMPORT_ROUNDS)
     ]
     return {
         name: {
@@ -93,13 +96,13 @@ def _functions(ours: mesh.Mesh) -> dict[str, Any]:
             "bundle_mb": cold.size_mb(bundle),
             "largest_imports_ms": cold.largest(python, bundle, modules[name], environ),
         }
-        for name, (bundle, environ) in known.items()
+        for name, (bundle, environ) in code_bundles.items()
     }
 
 
 def _commit() -> str:
-    asked = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 — a fixed command
+    completed = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(completed, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 — a fixed command
 
 
 def _write(results: dict[str, Any]) -> None:

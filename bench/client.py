@@ -1,4 +1,4 @@
-"""The client that asks both sides: one kept connection, one request after the other."""
+"""The HTTP client for both sides: one persistent connection, and one request at a time."""
 
 import http.client
 import json
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 
 @dataclass
-class Client:
-    """Asks one server, and notes how long each answer took."""
+class ApiClient:
+    """A client of one server, which records the duration of each request."""
 
     url: str
     headers: Mapping[str, str]
@@ -32,18 +32,22 @@ class Client:
         self._connection.close()
 
     def renew(self) -> None:
-        """Let the connection go, which a server may have given up meanwhile; the next request opens another one."""
+        """Close the connection, which the server may have closed meanwhile. The next request opens another one."""
         self._connection.close()
 
     def post(self, body: Mapping[str, Any]) -> bytes:
-        """One request; an answer that is no success is the end of the measurement."""
+        """Send one request and return the body of the response.
+
+        Raises:
+            RuntimeError: the response is not a success, which ends the measurement.
+        """
         began = time.perf_counter()
         headers = {"Content-Type": "application/json", **self.headers}
         self._connection.request("POST", self._path, json.dumps(body), headers)
-        answer = self._connection.getresponse()
-        said = answer.read()
+        response = self._connection.getresponse()
+        response_body = response.read()
         self.seconds.append(time.perf_counter() - began)
-        if answer.status not in {200, 201}:
-            msg = f"{self.url} answered {answer.status}: {said[:500]!r}"
+        if response.status not in {200, 201}:
+            msg = f"{self.url} answered {response.status}: {response_body[:500]!r}"
             raise RuntimeError(msg)
-        return said
+        return response_body

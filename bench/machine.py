@@ -1,15 +1,15 @@
-"""The machine that was measured on, and the CPU time of its processes."""
+"""Facts of this machine, and the CPU time of its processes."""
 
 import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def facts() -> dict[str, object]:
-    """What to know of the machine to compare with another one."""
+    """Return the facts of this machine that matter for comparisons with others."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -23,24 +23,24 @@ def facts() -> dict[str, object]:
 
 
 def cpu_ms(pids: Iterable[int]) -> float:
-    """CPU time of these processes until now, user and system; its resolution is a clock tick each."""
+    """Return the total CPU time of these processes, user and system. The resolution is one clock tick per process."""
     return sum(_cpu_ms(pid) for pid in pids)
 
 
 def _cpu_ms(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1_000 / _TICKS_A_SECOND
+    return (int(fields[11]) + int(fields[12])) * 1_000 / _TICKS_PER_S
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one has started."""
+    """Return the child processes of this one."""
     tasks = Path(f"/proc/{pid}/task")
     found = (task / "children" for task in tasks.iterdir())
     return [int(child) for listed in found for child in _read(listed).split()]
 
 
 def _read(path: Path) -> str:
-    """A file of /proc; nothing when its thread has just ended."""
+    """Return the content of a file in /proc; empty if its thread has just ended."""
     try:
         return path.read_text()
     except OSError:
@@ -48,11 +48,11 @@ def _read(path: Path) -> str:
 
 
 def family(pid: int) -> list[int]:
-    """This process and all below it."""
+    """Return this process and all of its descendants."""
     return [pid, *(below for child in children(pid) for below in family(child))]
 
 
 def variables(pid: int) -> dict[str, str]:
-    """The environment that a process was started with."""
+    """Return the environment with which a process was started."""
     entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)

@@ -1,4 +1,4 @@
-"""Our side: a mesh on this machine with its functions as processes, whose CPU and AWS calls are read."""
+"""Our side: a local mesh that runs functions as processes, with their CPU time and their AWS calls."""
 
 import json
 import os
@@ -23,13 +23,13 @@ from infra.local.health import free_port
 from infra.local.paths import ROOT
 
 _ADMIN = "admin@demo-org.com"
-_PATIENCE_S = 60
+_TIMEOUT_S = 60
 _OWN_CALL = "dynamodb Scan"
-"""What this program itself calls while it measures."""
+"""The AWS operation of this program, which is excluded from the calls of functions."""
 
 
 @dataclass(frozen=True)
-class Mesh:
+class MeasuredMesh:
     """A deployed mesh."""
 
     target: Target
@@ -37,18 +37,18 @@ class Mesh:
 
     @property
     def tenant_url(self) -> str:
-        """Below it lie the routes of the tenant."""
+        """The URL prefix of the tenant's routes."""
         return f"{self.target.outputs['ApiEndpoint']}/v1/tenants/demo-org"
 
     def agent(self, **config: Any) -> str:  # noqa: ANN401 — any field of a config
-        """A new agent."""
+        """Create an agent and return its id."""
         body = {"name": "Bench", "type": "conversational", "config": config}
-        answer = send(ApiRequest("POST", f"{self.tenant_url}/agents", body, token=self.token))
-        return str(answer.body["agent"]["agent_id"])
+        response = send(ApiRequest("POST", f"{self.tenant_url}/agents", body, token=self.token))
+        return str(response.body["agent"]["agent_id"])
 
     def wait_until_counted(self, agent_id: str, runs: int) -> None:
-        """Wait until the ledger holds all runs, and the functions have come to rest."""
-        until, before = time.monotonic() + _PATIENCE_S, Counter[str]()
+        """Wait until the ledger contains all runs and the functions are idle."""
+        until, before = time.monotonic() + _TIMEOUT_S, Counter[str]()
         while self._counted(agent_id) < runs or before != self.cpu_ms():
             if time.monotonic() > until:
                 msg = "the runs are not counted"
@@ -57,7 +57,10 @@ class Mesh:
             time.sleep(1)
 
     def _counted(self, agent_id: str) -> int:
-        """Calls in the ledger. It is scanned, as no function ever does, so that this can be told from their calls."""
+        """Return the number of calls in the ledger.
+
+        It uses a scan, which no function does, so that `calls` can exclude it.
+        """
         pages = self.target.clients.dynamodb.get_paginator("scan").paginate(
             TableName=self.target.outputs["UsageTableName"],
             FilterExpression="agentId = :agent",
@@ -67,52 +70,60 @@ class Mesh:
         return sum(page["Count"] for page in pages)
 
     def functions(self) -> dict[int, str]:
-        """The processes of functions, by number."""
+        """Return the names of the functions by process id."""
         found = {pid: machine.variables(pid).get("AWS_LAMBDA_FUNCTION_NAME", "") for pid in self._processes()}
         return {pid: name.removeprefix("ainexus-local-") for pid, name in found.items() if name}
 
     def cpu_ms(self) -> Counter[str]:
-        """CPU time until now, by function."""
+        """Return the CPU time of each function until now."""
         times: Counter[str] = Counter()
         for pid, name in self.functions().items():
             times[name] += int(machine.cpu_ms([pid]))
         return times
 
     def calls(self) -> Counter[str]:
-        """AWS calls of functions over HTTP until now, by operation."""
-        with urllib.request.urlopen(f"{self.target.outputs['EngineEndpoint']}/_ainexus/calls") as answer:  # noqa: S310 — our own engine
-            found = Counter[str](json.load(answer))
+        """Return the number of AWS calls that functions have made over HTTP until now, by operation."""
+        with urllib.request.urlopen(f"{self.target.outputs['EngineEndpoint']}/_ainexus/calls") as response:  # noqa: S310 — our own engine
+            found = Counter[str](json.load(response))
         del found[_OWN_CALL]
         return found
 
     def bundles(self) -> dict[str, tuple[Path, Mapping[str, str]]]:
-        """Where each function's code lies unpacked, and with which variables it runs."""
+        """Return the unpacked code of each function and its environment."""
         found = {name: machine.variables(pid) for pid, name in self.functions().items()}
-        return {name: (Path(known["LAMBDA_TASK_ROOT"]), known) for name, known in sorted(found.items())}
+        return {
+            name: (Path(configuration["LAMBDA_TASK_ROOT"]), configuration)
+            for name, configuration in sorted(found.items())
+        }
 
     def handler(self, function: str) -> str:
-        """The module that a function starts with."""
-        known = self.target.clients.functions.get_function_configuration(FunctionName=f"ainexus-local-{function}")
-        return str(known.get("Handler", "")).rpartition(".")[0].replace("/", ".")
+        """Return the module of a function's handler."""
+        configuration = self.target.clients.functions.get_function_configuration(
+            FunctionName=f"ainexus-local-{function}"
+        )
+        return str(configuration.get("Handler", "")).rpartition(".")[0].replace("/", ".")
 
     def _processes(self) -> list[int]:
-        noted = record.read(self.target.mesh.home.engine_record)
-        return machine.children(noted.pid) if noted else []
+        recorded = record.read(self.target.mesh.home.engine_record)
+        return machine.children(recorded.pid) if recorded else []
 
 
 @contextmanager
-def deployed() -> Generator[Mesh]:
-    """A mesh of the measurements' own, beside any that a person has up; its home can be named to use it again."""
+def deployed() -> Generator[MeasuredMesh]:
+    """Deploy a separate mesh for measurements, beside any other local mesh, and stop it afterwards.
+
+    `AINEXUS_BENCH_HOME` names the home of a mesh to reuse; that mesh stays up.
+    """
     named = os.environ.get("AINEXUS_BENCH_HOME")
     home = Path(named) if named else ROOT / ".ainexus" / "bench"
-    noted = record.read(home / "engine.json")
-    port = noted.port if noted and noted.is_running else free_port()
+    recorded = record.read(home / "engine.json")
+    port = recorded.port if recorded and recorded.is_running else free_port()
     environ = {**os.environ, "AINEXUS_HOME": str(home), "AINEXUS_PORT": str(port), "AINEXUS_WARM_S": "3600"}
     target = Target("local", environ=environ)
     target.mesh.up()
     try:
         seed_mesh(target, temporary_password=new_password())
-        yield Mesh(target, sign_in(target, _ADMIN).token)
+        yield MeasuredMesh(target, sign_in(target, _ADMIN).token)
     finally:
         if not named:
             target.mesh.down()
@@ -120,9 +131,9 @@ def deployed() -> Generator[Mesh]:
 
 @contextmanager
 def upstream() -> Generator[str]:
-    """The provider of this machine."""
+    """Run the local provider while the block lasts, and yield its base URL."""
     port = free_port()
-    started = subprocess.Popen([str(ROOT / ".venv/bin/python"), "-m", "bench.upstream", str(port)], cwd=ROOT)  # noqa: S603 — our own
+    started = subprocess.Popen([str(ROOT / ".venv/bin/python"), "-m", "bench.upstream", str(port)], cwd=ROOT)  # noqa: S603 — our own program
     try:
         yield f"http://127.0.0.1:{port}/v1"
     finally:

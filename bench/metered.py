@@ -1,21 +1,21 @@
-"""A table in memory that says what DynamoDB would charge for.
+"""An in-memory table that counts the capacity units for which DynamoDB charges.
 
-Writing takes a unit for each KB of an item, in a transaction two, and one more for each entry of an index that is made
-or taken away. Reading takes one for each 4 KB of an item, or of a query.
+A write takes one unit per KB of the item, two in a transaction, and one more for each index entry that is added or
+removed. A read takes one unit per 4 KB of an item, or of a query.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 """
 
 from collections import Counter
 from typing import Any, cast
 
-from tests.dynamodb.memory import MemoryDynamoDB, Place
+from tests.dynamodb.memory import MemoryDynamoDB, PrimaryKey
 
 _INDEXES = (("list_pk", "list_sk"), ("due_pk", "due_sk"))
 _IN_TRANSACTION = 2
 
 
 class MeteredDynamoDB(MemoryDynamoDB):
-    """Counts calls and units."""
+    """An in-memory DynamoDB that counts calls and capacity units."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,21 +24,21 @@ class MeteredDynamoDB(MemoryDynamoDB):
         self.read_units = 0
         self._each = 1
 
-    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A transaction."""
+    def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Count a transaction."""
         self.calls_of["TransactWriteItems"] += 1
         self._each = _IN_TRANSACTION
         try:
             return super().transact_write_items(**arguments)
         except Exception:
-            # What is refused is charged for as well.
+            # DynamoDB also charges for refused transactions.
             self.write_units += _IN_TRANSACTION * len(arguments["TransactItems"])
             raise
         finally:
             self._each = 1
 
-    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """An update."""
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Count an update."""
         self.calls_of["UpdateItem"] += 1
         try:
             return super().update_item(**arguments)
@@ -46,33 +46,33 @@ class MeteredDynamoDB(MemoryDynamoDB):
             self.write_units += 1
             raise
 
-    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A read of one item."""
+    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Count a read of one item."""
         return self._reading("GetItem", super().get_item(**arguments))
 
-    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A read of several; each is rounded up by itself."""
-        answer = super().batch_get_item(**arguments)
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Count a read of several items, each of which is rounded up by itself."""
+        response = super().batch_get_item(**arguments)
         self.calls_of["BatchGetItem"] += 1
-        for items in answer["Responses"].values():
+        for items in response["Responses"].values():
             self.read_units += sum(_units(_size(item), 4096) for item in items)
-        return answer
+        return response
 
-    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A query."""
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Count a query."""
         return self._reading("Query", super().query(**arguments))
 
-    def _reading(self, operation: str, answer: Any) -> Any:  # noqa: ANN401 — as botocore's
+    def _reading(self, operation: str, response: Any) -> Any:  # noqa: ANN401 — the signature of botocore
         self.calls_of[operation] += 1
-        found = answer.get("Items") or [answer.get("Item", {})]
+        found = response.get("Items") or [response.get("Item", {})]
         self.read_units += _units(sum(_size(item) for item in found), 4096)
-        return answer
+        return response
 
-    def _write(self, place: Place, item: dict[str, Any] | None) -> None:
-        before = self._peek(place)
+    def _write(self, primary_key: PrimaryKey, item: dict[str, Any] | None) -> None:
+        before = self._peek(primary_key)
         size = max(_size(before or {}), _size(item or {}))
         self.write_units += self._each * _units(size, 1024) + _entries_changed(before or {}, item or {})
-        super()._write(place, item)
+        super()._write(primary_key, item)
 
 
 def _entries_changed(before: dict[str, Any], after: dict[str, Any]) -> int:
@@ -89,7 +89,7 @@ def _units(size: int, each: int) -> int:
 
 
 def _size(value: object) -> int:
-    """Of an item, or of a value in it, in bytes."""
+    """Return the size of an item, or of a value in it, in bytes."""
     if isinstance(value, dict):
         return sum(_size(name) + _size(one) for name, one in cast("dict[str, object]", value).items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""`python -m bench.metering`: what it takes to count usage, by our own code, by requests, and on the local engine."""
+"""`python -m bench.metering`: the cost of counting usage, in our own code, in requests, and on the local engine."""
 
 import argparse
 import json
@@ -17,12 +17,14 @@ from bench.metered import MeteredDynamoDB
 from cli.api import ApiRequest, send
 from infra.costs.model import prices
 from infra.local.paths import ROOT
-from services.metering.domain.hours import GRACE, HOUR
-from services.metering.domain.usage import entry_of_call
-from services.metering.operations import counting, upkeep
-from services.metering.operations.upkeep import Kind
-from services.metering.table import SLICE
-from shared.events.envelope import Event, happened, parse
+from services.metering.counters.domain.hours import GRACE_PERIOD, HOUR
+from services.metering.counters.table.rows import SeenRows
+from services.metering.hours.operations import maintenance as upkeep
+from services.metering.hours.operations.maintenance import DueKind
+from services.metering.ingestion import operations as ingestion
+from services.metering.ledger.domain.entries import entry_from_call
+from services.metering.partitions import SLICE
+from shared.events.envelope import Event, new_event, parse
 from shared.events.runs import UsageRecorded
 from shared.meters import Meter
 from shared.observability import logger
@@ -37,22 +39,22 @@ PRICED_AS = {
     "invocations": "invocation of Lambda",
     "GB-seconds of the function": "GB-second of Lambda (arm64)",
 }
-"""What is counted, by its name in the list of prices."""
+"""The names of the counted quantities in the price list."""
 
 _RESULTS = ROOT / "bench" / "results"
 _START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _MEMORY_GB = 0.5
 _ROUNDS = 5
 _OF_QUEUE = 10
-_PATIENCE_S = 900
+_TIMEOUT_S = 900
 
 
 def main() -> None:
-    """All of it, printed and written down."""
-    asked = argparse.ArgumentParser(prog="python -m bench.metering")
-    asked.add_argument("--events", type=int, default=20_000, help="that our own code counts in a round")
-    asked.add_argument("--on-engine", type=int, default=2_000, help="that are counted end to end; 0: none")
-    options = asked.parse_args()
+    """Run all measurements, and print and write the results."""
+    parser = argparse.ArgumentParser(prog="python -m bench.metering")
+    parser.add_argument("--events", type=int, default=20_000, help="that our own code counts in a round")
+    parser.add_argument("--on-engine", type=int, default=2_000, help="that are counted end to end; 0: none")
+    options = parser.parse_args()
     logger.setLevel("ERROR")
     own = our_code(options.events)
     results: dict[str, Any] = {
@@ -69,14 +71,18 @@ def main() -> None:
 
 
 class Nothing:
-    """A table that takes everything at once and keeps nothing; it is never time for a summary."""
+    """A table that has every row, accepts every transaction and stores nothing. No summary lease is available."""
 
-    def transact_write_items(self, **_: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Done."""
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: ANN401, N803 — the signature of botocore
+        """Return the rows, which are read once per container."""
+        return {"Responses": {table: wanted["Keys"] for table, wanted in RequestItems.items()}}
+
+    def transact_write_items(self, **_: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Accept the transaction."""
         return {}
 
-    def update_item(self, **_: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Refused: there is a pause."""
+    def update_item(self, **_: Any) -> Any:  # noqa: ANN401 — the signature of botocore
+        """Refuse the update, because the interval after a summary has not ended."""
         error: Any = {
             "Error": {"Code": "ConditionalCheckFailedException", "Message": ""},
             "Item": {"next_at": {"S": to_text(_START)}},
@@ -85,14 +91,14 @@ class Nothing:
 
 
 def our_code(events: int) -> dict[str, Any]:
-    """From the bodies of messages to requests: CPU of this process, without what sends them."""
+    """Measure the CPU of this process from the bodies of messages to requests, without sending them."""
     bodies = [event.model_dump_json() for event in _events(events)]
     store = Store(Nothing(), table="usage", owned=SLICE)  # pyright: ignore[reportArgumentType]  # the calls that counting makes
-    rounds: list[float] = []
+    rounds, seen = list[float](), SeenRows()
     for _ in range(_ROUNDS):
         began = time.process_time()
         for batch in _in_batches(bodies, _OF_QUEUE):
-            _count(store, [parse(UsageRecorded, json.loads(body)) for body in batch], now=_START)
+            _count(store, [parse(UsageRecorded, json.loads(body)) for body in batch], now=_START, seen=seen)
         rounds.append(time.process_time() - began)
     took = statistics.median(rounds)
     return {
@@ -103,11 +109,11 @@ def our_code(events: int) -> dict[str, Any]:
 
 
 def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
-    """What a thousand events of a tenant in an hour, in batches of this size, ask of AWS until the hour is closed.
+    """Count the AWS requests and units of a thousand events of a tenant in one hour, until the hour is closed.
 
     Args:
-        size: of the batches.
-        cpu_ms: of our own code for an event.
+        size: the number of events in a batch.
+        cpu_ms: the CPU time of our own code per event.
     """
     events = 1_000
     table = MeteredDynamoDB()
@@ -115,15 +121,15 @@ def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
     for number, batch in enumerate(_in_batches(_events(events), size)):
         now = _START + HOUR * number * size / events
         _count(store, batch, now=now)
-        upkeep.sweep_due(store, now=now, kinds=(Kind.SUMMARY,))
+        upkeep.sweep_due(store, now=now, kinds=(DueKind.SUMMARY,))
     of_counting = table.write_units
-    upkeep.sweep_due(store, now=_START + HOUR + GRACE, kinds=(Kind.HOUR,))
+    upkeep.sweep_due(store, now=_START + HOUR + GRACE_PERIOD, kinds=(DueKind.HOUR,))
     batches = events // size
     counted = {
         "write units": table.write_units,
         "read units": table.read_units,
         "events on the bus": events,
-        # Each is sent by the bus; a batch is received and deleted at once.
+        # The bus sends each event by itself. A batch is received and deleted with one request each.
         "requests to the queue": events + 2 * batches,
         "invocations": batches,
         "GB-seconds of the function": round(events * cpu_ms * _MEMORY_GB / 1_000, 3),
@@ -139,12 +145,12 @@ def requests(size: int, *, cpu_ms: float) -> dict[str, Any]:
 
 
 def on_engine(events: int) -> dict[str, Any]:
-    """From the bus to the counters, on the local engine, with the CPU of our functions."""
+    """Measure the time from the bus to the counters on the local engine, and the CPU of our functions."""
     with mesh.deployed() as ours:
         agent_id = f"agt_{uuid4().hex}"
-        made = _events(events, agents=(agent_id,), now=utc_now(), tenant_id="demo-org")
+        recorded = _events(events, agents=(agent_id,), now=utc_now(), tenant_id="demo-org")
         before, began = ours.cpu_ms(), time.monotonic()
-        for batch in _in_batches(made, _OF_QUEUE):
+        for batch in _in_batches(recorded, _OF_QUEUE):
             entries = [
                 {
                     "Source": event.source,
@@ -154,7 +160,7 @@ def on_engine(events: int) -> dict[str, Any]:
                 }
                 for event in batch
             ]
-            ours.target.clients.events.put_events(Entries=entries)  # pyright: ignore[reportArgumentType]  # as their stubs want them
+            ours.target.clients.events.put_events(Entries=entries)  # pyright: ignore[reportArgumentType]  # plain dicts instead of the stubs' types
         _wait(lambda: _requests_of(ours, agent_id) >= events)
         took_s = time.monotonic() - began
         cpu_ms = ours.cpu_ms() - before
@@ -166,15 +172,15 @@ def on_engine(events: int) -> dict[str, Any]:
         }
 
 
-def _requests_of(ours: mesh.Mesh, agent_id: str) -> int:
-    """What the counters say over HTTP."""
+def _requests_of(ours: mesh.MeasuredMesh, agent_id: str) -> int:
+    """Return the number of requests that the usage API returns for this agent."""
     url = f"{ours.tenant_url}/usage/daily?group_by=agent"
     rows = send(ApiRequest("GET", url, token=ours.token)).body["daily"]
     return sum(row["meters"]["requests"] for row in rows if row["agent_id"] == agent_id)
 
 
 def _wait(is_done: Callable[[], bool]) -> None:
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + _TIMEOUT_S
     while not is_done():
         if time.monotonic() > until:
             msg = "the events are not counted"
@@ -182,9 +188,11 @@ def _wait(is_done: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def _count(store: Store, events: Sequence[Event[UsageRecorded]], *, now: datetime) -> None:
-    entries = [(event.tenant_id, entry_of_call(event)) for event in events]
-    for error in counting.count(store, entries, now=now).values():
+def _count(
+    store: Store, events: Sequence[Event[UsageRecorded]], *, now: datetime, seen: SeenRows | None = None
+) -> None:
+    entries = [(event.tenant_id, entry_from_call(event)) for event in events]
+    for error in ingestion.count(store, entries, now=now, seen=seen).values():
         raise error
 
 
@@ -199,8 +207,8 @@ def _events(
     now: datetime = _START,
     tenant_id: str = "bench",
 ) -> list[Event[UsageRecorded]]:
-    """Calls of five agents and two models in one hour."""
-    chance = random.Random(1)  # noqa: S311 — the same each time
+    """Return calls of five agents and two models in one hour."""
+    chance = random.Random(1)  # noqa: S311 — a fixed seed
     return [
         _event(
             f"run_{uuid4().hex}",
@@ -216,7 +224,7 @@ def _events(
 def _event(
     run: str, *, at: datetime, tenant_id: str, chance: random.Random, agents: Sequence[str]
 ) -> Event[UsageRecorded]:
-    said = UsageRecorded(
+    payload = UsageRecorded(
         run_id=run,
         attempt=1,
         call=1,
@@ -236,7 +244,7 @@ def _event(
         simulated=False,
         period=f"{at:%Y-%m}",
     )
-    return happened(said, event_id=f"{run}:1:1", tenant_id=tenant_id, subject=run, seq=1, at=at)
+    return new_event(payload, event_id=f"{run}:1:1", tenant_id=tenant_id, subject=run, seq=1, at=at)
 
 
 if __name__ == "__main__":

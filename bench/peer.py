@@ -1,4 +1,4 @@
-"""The peer: the LiteLLM proxy in an environment of its own, with budgets on, which it keeps in its memory."""
+"""The peer: the LiteLLM proxy in its own environment, with budgets, which it stores in memory."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from infra.local.packages import Packages
 from infra.local.paths import Home
 
 KEY = "sk-bench"
-_PATIENCE_S = 180
+_TIMEOUT_S = 180
 
 
 @dataclass(frozen=True)
 class Peer:
-    """The proxy while it runs."""
+    """A running proxy."""
 
     pid: int
     url: str
@@ -31,7 +31,7 @@ def _config(upstream: str) -> str:
     price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
     model = {"model": "openai/m", "api_base": upstream, "api_key": "none", **price, **budget}
     provider = {"openai": {"budget_limit": 1_000_000, "time_period": "30d"}}
-    # JSON is YAML.
+    # JSON is valid YAML.
     return json.dumps(
         {
             "model_list": [{"model_name": "m", "litellm_params": model}],
@@ -44,7 +44,7 @@ def _config(upstream: str) -> str:
 
 @contextmanager
 def running(home: Home, *, upstream: str) -> Generator[Peer]:
-    """The proxy for as long as the block lasts; the first time it is installed."""
+    """Run the proxy while the block lasts. It is installed the first time."""
     folder, packages, lock = home.tools / "litellm", Packages(home), home.root / "locks" / "peer.txt"
     if not packages.is_current(folder, lock=lock):
         packages.install(folder, lock=lock, interpreter=home.python)
@@ -55,7 +55,7 @@ def running(home: Home, *, upstream: str) -> Generator[Peer]:
     arguments = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
     environ = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     with (home.state / "litellm.log").open("wb") as log:
-        started = subprocess.Popen(  # noqa: S603 — what was just installed
+        started = subprocess.Popen(  # noqa: S603 — the program that was just installed
             [str(folder / "bin" / "litellm"), *arguments], env=environ, stdout=log, stderr=log
         )
     try:
@@ -67,7 +67,7 @@ def running(home: Home, *, upstream: str) -> Generator[Peer]:
 
 
 def _wait(started: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + _TIMEOUT_S
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/liveliness", timeout=5):

@@ -1,8 +1,9 @@
 # pyright: basic, reportAttributeAccessIssue=false
 # It runs in the engine's interpreter on a deployed bundle, where no type checker runs.
-"""Calls a handler again and again under a profiler that counts CPU; of this repository it imports only the bundle.
+"""Call a handler repeatedly under a CPU profiler. This module imports only the bundle of this repository.
 
-`python profiled.py MODULE < {"event": …, "events": …}` prints, as JSON, the answers and the CPU ms by package.
+`python profiled.py MODULE` reads a JSON list of events from its standard input, and prints `{"answers": …, "ms": …}`:
+the answers of the handler, and the CPU ms per call by package.
 """
 
 import cProfile
@@ -17,21 +18,21 @@ _WARM = 3
 
 
 def main() -> None:
-    """Profile all events but the first few."""
+    """Profile all events except the first few."""
     events = json.load(sys.stdin)
-    said, sys.stdout = sys.stdout, sys.stderr
+    output, sys.stdout = sys.stdout, sys.stderr
     handler = importlib.import_module(sys.argv[1]).handler
     profile = cProfile.Profile(time.process_time)
-    answers = [handler(event, None) for event in events[:_WARM]]
+    responses = [handler(event, None) for event in events[:_WARM]]
     profile.enable()
-    answers += [handler(event, None) for event in events[_WARM:]]
+    responses += [handler(event, None) for event in events[_WARM:]]
     profile.disable()
     spent = _by_package(pstats.Stats(profile).stats, calls=len(events) - _WARM)
-    json.dump({"answers": answers, "ms": spent}, said)
+    json.dump({"answers": responses, "ms": spent}, output)
 
 
 def _by_package(stats: dict, *, calls: int) -> dict[str, float]:
-    """Time of functions themselves; what is written in C counts for whoever calls it."""
+    """Return the CPU ms per call by package, without callees. Functions in C count for the package that calls them."""
     spent: Counter[str] = Counter()
     for (file, _, _), (_, _, own, _, callers) in stats.items():
         if not file.startswith("~"):
@@ -44,9 +45,9 @@ def _by_package(stats: dict, *, calls: int) -> dict[str, float]:
 
 def _package(file: str) -> str:
     folders = file.split("/")
-    for place, folder in enumerate(folders):
-        if folder in {"site-packages", "code"} and place + 1 < len(folders):
-            return folders[place + 1].removesuffix(".py")
+    for index, folder in enumerate(folders):
+        if folder in {"site-packages", "code"} and index + 1 < len(folders):
+            return folders[index + 1].removesuffix(".py")
     return "standard library" if "python3" in file else "other"
 
 

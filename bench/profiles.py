@@ -1,4 +1,4 @@
-"""Where the CPU of a waited run goes inside of its two functions: by package, under a profiler."""
+"""CPU time of a waited run in its two functions, by package, under a profiler."""
 
 import json
 import subprocess
@@ -6,48 +6,51 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.mesh import Mesh
-from services.runs.table.items import run_key
+from bench.mesh import MeasuredMesh
+from services.runs.runs.table.items import run_key
 from shared.storage.items import Item, item_from_wire, item_to_wire
 
 _PROFILED = Path(__file__).with_name("profiled.py")
 _CALLS = 30
-_NOBODY = "ainexus-local-api"
-"""A function that is no worker and leaves the run to the profiled one."""
+_UNUSED_FUNCTION = "ainexus-local-api"
+"""A function that is not a worker, so that the run is left to the profiled one."""
 
 
-def by_package(mesh: Mesh) -> dict[str, dict[str, float]]:
-    """CPU ms by package, of the api and of the worker; the profiler makes both slower, and small functions most."""
+def by_package(mesh: MeasuredMesh) -> dict[str, dict[str, float]]:
+    """Return the CPU ms of the api and the worker by package.
+
+    The profiler slows down both, and small functions most.
+    """
     agent_id = mesh.agent(model="gpt-4")
-    known = mesh.bundles()
-    api, environ = known["runs-api"]
+    code_bundles = mesh.bundles()
+    api, environ = code_bundles["runs-api"]
     posted = _profiled(
         mesh,
         api,
-        {**environ, "WORKER_FUNCTION_NAME": _NOBODY},
+        {**environ, "WORKER_FUNCTION_NAME": _UNUSED_FUNCTION},
         "runs-api",
         [_post(agent_id, audience=environ["USER_POOL_CLIENT_ID"])] * _CALLS,
     )
-    runs = [json.loads(answer["body"])["run"]["run_id"] for answer in posted["answers"]]
-    worker, environ = known["runs-worker"]
+    runs = [json.loads(response["body"])["run"]["run_id"] for response in posted["answers"]]
+    worker, environ = code_bundles["runs-worker"]
     events = [{"run": _written(mesh, run_id)} for run_id in runs]
     executed = _profiled(mesh, worker, environ, "runs-worker", events)
     return {"runs-api": posted["ms"], "runs-worker": executed["ms"]}
 
 
-def _written(mesh: Mesh, run_id: str) -> Item:
-    """The run as the api function hands it over."""
+def _written(mesh: MeasuredMesh, run_id: str) -> Item:
+    """Return the run as the api function passes it to the worker."""
     key = item_to_wire(run_key("demo-org", run_id).attributes)
     found = mesh.target.clients.dynamodb.get_item(TableName=mesh.target.outputs["EntitiesTableName"], Key=key)
     return item_from_wire(found.get("Item", {}))
 
 
 def _profiled(
-    mesh: Mesh, bundle: Path, environ: Mapping[str, str], function: str, events: Sequence[Mapping[str, Any]]
+    mesh: MeasuredMesh, bundle: Path, environ: Mapping[str, str], function: str, events: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    asked = [str(mesh.target.mesh.home.engine_python), "-P", str(_PROFILED), mesh.handler(function)]
-    done = subprocess.run(  # noqa: S603 — our own
-        asked,
+    command = [str(mesh.target.mesh.home.engine_python), "-P", str(_PROFILED), mesh.handler(function)]
+    done = subprocess.run(  # noqa: S603 — our own program
+        command,
         env={**environ, "PYTHONPATH": str(bundle)},
         cwd=bundle,
         input=json.dumps(events),
@@ -59,7 +62,7 @@ def _profiled(
 
 
 def _post(agent_id: str, *, audience: str) -> dict[str, Any]:
-    """A request as the gateway passes it on."""
+    """Return a request as the gateway passes it to a function."""
     claims = {
         "sub": "bench",
         "token_use": "id",

@@ -1,15 +1,15 @@
-"""The results as text, for a person."""
+"""The results as text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Results = Mapping[str, Any]
-_LEAST_MS = 0.1
-"""Of a package that is worth a word."""
+_MIN_MS = 0.1
+"""Packages below this CPU time are omitted."""
 
 
 def lines_of(results: Results) -> Iterator[str]:
-    """All of it."""
+    """Yield the lines of the report."""
     yield f"{results['at']} · {results['commit']}"
     yield ", ".join(f"{name} {value}" for name, value in results["machine"].items())
     yield ""
@@ -56,11 +56,11 @@ def _parts(sides: Mapping[str, Results]) -> Iterator[str]:
 def _profile(profile: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     for function, packages in profile.items():
         yield f"under a profiler, CPU ms of one call of {function}: {sum(packages.values()):.1f}"
-        yield "  " + ", ".join(f"{package} {ms}" for package, ms in packages.items() if ms >= _LEAST_MS)
+        yield "  " + ", ".join(f"{package} {ms}" for package, ms in packages.items() if ms >= _MIN_MS)
 
 
 def _cold(functions: Mapping[str, Results]) -> Iterator[str]:
     yield f"{'cold start':22} {'import CPU ms':>14} {'bundle MB':>10}  most of it (ms of wall time)"
     for name, function in functions.items():
-        most = ", ".join(f"{package} {time}" for package, time in function["largest_imports_ms"].items())
-        yield f"{name:22} {function['import_cpu_ms']:14} {function['bundle_mb']:10}  {most}"
+        largest = ", ".join(f"{package} {time}" for package, time in function["largest_imports_ms"].items())
+        yield f"{name:22} {function['import_cpu_ms']:14} {function['bundle_mb']:10}  {largest}"

@@ -1,4 +1,4 @@
-"""The sides that are measured: what is asked of each, and what it takes in the round."""
+"""The sides that are measured: their requests and their results."""
 
 import json
 import statistics
@@ -10,68 +10,71 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import machine
-from bench.client import Client
-from bench.mesh import Mesh
+from bench.client import ApiClient
+from bench.mesh import MeasuredMesh
 from bench.peer import KEY, Peer
-from bench.upstream import TAKES_S, WORDS
+from bench.upstream import RESPONSE_S, WORDS
 
 _MESSAGE = "Hello, world! This is a test."
 
 
 @dataclass
 class Side:
-    """One thing that is asked again and again, and what was seen of it."""
+    """A request that is sent repeatedly, and its measurements."""
 
     name: str
-    clients: Sequence[Client]
-    """They ask at the same time, one request after the other each."""
+    clients: Sequence[ApiClient]
+    """The clients send at the same time, each one request after the other."""
     body: Mapping[str, Any]
     cpu_ms: Callable[[], Counter[str]]
     provider_s: float
-    """What the provider alone takes."""
+    """The provider's part of the response time."""
     check: Callable[[bytes], bool]
     settle: Callable[[int], None] = lambda _asked: None
-    """Waits until all that was asked for so far is done."""
+    """Waits until all requests so far are processed completely."""
     calls: Callable[[], Counter[str]] = Counter
-    asked: int = 0
+    request_count: int = 0
     rounds: list[float] = field(default_factory=list[float])
-    """CPU ms for each request, round by round."""
+    """CPU ms per request, by round."""
     cpu_of: list[Counter[str]] = field(default_factory=list[Counter[str]])
-    """The same by process."""
+    """CPU ms per request and process, by round."""
     calls_of: Counter[str] = field(default_factory=Counter[str])
 
     def warm(self, requests: int) -> None:
-        """Ask without measuring, so often by each client: those that ask together need functions that run together."""
-        self._ask(requests * len(self.clients))
+        """Send this number of requests by each client without measuring.
+
+        All clients take part, because simultaneous requests need functions that run at the same time.
+        """
+        self._send_all(requests * len(self.clients))
         for client in self.clients:
             client.seconds.clear()
 
     def measure(self, requests: int) -> None:
-        """One round."""
+        """Measure one round."""
         cpu, calls = self.cpu_ms(), self.calls()
-        self._ask(requests)
+        self._send_all(requests)
         took = self.cpu_ms() - cpu
         self.rounds.append(took.total() / requests)
         self.cpu_of.append(Counter({name: ms / requests for name, ms in took.items()}))
         self.calls_of += self.calls() - calls
 
-    def _ask(self, requests: int) -> None:
+    def _send_all(self, requests: int) -> None:
         each = requests // len(self.clients)
         with ThreadPoolExecutor(len(self.clients)) as pool:
-            list(pool.map(self._ask_by, self.clients, [each] * len(self.clients)))
-        self.asked += each * len(self.clients)
-        self.settle(self.asked)
+            list(pool.map(self._send, self.clients, [each] * len(self.clients)))
+        self.request_count += each * len(self.clients)
+        self.settle(self.request_count)
 
-    def _ask_by(self, client: Client, requests: int) -> None:
+    def _send(self, client: ApiClient, requests: int) -> None:
         client.renew()
         for _ in range(requests):
-            said = client.post(self.body)
-            if not self.check(said):
-                msg = f"{self.name} answered {said[:500]!r}"
+            body = client.post(self.body)
+            if not self.check(body):
+                msg = f"{self.name} answered {body[:500]!r}"
                 raise RuntimeError(msg)
 
     def results(self) -> dict[str, Any]:
-        """In numbers."""
+        """Return the results as numbers."""
         overhead = [(seconds - self.provider_s) * 1_000 for client in self.clients for seconds in client.seconds]
         measured = len(overhead)
         cuts = statistics.quantiles(overhead, n=20)
@@ -87,7 +90,7 @@ class Side:
         }
 
     def _cpu_by_process(self) -> dict[str, float]:
-        """CPU ms for each request in the median round, the most first."""
+        """Return the median CPU ms per request of each process, in descending order."""
         names = {name for one in self.cpu_of for name in one}
         medians = Counter({name: statistics.median(one[name] for one in self.cpu_of) for name in names})
         return {name: round(ms, 2) for name, ms in medians.most_common() if ms}
@@ -95,36 +98,39 @@ class Side:
 
 def of_mesh(
     stack: ExitStack,
-    mesh: Mesh,
+    mesh: MeasuredMesh,
     name: str,
     *,
     provider_s: float,
     together: int = 1,
     **config: Any,  # noqa: ANN401 — any field of a config
 ) -> Side:
-    """A waited run of ours, from the request to the counted usage; `together` are asked for at the same time."""
+    """Return the side of a waited run, from the request to the counted usage.
+
+    `together` is the number of simultaneous requests.
+    """
     agent_id = mesh.agent(**config)
     headers = {"Authorization": f"Bearer {mesh.token}", "Prefer": "wait=25"}
     return Side(
         name,
-        [stack.enter_context(Client(f"{mesh.tenant_url}/runs", headers)) for _ in range(together)],
+        [stack.enter_context(ApiClient(f"{mesh.tenant_url}/runs", headers)) for _ in range(together)],
         {"agent_id": agent_id, "inputs": {"message": _MESSAGE}},
         cpu_ms=mesh.cpu_ms,
         provider_s=provider_s,
-        check=lambda said: json.loads(said)["run"]["status"] == "completed",
-        settle=lambda asked: mesh.wait_until_counted(agent_id, asked),
+        check=lambda body: json.loads(body)["run"]["status"] == "completed",
+        settle=lambda request_count: mesh.wait_until_counted(agent_id, request_count),
         calls=mesh.calls,
     )
 
 
 def of_peer(stack: ExitStack, peer: Peer, name: str, *, stream: bool) -> Side:
-    """A completion by the peer."""
+    """Return the side of a completion by the peer."""
     usage = {"stream_options": {"include_usage": True}} if stream else {}
     return Side(
         name,
-        [stack.enter_context(Client(peer.url, {"Authorization": f"Bearer {KEY}"}))],
+        [stack.enter_context(ApiClient(peer.url, {"Authorization": f"Bearer {KEY}"}))],
         {"model": "m", "messages": [{"role": "user", "content": _MESSAGE}], "stream": stream, **usage},
         cpu_ms=lambda: Counter({"proxy": int(machine.cpu_ms(machine.family(peer.pid)))}),
-        provider_s=TAKES_S,
-        check=lambda said: WORDS[-2].strip().encode() in said,
+        provider_s=RESPONSE_S,
+        check=lambda body: WORDS[-2].strip().encode() in body,
     )

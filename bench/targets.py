@@ -1,4 +1,4 @@
-"""What may be spent: the numbers that this mesh is to hold, each beside what was measured."""
+"""Targets for the cost of a run, each compared with its measurement."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from infra.services import SERVICES
 _ROUTED = frozenset(
     f"{service.name}-{function.name}" for service in SERVICES for function in service.functions if function.routes
 )
-"""The functions for whose answer somebody waits."""
+"""Functions with routes, for whose response a client waits."""
 _RUNS = "run, "
-"""How the sides of ours begin."""
+"""The prefix of our sides' names."""
 _CPU_MS, _CALLS = 8.0, 9.0
 _IMPORT_MS, _BUNDLE_MB = 300.0, 15.0
 _FOR_RUNS = {
@@ -21,7 +21,7 @@ _FOR_API = {"CPU ms of a cold import": ("import_cpu_ms", _IMPORT_MS), "MB of its
 
 
 def of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each target, what it is of, and whether it is held; of the functions with routes, the worst."""
+    """Return each target with its measurement and whether it is met; for functions with routes, the worst one."""
     return [*_of_runs(results["sides"]), *_of_api(results["functions"])]
 
 

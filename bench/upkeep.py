@@ -14,20 +14,23 @@ from typing import Any
 from bench import machine
 from bench.metered import MeteredDynamoDB
 from infra.local.paths import ROOT
-from services.metering.domain.counting import Counter
-from services.metering.domain.hours import GRACE, HOUR, Revision
-from services.metering.domain.storage import SAMPLED_AFTER, Change
-from services.metering.domain.usage import Amounts, Dimensions, Entry, Kind, Origin, unpriced_entry
-from services.metering.operations import counting, storing, upkeep
-from services.metering.operations.upkeep import Kind as Due
-from services.metering.table import SLICE, counters
-from services.metering.table.amounts import add, dimensions_to_item
-from services.metering.table.rows import counter_key
+from services.metering.counters.domain.amounts import Amounts, Dimensions
+from services.metering.counters.domain.counter import HourCounter
+from services.metering.counters.domain.hours import GRACE_PERIOD, HOUR, Revision
+from services.metering.counters.table.attributes import DIMENSIONS
+from services.metering.counters.table.revisions import OpenRevisionTable
+from services.metering.counters.table.rows import HourTable
+from services.metering.hours.operations import maintenance as upkeep
+from services.metering.hours.operations.maintenance import DueKind as Due
+from services.metering.ingestion import operations as ingestion
+from services.metering.ledger.domain.entries import LedgerEntry, Origin, UsageKind, unpriced_entry
+from services.metering.partitions import SLICE
+from services.metering.storage.domain import SAMPLING_DELAY, StorageChange
 from shared.meters import Meter
 from shared.observability import logger
 from shared.storage.inbox import Delivery
-from shared.storage.items import item_to_wire
 from shared.storage.store import Store
+from shared.storage.table import adding
 from shared.times import to_text, utc_now
 
 CALL_S = 0.005
@@ -38,7 +41,7 @@ TENANTS_TO_HOLD = 100_000
 
 _RESULTS = ROOT / "bench" / "results" / "upkeep.json"
 _HOUR = datetime(2026, 11, 22, 10, tzinfo=UTC)
-_CLOSES = _HOUR + HOUR + GRACE
+_CLOSES = _HOUR + HOUR + GRACE_PERIOD
 _NAME_CHARS = 60
 
 
@@ -109,19 +112,22 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench.upkeep")
     options.add_argument("--tenants", type=int, default=5_000, help="with a due hour each")
     options.add_argument("--rows", type=int, default=250_000, help="by dimensions, of one hour of one tenant")
-    asked = options.parse_args()
+    parsed = options.parse_args()
     logger.setLevel("CRITICAL")
-    results = {
-        "at": to_text(utc_now()),
-        "machine": machine.facts(),
-        "request_ms": CALL_S * 1_000,
-        "concurrency": CONCURRENCY,
-        "hours_of_many_tenants": many_tenants(asked.tenants),
-        "storage_of_many_tenants": much_storage(asked.tenants),
-        "one_hour_with_many_rows": many_rows(asked.rows),
+    measured = {
+        "hours_of_many_tenants": many_tenants(parsed.tenants),
+        "storage_of_many_tenants": much_storage(parsed.tenants),
+        "one_hour_with_many_rows": many_rows(parsed.rows),
     }
-    _RESULTS.write_text(f"{json.dumps(results, indent=2)}\n")
-    print(json.dumps(results, indent=2))
+    store_results(_RESULTS, {"request_ms": CALL_S * 1_000, "concurrency": CONCURRENCY, **measured})
+
+
+def store_results(path: Path, measured: Mapping[str, Any]) -> None:
+    """Print and store measurements and their conditions, with the time and the facts of the machine."""
+    conditions = {"at": to_text(utc_now()), "machine": machine.facts()}
+    text = json.dumps({**conditions, **measured}, indent=2)
+    path.write_text(f"{text}\n")
+    print(text)
 
 
 def many_tenants(number: int) -> dict[str, Any]:
@@ -129,7 +135,7 @@ def many_tenants(number: int) -> dict[str, Any]:
     table, store = _table()
     for tenant in range(number):
         entries = [_entry(f"event-{one}", model=f"model-{one % 2}") for one in range(3)]
-        counting.count_of_tenant(store, f"tenant-{tenant}", entries, now=_HOUR)
+        ingestion.count_of_tenant(store, f"tenant-{tenant}", entries, now=_HOUR)
     upkeep.sweep_due(store, now=_CLOSES, kinds=(Due.SUMMARY,))
     return _swept(table, store, Due.HOUR, number, now=_CLOSES)
 
@@ -138,13 +144,13 @@ def much_storage(number: int) -> dict[str, Any]:
     """Sample one hour of the storage of each tenant."""
     table, store = _table()
     for tenant in range(number):
-        changes = {Delivery("bench", "stored", _HOUR): Change("stored", _HOUR, 10**6)}
-        storing.change_storage(store, f"tenant-{tenant}", changes, now=_HOUR)
-    return _swept(table, store, Due.STORAGE, number, now=_HOUR + HOUR + SAMPLED_AFTER)
+        changes = {Delivery("bench", "stored", _HOUR): StorageChange("stored", _HOUR, 10**6)}
+        ingestion.change_storage(store, f"tenant-{tenant}", changes, now=_HOUR)
+    return _swept(table, store, Due.STORAGE, number, now=_HOUR + HOUR + SAMPLING_DELAY)
 
 
 def _swept(table: WaitingDynamoDB, store: Store, kind: Due, number: int, *, now: datetime) -> dict[str, Any]:
-    with _measured(table) as measured:
+    with measuring(table) as measured:
         done, _ = upkeep.sweep_due(store, now=now, kinds=(kind,), concurrency=CONCURRENCY)
     a_second = done[kind] / measured.wall_s
     measured.more = {
@@ -159,11 +165,11 @@ def many_rows(number: int) -> dict[str, Any]:
     """Close an hour with rows from before their number was bounded, beside the hours of ten other tenants."""
     table, store = _table()
     for tenant in range(10):
-        counting.count_of_tenant(store, f"tenant-{tenant}", [_entry("event")], now=_HOUR)
+        ingestion.count_of_tenant(store, f"tenant-{tenant}", [_entry("event")], now=_HOUR)
     _write_rows(table, store, number)
-    with _measured(table) as measured:
+    with measuring(table) as measured:
         first, sweeps = 0, 0
-        while counters.list_opened(store, "attacker"):
+        while any(OpenRevisionTable(store, "attacker").all()):
             done, _ = upkeep.sweep_due(store, now=_CLOSES, kinds=(Due.HOUR,), concurrency=CONCURRENCY)
             first, sweeps = first or done[Due.HOUR], sweeps + 1
     measured.more = {"sweeps": sweeps, "hours_of_others_closed_in_the_first_sweep": first, "calls": measured.calls}
@@ -171,17 +177,16 @@ def many_rows(number: int) -> dict[str, Any]:
 
 
 def _write_rows(table: WaitingDynamoDB, store: Store, number: int) -> None:
-    revision = Revision(_HOUR)
-    counters.open_revision(store, "attacker", revision, now=_HOUR)
+    revision, hours = Revision(_HOUR), HourTable(store, "attacker")
+    OpenRevisionTable(store, "attacker").open(revision, now=_HOUR)
     one = Amounts(1, 1, meters={Meter.TOKENS_IN: 1})
     for row in range(number):
         name = hashlib.sha256(str(row).encode()).hexdigest()[:_NAME_CHARS]
         shard = row % len(revision.shards)
-        for counter in (Counter(revision, shard, Dimensions(name, name, name, name)), Counter(revision, shard)):
-            fixed = dimensions_to_item(counter.dimensions) if counter.dimensions else {}
-            change = add(one, fixed=fixed)
-            key = counter_key("attacker", counter)
-            table.update_item(Key=item_to_wire(key.attributes), **change.arguments("UpdateExpression"))
+        for counter in (HourCounter(revision, shard, Dimensions(name, name, name, name)), HourCounter(revision, shard)):
+            fixed = DIMENSIONS.encode(counter.dimensions) if counter.dimensions else {}
+            change = adding(one.numbers, fixed)
+            table.update_item(Key=hours.key(counter).wire, **change.arguments("UpdateExpression"))
 
 
 def _table() -> tuple[WaitingDynamoDB, Store]:
@@ -189,14 +194,15 @@ def _table() -> tuple[WaitingDynamoDB, Store]:
     return table, Store(table, table="usage", owned=SLICE)
 
 
-def _entry(event_id: str, *, model: str = "model-0") -> Entry:
+def _entry(event_id: str, *, model: str = "model-0") -> LedgerEntry:
     meters: Mapping[Meter, int] = {Meter.REQUESTS: 1, Meter.TOKENS_IN: 10, Meter.TOKENS_OUT: 5}
     dimensions = Dimensions("agt_0", model, "openai")
-    return unpriced_entry(event_id, at=_HOUR, origin=Origin(Kind.CALL), dimensions=dimensions, meters=meters)
+    return unpriced_entry(event_id, at=_HOUR, origin=Origin(UsageKind.CALL), dimensions=dimensions, meters=meters)
 
 
 @contextmanager
-def _measured(table: WaitingDynamoDB) -> Generator[Measured]:
+def measuring(table: WaitingDynamoDB) -> Generator[Measured]:
+    """Measure the work of a block, each of whose requests takes `CALL_S`."""
     measured = Measured(memory_before_mb=_memory_mb("VmRSS"))
     calls, write_units = table.calls, table.write_units
     # The peak is counted from here on. https://docs.kernel.org/filesystems/proc.html

@@ -1,4 +1,4 @@
-"""Commands of services, run by invoking their `admin` functions."""
+"""Commands of services, run by invoking their `commands` functions."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def invoke_command(target: Target, command: str, *, service: str = "tenants", **
     functions = target.clients.functions
     payload = json.dumps({"command": command, **arguments})
     try:
-        response = functions.invoke(FunctionName=target.names.of(service, "admin"), Payload=payload)
+        response = functions.invoke(FunctionName=target.names.of(service, "commands"), Payload=payload)
     except functions.exceptions.ResourceNotFoundException as error:
         raise CommandRefused(target.not_deployed) from error
     body: dict[str, Any] = json.loads(response["Payload"].read())

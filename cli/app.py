@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 import click
 
 from cli import commands
+from shared.version import VERSION
 
 INTERRUPTED_EXIT_CODE = 130
 
@@ -31,6 +32,7 @@ class CommandGroup(click.Group):
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION)
 def ainexus() -> None:
     """Operate the mesh on this machine (--env local) or on AWS (--env dev, staging or prod)."""
 

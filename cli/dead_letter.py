@@ -111,16 +111,16 @@ def redrive(
     """
     source_url = _find_source_url(sqs, queue)
     sent: set[str] = set()
-    kept: list[DeadLetter] = []
+    others: list[DeadLetter] = []
     for letter in _receive_all(sqs, queue):
         if letter.message_id in sent or (only is not None and letter.message_id not in only):
-            kept.append(letter)
+            others.append(letter)
             continue
         sent_as = sqs.send_message(QueueUrl=source_url, MessageBody=letter.body, MessageAttributes=letter.attributes)
         sent.add(sent_as["MessageId"])
         sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=letter.receipt)
         yield RedrivenMessage(queue.source, letter.message_id, sent_as["MessageId"])
-    for letter in kept:
+    for letter in others:
         _release(sqs, queue, letter)
 
 

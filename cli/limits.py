@@ -20,7 +20,7 @@ def parse_limits(options: tuple[str, ...]) -> dict[str, Any]:
 def _parse_limit(option: str) -> tuple[str, Any]:
     name, equals, value = option.partition("=")
     if not equals:
-        msg = f"{option!r} is no limit. Write NAME=VALUE, for example max_users=25."
+        msg = f"{option!r} is not a limit. Use NAME=VALUE, for example max_users=25."
         raise CommandRefused(msg)
     if not value:
         return name, None
@@ -29,5 +29,5 @@ def _parse_limit(option: str) -> tuple[str, Any]:
     try:
         return name, int(value)
     except ValueError as error:
-        msg = f"{value!r} is no number. Write for example {name}=25."
+        msg = f"{value!r} is not a number. Use, for example, {name}=25."
         raise CommandRefused(msg) from error

@@ -36,8 +36,8 @@ def find_functions(target: Target, service: str) -> list[str]:
         owner = _CORE if core else name.removeprefix(target.names.of("")).partition("-")[0]
         services.setdefault(owner, []).append(name)
     if service not in services:
-        known = ", ".join(sorted(services))
-        msg = f"There is no service {service}. Use one of {known}." if known else target.not_deployed
+        known_names = ", ".join(sorted(services))
+        msg = f"There is no service {service}. Use one of {known_names}." if known_names else target.not_deployed
         raise CommandRefused(msg)
     return services[service]
 
@@ -94,6 +94,6 @@ def parse_duration(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+)([smhd])", text)
     if found is None:
-        msg = f"{text!r} is no duration. Write for example 30s, 10m, 2h or 1d."
+        msg = f"{text!r} is not a duration. Use, for example, 30s, 10m, 2h or 1d."
         raise CommandRefused(msg)
     return int(found[1]) * _UNITS_S[found[2]]

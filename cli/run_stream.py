@@ -12,7 +12,7 @@ _NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)
-class StreamEvent:
+class ReceivedEvent:
     """A server-sent event of a run."""
 
     id: str
@@ -20,7 +20,7 @@ class StreamEvent:
     data: dict[str, Any]
 
 
-def follow_run(url: str, token: str, *, send: Send, pause: Callable[[], None]) -> Iterator[StreamEvent]:
+def follow_run(url: str, token: str, *, send: Send, pause: Callable[[], None]) -> Iterator[ReceivedEvent]:
     """Yield the events of the run at this address until it ends; each request continues after the last event.
 
     Raises:
@@ -43,15 +43,15 @@ def fetch_run(url: str, token: str, *, send: Send) -> dict[str, Any]:
     return _get(url, token, send=send).body["run"]
 
 
-def parse_events(text: str) -> Iterator[StreamEvent]:
+def parse_events(text: str) -> Iterator[ReceivedEvent]:
     """Yield the events in a part of a stream."""
     for block in text.split("\n\n"):
         fields = {name: value for name, _, value in (line.partition(": ") for line in block.split("\n"))}
         if "event" in fields:
-            yield StreamEvent(fields["id"], fields["event"], json.loads(fields["data"]))
+            yield ReceivedEvent(fields["id"], fields["event"], json.loads(fields["data"]))
 
 
-def format_event(event: StreamEvent) -> str:
+def format_event(event: ReceivedEvent) -> str:
     """Return the text to print for an event."""
     match event.name:
         case "run.delta":

@@ -19,7 +19,13 @@ def seed_mesh(target: Target, *, temporary_password: str, platform_admin: str | 
 
 def import_tenants(target: Target) -> dict[str, Any]:
     """Publish the missing events of tenants and users that were created with AWS tools."""
-    return invoke_command(target, "adopt", tenant_ids=list(_list_unpublished(target)))
+    imported = invoke_command(target, "import_existing", tenant_ids=list(_list_unpublished(target)))
+    while imported["next_token"]:
+        more = invoke_command(target, "import_existing", tenant_ids=[], token=imported["next_token"])
+        imported["users"].extend(more["users"])
+        imported["left"].update(more["left"])
+        imported["next_token"] = more["next_token"]
+    return imported
 
 
 def lines_of_import(imported: dict[str, Any]) -> list[str]:

@@ -46,7 +46,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class SignInPool:
     """A user pool and the client that users sign in with."""
 
     cognito: "CognitoIdentityProviderClient"
@@ -54,7 +54,7 @@ class Pool:
     client_id: str
 
     @classmethod
-    def of(cls, target: Target) -> "Pool":
+    def of(cls, target: Target) -> "SignInPool":
         """Return the pool of an environment."""
         return cls(target.clients.cognito, target.outputs["UserPoolId"], target.outputs["UserPoolClientId"])
 
@@ -65,7 +65,7 @@ def sign_in(target: Target, email: str) -> SignedIn:
     Raises:
         CommandRefused: there is no such user, or the password is wrong.
     """
-    pool = Pool.of(target)
+    pool = SignInPool.of(target)
     errors = pool.cognito.exceptions
     try:
         return sign_in_as_operator(pool, email) if target.is_local else _sign_in_by_prompt(pool, email)
@@ -77,7 +77,7 @@ def sign_in(target: Target, email: str) -> SignedIn:
         raise CommandRefused(msg) from error
 
 
-def sign_in_as_operator(pool: Pool, email: str) -> SignedIn:
+def sign_in_as_operator(pool: SignInPool, email: str) -> SignedIn:
     """Set a random password and sign in with it at once.
 
     It is tried again, 5 times in all, if another caller sets a password for the same user in between.
@@ -93,7 +93,7 @@ def sign_in_as_operator(pool: Pool, email: str) -> SignedIn:
     raise AssertionError
 
 
-def _sign_in_by_prompt(pool: Pool, email: str) -> SignedIn:
+def _sign_in_by_prompt(pool: SignInPool, email: str) -> SignedIn:
     response = sign_in_by_srp(
         pool.cognito,
         pool_id=pool.pool_id,
@@ -105,7 +105,7 @@ def _sign_in_by_prompt(pool: Pool, email: str) -> SignedIn:
     return _signed_in(response)
 
 
-def _initiate(pool: Pool, *, email: str, password: str) -> Any:  # noqa: ANN401 — two shapes of response
+def _initiate(pool: SignInPool, *, email: str, password: str) -> Any:  # noqa: ANN401 — two shapes of response
     return pool.cognito.initiate_auth(
         ClientId=pool.client_id,
         AuthFlow="USER_PASSWORD_AUTH",

@@ -12,7 +12,7 @@ from cli.errors import CommandRefused
 from infra.names import ENVIRONMENTS, REGION, Names
 
 if TYPE_CHECKING:
-    from infra.local.clients import Clients
+    from infra.local.clients import AwsClients
     from infra.local.mesh import LocalMesh
 
 P = ParamSpec("P")
@@ -39,12 +39,12 @@ class Target:
         """The mesh on this machine."""
         from infra.local.mesh import LocalMesh  # it imports boto3
         from infra.local.paths import Home
-        from infra.local.progress import Progress
+        from infra.local.progress import ConsoleProgress
 
-        return LocalMesh(Home.of(self.environ), self.environ, Progress())
+        return LocalMesh(Home.of(self.environ), self.environ, ConsoleProgress())
 
     @cached_property
-    def clients(self) -> "Clients":
+    def clients(self) -> "AwsClients":
         """AWS clients of this environment.
 
         Raises:
@@ -54,10 +54,10 @@ class Target:
             return self.mesh.clients()
         import boto3
 
-        from infra.local.clients import Clients
+        from infra.local.clients import AwsClients
 
         region = self.environ.get("AWS_REGION") or self.environ.get("AWS_DEFAULT_REGION") or REGION
-        return Clients(boto3.Session(region_name=region))
+        return AwsClients(boto3.Session(region_name=region))
 
     @cached_property
     def names(self) -> Names:

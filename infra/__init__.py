@@ -1,1 +1,1 @@
-"""The mesh on AWS, and on one machine: the same stacks."""
+"""The mesh on AWS and on one machine, from the same stacks."""

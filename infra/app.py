@@ -22,7 +22,7 @@ from shared.declaration import Service
 
 
 def build(app: App, profile: Profile, services: Sequence[Service], *, openapi: bytes) -> None:
-    """All stacks of one environment, in the application's account and region."""
+    """Create all stacks of one environment in the application's account and region."""
     account = str(app.node.get_context("account"))
     region = str(app.node.try_get_context("region") or REGION)
     bundles = Bundles(target=profile.target, with_packages=app.node.try_get_context("bundle") != "source")
@@ -45,7 +45,7 @@ def build(app: App, profile: Profile, services: Sequence[Service], *, openapi: b
 
 
 def main() -> None:
-    """Build the application that the context asks for."""
+    """Create the application for the environment in the context."""
     app = App(analytics_reporting=False)
     environment = str(app.node.get_context("environment"))
     settings = settings_of(environment, app.node.try_get_context(CONTEXT))

@@ -1,4 +1,4 @@
-"""A Lambda function with its own role and its own log, as every function of the mesh has them."""
+"""A Lambda function with a role and a log group, in the form of all functions of the mesh."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -17,19 +17,19 @@ from infra.review import accept, accept_wildcards
 from shared.declaration import Function
 
 LIVE = "live"
-"""The alias of functions that start from a snapshot: those with routes, as somebody waits for their answer."""
+"""The alias of functions that start from a snapshot: those with routes, because a client waits for them."""
 QUICK_START = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
-"""There are none, and to look for them pydantic reads the metadata of every package."""
+"""There are no plugins, and to look for them pydantic reads the metadata of every package."""
 _SNAPSHOT = "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish"
 
 
 class MeshFunction(Construct):
-    """A function that may do what its statements say, and nothing else.
+    """A function with exactly the permissions of its statements.
 
     Args:
-        statements: beyond its own log and traces.
-        variables: beyond those of its environment.
-        extra_files: what its bundle contains besides its modules, by path.
+        statements: the permissions besides its own log and traces.
+        variables: the variables besides those of its environment.
+        extra_files: additional files of its bundle by path.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class MeshFunction(Construct):
         self._snapped = mesh.profile.snap_start and bool(declared.routes)
         code = self._code(mesh, declared, extra_files=extra_files)
         self._lambda = self._function(mesh, declared, name=name, code=code, variables=variables)
-        # For a type checker, CDK's classes do not fit CDK's interfaces; here and at each other cast.
+        # CDK's classes do not match CDK's interfaces for a type checker; the other casts have the same reason.
         self.function = cast("lambda_.IFunction", self._snapshot() if self._snapped else self._lambda)
         if declared.every_minutes:
             self._schedule(f"{name}-schedule", minutes=declared.every_minutes)
 
-    def tell(self, variable: str, value: str) -> None:
-        """Give it a further environment variable."""
+    def add_environment(self, variable: str, value: str) -> None:
+        """Add an environment variable."""
         self._lambda.add_environment(variable, value)
 
     def _function(
         self, mesh: Mesh, declared: Function, *, name: str, code: lambda_.Code, variables: Mapping[str, str]
     ) -> lambda_.Function:
-        made = lambda_.Function(
+        resource = lambda_.Function(
             self,
             "Lambda",
             function_name=name,
@@ -69,21 +69,21 @@ class MeshFunction(Construct):
             architecture=lambda_.Architecture.ARM_64,
             handler=declared.handler,
             code=code,
-            # The role's policy is written in one place; constructs that would add to it must not.
+            # The role's whole policy is defined here; other constructs must not add to it.
             role=iam.Role.from_role_arn(self, "OwnRole", self.role.attr_arn, mutable=False),
             timeout=Duration.seconds(declared.timeout_s),
             memory_size=declared.memory_mb,
-            reserved_concurrent_executions=declared.at_most if mesh.profile.reserve_concurrency else None,
+            reserved_concurrent_executions=declared.max_concurrency if mesh.profile.reserve_concurrency else None,
             environment={**mesh.profile.variables, **mesh.names.variables, **QUICK_START, **variables},
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group(self, mesh, name=mesh.names.logs(name)),
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if self._snapped else None,
         )
-        accept(made, "L1", *([_SNAPSHOT] if self._snapped else []))
-        return made
+        accept(resource, "L1", *([_SNAPSHOT] if self._snapped else []))
+        return resource
 
     def _snapshot(self) -> lambda_.Alias:
-        """The name of the newest version; whoever calls the function calls that."""
+        """Return the name of the newest version, which all callers invoke."""
         version = cast("lambda_.IVersion", self._lambda.current_version)
         return lambda_.Alias(self, "Live", alias_name=LIVE, version=version)
 
@@ -105,15 +105,15 @@ def role_of(
     trust: Mapping[str, object],
     statements: Sequence[policy.Statement],
 ) -> iam.CfnRole:
-    """A role whose whole policy stands in it, so that it is there before anything uses the role."""
+    """Create a role with an inline policy, which exists before anything uses the role."""
     own = iam.CfnRole.PolicyProperty(policy_name="own", policy_document=policy.document(statements))
-    made = iam.CfnRole(scope, construct_id, role_name=name, assume_role_policy_document=trust, policies=[own])
-    accept_wildcards(made, statements)
-    return made
+    resource = iam.CfnRole(scope, construct_id, role_name=name, assume_role_policy_document=trust, policies=[own])
+    accept_wildcards(resource, statements)
+    return resource
 
 
 def log_group(scope: Construct, mesh: Mesh, *, name: str) -> logs.LogGroup:
-    """A log group that is kept for as long as the environment keeps logs."""
+    """Create a log group with the retention of the environment."""
     days = logs.RetentionDays[_RETENTION[mesh.profile.log_retention_days]]
     return logs.LogGroup(
         scope, "Logs", log_group_name=name, retention=days, removal_policy=removal(retain=mesh.profile.retain)
@@ -121,12 +121,12 @@ def log_group(scope: Construct, mesh: Mesh, *, name: str) -> logs.LogGroup:
 
 
 def removal(*, retain: bool) -> RemovalPolicy:
-    """What happens to data when its stack goes."""
+    """Return the fate of data when its stack is deleted."""
     return RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
 
 
 def pascal(name: str) -> str:
-    """A name as construct ids are written: `dead-letters` becomes `DeadLetters`."""
+    """Write a name as a construct id: `dead-letters` becomes `DeadLetters`."""
     return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))
 
 

@@ -1,4 +1,4 @@
-"""What every stack is made from."""
+"""The settings that every stack is created from."""
 
 from dataclasses import dataclass
 
@@ -17,4 +17,4 @@ class Mesh:
     services: tuple[Service, ...]
     bundles: Bundles
     openapi: bytes
-    """The document that the API serves of itself."""
+    """The OpenAPI document that the API serves."""

@@ -1,4 +1,4 @@
-"""Every fixed name of the mesh, said once; the templates and the command line take them from here."""
+"""Every fixed name of the mesh. Templates and the command line take them from here."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ PRODUCT = "ainexus"
 REGION = "us-east-2"
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 SECRETS = ("openai/key", "anthropic/key", "stripe/secret")
-"""Core makes all of them, empty; who runs the mesh puts the keys in."""
+"""Core creates all of them empty. The operator stores the keys in them."""
 
 DUE_INDEX = "due"
 LIST_INDEX = "list"
@@ -23,15 +23,15 @@ class Names:
     region: str = REGION
 
     def of(self, *parts: str) -> str:
-        """`ainexus-<env>-<part>-<part>`."""
+        """Return `ainexus-<env>-<part>-<part>`."""
         return "-".join((PRODUCT, self.environment, *parts))
 
     def stack(self, part: str) -> str:
-        """The stack of a service, or of one of `core`, `edge` and `monitoring`."""
+        """Return the name of the stack of a service, or of `core`, `edge` or `monitoring`."""
         return f"AILab{part.capitalize()}-{self.environment}"
 
     def table(self, table: Table) -> str:
-        """A table."""
+        """Return the name of a table."""
         return self.of(table.value)
 
     @property
@@ -41,7 +41,7 @@ class Names:
 
     @property
     def bus(self) -> str:
-        """The bus that all events pass."""
+        """The bus of all events."""
         return self.of("events")
 
     @property
@@ -56,12 +56,12 @@ class Names:
 
     @property
     def publisher(self) -> str:
-        """Core's function that brings outbox items to the bus."""
+        """Core's function that publishes outbox items to the bus."""
         return self.of("publisher")
 
     @property
     def alerts_topic(self) -> str:
-        """The topic that alarms go to."""
+        """The topic of alarms."""
         return f"{self.stack('core')}-AlertsTopic"
 
     @property
@@ -71,7 +71,7 @@ class Names:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables of every function that carry names."""
+        """The environment variables of every function that contain names."""
         return {
             **{table.variable: self.table(table) for table in Table},
             "ARTIFACTS_BUCKET_NAME": self.bucket,
@@ -79,11 +79,11 @@ class Names:
         }
 
     def secret(self, secret: str) -> str:
-        """A secret, for example `openai/key`."""
+        """Return the name of a secret, for example `openai/key`."""
         return f"{PRODUCT}-{self.environment}/{secret}"
 
     def function(self, service: Service, function: Function | str) -> str:
-        """A function of a service; its role and its queue have the same name."""
+        """Return the name of a function of a service. Its role and its queue have the same name."""
         return self.of(service.name, function if isinstance(function, str) else function.name)
 
     def queues(self, service: Service, function: Function) -> dict[str, tuple[str, ...]]:
@@ -101,33 +101,33 @@ class Names:
         return self.of(service.name, function.name, "data")
 
     def logs(self, function: str) -> str:
-        """The log group of a function."""
+        """Return the name of a function's log group."""
         return f"/aws/lambda/{function}"
 
     def dead_letters(self, queue: str) -> str:
-        """The queue of what a queue's consumer could not handle."""
+        """Return the name of a queue's dead-letter queue."""
         return f"{queue}-dead-letters"
 
     def dashboard(self, subject: str) -> str:
-        """A dashboard: `operations` or `business`."""
+        """Return the name of a dashboard: `operations` or `business`."""
         return self.of(subject)
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something that has a region and an account."""
+        """Return the ARN of a resource that has a region and an account."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
     def table_arn(self, table: Table) -> str:
-        """The ARN of a table."""
+        """Return the ARN of a table."""
         return self.arn("dynamodb", f"table/{self.table(table)}")
 
     def role_arn(self, role: str) -> str:
-        """The ARN of a role."""
+        """Return the ARN of a role."""
         return f"arn:aws:iam::{self.account}:role/{role}"
 
     def slice_table_arns(self, owned: Slice) -> list[str]:
-        """A slice's table with its `list` index."""
+        """Return the ARNs of a slice's table and its `list` index."""
         return [self.table_arn(owned.table), f"{self.table_arn(owned.table)}/index/{LIST_INDEX}"]
 
     def due_arn(self, table: Table) -> str:
-        """The `due` index of a table."""
+        """Return the ARN of the `due` index of a table."""
         return f"{self.table_arn(table)}/index/{DUE_INDEX}"

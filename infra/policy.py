@@ -1,4 +1,4 @@
-"""IAM statements as data: every grant that exists in the mesh is written here.
+"""IAM statements as data. Every permission in the mesh is defined here.
 
 `ForAllValues` is true when the key is absent, so each such condition has a `Null` guard beside it. Patterns end in an
 exact key or in `#*`: `TENANT#acme*` would also open `TENANT#acme2`.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.names import Names
-from shared.declaration import Function, Objects, Service, Slice, Table, TenantSecrets
+from shared.declaration import Function, ObjectGrant, Service, Slice, Table, TenantSecrets
 
 Statement = dict[str, Any]
 
@@ -37,23 +37,23 @@ _USERS = (
 
 
 def allow(actions: Sequence[str], resources: str | Sequence[str], **condition: Any) -> Statement:  # noqa: ANN401 — conditions are JSON
-    """A statement that allows something."""
+    """Return a statement that allows actions."""
     found: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": resources}
     return {**found, "Condition": condition} if condition else found
 
 
 def document(statements: Sequence[Statement]) -> dict[str, Any]:
-    """A policy of these statements."""
+    """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def data_of_tenant(names: Names, owned: Slice) -> Statement:
-    """The slice of the tenant that the session is tagged with."""
+    """Allow access to the slice of the session's tenant."""
     return _items(names, owned, _patterns(owned, _TENANT), guards=(LEADING_KEYS, TENANT_TAG))
 
 
 def data_of_all_tenants(names: Names, owned: Slice, others: Sequence[Slice]) -> list[Statement]:
-    """The slice of every tenant.
+    """Allow access to the slice of every tenant.
 
     Args:
         names: of the environment.
@@ -67,18 +67,18 @@ def data_of_all_tenants(names: Names, owned: Slice, others: Sequence[Slice]) -> 
     return [opened, _deny(opened["Resource"], closed)] if closed else [opened]
 
 
-def data_of_nobody(names: Names, owned: Slice, patterns: Sequence[str]) -> Statement:
-    """Keys of the slice's table that belong to no tenant."""
+def items_by_key_pattern(names: Names, owned: Slice, patterns: Sequence[str]) -> Statement:
+    """Allow access to keys of the slice's table that belong to no tenant."""
     return allow(_ITEMS, names.table_arn(owned.table), **_leading(list(patterns), guards=(LEADING_KEYS,)))
 
 
 def due_work(names: Names, owned: Slice) -> Statement:
-    """Finding the slice's work in the `due` index."""
+    """Allow queries of the slice's entries in the `due` index."""
     return _query_due(names, owned.table, [f"DUE#{owned.name}#*"])
 
 
 def outbox(names: Names, table: Table, slices: Sequence[Slice]) -> list[Statement]:
-    """Finding, reading and deleting the events that wait in the outboxes of a table, and nothing else in it.
+    """Allow finding, reading and deleting the events in the outboxes of a table, and nothing else in it.
 
     IAM has no grant for the deletions of a batch alone.
     """
@@ -92,22 +92,22 @@ def outbox(names: Names, table: Table, slices: Sequence[Slice]) -> list[Statemen
 
 
 def stream(names: Names, table: Table) -> Statement:
-    """Reading the stream of a table."""
+    """Allow reading the stream of a table."""
     return allow(_STREAM, f"{names.table_arn(table)}/stream/*")
 
 
 def list_streams() -> Statement:
-    """Finding streams; DynamoDB asks for it on all of them."""
+    """Allow listing streams. DynamoDB requires it for all of them."""
     return allow(["dynamodb:ListStreams"], "*")
 
 
-def objects_of_tenant(names: Names, granted: Sequence[Objects]) -> list[Statement]:
-    """Folders of the tenant that the session is tagged with."""
+def objects_of_tenant(names: Names, granted: Sequence[ObjectGrant]) -> list[Statement]:
+    """Allow access to the folders of the session's tenant."""
     return _objects(names, granted, tenant=_TENANT, Null={TENANT_TAG: "false"})
 
 
-def objects_of_all_tenants(names: Names, granted: Sequence[Objects]) -> list[Statement]:
-    """Folders of every tenant."""
+def objects_of_all_tenants(names: Names, granted: Sequence[ObjectGrant]) -> list[Statement]:
+    """Allow access to the folders of every tenant."""
     return _objects(names, granted, tenant="*")
 
 
@@ -117,33 +117,33 @@ def assume(names: Names, service: Service, function: Function) -> Statement:
 
 
 def logs(names: Names, function: str) -> Statement:
-    """Writing a function's own log."""
+    """Allow writing a function's own log."""
     group = names.arn("logs", f"log-group:{names.logs(function)}:*")
     return allow(["logs:CreateLogStream", "logs:PutLogEvents"], group)
 
 
 def traces() -> Statement:
-    """Sending trace segments; X-Ray has no resources."""
+    """Allow sending trace segments. X-Ray has no resources."""
     return allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*")
 
 
 def queue(names: Names, name: str) -> Statement:
-    """Consuming a queue."""
+    """Allow consuming a queue."""
     return allow(_QUEUE, names.arn("sqs", name))
 
 
 def send(names: Names, name: str) -> Statement:
-    """Sending to a queue."""
+    """Allow sending to a queue."""
     return allow(["sqs:SendMessage"], names.arn("sqs", name))
 
 
 def put_events(names: Names) -> Statement:
-    """Putting events on the bus."""
+    """Allow putting events on the bus."""
     return allow(["events:PutEvents"], names.arn("events", f"event-bus/{names.bus}"))
 
 
 def invoke(names: Names, service: Service, function: Function) -> Statement:
-    """Invoking other functions of the same service."""
+    """Allow invoking other functions of the same service."""
     return allow(
         ["lambda:InvokeFunction"],
         [names.arn("lambda", f"function:{names.function(service, name)}") for name in function.invokes],
@@ -151,18 +151,18 @@ def invoke(names: Names, service: Service, function: Function) -> Statement:
 
 
 def read_secrets(names: Names, secrets: Sequence[str]) -> Statement:
-    """Reading secrets; Secrets Manager puts six characters behind their names."""
+    """Allow reading secrets. Secrets Manager appends six characters to their names."""
     found = [names.arn("secretsmanager", f"secret:{names.secret(secret)}-??????") for secret in secrets]
     return allow(["secretsmanager:GetSecretValue"], found)
 
 
 def secrets_of_tenant(names: Names, granted: TenantSecrets) -> Statement:
-    """The secrets of the tenant that the session is tagged with."""
+    """Allow access to the secrets of the session's tenant."""
     return allow(_TENANT_SECRETS[granted], _secrets_below(names, _TENANT), Null={TENANT_TAG: "false"})
 
 
 def secrets_of_all_tenants(names: Names) -> Statement:
-    """Deleting the secrets of any tenant."""
+    """Allow deleting the secrets of any tenant."""
     return allow(_TENANT_SECRETS[TenantSecrets.DESTROY], _secrets_below(names, "*"))
 
 
@@ -171,24 +171,24 @@ def _secrets_below(names: Names, tenant: str) -> str:
 
 
 def call_models(names: Names) -> Statement:
-    """Calling the models of Bedrock, in whatever region a profile leads to; all answers are streamed."""
+    """Allow streaming calls of Bedrock's models, in every region of an inference profile."""
     models = "arn:aws:bedrock:*::foundation-model/*"
     profiles = names.arn("bedrock", "inference-profile/*")
     return allow(["bedrock:InvokeModelWithResponseStream"], [models, profiles])
 
 
 def users(pool_arn: str) -> Statement:
-    """Creating, finding, changing and removing users."""
+    """Allow creating, finding, changing and deleting users."""
     return allow([f"cognito-idp:{action}" for action in _USERS], pool_arn)
 
 
 def trust_of_lambda() -> dict[str, Any]:
-    """Who may become a function's role: Lambda."""
+    """Return the trust policy of a function's role, which lets Lambda assume it."""
     return document([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}])
 
 
 def trust_of_function(role_arn: str) -> dict[str, Any]:
-    """Trust of a data role: its function alone may assume it, and only with the tag `tenant_id`."""
+    """Return the trust policy of a data role: only its function may assume it, and only with the tag `tenant_id`."""
     condition = {
         "StringLike": {"aws:RequestTag/tenant_id": "?*"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant_id"]},
@@ -223,7 +223,7 @@ def _deny(resources: list[str], patterns: list[str]) -> Statement:
     return {"Effect": "Deny", "Action": list(_ITEMS), "Resource": resources, "Condition": condition}
 
 
-def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
+def _objects(names: Names, granted: Sequence[ObjectGrant], *, tenant: str, **condition: Any) -> list[Statement]:  # noqa: ANN401 — conditions are JSON
     deleted = [one for one in granted if one.delete]
     actions = {
         ("s3:GetObject",): [one for one in granted if one.read],
@@ -241,8 +241,8 @@ def _objects(names: Names, granted: Sequence[Objects], *, tenant: str, **conditi
     return [*found, *_list_objects(names, deleted, tenant=tenant, action="s3:ListBucketVersions")]
 
 
-def _list_objects(names: Names, granted: Sequence[Objects], *, tenant: str, action: str) -> list[Statement]:
-    """Finding objects: the bucket is asked, so the prefix that is asked for holds the line."""
+def _list_objects(names: Names, granted: Sequence[ObjectGrant], *, tenant: str, action: str) -> list[Statement]:
+    """Allow listing objects. The line is drawn by the prefix, because the permission is on the bucket."""
     if not granted:
         return []
     prefixes = sorted({f"tenants/{tenant}/{one.folder}/*" for one in granted})

@@ -1,4 +1,4 @@
-"""What wakes a consumer: one queue with its dead letters, and one rule on the bus for what it subscribes to."""
+"""The trigger of a consumer: a queue with its dead-letter queue, and a rule on the bus for its subscriptions."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -13,21 +13,20 @@ from constructs import Construct
 from infra.function import MeshFunction
 from infra.mesh import Mesh
 from shared.declaration import Function
-from shared.messaging.batch import TRIES
+from shared.messaging.batch import MAX_RECEIVES
 
-NOBODY = {"redrivePermission": "denyAll"}
-
-_KEPT = Duration.days(14)
+DENY_REDRIVE = {"redrivePermission": "denyAll"}
+_RETENTION = Duration.days(14)
 
 
 class EventQueue(Construct):
-    """A queue of a function with the events that it receives.
+    """A queue of a function for the events that it receives.
 
     Args:
-        construct_id: of this queue in its function.
-        consumer: the function.
-        name: of the queue, its rule and its dead letters.
-        types: of events; none: other functions send to it.
+        construct_id: the id of this queue in its function.
+        consumer: the function that the queue invokes.
+        name: the name of the queue, its rule and its dead-letter queue.
+        types: the event types; if there are none, other functions send to the queue.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class EventQueue(Construct):
         types: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
-        self._mesh = mesh
+        self._mesh, profile = mesh, mesh.profile
         allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [mesh.names.arn("sqs", name)]}
         self.dead_letters = dead_letters(self, mesh, of=name, redrive_allowed=allowed)
         hidden = Duration.seconds(declared.timeout_s * mesh.profile.visibility_factor)
@@ -52,9 +51,9 @@ class EventQueue(Construct):
             queue_name=name,
             delivery_delay=Duration.seconds(declared.delay_s) if declared.delay_s else None,
             visibility_timeout=hidden,
-            retention_period=_KEPT,
+            retention_period=_RETENTION,
             enforce_ssl=mesh.profile.enforce_ssl,
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVES, queue=self.dead_letters),
         )
         if types:
             self._subscribe(name, types)
@@ -65,7 +64,7 @@ class EventQueue(Construct):
             event_source_arn=self.queue.queue_arn,
             batch_size=declared.batch_size,
             report_batch_item_failures=True,
-            max_concurrency=mesh.profile.max_concurrency,
+            max_concurrency=profile.worker_concurrency if declared.calls_models else profile.max_concurrency,
         )
 
     def _subscribe(self, name: str, types: Sequence[str]) -> None:
@@ -76,22 +75,24 @@ class EventQueue(Construct):
         rule.add_target(cast("events.IRuleTarget", target))
 
 
-def dead_letters(scope: Construct, mesh: Mesh, *, of: str, redrive_allowed: Mapping[str, object] = NOBODY) -> sqs.Queue:
-    """The queue for what could not be handled; it is emptied by hand.
+def dead_letters(
+    scope: Construct, mesh: Mesh, *, of: str, redrive_allowed: Mapping[str, object] = DENY_REDRIVE
+) -> sqs.Queue:
+    """Create the queue of messages that could not be handled. It is emptied by hand.
 
     Args:
-        scope: where it is made.
+        scope: the construct that contains the queue.
         mesh: its names and settings.
-        of: name of the queue, or of the function, that it belongs to.
-        redrive_allowed: which queues may name it as theirs.
+        of: the name of its source queue or function.
+        redrive_allowed: the queues that may use it.
     """
     made = sqs.Queue(
         scope,
         "DeadLetters",
         queue_name=mesh.names.dead_letters(of),
-        retention_period=_KEPT,
+        retention_period=_RETENTION,
         enforce_ssl=mesh.profile.enforce_ssl,
     )
-    # As data: the two queues name each other, which the high-level construct would make a cycle.
+    # As data: the two queues refer to each other, which would be a cycle of high-level constructs.
     made.node.default_child.redrive_allow_policy = redrive_allowed  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     return made

@@ -1,7 +1,7 @@
-"""AWS's own security review of the templates, and each finding of it that is accepted, with the reason.
+"""AWS's security review of the templates, and each accepted finding with its reason.
 
-A finding that is not accepted fails `ainexus synth` and every deployment to AWS. What is accepted is accepted where the
-construct is made, for that construct alone; a wildcard in a role, for the very actions that have it.
+A finding that is not accepted fails `ainexus synth` and every deployment to AWS. A finding is accepted where its
+construct is created, for that construct alone, and a wildcard in a role only for the actions that need it.
 """
 
 import re
@@ -18,10 +18,10 @@ ACCEPTED = {
     "APIG3": "A web ACL costs money and is the operator's choice: `firewall` in the context of the environment",
     "APIG4": "Asks for no token by design: health, the OpenAPI document, and webhooks, whose signature is checked",
     "APIG6": "The access log has every request and why it was refused; the execution log would hold bodies",
-    "COG2": "A second factor is the choice of whoever signs in: the client may set one up for its user",
+    "COG2": "A second factor is the user's choice: a client may set one up",
     "COG4": "Asks for no token by design: health, the OpenAPI document, and webhooks, whose signature is checked",
-    "COG8": "The plus plan costs $0.02 a month for each user; nobody signs up by themselves",
-    "DDB3": "The table goes with its stack; nobody will want it back as it was",
+    "COG8": "The plus plan costs $0.02 per user and month; only admins create users",
+    "DDB3": "The table is deleted with its stack and never restored",
     "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]": (
         "AWS's own role for the logs of API Gateway; there is one in each account and region"
     ),
@@ -30,7 +30,7 @@ ACCEPTED = {
     "SMG4": "The keys are made by others (OpenAI, Anthropic, Stripe), who alone can make new ones",
     "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish": "A version is published, and the alias leads to it",
     **dict.fromkeys(("S10", "SNS3", "SQS4"), "The engine on this machine speaks plain HTTP, on the loopback alone"),
-    "SQS3": "It is where dead letters lie: those of the publisher, which sends them itself",
+    "SQS3": "It contains the publisher's dead letters, which the publisher itself sends",
 }
 """Rules of the pack AwsSolutions, without its prefix, and annotations of the CDK."""
 
@@ -91,7 +91,7 @@ WILDCARDS = (
 
 
 def review(app: App) -> None:
-    """Have the templates reviewed when they are synthesized."""
+    """Add the review to the synthesis of the templates."""
     from cdk_nag import AwsSolutionsChecks
 
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))  # pyright: ignore[reportArgumentType] — a plugin of CDK's
@@ -103,13 +103,13 @@ def accept_plain_http(app: App) -> None:
 
 
 def accept(construct: IConstruct, *rules: str) -> None:
-    """Accept what the review finds in a construct by these rules."""
+    """Accept the findings of these rules in a construct."""
     Validations.of(construct).acknowledge(*(_accepted(rule, ACCEPTED[rule]) for rule in rules))
 
 
 def accept_wildcards(role: IConstruct, statements: Sequence[Statement]) -> None:
-    """Accept those wildcards of a role that have a reason; the others are found."""
-    for resource in sorted({resource for one in statements for resource in _loose(one)}):
+    """Accept the wildcards of a role that have a reason. All others remain findings."""
+    for resource in sorted({resource for one in statements for resource in _has_wildcard(one)}):
         found = reasons(resource, statements)
         if found:
             rule = f"IAM5[Resource::{resource}]"
@@ -117,8 +117,8 @@ def accept_wildcards(role: IConstruct, statements: Sequence[Statement]) -> None:
 
 
 def reasons(resource: str, statements: Sequence[Statement]) -> set[str]:
-    """Why the statements with this resource may have it; nothing when one of them has no reason."""
-    found = {_reason(resource, frozenset(one["Action"])) for one in statements if resource in _loose(one)}
+    """Return the reasons of all statements with this resource; nothing if one of them has none."""
+    found = {_reason(resource, frozenset(one["Action"])) for one in statements if resource in _has_wildcard(one)}
     return set() if None in found else {one for one in found if one}
 
 
@@ -127,10 +127,10 @@ def _reason(resource: str, actions: frozenset[str]) -> str | None:
     return next((one.reason for one in fitting), None)
 
 
-def _loose(statement: Statement) -> Iterator[str]:
-    """The resources with a wildcard, as the review writes them."""
-    said = statement["Resource"]
-    listed = [said] if isinstance(said, str) else said
+def _has_wildcard(statement: Statement) -> Iterator[str]:
+    """Return the resources with a wildcard, as the review writes them."""
+    resource = statement["Resource"]
+    listed = [resource] if isinstance(resource, str) else resource
     return (one.replace("${", "<").replace("}", ">") for one in listed if "*" in one)
 
 

@@ -1,4 +1,4 @@
-"""Routes of the REST API: every path part once, one permission per function, preflight answers on every path."""
+"""Routes of the REST API: each path part once, one permission per function, preflight responses on every path."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -13,7 +13,7 @@ from infra.review import accept
 from shared.declaration import Function
 
 SKELETON = ("/v1", "/v1/admin", "/v1/tenants", "/v1/tenants/{tenant_id}")
-"""The paths below which more than one service has routes; core makes them."""
+"""Paths below which several services have routes. Core creates them."""
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_HEADERS = (
@@ -22,7 +22,7 @@ CORS_HEADERS = (
 
 
 def preflight(profile: Profile) -> gateway.CorsOptions:
-    """What a browser is told before it asks."""
+    """Return the preflight response."""
     return gateway.CorsOptions(
         allow_origins=list(profile.preflight_origins or profile.cors_origins),
         allow_methods=list(CORS_METHODS),
@@ -32,14 +32,14 @@ def preflight(profile: Profile) -> gateway.CorsOptions:
 
 
 class Paths:
-    """The API's paths in one stack: those that exist, and those that are made when they are first asked for."""
+    """The API's paths in one stack: existing ones, and those created on first use."""
 
     def __init__(self, existing: Mapping[str, gateway.IResource], *, cors: gateway.CorsOptions) -> None:
         self._resources = dict(existing)
         self._cors = cors
 
     def at(self, path: str) -> gateway.IResource:
-        """The resource of a path, with all on the way to it.
+        """Return the resource of a path, and create the missing resources on its way.
 
         Raises:
             ValueError: the path leaves what this stack may add to.
@@ -51,15 +51,15 @@ class Paths:
             msg = f"{path} is not below a path of the API"
             raise ValueError(msg)
         added = self.at(parent).add_resource(part, default_cors_preflight_options=self._cors)
-        made = cast("gateway.IResource", added)
-        self._resources[path] = made
-        return made
+        resource = cast("gateway.IResource", added)
+        self._resources[path] = resource
+        return resource
 
     def attach(self, declared: Function, *, function: lambda_.IFunction, authorizer: gateway.IAuthorizer) -> None:
-        """Lead a function's routes to it."""
+        """Connect a function's routes to it."""
         integration = gateway.LambdaIntegration(function, scope_permission_to_method=False)
         for route in declared.routes:
-            checked = route.least is not None
+            checked = route.min_role is not None
             added = self.at(route.path).add_method(
                 route.method,
                 integration,
@@ -73,7 +73,7 @@ class Paths:
 def root_of(
     scope: Construct, *, api_id: str, root_id: str, skeleton: Mapping[str, str]
 ) -> dict[str, gateway.IResource]:
-    """The paths that core has made, for another stack to add to.
+    """Return the paths that core created, so that another stack can add to them.
 
     Args:
         scope: the stack that adds routes.

@@ -1,4 +1,4 @@
-"""The services of the mesh, in the order in which they are deployed."""
+"""The services of the mesh, in the order of their deployment."""
 
 from services.agents.service import SERVICE as AGENTS
 from services.billing.service import SERVICE as BILLING

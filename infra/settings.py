@@ -1,6 +1,6 @@
-"""What an operator says of an environment: the context `environments` of cdk.json, one object for each.
+"""The operator's settings of an environment: the context `environments` of cdk.json, one object for each.
 
-Everything is optional. An environment that says nothing is deployed as `infra/profile.py` has it.
+Every setting is optional. The defaults are in `infra/profile.py`.
 """
 
 from collections.abc import Mapping
@@ -18,41 +18,41 @@ CertificateArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[\w-]*:acm:[
 
 
 class InvalidSettings(ValueError):
-    """The settings of an environment cannot be read; the text says where."""
+    """The settings of an environment are invalid. The text names the field."""
 
 
-class _Said(BaseModel):
+class _AlreadyPublished(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Domain(_Said):
-    """A domain name of one's own for the API."""
+class Domain(_AlreadyPublished):
+    """A custom domain name of the API."""
 
     name: Host
     certificate_arn: CertificateArn
-    """A certificate for that name, in the region of the mesh."""
+    """A certificate of that name, in the region of the mesh."""
     hosted_zone_id: str | None = None
-    """The zone that gets the record; None: whoever keeps the zone makes it."""
+    """The hosted zone of the record; None: the operator creates the record elsewhere."""
 
 
-class Settings(_Said):
-    """What is said of one environment."""
+class Settings(_AlreadyPublished):
+    """The settings of one environment."""
 
     account: Account | None = None
-    """The only account that it may be deployed to; None: whatever the credentials are for."""
+    """The only account of its deployments; None: the account of the credentials."""
     cors_origins: tuple[Origin, ...] | None = None
     """The pages that may call the API; None: the product's defaults."""
     domain: Domain | None = None
     alerts_email: Email | None = None
-    """Who is told of alarms; the address must be confirmed once."""
+    """The email address that alarms notify. It must be confirmed once."""
     firewall: bool = False
-    """Whether a web ACL stands before the API; about $8 a month and $0.60 per million requests."""
+    """Whether the API has a web ACL, for about $8 a month and $0.60 per million requests."""
     tags: Mapping[str, str] = Field(default_factory=dict)
-    """On everything, besides the mesh's own; for the allocation of costs."""
+    """Tags of all resources besides the mesh's own, for cost allocation."""
 
 
 def settings_of(environment: str, environments: Mapping[str, Any] | None) -> Settings:
-    """What the context says of an environment.
+    """Return the settings of an environment from the context.
 
     Raises:
         InvalidSettings: something in it is unknown or malformed.

@@ -1,4 +1,4 @@
-"""The Node programs that this project uses, pinned: the CDK command line, and two for the tests."""
+"""The pinned Node programs of this project: the CDK command line, and two for the tests."""
 
 import json
 import os
@@ -12,15 +12,15 @@ from infra.bundle.target import ROOT, STATE
 
 CDK_CLI = "aws-cdk@2.1148.1"
 IAM_SIMULATE = "@cloud-copilot/iam-simulate@0.1.173"
-"""Policies, decided as AWS decides them."""
+"""Simulates AWS's policy decisions."""
 REDOCLY = "@redocly/cli@2.77.0"
-"""Lints the OpenAPI and the AsyncAPI document; one package, without dependencies."""
+"""Lints the OpenAPI and the AsyncAPI document. One package, without dependencies."""
 
 NODE_FOLDER = STATE / "node"
 
 
 def install_node_tools(tools: Sequence[str] = (CDK_CLI, IAM_SIMULATE, REDOCLY)) -> None:
-    """Install these tools, unless they are there."""
+    """Install these tools if they are missing."""
     missing = [tool for tool in tools if not _is_installed(tool)]
     if not missing:
         return
@@ -31,18 +31,18 @@ def install_node_tools(tools: Sequence[str] = (CDK_CLI, IAM_SIMULATE, REDOCLY)) 
 
 
 def cdk_command() -> list[str]:
-    """How the CDK command line is started."""
+    """Return the command of the CDK command line."""
     return [program("node"), str(NODE_FOLDER / "node_modules" / "aws-cdk" / "bin" / "cdk")]
 
 
 def node_environment() -> dict[str, str]:
-    """This environment, with Node on the path: CDK's Python library starts it too."""
+    """Return this environment with Node on the path, because CDK's Python library starts it too."""
     path = os.pathsep.join((str(_own_programs()), os.environ.get("PATH", os.defpath)))
     return {**os.environ, "PATH": path, "JSII_RUNTIME_PACKAGE_CACHE": "enabled"}
 
 
 def program(name: str) -> str:
-    """Where a program is: the virtual environment's Node comes before the machine's, whose version nobody knows.
+    """Return the path of a program. The virtual environment's Node comes before the machine's.
 
     Raises:
         FileNotFoundError: there is none.

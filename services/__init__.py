@@ -1,1 +1,1 @@
-"""The five services: the same files in each, none imports another."""
+"""The five services, and core. None imports another."""

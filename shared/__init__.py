@@ -1,1 +1,1 @@
-"""What all services speak: tenancy, events, storage, HTTP and messaging."""
+"""Shared code of all services: tenancy, events, storage, HTTP and messaging."""

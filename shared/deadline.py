@@ -7,23 +7,21 @@ from when it received the request: a cold start is part of that time. Code that 
 
 import math
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any
+
+from shared.scope import Opened, current, narrowed
 
 GATEWAY_TIMEOUT_S = 29.0
 MARGIN_S = 2.0
 """Kept back to save unfinished work and to respond."""
 
 _MAX_CLOCK_SKEW_S = 60.0
-_ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)
-"""On the monotonic clock, the margin already taken off."""
 
 
 def remaining_s() -> float:
     """Return the seconds that may still be used, never negative; infinite outside of an invocation."""
-    return max(0.0, _ends_at.get() - time.monotonic())
+    return max(0.0, current().ends_at - time.monotonic())
 
 
 def bounded_s(wanted_s: float) -> float:
@@ -31,20 +29,20 @@ def bounded_s(wanted_s: float) -> float:
     return min(wanted_s, remaining_s())
 
 
-@contextmanager
-def invocation(context: object, *, requested_at_ms: int | None = None) -> Generator[None]:
+def invocation(context: object, *, requested_at_ms: int | None = None) -> Opened:
     """Apply the limits of one invocation to everything in this block.
 
     Args:
         context: Lambda's context object; one without a time limit (in tests) sets none.
         requested_at_ms: when API Gateway received the request, in milliseconds since 1970.
     """
+    return narrowed(ends_at=end_of_invocation(context, requested_at_ms))
+
+
+def end_of_invocation(context: object, requested_at_ms: int | None) -> float:
+    """Return the time on the monotonic clock at which work must end, the margin already taken off."""
     left_s = min(_left_of_function_s(context), _left_of_gateway_s(requested_at_ms)) - MARGIN_S
-    token = _ends_at.set(time.monotonic() + left_s)
-    try:
-        yield
-    finally:
-        _ends_at.reset(token)
+    return time.monotonic() + left_s
 
 
 def _left_of_function_s(context: object) -> float:

@@ -1,9 +1,12 @@
-"""What a service says of itself, once; infra builds from it and the tests hold the READMEs to it."""
+"""Declaration of a service: the single source for the infrastructure, and for the tests of the READMEs."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.tenancy.permissions import Feature, Role
+
+BATCH_SIZE = 10
+"""Messages that a function receives at once, unless it declares another number."""
 
 
 class Table(StrEnum):
@@ -15,7 +18,7 @@ class Table(StrEnum):
 
     @property
     def variable(self) -> str:
-        """The environment variable that carries the table's full name."""
+        """The environment variable that holds the table's full name."""
         return f"{self.name}_TABLE_NAME"
 
 
@@ -23,8 +26,8 @@ class Table(StrEnum):
 class Slice:
     """The keys of one table that one service owns.
 
-    Every partition key is `TENANT#<tenant>#<NAME>` or lies under it. The slice that `holds_tenant` also owns
-    the bare key `TENANT#<tenant>`.
+    Every partition key is `TENANT#<tenant>#<NAME>` or begins with `TENANT#<tenant>#<NAME>#`. A slice with
+    `holds_tenant` also owns the bare key `TENANT#<tenant>`.
     """
 
     name: str
@@ -32,133 +35,147 @@ class Slice:
     holds_tenant: bool = False
 
     def key(self, tenant_id: str, *parts: str) -> str:
-        """The partition key of `parts` in this slice of this tenant."""
+        """Return the partition key of `parts` in a tenant's slice."""
         return "#".join(("TENANT", tenant_id, self.name, *parts))
 
     def tenant_key(self, tenant_id: str) -> str:
-        """The bare key of the tenant itself."""
+        """Return the tenant's own key, without the name of a slice.
+
+        Raises:
+            ValueError: this slice does not hold that key.
+        """
         if not self.holds_tenant:
             msg = f"the slice {self.name} does not hold the tenant's own key"
             raise ValueError(msg)
         return f"TENANT#{tenant_id}"
 
     def due_key(self, kind: str) -> str:
-        """The key of this slice's `kind` in the `due` index, sorted there by time."""
+        """Return the partition key of one kind of entry in the `due` index, where entries are sorted by time."""
         return f"DUE#{self.name}#{kind}"
 
 
 class Access(StrEnum):
-    """How a function reaches its service's slice."""
+    """The way in which a function accesses its service's slice."""
 
     NONE = "none"
-    """It reads no table."""
+    """The function reads no table."""
     TENANT = "tenant"
-    """Only through the function's data role, assumed with the session tag `tenant_id` of the request."""
+    """Access through the function's data role only, assumed with the session tag `tenant_id` of the request."""
     SLICE = "slice"
-    """The slice of every tenant, by the function's own role: events, schedules and direct invocations."""
+    """Access to the slice of every tenant, with the function's own role: events, schedules and direct invocations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One HTTP route, with what it asks of the caller."""
+    """An HTTP route and the permissions that it requires."""
 
     method: str
     path: str
-    """As the gateway writes it: `/v1/tenants/{tenant_id}/runs/{run_id}`."""
-    least: Role | None
-    """The least role that may call it; None: no token is asked for."""
+    """The path in API Gateway's notation, for example `/v1/tenants/{tenant_id}/runs/{run_id}`."""
+    min_role: Role | None
+    """The least powerful role that may call the route; None for a route without a token."""
     feature: Feature | None = None
-    """The feature that a change needs; reading never needs one."""
+    """The feature that a change requires; reads require none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
-    """A grant on the artifacts bucket, always below `tenants/<tenant>/`."""
+class ObjectGrant:
+    """A grant on the artifacts bucket, limited to `tenants/<tenant>/`."""
 
     folder: str
-    """The folder below the tenant's, for example `agents`."""
+    """The folder within the tenant's prefix, for example `agents`."""
     read: bool = True
     write: bool = False
     find: bool = False
-    """It may ask which there are, as they are now."""
+    """Permission to list the objects, in their current versions only."""
     delete: bool = False
-    """It may find and delete objects, with all their versions."""
+    """Permission to list and delete objects, with all their versions."""
 
 
 def exports_of(service: str) -> str:
-    """The folder of a service's part of exports.
+    """Return the folder of a service's part of exports.
 
-    Not one in a folder of all: `tenants/*/runs/*` would open `tenants/acme/exports/runs/` too.
+    Each service has a folder of its own. In a common folder, the pattern `tenants/*/runs/*` would also match
+    `tenants/acme/exports/runs/`.
     """
     return f"exports-{service}"
 
 
-def writing_of_exports(service: str) -> Objects:
-    """What an exporter needs there: it removes them where the tenant is gone."""
-    return Objects(exports_of(service), read=False, write=True, delete=True)
+def writing_of_exports(service: str) -> ObjectGrant:
+    """Return an exporter's grant on its folder. The exporter deletes its objects if the tenant was deleted."""
+    return ObjectGrant(exports_of(service), read=False, write=True, delete=True)
 
 
 class TenantSecrets(StrEnum):
-    """A grant on the secrets of the tenant that is acted for, `ainexus-<env>/tenants/<tenant>/…`."""
+    """A grant on the secrets of the current tenant, `ainexus-<env>/tenants/<tenant>/…`."""
 
     NONE = "none"
     READ = "read"
     WRITE = "write"
-    """Make, change and delete them; not read them."""
+    """Create, update and delete secrets, without reading them."""
     DESTROY = "destroy"
-    """Delete those of any tenant, and nothing else: for who removes a tenant."""
+    """Delete the secrets of any tenant, and nothing else: for functions that remove a tenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function, what wakes it and what it may touch."""
+    """A Lambda function, its triggers and its permissions."""
 
     name: str
     handler: str
-    """Dotted path of the callable, for example `services.runs.consumer.worker`."""
+    """The dotted path of the callable, for example `services.runs.execution.consumer`."""
     access: Access = Access.SLICE
+    acts_for_tenants: bool = False
+    """Whether a function with access to all tenants also has a data role, for requests of one tenant."""
     routes: tuple[Route, ...] = ()
     subscriptions: tuple[str, ...] = ()
-    """Event types (`run.queued.v1`); each function that has some gets one rule, one queue and its dead letters."""
+    """Event types, for example `run.queued.v1`. A function with subscriptions gets one rule, one queue and one
+    dead-letter queue."""
     control: tuple[str, ...] = ()
-    """Those of the subscriptions that have a queue of their own, `<function>-control`. They change what tenants may do
-    and what runs are made of, and never wait behind the data of a busy tenant."""
+    """The subscriptions that arrive through a separate queue, `<function>-control`. These events change the permissions
+    of tenants and the configuration of runs, and must not wait behind the data of a busy tenant."""
     every_minutes: int | None = None
-    objects: tuple[Objects, ...] = ()
+    objects: tuple[ObjectGrant, ...] = ()
     invokes: tuple[str, ...] = ()
-    """Names of functions of the same service that it may invoke; their full names arrive as `<NAME>_FUNCTION_NAME`."""
+    """Functions of the same service that it may invoke. Their full names are passed as `<NAME>_FUNCTION_NAME`."""
     secrets: tuple[str, ...] = ()
     """Secrets of the platform that it may read, for example `openai/key`."""
     tenant_secrets: TenantSecrets = TenantSecrets.NONE
-    """`DESTROY` is for functions with the slice of every tenant, the others for those that act for one at a time."""
+    """`DESTROY` is for functions with access to all tenants, the other grants for functions that act for one tenant."""
     calls_models: bool = False
-    """It may call the models of Bedrock."""
+    """Permission to call the models of Bedrock."""
     reads_due: bool = False
-    """It may query the slice's keys in the `due` index."""
+    """Permission to query the slice's keys in the `due` index."""
     keys: tuple[str, ...] = ()
-    """Patterns of keys of no tenant that it may touch in the slice's table, besides what its access opens."""
+    """Patterns of keys outside of tenants that it may access in the slice's table, in addition to `access`."""
     queued: bool = False
-    """It has a queue that other functions of its service send to; one that has subscriptions has a queue anyway."""
+    """Whether it has a queue that other functions of its service send to. A function with subscriptions always has a
+    queue."""
     sends_to: tuple[str, ...] = ()
-    """Names of functions of the same service whose queue it may send to; the URLs arrive as `<NAME>_QUEUE_URL`."""
+    """Functions of the same service whose queues it may send to. The URLs are passed as `<NAME>_QUEUE_URL`."""
     manages_users: bool = False
-    """It may create, find, change and remove users in the user pool."""
-    at_most: int | None = None
-    """How many may run at once, where the environment holds concurrency back: for functions that mostly wait."""
+    """Permission to create, find, update and delete users in the user pool."""
+    max_concurrency: int | None = None
+    """The maximum concurrency, in environments that reserve it: for functions that mostly wait."""
     timeout_s: int = 29
     memory_mb: int = 512
-    batch_size: int = 10
+    batch_size: int = BATCH_SIZE
     delay_s: int = 0
-    """So long its queue keeps each message back before it can be received, at most 900."""
+    """Seconds for which the queue delays each message, at most 900."""
+
+    @property
+    def has_data_role(self) -> bool:
+        """Whether it can assume a role that is limited to one tenant's data."""
+        return self.access is Access.TENANT or self.acts_for_tenants
 
     @property
     def has_queue(self) -> bool:
-        """Whether a queue wakes it."""
+        """Whether a queue triggers the function."""
         return self.queued or bool(self.subscriptions)
 
     @property
     def data(self) -> tuple[str, ...]:
-        """The subscriptions of the queue that has the function's own name."""
+        """The subscriptions that arrive through the queue with the function's own name."""
         return tuple(event_type for event_type in self.subscriptions if event_type not in self.control)
 
 
@@ -171,13 +188,15 @@ def remover_of(
     tenant_secrets: TenantSecrets = TenantSecrets.NONE,
     manages_users: bool = False,
 ) -> Function:
-    """The function of a service that removes what a deleted tenant has left (`shared.removal`).
+    """Return the function that removes the data of deleted tenants from a service (`shared.removal`), one at a time.
+
+    A removal mostly waits, and a large tenant may take the whole time limit, which must delay no other tenant.
 
     Args:
-        service: its name.
-        handler: dotted path of the callable.
-        subscriptions: what wakes it.
-        folder: of the service's objects.
+        service: the name of the service.
+        handler: the dotted path of the callable.
+        subscriptions: the event types that trigger the function.
+        folder: the folder of the service's objects; empty if it has none.
         tenant_secrets: see `Function`.
         manages_users: see `Function`.
     """
@@ -186,23 +205,24 @@ def remover_of(
         "remover",
         handler,
         subscriptions=subscriptions,
-        objects=tuple(Objects(one, read=False, delete=True) for one in folders),
+        objects=tuple(ObjectGrant(one, read=False, delete=True) for one in folders),
         tenant_secrets=tenant_secrets,
         manages_users=manages_users,
         timeout_s=900,
+        batch_size=1,
     )
 
 
 def exporter_of(service: str, handler: str, subscriptions: tuple[str, ...], *, folder: str = "") -> Function:
-    """The function of a service that writes what it has of a tenant (`shared.export`), one part at a time.
+    """Return the function that exports the data of a tenant from a service (`shared.export`), one part at a time.
 
     Args:
-        service: its name.
-        handler: dotted path of the callable.
-        subscriptions: what wakes it.
-        folder: of the service's objects.
+        service: the name of the service.
+        handler: the dotted path of the callable.
+        subscriptions: the event types that trigger the function.
+        folder: the folder of the service's objects; empty if it has none.
     """
-    found = (Objects(folder, find=True),) if folder else ()
+    found = (ObjectGrant(folder, find=True),) if folder else ()
     return Function(
         "exporter",
         handler,
@@ -216,7 +236,7 @@ def exporter_of(service: str, handler: str, subscriptions: tuple[str, ...], *, f
 
 
 USUAL_ALARMS = ("dead-letters", "errors", "throttles", "queue-age", "latency")
-"""What can happen to any service."""
+"""The alarms that apply to every service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +248,16 @@ class Service:
     slice: Slice
     functions: tuple[Function, ...]
     emits: tuple[str, ...] = ()
-    """Event types that it may put into its outbox."""
+    """Event types that the service may put into its outbox."""
     alarms: tuple[str, ...] = USUAL_ALARMS
-    """What of it calls somebody, by the section of the runbook."""
+    """The service's alarms, by the names of their sections in the runbook."""
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """All routes of all its functions."""
+        """The routes of all functions."""
         return tuple(route for function in self.functions for route in function.routes)
 
     @property
     def consumes(self) -> tuple[str, ...]:
-        """All event types that wake one of its functions, sorted."""
+        """The event types that trigger the service's functions, sorted."""
         return tuple(sorted({event for function in self.functions for event in function.subscriptions}))

@@ -1,11 +1,11 @@
-"""References to documents that lie in the artifacts bucket."""
+"""References to documents in the artifacts bucket."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """Where a document lies and what it hashes to."""
+class DocumentRef:
+    """The key of a document, and the SHA-256 hash of its content."""
 
     key: str
     sha256: str

@@ -1,6 +1,6 @@
-"""Drift: where two accounts of the same usage do not say the same.
+"""Drift: differences between two records of the same usage.
 
-Each service compares what it keeps itself; what two services say is compared by who asks both (the command line).
+Each service compares its own records. The command line compares the records of two services, because it can read both.
 """
 
 import hashlib
@@ -14,30 +14,30 @@ _MARKS = 2**64
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One number that is not what it should be."""
+    """A number that differs from its expected value."""
 
     place: str
-    """Where it stands, for example `day`."""
+    """The record that holds the number, for example `day`."""
     at: str
-    """Of which hour, day, month or call."""
+    """The hour, day, month or call that the number belongs to."""
     meter: str
-    """Or `events`, `cost_nano_usd`."""
+    """The meter, or `events` or `cost_nano_usd`."""
     expected: int
-    """By the account that is believed."""
+    """The value in the authoritative record."""
     found: int
     subject: str | None = None
-    """What else it is broken down by."""
+    """A further dimension by which the numbers are grouped."""
 
     @property
     def excess(self) -> int:
-        """How much too much there is; negative: too little."""
+        """The amount above the expected value; negative if it is below."""
         return self.found - self.expected
 
 
 def drift_between(
     expected: Mapping[str, int], found: Mapping[str, int], *, place: str, at: str, subject: str | None = None
 ) -> Iterator[Drift]:
-    """Where these numbers differ; a number that is missing is 0."""
+    """Yield the differences between two sets of numbers. A missing number counts as 0."""
     for meter in sorted({*expected, *found}):
         wanted, there = expected.get(meter, 0), found.get(meter, 0)
         if wanted != there:
@@ -46,35 +46,35 @@ def drift_between(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many calls, and a mark that is the same for the same calls in any order, and for no others."""
+    """A number of calls, and a checksum that is equal for the same calls in any order, and for no others."""
 
     calls: int = 0
     mark: int = 0
 
     def plus(self, other: "Tally") -> "Tally":
-        """Both together."""
+        """Return the tally of both sets of calls."""
         return Tally(self.calls + other.calls, (self.mark + other.mark) % _MARKS)
 
 
 def tally_of_call(event_id: str, meters: Meters) -> Tally:
-    """The tally of one call: its usage event, and what it used."""
+    """Return the tally of one call, from the id of its usage event and its usage."""
     used = sorted((meter.value, amount) for meter, amount in meters.items() if amount)
     digest = hashlib.sha256(repr((event_id, used)).encode()).digest()
     return Tally(1, int.from_bytes(digest[:8]))
 
 
 _SPAN = 6
-"""So many characters of a ULID leave some 17 minutes open."""
+"""The leading characters of a ULID that identify a span of about 17 minutes."""
 
 
 def span_of_run(run_id: str) -> str:
-    """The stretch of time in which a run was made, as the beginning of the ids of all runs of that time."""
+    """Return the time span in which a run was created, as the common prefix of the ids of all runs of that span."""
     prefix, _, ulid = run_id.partition("_")
     return f"{prefix}_{ulid[:_SPAN]}"
 
 
 def tallies_by_span(tallies: Iterable[tuple[str, Tally]]) -> dict[str, Tally]:
-    """Tallies of calls, each with its run, added up by the time in which the run was made."""
+    """Return the sums of tallies, given with their run ids, by the time span in which the run was created."""
     added: dict[str, Tally] = {}
     for run_id, tally in tallies:
         span = span_of_run(run_id)

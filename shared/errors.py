@@ -1,17 +1,18 @@
 """The errors that an operation may raise, in seven families.
 
     AinexusError
-    ├── InvalidRequest          what was sent cannot be understood or is not allowed by the schema
-    ├── NotFound                the thing does not exist, or not for this caller
+    ├── InvalidRequest          the request is malformed, or does not satisfy the schema
+    ├── NotFound                the resource does not exist, or is not visible to the caller
     ├── Forbidden               the caller may not do this
     │   └── PaymentRequired     … until the tenant has paid
-    ├── Conflict                the thing is not in a state that allows this
-    ├── PreconditionFailed      the thing changed since the caller read it
+    ├── Conflict                the state of the resource does not allow this
+    │   └── ChangedMeanwhile    … because another request changed it; the same request may succeed
+    ├── PreconditionFailed      the resource changed since the caller read it
     ├── LimitReached            the plan does not allow more
-    └── DependencyUnavailable   something that is needed does not answer now; nothing was changed
-        └── TooManyRequests     … since too much is under way at once
+    └── DependencyUnavailable   a required service does not respond; it is safe to retry
+        └── TooManyRequests     … because too many requests are in progress
 
-Only `shared.http` turns them into status codes, only `shared.messaging` decides about retries.
+Only `shared.http` maps them to status codes, and only `shared.messaging` decides about retries.
 """
 
 from collections.abc import Sequence
@@ -20,19 +21,31 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class Shortage:
+    """A monthly limit of which too little is left."""
+
+    unit: str
+    """`tokens` or `requests`."""
+    limit: int
+    needed: int
+    """The least amount with which the request would have been accepted."""
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong with the input."""
+    """An error in one field of the input."""
 
     field: str
     message: str
 
 
 class AinexusError(Exception):
-    """Anything that the caller can be told about; `str(error)` is safe to show."""
+    """An error that may be shown to the caller; `str(error)` contains nothing confidential."""
 
 
 class InvalidRequest(AinexusError):
-    """The request is well formed but its content is not acceptable."""
+    """The request is well formed, but its content is not acceptable."""
 
     def __init__(self, message: str, details: Sequence[Detail] = ()) -> None:
         super().__init__(message)
@@ -40,19 +53,23 @@ class InvalidRequest(AinexusError):
 
 
 class Malformed(InvalidRequest):
-    """The request cannot be read at all: broken JSON, a token that is not ours."""
+    """The request cannot be parsed, for example because of broken JSON or an invalid page token."""
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The request body has a media type that the route does not accept."""
 
 
 class TooLarge(InvalidRequest):
-    """The request's body is over the limit."""
+    """The request body exceeds the limit."""
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """The Idempotency-Key was used before with another request."""
+    """The Idempotency-Key was used before with a different request."""
 
 
 class NotFound(AinexusError):
-    """There is no such thing in this tenant."""
+    """The tenant has no such resource."""
 
 
 class Forbidden(AinexusError):
@@ -64,30 +81,39 @@ class PaymentRequired(Forbidden):
 
 
 class Conflict(AinexusError):
-    """The thing is not in a state that allows this."""
+    """The state of the resource does not allow this."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Another request changed the resource after it was read; the same change may succeed when it is tried again."""
+
+    def __init__(self, message: str = "It was changed at the same time; read it again and try once more.") -> None:
+        super().__init__(message)
 
 
 class PreconditionFailed(AinexusError):
-    """The resource is not the one the caller has read (`If-Match`)."""
+    """The resource is not in the version that the caller read (`If-Match`)."""
 
 
 class LimitReached(AinexusError):
     """The tenant's plan does not allow more.
 
     Args:
-        resets_at: when the limit renews; None for what does not renew (users, projects, storage).
+        resets_at: the time at which the limit resets; None for a limit that does not (users, projects, storage).
+        shortage: the numbers of a monthly limit.
     """
 
-    def __init__(self, message: str, *, resets_at: datetime | None = None) -> None:
+    def __init__(self, message: str, *, resets_at: datetime | None = None, shortage: Shortage | None = None) -> None:
         super().__init__(message)
         self.resets_at = resets_at
+        self.shortage = shortage
 
 
 class DependencyUnavailable(AinexusError):
-    """Something needed does not answer now.
+    """A required service does not respond.
 
     Args:
-        retry_after_s: when it is worth trying again, at most 60.
+        retry_after_s: the seconds after which to try again, at most 60.
     """
 
     def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
@@ -96,4 +122,4 @@ class DependencyUnavailable(AinexusError):
 
 
 class TooManyRequests(DependencyUnavailable):
-    """Too much is under way at once; the same may be done in a moment."""
+    """Too many requests are in progress; the same request may succeed in a moment."""

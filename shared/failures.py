@@ -1,7 +1,7 @@
-"""What may be logged of an error: where it was and of which kind, never what somebody had written.
+"""Log fields of an error: its type and its location, but never user input.
 
-The message of any error can hold its input: a validation error prints the whole field, a `ValueError` what could not
-be read. So only messages that are known to speak of nothing else are kept.
+The message of an error can contain its input: a validation error prints the whole field, and a `ValueError` prints the
+value that it could not parse. Therefore only messages that are known to contain no input are logged.
 """
 
 import traceback
@@ -15,15 +15,15 @@ from shared.errors import AinexusError
 
 _ROOT = Path(__file__).parents[1]
 _FRAMES = 12
-"""The innermost so many; what calls them is the same for all."""
+"""The number of innermost frames that are logged. The outer ones are the same for all errors."""
 
 
 def facts_of(error: BaseException) -> dict[str, Any]:
-    """The fields of a log line.
+    """Return the fields that describe an error in a log line.
 
     Returns:
-        `error`, its kind; `reason`, what can be said of it; `stack`, the innermost frames, outer first, each as
-        `path:line function`; `causes`, the kinds and reasons of those that it came from, the nearest first.
+        `error`, its type; `reason`, its message if that is safe to log; `stack`, the innermost frames, outer first,
+        each as `path:line function`; `causes`, the types and reasons of its causes, the nearest first.
     """
     causes = [{"error": type(cause).__name__, "reason": _reason(cause)} for cause in _causes(error)]
     return {"error": type(error).__name__, "reason": _reason(error), "stack": _stack(error), "causes": causes}
@@ -43,12 +43,13 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         wrong = error.errors(include_input=False, include_context=False, include_url=False)
         return f"{error.title}: " + ", ".join(f"{_place(one['loc'])} {one['type']}" for one in wrong)
-    # botocore's ClientError has them (https://docs.aws.amazon.com/boto3, error handling), and is not imported for it.
+    # botocore's ClientError has these attributes (https://docs.aws.amazon.com/boto3, error handling). Checking for them
+    # avoids an import of botocore.
     response: object = getattr(error, "response", None)
     if isinstance(response, Mapping):
-        said: object = cast("Mapping[str, object]", response).get("Error")
-        if isinstance(said, Mapping):
-            return f"{getattr(error, 'operation_name', '')}: {cast('Mapping[str, object]', said).get('Code')}"
+        details: object = cast("Mapping[str, object]", response).get("Error")
+        if isinstance(details, Mapping):
+            return f"{getattr(error, 'operation_name', '')}: {cast('Mapping[str, object]', details).get('Code')}"
     return ""
 
 

@@ -1,6 +1,6 @@
 """Free JSON: values that tenants and models write, and that no schema of ours describes.
 
-Accepted values can be written by every serialiser in use (json, pydantic, serde) and read by every client: at most 64
+Accepted values can be written by every serializer in use (json, pydantic, serde) and read by every client: at most 64
 levels of nesting, integers of 64 bits, finite floats, and text without NUL and without unpaired surrogates.
 """
 
@@ -13,11 +13,12 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BeforeValidator, JsonValue
 
 MAX_DEPTH = 64
-"""Levels of objects and arrays; a scalar has none. Pydantic serialises 255."""
+"""Levels of objects and arrays; a scalar has none. Pydantic serializes 255."""
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _BAD_TEXT = "holds a NUL character or half of a surrogate pair"
+_CONTROL_TEXT = "must not contain control characters"
 _BAD_INTEGER = "is an integer of more than 64 bits"
 _NOT_FINITE = "is not a finite number"
 _STORED_DEPTH = MAX_DEPTH + 16
@@ -25,6 +26,8 @@ _STORED_DEPTH = MAX_DEPTH + 16
 _INTEGER_CHARS = len(str(MIN_INTEGER))
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""The control characters (Cc), the separators of lines and paragraphs, and the controls of a text's direction."""
 
 Path = tuple[str | int, ...]
 
@@ -76,6 +79,18 @@ def check_text(text: str) -> str:
     return text
 
 
+def check_line(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        NotAcceptable: it holds a control character, also one that breaks lines or reverses the direction of the text,
+            or an unpaired surrogate.
+    """
+    if _CONTROLS.search(text):
+        raise NotAcceptable(_CONTROL_TEXT)
+    return check_text(text)
+
+
 def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
     """Decode a text into an acceptable value.
 
@@ -99,7 +114,7 @@ def loads(text: str) -> Any:  # noqa: ANN401 — any JSON
 
 
 def loads_stored(text: str) -> Any:  # noqa: ANN401 — any JSON
-    """Decode a stored text, perhaps older than these rules, into a value that can be serialised; see `sanitize`."""
+    """Decode a stored text, perhaps older than these rules, into a value that can be serialized; see `sanitize`."""
     try:
         value = _LENIENT.decode(text)
     except (ValueError, RecursionError):
@@ -150,7 +165,7 @@ def _compact(value: object, *, sort_keys: bool) -> bytes:
     return text.encode()
 
 
-def at_most(max_bytes: int) -> AfterValidator:
+def bounded_by(max_bytes: int) -> AfterValidator:
     """Bound the encoded size of a field of one of the types below."""
 
     def bounded(value: object) -> object:
@@ -171,6 +186,8 @@ FreeJson = Annotated[JsonValue, BeforeValidator(_checked)]
 """The type of a field that takes any acceptable value; bound its size with `at_most`."""
 FreeObject = Annotated[dict[str, JsonValue], BeforeValidator(_checked)]
 """The type of a field that takes any acceptable object; bound its size with `at_most`."""
+Line = Annotated[str, AfterValidator(check_line)]
+"""The type of an id, a name or a key: a text of one line, without control characters."""
 FreeText = Annotated[str, AfterValidator(check_text)]
 """The type of a field that takes any text that can be written everywhere."""
 

@@ -1,6 +1,6 @@
 """Identifiers: prefixed ULIDs, and the slugs of tenants.
 
-A ULID sorts by the time of its making (https://github.com/ulid/spec): 48 bits of milliseconds, 80 random bits,
+A ULID sorts by its creation time (https://github.com/ulid/spec): 48 bits of milliseconds and 80 random bits,
 in Crockford's base 32.
 """
 
@@ -14,33 +14,33 @@ TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-NEWS_TAKES = timedelta(seconds=60)
-"""After this long every event that tells of something has arrived, or waits in the dead letters."""
+EVENT_DELIVERY_WINDOW = timedelta(seconds=60)
+"""The time within which every event has arrived at its consumers, or in the dead letters."""
 
 Entropy = Callable[[int], int]
-"""Gives an integer of that many random bits."""
+"""A function that returns an integer with the given number of random bits."""
 
 
 def new_id(prefix: str, now: datetime, *, entropy: Entropy = secrets.randbits) -> str:
-    """An identifier such as `run_01J…`, made at `now`."""
+    """Return an id such as `run_01J…` with the creation time `now`."""
     return f"{prefix}_{encode(now, entropy(80))}"
 
 
 def encode(now: datetime, random_bits: int) -> str:
-    """The 26 characters of the ULID of this time and these 80 bits."""
+    """Return the ULID of a time and 80 random bits, 26 characters long."""
     number = (milliseconds(now) << 80) | random_bits
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def first_at(now: datetime) -> str:
-    """The smallest ULID of that millisecond: where a range by time begins."""
+    """Return the smallest ULID of a millisecond: the start of a range by time."""
     return encode(max(now, _EPOCH), 0)
 
 
 def is_fresh(identifier: str, *, now: datetime) -> bool:
-    """Whether this was made so short ago that the event which tells of it may not have arrived everywhere."""
+    """Return whether the id is too new for its creation event to have reached every service with certainty."""
     ulid = identifier.rpartition("_")[2]
-    return first_at(now - NEWS_TAKES) <= ulid < first_at(now + NEWS_TAKES)
+    return first_at(now - EVENT_DELIVERY_WINDOW) <= ulid < first_at(now + EVENT_DELIVERY_WINDOW)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -49,10 +49,10 @@ def milliseconds(moment: datetime) -> int:
 
 
 def joined(*parts: str) -> str:
-    """Return one text that only these parts make, in this order, whatever characters they hold.
+    """Return a string that no other parts, and no other order of them, produce, whatever characters they contain.
 
-    The parts are separated by NUL. Where a part itself has a NUL or the escape character, that is escaped, so parts
-    without control characters join as they always have.
+    The parts are separated by NUL. NUL and the escape character within a part are escaped, so parts without control
+    characters are joined as before escaping was introduced.
     """
     return "\0".join(part.replace(_ESCAPE, _ESCAPE + _ESCAPE).replace("\0", _ESCAPED_NUL) for part in parts)
 
@@ -61,9 +61,9 @@ _ESCAPE, _ESCAPED_NUL = "\x01", "\x01\x02"
 
 
 def pattern(prefix: str) -> str:
-    """The regular expression of identifiers with this prefix."""
+    """Return the regular expression of ids with this prefix."""
     return f"^{prefix}_{ULID}$"
 
 
 VISIBLE = "[!-~]{1,200}"
-"""The regular expression of ids that other systems have made, in places of lists."""
+"""The regular expression of ids from other systems, as they occur in page tokens."""

@@ -1,29 +1,35 @@
-"""The meters: what is counted, always in integers."""
+"""The meters of usage; every amount is an integer."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Meter(StrEnum):
-    """One thing that is counted; the unit is in the name."""
+    """A counted quantity; the name contains the unit."""
 
     REQUESTS = "requests"
-    """One per run that made a call to a provider, whatever it took."""
+    """One per run that called a provider, regardless of the number of calls."""
     TOKENS_IN = "tokens_in"
-    """All input tokens, those from a cache included."""
+    """All input tokens, including cached ones."""
     TOKENS_OUT = "tokens_out"
-    """All output tokens, reasoning included."""
+    """All output tokens, including reasoning."""
     TOKENS_CACHE_READ = "tokens_cache_read"
     TOKENS_CACHE_WRITE = "tokens_cache_write"
+    """All input tokens that were written to the cache, for any lifetime."""
+    TOKENS_CACHE_WRITE_1H = "tokens_cache_write_1h"
+    """The part of `tokens_cache_write` that is kept for one hour, which has a price of its own.
+
+    A detail of the run and of its cost. Events and the ledger have the total.
+    """
     TOKENS_REASONING = "tokens_reasoning"
     TOKENS_UNCERTAIN = "tokens_uncertain"
-    """The bound of what a call may have used that nobody can know; never billed, never given back."""
+    """The upper bound of the usage of a call whose result is unknown; never billed, never returned to the budget."""
     COMPUTE_MS = "compute_ms"
-    """From the moment that a call was sent until its end."""
+    """From the time at which a call was sent until its end."""
     STORAGE_BYTE_HOURS = "storage_byte_hours"
-    """One byte that is stored for one hour."""
+    """One byte stored for one hour."""
     EGRESS_BYTES = "egress_bytes"
-    """Counted when a download URL is given out."""
+    """Counted when a download URL is issued."""
     EVAL_EXAMPLES = "eval_examples"
     IMAGES_GENERATED = "images_generated"
     AUDIO_SECONDS = "audio_seconds"
@@ -40,13 +46,16 @@ OF_CALLS = (
     Meter.TOKENS_UNCERTAIN,
     Meter.COMPUTE_MS,
 )
-"""What a call to a model can use; nothing else is in `usage.recorded`."""
+"""The meters of a call to a model; `usage.recorded` has no others."""
+
+LEDGER_METERS = tuple(meter for meter in Meter if meter is not Meter.TOKENS_CACHE_WRITE_1H)
+"""The meters that the ledger counts and that tenants can report."""
 
 Meters = Mapping[Meter, int]
 
 
 def total(*counts: Meters) -> dict[Meter, int]:
-    """The sum of several counts; a meter that none of them has is left out."""
+    """Return the sum of several counts by meter. Meters that occur in none of them are omitted."""
     result: dict[Meter, int] = {}
     for count in counts:
         for meter, amount in count.items():

@@ -1,4 +1,4 @@
-"""Money is an integer of nano-USD; a float never touches it."""
+"""Amounts of money: integers of nano-USD, never floats."""
 
 from decimal import Decimal
 
@@ -6,10 +6,10 @@ NANO_PER_USD = 1_000_000_000
 
 
 def nano_usd(amount: str | Decimal) -> int:
-    """The exact nano-USD of an amount in USD.
+    """Return an amount in USD as an exact number of nano-USD.
 
     Raises:
-        ValueError: the amount has a part smaller than a nano-USD.
+        ValueError: the amount is not a whole number of nano-USD.
     """
     scaled = Decimal(amount) * NANO_PER_USD
     if scaled != scaled.to_integral_value():

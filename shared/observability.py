@@ -1,67 +1,84 @@
-"""Logs, metrics and the ids that tie them together: one structured line per invocation.
+"""Logs, metrics and trace ids: one structured line per invocation.
 
-A metric is a field of a log line; the line says which of its fields are metrics (CloudWatch's embedded metric format),
-so that one line has the number and all that is known of the case. Nothing that a user wrote is ever logged: no
-prompts, outputs, tokens or keys.
+A metric is a field of a log line, and the line declares which of its fields are metrics (CloudWatch's embedded metric
+format). One line thus holds both the number and its context. Text that users wrote is never logged: no prompts,
+outputs, tokens or keys.
 """
 
 import gc
 import os
 import re
 import time
-from collections.abc import Mapping
-from contextvars import ContextVar
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from shared.metrics import COLD_STARTS, COMMON, NAMESPACE, Metric
+from shared.scope import current, narrowed
 
 logger = Logger(use_rfc3339=True, utc=True)
-"""The one logger; `POWERTOOLS_SERVICE_NAME` names the service."""
+"""The logger of every service; `POWERTOOLS_SERVICE_NAME` sets the service's name."""
 
 _TRACEPARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
-_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 _cold = [True]
-"""Empty once this container has said that it began."""
+"""Empty after the first report of this container."""
 
 
 def current_trace_id() -> str:
-    """The X-Ray root of what is being done now; it travels in the envelope of each event."""
-    return _trace_id.get()
+    """Return the X-Ray root id of the current work, which the envelope of each event carries."""
+    return current().trace_id
 
 
-def continue_trace(trace_id: str) -> None:
-    """From here on, what is logged and emitted in this context belongs to that trace, and to nothing before it."""
-    _trace_id.set(trace_id)
+@contextmanager
+def in_trace(trace_id: str) -> Generator[None]:
+    """Assign the logs and events of this block to a trace. Log keys that the block adds end with it.
+
+    Powertools stores the log keys in a context variable of its own, which is therefore not part of the scope.
+    """
+    outer = current()
+    with narrowed(trace_id=trace_id):
+        _start_log(trace_id)
+        try:
+            yield
+        finally:
+            _start_log(outer.trace_id)
+
+
+def _start_log(trace_id: str) -> None:
+    """Replace the log keys of earlier work."""
     logger.thread_safe_clear_keys()
     logger.thread_safe_append_keys(trace_id=trace_id)
 
 
 def report(message: str, measured: Mapping[Metric, float], **facts: object) -> None:
-    """Log what was done, with its metrics. The first such line of a container says that it was a cold start.
+    """Log a completed operation with its metrics. The first report of a container also counts a cold start.
 
     Args:
-        message: what was done.
-        measured: the numbers.
-        facts: what else is known; what a metric is split by must be among it.
+        message: the name of the operation.
+        measured: the values of the metrics.
+        facts: further fields; they must include the dimensions of the metrics.
+
+    Raises:
+        KeyError: a dimension is missing.
     """
     cold = {COLD_STARTS: int(_settle())} if _cold else {}
     logger.info(message, **facts, **_metrics({**measured, **cold}, facts))
 
 
 def _settle() -> bool:
-    """What is in memory after the first work of a container stays there, and need not be searched for garbage again.
+    """Exclude the objects in memory after a container's first work from garbage collection.
 
-    A full collection looks at all that was imported, for tens of milliseconds, in the middle of somebody's request.
+    A full collection would visit every imported module, for tens of milliseconds in the middle of a request.
     """
     gc.freeze()
     return _cold.pop()
 
 
 def _metrics(measured: Mapping[Metric, float], facts: Mapping[str, object]) -> dict[str, Any]:
-    """The fields of a log line that make CloudWatch take numbers out of it.
+    """Return the fields of a log line from which CloudWatch extracts metrics.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
@@ -83,7 +100,7 @@ def _metrics(measured: Mapping[Metric, float], facts: Mapping[str, object]) -> d
 
 
 def trace_of_caller(traceparent: str | None) -> str:
-    """The trace that a caller names (https://www.w3.org/TR/trace-context), as X-Ray writes it; nothing if none."""
+    """Return the trace of a `traceparent` (https://www.w3.org/TR/trace-context) as X-Ray writes it; empty if none."""
     found = _TRACEPARENT.match(traceparent or "")
     if found is None or found["version"] == "ff" or not int(found["trace"], 16):
         return ""
@@ -91,6 +108,6 @@ def trace_of_caller(traceparent: str | None) -> str:
 
 
 def trace_of_invocation() -> str:
-    """The root id that the Lambda runtime gives for this invocation, or nothing outside of it."""
+    """Return the root id that the Lambda runtime sets for this invocation, or an empty string outside of one."""
     header = os.environ.get("_X_AMZN_TRACE_ID", "")
     return next((part.removeprefix("Root=") for part in header.split(";") if part.startswith("Root=")), "")

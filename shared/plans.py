@@ -1,4 +1,4 @@
-"""The plans: what each allows, and what it costs. -1 is unlimited."""
+"""The plans with their limits and prices. -1 means unlimited."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ UNLIMITED = -1
 
 
 class Plan(StrEnum):
-    """The plans that a tenant can be on."""
+    """The plans that a tenant can have."""
 
     FREE = "free"
     PRO = "pro"
@@ -18,26 +18,26 @@ class Plan(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a plan, or a tenant's own limits over it, allow."""
+class Quotas:
+    """The limits of a plan, or the individual limits of a tenant."""
 
     max_users: int
     max_projects: int
     max_requests_per_month: int
     max_tokens_per_month: int
-    """Input and output together."""
+    """Input and output combined."""
     max_storage_gb: int
     max_concurrent_runs: int
-    """Runs that execute at once; further ones wait in the tenant's own queue."""
+    """Runs that execute at the same time; further runs wait in the tenant's own queue."""
     enabled_features: tuple[str, ...]
 
     def to_item(self) -> dict[str, Any]:
-        """The limits as the tenant's item holds them."""
+        """Return the limits as the tenant's item stores them."""
         return {**asdict(self), "enabled_features": list(self.enabled_features)}
 
 
-LIMITS: dict[Plan, Limits] = {
-    Plan.FREE: Limits(
+LIMITS: dict[Plan, Quotas] = {
+    Plan.FREE: Quotas(
         max_users=3,
         max_projects=3,
         max_requests_per_month=1_000,
@@ -46,7 +46,7 @@ LIMITS: dict[Plan, Limits] = {
         max_concurrent_runs=5,
         enabled_features=(Feature.AGENTS.value,),
     ),
-    Plan.PRO: Limits(
+    Plan.PRO: Quotas(
         max_users=10,
         max_projects=50,
         max_requests_per_month=50_000,
@@ -55,7 +55,7 @@ LIMITS: dict[Plan, Limits] = {
         max_concurrent_runs=50,
         enabled_features=tuple(feature.value for feature in Feature),
     ),
-    Plan.ENTERPRISE: Limits(
+    Plan.ENTERPRISE: Quotas(
         max_users=100,
         max_projects=UNLIMITED,
         max_requests_per_month=UNLIMITED,
@@ -67,18 +67,18 @@ LIMITS: dict[Plan, Limits] = {
 }
 
 METERED = frozenset({Plan.PRO, Plan.ENTERPRISE})
-"""The plans on which usage has a price, so that it may go on above the limits."""
+"""The plans with a price for usage, so that usage above the limits can be allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a plan costs, in USD; 0 is free. The metered prices apply from the first unit."""
+    """The prices of a plan in USD; 0 is free. Metered prices apply from the first unit."""
 
     base_cents_per_month: int = 0
     token_in_nano_usd: int = 0
     token_out_nano_usd: int = 0
     storage_gb_month_nano_usd: int = 0
-    """A GB is 10⁹ bytes, a month 730 hours."""
+    """A GB is 10⁹ bytes, and a month is 730 hours."""
     egress_gb_nano_usd: int = 0
 
 

@@ -4,10 +4,10 @@ from shared.errors import PreconditionFailed
 
 
 def check_if_match(if_match: str | None, seq: int) -> None:
-    """Let a change pass only when the caller has seen this version.
+    """Check that the caller has read the current version.
 
     Raises:
-        PreconditionFailed: the caller named another one.
+        PreconditionFailed: `If-Match` names another version.
     """
     if if_match is None or if_match.strip() == "*":
         return

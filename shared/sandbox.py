@@ -1,8 +1,8 @@
-"""Work on untrusted input in a child process that has limits of its own, so that it cannot stop or fill this one.
+"""A child process with limits of its own for work on untrusted input, so that it cannot block or exhaust this one.
 
-The child has no credentials and no variables of the environment, and lives until a call breaks a limit: then it is
-killed, that call alone fails, and the next one starts another child. It speaks over a pair of sockets, because Lambda
-has no shared memory for the queues of `multiprocessing`.
+The child has no credentials and no environment variables except module paths. It is reused until a call exceeds a
+limit: then it is killed, that call alone fails, and the next call starts another child. The processes communicate over
+a pair of sockets, because Lambda has no shared memory for the queues of `multiprocessing`.
 """
 
 import atexit
@@ -21,33 +21,33 @@ from dataclasses import dataclass
 
 _LENGTH = struct.Struct(">I")
 _PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH")
-"""Variables without which the interpreter and its modules are not found."""
+"""Environment variables that the interpreter needs to find itself and its modules."""
 
 
 class LimitExceeded(Exception):
-    """The child used more CPU, memory or time than it may, and is gone."""
+    """The child exceeded its CPU, memory or time limit and was killed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one call."""
+class ProcessLimits:
+    """The limits of one call."""
 
     cpu_s: float
     memory_bytes: int
-    """Address space of the child, its interpreter included (35 MB)."""
+    """The address space of the child, including its interpreter (35 MB)."""
     wall_s: float
-    """Longest wait for the socket. Longer than `cpu_s` by far: other work may have the processor."""
+    """The maximum wait for the socket. It must be much longer than `cpu_s`, since other work may use the processor."""
 
 
 class Sandbox:
-    """Calls a module's `respond(request: bytes) -> bytes` in a child process, one call at a time.
+    """A child process that runs a module's `respond(request: bytes) -> bytes`, one call at a time.
 
     Args:
-        module: to import in the child.
-        limits: of each call.
+        module: the module to import in the child.
+        limits: the limits of each call.
     """
 
-    def __init__(self, module: str, limits: Limits) -> None:
+    def __init__(self, module: str, limits: ProcessLimits) -> None:
         self._module = module
         self._limits = limits
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class Sandbox:
         """Return the response of the child.
 
         Raises:
-            LimitExceeded: the call broke a limit.
+            LimitExceeded: the call exceeded a limit.
         """
         with self._lock:
             child = self._child or _Child(self._module, self._limits)
@@ -72,7 +72,7 @@ class Sandbox:
             return response
 
     def close(self) -> None:
-        """End the child; the next call starts another one."""
+        """Kill the child. The next call starts another one."""
         with self._lock:
             if self._child:
                 self._child.kill()
@@ -80,9 +80,9 @@ class Sandbox:
 
 
 class _Child:
-    """One process and this end of its socket."""
+    """A process, and this end of its pair of sockets."""
 
-    def __init__(self, module: str, limits: Limits) -> None:
+    def __init__(self, module: str, limits: ProcessLimits) -> None:
         self._socket, theirs = socket.socketpair()
         arguments = [module, str(limits.cpu_s), str(limits.memory_bytes)]
         with theirs:
@@ -129,7 +129,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def _serve(connection: socket.socket, respond: Callable[[bytes], bytes], cpu_s: float) -> None:
-    """Respond until the other end is closed. The timer's signal kills the process, whatever it is doing."""
+    """Respond until the other end is closed. The timer's signal kills the process at the CPU limit of a request."""
     with suppress(EOFError):
         while True:
             request = _receive(connection)

@@ -1,8 +1,8 @@
 """Sweeps: scheduled loops over due work of all tenants, in which no entry can stop the others.
 
-Every entry is handled by itself. One that fails is logged, counted and moved back (`shared.storage.due`); the loop goes
-on. It ends at the invocation's deadline, and the next one starts with the longest due entry. A tenant has a share of
-the time, so that one with slow entries does not keep the others waiting.
+Every entry is handled by itself. One that fails is logged, counted and moved back (`shared.storage.quarantine`); the
+loop goes on. It ends at the invocation's deadline, and the next one starts with the longest due entry. A tenant has a
+share of the time, so that one with slow entries does not keep the others waiting.
 """
 
 import contextvars
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from shared.aws.errors import is_outage
 from shared.deadline import remaining_s
-from shared.errors import DependencyUnavailable
 from shared.failures import facts_of
 from shared.metrics import QUARANTINED, SWEEP_BACKLOG, SWEEP_FAILURES, Metric
 from shared.observability import logger
 from shared.storage.due import DueEntry, DueQueue
+from shared.storage.quarantine import record_failure
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Swept:
 
 
 def sweep(
-    queue: DueQueue,
+    queue: DueQueue[Any],
     handle: Callable[[DueEntry], object],
     *,
     now: datetime,
@@ -104,12 +105,12 @@ def _affordable(
             swept.left += 1
 
 
-def _record(queue: DueQueue, entry: DueEntry, error: Exception, swept: Swept, *, now: datetime) -> None:
+def _record(queue: DueQueue[Any], entry: DueEntry, error: Exception, swept: Swept, *, now: datetime) -> None:
     facts = facts_of(error)
     logger.warning("sweep entry failed", kind=entry.kind, tenant_id=entry.tenant_id, item=entry.key.pk, **facts)
     swept.failed += 1
     try:
-        failure = queue.record_failure(entry, facts, now=now, is_outage=isinstance(error, DependencyUnavailable))
+        failure = record_failure(queue, entry, facts, now=now, is_outage=is_outage(error))
     except Exception as again:  # noqa: BLE001 — the entry stays due as it is
         logger.error("failure of a sweep entry not recorded", kind=entry.kind, item=entry.key.pk, **facts_of(again))
         return

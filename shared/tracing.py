@@ -1,102 +1,67 @@
-"""Subsegments of X-Ray traces, sent as its daemon reads them; where there is none, or the trace is not kept, nothing.
+"""Subsegments of X-Ray traces, sent to the X-Ray daemon if there is one and the trace is sampled.
 
-https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html. Written here and not with the SDK,
-whose import costs every cold start 175 ms (decision 19). Ids are all that is said of a tenant.
+https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html. The X-Ray SDK is imported with the
+first sampled trace of a container, so that no other cold start pays for it (decision 18). Tenants appear by id only.
 """
 
-import json
 import os
-import secrets
-import socket
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-_HEADER = b'{"format": "json", "version": 1}\n'
-_parent: ContextVar[str] = ContextVar("parent", default="")
+from shared.scope import current, narrowed
+
+if TYPE_CHECKING:
+    from aws_xray_sdk.core.models.subsegment import Subsegment
+
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    # Modules that are loaded before the snapshot is taken cost no request any time.
+    from shared import xray as _  # noqa: F401 — the import is the purpose
 
 
 class Session(Protocol):
-    """What calls AWS, and can be listened to; botocore's sessions can."""
+    """A session that creates AWS clients and has event hooks, such as botocore's."""
 
     def register(self, event_name: str, handler: Any) -> Any:  # noqa: ANN401 — botocore calls it as it likes
-        """Have the handler called."""
+        """Register a handler of an event."""
 
 
 SessionT = TypeVar("SessionT", bound=Session)
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A subsegment that has begun."""
-
-    name: str
-    id: str
-    trace_id: str
-    parent_id: str
-    since: float
-
-    def end(self, *, fault: bool, **said: object) -> None:
-        """Tell the daemon."""
-        document = {
-            "type": "subsegment",
-            "name": self.name,
-            "id": self.id,
-            "trace_id": self.trace_id,
-            "parent_id": self.parent_id,
-            "start_time": self.since,
-            "end_time": time.time(),
-            "fault": fault,
-            **said,
-        }
-        host, _, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].rpartition(":")
-        _daemon().sendto(_HEADER + json.dumps(document).encode(), (host, int(port)))
-
-
 @contextmanager
 def subsegment(name: str, **annotations: str) -> Generator[None]:
-    """What is done herein is a part of the invocation's trace, to be found by its annotations."""
-    opened = _begin(name)
-    if opened is None:
+    """Record this block as a subsegment of the invocation's trace, which its annotations make searchable."""
+    begun = _begin(name)
+    if begun is None:
         yield
         return
-    token = _parent.set(opened.id)
-    fault = True
-    try:
+    for key, value in annotations.items():
+        begun.put_annotation(key, value)
+    with narrowed(segment_id=begun.id), _ending(begun):
         yield
-        fault = False
-    finally:
-        _parent.reset(token)
-        opened.end(fault=fault, annotations=annotations)
 
 
 @contextmanager
 def call_to_aws(service: str, operation: str, **about: str) -> Generator[None]:
-    """What is done herein is one call to AWS.
+    """Record this block as one call to AWS.
 
     Args:
-        service: as X-Ray names it: `DynamoDB`.
-        operation: as the service's API names it.
-        about: what else is known of it, by X-Ray's names: `table_name`.
+        service: X-Ray's name of the service, for example `DynamoDB`.
+        operation: the name of the operation in the service's API.
+        about: further fields by X-Ray's names, for example `table_name`.
     """
-    opened = _begin(service)
-    if opened is None:
+    begun = _begin(service, namespace="aws")
+    if begun is None:
         yield
         return
-    fault = True
-    try:
+    begun.aws = {"operation": operation, **about}
+    with _ending(begun):
         yield
-        fault = False
-    finally:
-        _end_call(opened, fault=fault, aws={"operation": operation, **about})
 
 
 def traced(session: SessionT) -> SessionT:
-    """The session, which from now on makes a subsegment of each call to AWS."""
+    """Make the session record a subsegment for each call to AWS, and return the session."""
     if "AWS_XRAY_DAEMON_ADDRESS" in os.environ:
         session.register("before-parameter-build", _before_call)
         session.register("after-call", _after_call)
@@ -105,34 +70,41 @@ def traced(session: SessionT) -> SessionT:
 
 
 def _before_call(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: object) -> None:  # noqa: ANN401 — botocore's own
-    table = params.get("TableName")
-    context["subsegment"] = _begin(model.service_model.service_id), {"table_name": table} if table else {}
+    begun = _begin(model.service_model.service_id, namespace="aws")
+    if begun:
+        table = params.get("TableName")
+        begun.aws = {"operation": model.name, **({"table_name": table} if table else {})}
+        context["subsegment"] = begun
 
 
-def _after_call(context: dict[str, Any], model: Any = None, exception: Exception | None = None, **_: object) -> None:  # noqa: ANN401 — as above
-    opened, about = context.pop("subsegment", (None, {}))
-    if opened:
-        operation = {"operation": model.name} if model else {}
-        _end_call(opened, fault=exception is not None, aws={**operation, **about})
+def _after_call(context: dict[str, Any], exception: Exception | None = None, **_: object) -> None:
+    begun = context.pop("subsegment", None)
+    if begun:
+        _end(begun, fault=exception is not None)
 
 
-def _end_call(opened: _Open, *, fault: bool, aws: Mapping[str, str]) -> None:
-    opened.end(fault=fault, namespace="aws", aws=aws)
+@contextmanager
+def _ending(begun: "Subsegment") -> Generator[None]:
+    """End the subsegment after this block."""
+    fault = True
+    try:
+        yield
+        fault = False
+    finally:
+        _end(begun, fault=fault)
 
 
-def _begin(name: str) -> _Open | None:
-    """A subsegment of the invocation's trace, if that is kept and there is a daemon."""
-    parts = [part.partition("=") for part in os.environ.get("_X_AMZN_TRACE_ID", "").split(";")]
-    header = {name: value for name, _, value in parts}
-    if "AWS_XRAY_DAEMON_ADDRESS" not in os.environ or header.get("Sampled") != "1":
+def _begin(name: str, *, namespace: str = "local") -> "Subsegment | None":
+    """Return a subsegment of the invocation's trace, or None if it is not sampled or there is no daemon."""
+    header = os.environ.get("_X_AMZN_TRACE_ID", "").split(";")
+    if "AWS_XRAY_DAEMON_ADDRESS" not in os.environ or "Sampled=1" not in header:
         return None
-    parent_id = _parent.get() or header.get("Parent", "")
-    return _Open(name, secrets.token_hex(8), header.get("Root", ""), parent_id, time.time())
+    from shared import xray  # Only sampled traces need the SDK.
+
+    return xray.begin(name, namespace=namespace, parent_id=current().segment_id)
 
 
-@cache
-def _daemon() -> socket.socket:
-    """Made when it is first needed, since a snapshot of the container must not hold it."""
-    found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    found.settimeout(0)
-    return found
+def _end(begun: "Subsegment", *, fault: bool) -> None:
+    from shared import xray  # As above.
+
+    xray.end(begun, fault=fault)

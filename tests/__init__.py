@@ -1,1 +1,1 @@
-"""What can fail, asserted; the folders mirror the source."""
+"""Tests. The folders mirror those of the source."""

@@ -1,8 +1,8 @@
-"""Places that no list has handed out, for tokens with the right mark: anyone can make one, since it has no key."""
+"""Forged cursor positions. A client can compute a valid token for any position, because tokens are not signed."""
 
 import pytest
 
-_PLACES = (
+_POSITIONS = (
     "",
     "abc",
     "#",
@@ -23,5 +23,5 @@ _PLACES = (
     "2026-11-22T00:00:00.000Z#" + "y" * 3_000,
 )
 
-forged_place = pytest.mark.parametrize("place", _PLACES, ids=[ascii(place[:30]) for place in _PLACES])
-"""Runs a test with each of them."""
+every_forged_position = pytest.mark.parametrize("position", _POSITIONS, ids=[ascii(text[:30]) for text in _POSITIONS])
+"""Run a test with each forged position."""

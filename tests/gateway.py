@@ -1,8 +1,9 @@
-"""Requests as the REST API hands them to a function (Lambda proxy integration)."""
+"""Requests as the REST API passes them to a function (Lambda proxy integration)."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 from shared.tenancy.permissions import Role
 
@@ -14,13 +15,13 @@ REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 def claims(
     tenant_id: str | None = "demo-org", *, role: Role = Role.TENANT_ADMIN, features: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """What an id token says."""
-    said = {"token_use": "id", "aud": CLIENT_ID, "sub": "8f1c", "custom:role": role.value}
+    """Return the claims of an id token."""
+    payload = {"token_use": "id", "aud": CLIENT_ID, "sub": "8f1c", "custom:role": role.value}
     if tenant_id:
-        said["custom:tenant_id"] = tenant_id
+        payload["custom:tenant_id"] = tenant_id
     if features is not None:
-        said["custom:features"] = json.dumps(features)
-    return said
+        payload["custom:features"] = json.dumps(features)
+    return payload
 
 
 def request(
@@ -33,16 +34,16 @@ def request(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The event of one request.
+    """Return the event of a request.
 
     Args:
         method: `GET`, `POST`, …
         resource: the route's path with its `{names}`.
         path_parameters: the values of these names.
-        claims: of the id token; None is a route without one.
-        body: text as it stands, anything else as JSON.
-        headers: of the request.
-        query: its parameters.
+        claims: the claims of the id token. None for a request without a token.
+        body: a string is sent unchanged, any other value as JSON.
+        headers: the headers of the request.
+        query: the query parameters.
     """
     parameters = dict(path_parameters or {})
     all_headers = {"content-type": "application/json", **(headers or {})}
@@ -66,3 +67,8 @@ def request(
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,
     }
+
+
+def resolve_location(headers: dict[str, str], path: str) -> dict[str, str]:
+    """Return the headers with the path that a client reads in a Location, which is relative to the request's path."""
+    return headers | {name: urljoin(path, value) for name, value in headers.items() if name == "Location"}

@@ -1,4 +1,4 @@
-"""Batches as SQS hands them to a consumer: EventBridge events in the bodies."""
+"""Batches as SQS delivers them to a consumer, with EventBridge events in the bodies."""
 
 import json
 from typing import Any
@@ -7,11 +7,11 @@ from shared.events.envelope import Event
 
 
 def batch(*events: Event[Any], extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One message per event; their ids are `message-0`, `message-1` and so on.
+    """Return one message for each event, with the ids `message-0`, `message-1` and so on.
 
     Args:
-        events: in the order of delivery.
-        extra: fields that the contract does not know, put into the data of each.
+        events: the events in the order of delivery.
+        extra: fields to add to the data of each event, which its contract does not have.
     """
     return {"Records": [_record(number, event, extra or {}) for number, event in enumerate(events)]}
 

@@ -1,7 +1,7 @@
-"""Reading CloudWatch's two notations: metrics embedded in log lines, and the queries of Logs Insights.
+"""Parsers of CloudWatch's embedded metrics, metric searches and Logs Insights queries.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html and
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html have them.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html specify the formats.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from shared.metrics import NAMESPACE
 
-_SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>\w+)\"(?P<wanted>[^']*)'")
-_WANTED = re.compile(r'(\w+)="([^"]*)"')
+_SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>\w+)\"(?P<values>[^']*)'")
+_DIMENSION = re.compile(r'(\w+)="([^"]*)"')
 _NO_FIELDS = re.compile(
     r'"[^"]*"|<[^>]*>|@\w+|\b(?:fields|filter|stats|sort|limit|by|as|like|and|or|asc|desc|ispresent|count|sum|max|pct|latest'
     r"|bin)\b|\b\d+\w*\b|[^\w\s]"
@@ -20,14 +20,14 @@ _NO_FIELDS = re.compile(
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Metrics of our own, each a name with the values of its dimensions."""
+class PublishedMetrics:
+    """The published custom metrics, each a name with the values of its dimensions."""
 
-    seen: frozenset[tuple[str, frozenset[tuple[str, str]]]]
+    metrics: frozenset[tuple[str, frozenset[tuple[str, str]]]]
 
     @classmethod
-    def seen_in(cls, lines: Iterable[Mapping[str, Any]]) -> Self:
-        """Those that the lines have."""
+    def from_log_lines(cls, lines: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the metrics that are embedded in these log lines."""
         return cls(
             frozenset(
                 (metric["Name"], frozenset((name, line[name]) for name in dimensions))
@@ -39,23 +39,25 @@ class Sources:
             )
         )
 
-    def have(self, metric: str, dimensions: Mapping[str, str]) -> bool:
-        """Whether this very metric was seen."""
-        return (metric, frozenset(dimensions.items())) in self.seen
+    def contains(self, metric: str, dimensions: Mapping[str, str]) -> bool:
+        """Return whether the metric was published with exactly these dimensions."""
+        return (metric, frozenset(dimensions.items())) in self.metrics
 
-    def are_found_by(self, expression: str) -> bool:
-        """Whether a search of a graph finds any of them."""
+    def match_search(self, expression: str) -> bool:
+        """Return whether the search expression of a graph matches any of them."""
         search = _SEARCH.match(expression)
         assert search, expression
         namespace, *schema = search["schema"].split(",")
-        wanted = set(_WANTED.findall(search["wanted"]))
+        dimension_values = set(_DIMENSION.findall(search["values"]))
         return namespace == NAMESPACE and any(
-            name == search["name"] and {by for by, _ in dimensions} == set(schema) and wanted <= dimensions
-            for name, dimensions in self.seen
+            name == search["name"]
+            and {dimension for dimension, _ in dimensions} == set(schema)
+            and dimension_values <= dimensions
+            for name, dimensions in self.metrics
         )
 
 
-def asked_fields(query: str) -> set[str]:
-    """The fields of log lines that a query names; not those of CloudWatch's own, and not what it names itself."""
+def fields_in_query(query: str) -> set[str]:
+    """Return the log fields in a query, without those of CloudWatch and those that the query defines."""
     named = set(re.findall(r"\bas (\w+)", query))
     return set(_NO_FIELDS.sub(" ", query).split()) - named

@@ -1,9 +1,9 @@
-"""The tables under moto or in memory, with the environment in which the services' wiring finds them."""
+"""The tables under moto or in memory, with the environment variables from which the services read their names."""
 
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from functools import _lru_cache_wrapper, cache  # pyright: ignore[reportPrivateUsage]  # what `cache` returns has no public name
+from functools import _lru_cache_wrapper, cache  # pyright: ignore[reportPrivateUsage]  # the type that `cache` returns is private
 from typing import Any
 
 import boto3
@@ -11,11 +11,11 @@ import pytest
 from moto import mock_aws
 from types_boto3_dynamodb import DynamoDBClient
 
+from shared.aws import clients
 from shared.aws.client import Caller
 from shared.declaration import Slice, Table
-from shared.storage import clients
 from shared.storage.store import Store
-from tests.dynamodb.tables import MemoryTables
+from tests.dynamodb.memory_tables import MemoryTables
 
 REGION = "us-east-2"
 BUCKET = "ainexus-test-artifacts"
@@ -24,9 +24,9 @@ _VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
     "AWS_DEFAULT_REGION": REGION,
-    # moto stands in for AWS inside of botocore.
+    # moto replaces AWS inside of botocore.
     "AWS_CLIENTS": "botocore",
-    # The account is moto's own: in another one the assumed role would find no tables.
+    # moto's own account, because an assumed role of another account would find no tables.
     "DATA_ROLE_ARN": "arn:aws:iam::123456789012:role/data",
     "ARTIFACTS_BUCKET_NAME": BUCKET,
     "CORS_ORIGINS": '["http://localhost:3000"]',
@@ -35,7 +35,7 @@ _VARIABLES = {
 
 
 def make_table(client: DynamoDBClient, name: str) -> None:
-    """A table with the keys and the two indexes that all tables have."""
+    """Create a table with the keys and the two indexes of all tables."""
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -60,16 +60,16 @@ def make_table(client: DynamoDBClient, name: str) -> None:
 
 @cache
 def _client() -> DynamoDBClient:
-    """Made once: to make a client takes longer than most tests."""
+    """Return a cached client, because its creation takes longer than most tests."""
     return boto3.client("dynamodb", region_name=REGION)  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
 
 
 @contextmanager
 def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[DynamoDBClient]:
-    """The three tables, and the variables that name them.
+    """Create the three tables, and set the variables with their names.
 
     Args:
-        caches: a wiring's, which must not outlive the tables.
+        caches: the caches of a service's wiring, which must not outlive the tables.
     """
     with _aws(caches):
         client = _client()
@@ -80,20 +80,20 @@ def tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[Dynamo
 
 @contextmanager
 def memory_tables(caches: Iterable["_lru_cache_wrapper[Any]"] = ()) -> Generator[MemoryTables]:
-    """The same with tables in memory, which are quicker; the rest of AWS is under moto.
+    """Create tables in memory, which are faster. The rest of AWS is simulated by moto.
 
     Args:
-        caches: as above.
+        caches: the caches of a service's wiring, which must not outlive the tables.
     """
-    made = MemoryTables()
+    memory = MemoryTables()
 
-    def lean(_: Caller) -> MemoryTables:
-        return made
+    def make_client(_: Caller) -> MemoryTables:
+        return memory
 
-    with _aws(caches), pytest.MonkeyPatch.context() as patched:
-        patched.delenv("AWS_CLIENTS")
-        patched.setattr(clients, "_LEAN", {"dynamodb": lean})
-        yield made
+    with _aws(caches), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_CLIENTS")
+        patch.setattr(clients, "_LEAN", {"dynamodb": make_client})
+        yield memory
 
 
 @contextmanager
@@ -101,13 +101,13 @@ def _aws(caches: Iterable["_lru_cache_wrapper[Any]"]) -> Generator[None]:
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         for name, value in _VARIABLES.items():
             environment.setenv(name, value)
-        for cached in (*caches, clients.own_client, clients.tenant_client):
-            cached.cache_clear()
+        for cached_function in (*caches, clients.own_client, clients.tenant_client):
+            cached_function.cache_clear()
         yield
 
 
 @contextmanager
 def store(owned: Slice) -> Generator[Store]:
-    """One slice of every tenant, in a fresh table."""
+    """Yield a slice of all tenants in a new table."""
     with tables() as client:
         yield Store(client, table=os.environ[owned.table.variable], owned=owned)

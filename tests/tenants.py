@@ -1,10 +1,10 @@
-"""Tenants as other services hear of them."""
+"""Events of tenants, as other services receive them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from shared.events.envelope import Event, happened
+from shared.events.envelope import Event, new_event
 from shared.events.tenants import LimitsState, TenantCreated
 from shared.plans import LIMITS, Plan
 
@@ -21,7 +21,7 @@ def tenant_created(
     overage: Literal["block", "allow"] = "block",
     **limits: Any,  # noqa: ANN401 — any field of Limits
 ) -> Event[TenantCreated]:
-    """That there is this tenant; `limits` are set over the plan's."""
+    """Return the event that a tenant was created; `limits` override those of the plan."""
     state = LimitsState.model_validate(replace(LIMITS[plan], **limits).to_item())
-    said = TenantCreated(plan=plan, status=status, limits=state, overage=overage)
-    return happened(said, event_id=f"{tenant_id}:{seq}", tenant_id=tenant_id, subject=tenant_id, seq=seq, at=NOW)
+    payload = TenantCreated(plan=plan, status=status, limits=state, overage=overage)
+    return new_event(payload, event_id=f"{tenant_id}:{seq}", tenant_id=tenant_id, subject=tenant_id, seq=seq, at=NOW)

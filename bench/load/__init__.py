@@ -1,1 +1,1 @@
-"""Load on the local mesh: the API asked by many at once, in stages."""
+"""The load test of the local mesh: many simultaneous users, in stages."""

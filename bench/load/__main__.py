@@ -1,4 +1,4 @@
-"""`python -m bench.load`: put load on a mesh of its own, and write down what was seen."""
+"""`python -m bench.load`: put load on a separate mesh, and write the results."""
 
 import os
 import subprocess
@@ -17,10 +17,10 @@ _FILE = ROOT / "bench" / "load" / "locustfile.py"
 
 
 def main() -> None:
-    """Deploy, ask, and write."""
+    """Deploy a mesh, run the load, and write the results."""
     with mesh.deployed() as ours, tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "notes.jsonl"
-        _ask(ours, found)
+        _run_load(ours, found)
         seen = notes.read(found)
     facts = ", ".join(f"{name} {value}" for name, value in machine.facts().items())
     lines = [to_text(utc_now()), facts, "", *notes.lines_of(seen)]
@@ -29,16 +29,16 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def _ask(ours: mesh.Mesh, found: Path) -> None:
+def _run_load(ours: mesh.MeasuredMesh, found: Path) -> None:
     environ = {**os.environ, "TOKEN": ours.token, "AGENT_ID": ours.agent(model="gpt-4"), "NOTES": str(found)}
     bound = f"{sum(stage.seconds for stage in STAGES) + 60}s"
     arguments = ["--headless", "--only-summary", "--exit-code-on-error", "0", "--stop-timeout", "30", "-t", bound]
     command = [_locust(), "-f", str(_FILE), "--host", ours.target.outputs["ApiEndpoint"], *arguments]
-    subprocess.run(command, cwd=ROOT, env=environ, check=True)  # noqa: S603 — what was just installed
+    subprocess.run(command, cwd=ROOT, env=environ, check=True)  # noqa: S603 — the program that was just installed
 
 
 def _locust() -> str:
-    """The program, in an environment of its own; the first time it is installed."""
+    """Return the path of locust, which is installed into its own environment the first time."""
     home = Home.of({})
     folder, packages, lock = home.tools / "locust", Packages(home), home.root / "locks" / "load.txt"
     if not packages.is_current(folder, lock=lock):

@@ -1,4 +1,4 @@
-"""What was seen under load: by stage and by request, as text."""
+"""The results of the load test as text, by stage and by request."""
 
 import json
 import statistics
@@ -14,21 +14,21 @@ class Note:
     """One request."""
 
     second: float
-    """Since the first one was answered."""
+    """Seconds since the first response."""
     name: str
     ms: float
     ok: bool
 
 
 def read(path: Path) -> list[Note]:
-    """All notes, in the order of time."""
-    said = sorted((json.loads(line) for line in path.read_text().splitlines()), key=lambda one: one["at"])
-    first = said[0]["at"] if said else 0
-    return [Note(one["at"] - first, one["name"], one["ms"], one["ok"]) for one in said]
+    """Read all notes, in the order of time."""
+    entries = sorted((json.loads(line) for line in path.read_text().splitlines()), key=lambda one: one["at"])
+    first = entries[0]["at"] if entries else 0
+    return [Note(one["at"] - first, one["name"], one["ms"], one["ok"]) for one in entries]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """At most that much in so many of a hundred."""
+    """Return the percentile of these values; 0 if there are none."""
     if len(values) < 2:
         return values[0] if values else 0
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
@@ -38,16 +38,16 @@ _HEAD = f"{'requests':>8} {'a second':>8} {'failed':>6} {'p50 ms':>7} {'p95 ms':
 
 
 def lines_of(notes: Sequence[Note]) -> Iterator[str]:
-    """The table by stage, then that by request."""
+    """Yield the table by stage, and then the table by request."""
     yield f"{'stage':22} {'users':>5} {_HEAD}"
     for stage in STAGES:
         some = [note for note in notes if stage_at(note.second) == stage]
         yield f"{stage.name:22} {stage.users:5} {_row(some, seconds=stage.seconds)}"
     yield ""
-    whole = sum(stage.seconds for stage in STAGES)
+    total_s = sum(stage.seconds for stage in STAGES)
     for name in sorted({note.name for note in notes}):
-        yield f"{name:28} {_row([note for note in notes if note.name == name], seconds=whole)}"
-    yield f"{'all':28} {_row(notes, seconds=whole)}"
+        yield f"{name:28} {_row([note for note in notes if note.name == name], seconds=total_s)}"
+    yield f"{'all':28} {_row(notes, seconds=total_s)}"
 
 
 def _row(notes: Sequence[Note], *, seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""The load as a picture: users, requests a second, and the times that they took."""
+"""A chart of the load test: users, requests per second and response times."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,14 +7,14 @@ from bench.load.stages import STAGES, users_at
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 720, 130, 60, 30, 50
 _EVERY_S = 5
-"""What one point of a line stands for."""
+"""The interval that one point of a line covers."""
 _SECONDS = sum(stage.seconds for stage in STAGES)
 
 Points = list[tuple[float, float]]
 
 
 def svg(notes: Sequence[Note]) -> str:
-    """Three panels below each other, with the stages marked."""
+    """Return an SVG image of three charts, one below the other, with the stages marked."""
     panels = (
         ("users", [("#555", _points(notes, lambda _, second: users_at(second)))]),
         ("requests a second", [("#1f77b4", _points(notes, lambda some, _: len(some) / _EVERY_S))]),
@@ -24,7 +24,7 @@ def svg(notes: Sequence[Note]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 20} {height}" font-family="sans-serif"'
     )
-    body = (line for place, (name, lines) in enumerate(panels) for line in _panel(place, name, lines))
+    body = (line for index, (name, lines) in enumerate(panels) for line in _panel(index, name, lines))
     return (
         "\n".join([f'{head} font-size="12">', '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>"])
         + "\n"
@@ -44,19 +44,19 @@ def _begins() -> range:
     return range(0, _SECONDS, _EVERY_S)
 
 
-def _panel(place: int, name: str, lines: Sequence[tuple[str, Points]]) -> Iterator[str]:
-    top = _TOP + place * (_HEIGHT + _GAP)
-    most = max((y for _, points in lines for _, y in points), default=0) or 1
+def _panel(index: int, name: str, lines: Sequence[tuple[str, Points]]) -> Iterator[str]:
+    top = _TOP + index * (_HEIGHT + _GAP)
+    maximum = max((y for _, points in lines for _, y in points), default=0) or 1
     yield f'<text x="{_LEFT}" y="{top - 8}" font-weight="bold">{name}</text>'
-    yield from _frame(top, most)
-    for colour, points in lines:
-        way = " ".join(f"{_x(x):.1f},{top + _HEIGHT * (1 - y / most):.1f}" for x, y in points)
-        yield f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2"/>'
+    yield from _frame(top, maximum)
+    for color, points in lines:
+        path = " ".join(f"{_x(x):.1f},{top + _HEIGHT * (1 - y / maximum):.1f}" for x, y in points)
+        yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>'
 
 
-def _frame(top: int, most: float) -> Iterator[str]:
+def _frame(top: int, maximum: float) -> Iterator[str]:
     yield f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="#ccc"/>'
-    yield f'<text x="{_LEFT - 6}" y="{top + 10}" text-anchor="end">{most:.0f}</text>'
+    yield f'<text x="{_LEFT - 6}" y="{top + 10}" text-anchor="end">{maximum:.0f}</text>'
     yield f'<text x="{_LEFT - 6}" y="{top + _HEIGHT}" text-anchor="end">0</text>'
     begin = 0
     for stage in STAGES:

@@ -1,11 +1,14 @@
-"""The stages of the load; of this repository it imports nothing, since the load's own environment reads it too."""
+"""The stages of the load test.
+
+This module imports nothing of this repository, because locust's environment imports it too.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stretch of time with a number of users at its end, who come or go evenly."""
+class LoadStage:
+    """A period, and the number of users at its end. They change evenly, in `spike` and `after` at once."""
 
     name: str
     seconds: int
@@ -13,17 +16,17 @@ class Stage:
 
 
 STAGES = (
-    Stage("warm-up", 15, 2),
-    Stage("ramp", 30, 10),
-    Stage("steady", 45, 10),
-    Stage("spike", 20, 30),
-    Stage("after", 20, 5),
+    LoadStage("warm-up", 15, 2),
+    LoadStage("ramp", 30, 10),
+    LoadStage("steady", 45, 10),
+    LoadStage("spike", 20, 30),
+    LoadStage("after", 20, 5),
 )
-"""Two minutes and ten seconds, with never more than thirty users."""
+"""Two minutes and ten seconds in total, with at most thirty users."""
 
 
-def stage_at(seconds: float) -> Stage | None:
-    """The stage of this moment; None when all are over."""
+def stage_at(seconds: float) -> LoadStage | None:
+    """Return the stage at this time, or None after the last one."""
     for stage in STAGES:
         seconds -= stage.seconds
         if seconds < 0:
@@ -32,7 +35,7 @@ def stage_at(seconds: float) -> Stage | None:
 
 
 def users_at(seconds: float) -> int:
-    """How many users there are to be."""
+    """Return the required number of users at this time."""
     before = 0
     for stage in STAGES:
         if seconds < stage.seconds:

@@ -23,7 +23,7 @@ def billing() -> None:
 @click.option("--diff", "only_look", is_flag=True, help="Only show the changes.")
 @for_target
 def setup(target: Target, *, only_look: bool) -> int:
-    """Bring the price list at Stripe in line with the plans.
+    """Update the Stripe price list to match the plans.
 
     The command is idempotent. A price that subscriptions use is never changed.
     """

@@ -22,14 +22,14 @@ def cost_model(target: Target) -> None:
     """
     from infra.costs import counted, model
 
-    lines = model.cost_of_run(counted.read())
+    lines = model.cost_of_run(counted.read_measurement())
     rows = [row_of(line) for line in lines]
     total = model.total_usd(lines)
     data = {"region": model.prices()["region"], "lines": rows, "usd_per_million_runs": round(total, 2)}
     show(target, data, [*table(rows, _COLUMNS, empty=""), f"In all: ${total:.2f} per million runs."])
 
 
-def row_of(line: "model.Line") -> Row:
+def row_of(line: "model.CostLine") -> Row:
     """Return the columns of a line of the cost model."""
-    values = (line.component, line.what, round(line.quantity, 3), line.nano_usd, round(line.usd_per_million, 2))
+    values = (line.component, line.unit, round(line.quantity, 3), line.nano_usd, round(line.usd_per_million, 2))
     return dict(zip(_COLUMNS, values, strict=True))

@@ -26,8 +26,8 @@ def reconcile(target: Target, *, tenant_id: str | None, repair: bool) -> int:
 
     summary = ReconciliationSummary()
     tenants = [tenant_id] if tenant_id else list_tenants_by_usage(target)
-    with click.progressbar(tenants, label="Tenants", file=sys.stderr, item_show_func=str) as shown:
-        for one in shown:
+    with click.progressbar(tenants, label="Tenants", file=sys.stderr, item_show_func=str) as progress:
+        for one in progress:
             summary.add(Reconciliation.of(target, one), repair=repair)
     found = summary.to_json()
     show(target, found, lines_of(found))

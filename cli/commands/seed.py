@@ -11,15 +11,17 @@ from cli.target import Target, for_target
 @click.command()
 @click.option("--temporary-password", help="The password of new users. On AWS you are asked for it if it is missing.")
 @click.option("--platform-admin", help="Address of a platform admin to create as well.")
-@click.option("--adopt", is_flag=True, help="Import tenants and users that were created with AWS tools instead.")
+@click.option(
+    "--import-existing", is_flag=True, help="Import tenants and users that were created with AWS tools instead."
+)
 @for_target
-def seed(target: Target, *, temporary_password: str | None, platform_admin: str | None, adopt: bool) -> None:
+def seed(target: Target, *, temporary_password: str | None, platform_admin: str | None, import_existing: bool) -> None:
     """Create the default tenants and users.
 
-    Existing ones are not changed. With --adopt, the missing events of tenants and users that were created with AWS
-    tools are published, so that every service has its copy of them.
+    Existing ones are not changed. With --import-existing, the missing events of tenants and users that were created
+    with AWS tools are published, so that every service has its copy of them.
     """
-    if adopt:
+    if import_existing:
         imported = import_tenants(target)
         show(target, imported, lines_of_import(imported))
         return

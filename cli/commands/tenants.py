@@ -33,7 +33,7 @@ def list_(target: Target) -> None:
 @click.argument("tenant_id")
 @click.option("--name", required=True, help="Name of the organization.")
 @click.option("--plan", type=click.Choice(_PLANS), default="free", show_default=True, help="The tenant's plan.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit that replaces the plan's.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit that replaces the plan's limit.")
 @for_target
 def create(target: Target, *, tenant_id: str, name: str, plan: str, limits: tuple[str, ...]) -> None:
     """Create a tenant. Its id can never be used again."""
@@ -47,7 +47,13 @@ def create(target: Target, *, tenant_id: str, name: str, plan: str, limits: tupl
 @click.argument("tenant_id")
 @click.option("--name", help="Name of the organization.")
 @click.option("--plan", type=click.Choice(_PLANS), help="The tenant's plan.")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="A limit; no value restores the plan's.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A limit as NAME=VALUE. An empty value (NAME=) restores the plan's limit.",
+)
 @click.option("--overage", type=click.Choice(("block", "allow")), help="Whether runs continue above the limits.")
 @for_target
 def update(
@@ -77,14 +83,39 @@ def reactivate(target: Target, *, tenant_id: str) -> None:
     _show(target, invoke_command(target, "reactivate_tenant", tenant_id=tenant_id))
 
 
+@tenants.command("budget")
+@click.argument("tenant_id")
+@for_target
+def budget(target: Target, *, tenant_id: str) -> None:
+    """Show the budget of a tenant's month."""
+    response = invoke_command(target, "budget", service="runs", tenant_id=tenant_id)
+    show(target, response, lines_of_budget(response["budget"]))
+
+
+def lines_of_budget(budget: dict[str, Any]) -> list[str]:
+    """Return a table with one line for each limit. A missing number is a dash."""
+    rows = [
+        {"limit of": unit, "uncertain": "-", **{name: _dash(value) for name, value in budget[unit].items()}}
+        for unit in ("requests", "tokens")
+    ]
+    overage = " Runs continue above the limits." if budget["overage"] else ""
+    head = f"The limits of {budget['month']} reset at {budget['resets_at']}.{overage}"
+    columns = ("limit of", "limit", "used", "reserved", "uncertain", "left")
+    return [head, *table(rows, columns, empty="")]
+
+
+def _dash(value: int | None) -> int | str:
+    return "-" if value is None else value
+
+
 @tenants.command("delete")
 @click.argument("tenant_id")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @for_target
 def delete(target: Target, *, tenant_id: str, yes: bool) -> None:
-    """Delete a tenant and all its data for ever."""
+    """Permanently delete a tenant and all its data."""
     if not yes:
-        click.confirm(f"Delete {tenant_id} and all its data for ever?", abort=True, err=True)
+        click.confirm(f"Permanently delete {tenant_id} and all its data?", abort=True, err=True)
     response = invoke_command(target, "delete_tenant", tenant_id=tenant_id)
     line = f"{tenant_id} is being deleted. Follow it with `ainexus tenants certificate {tenant_id}`."
     show(target, response, [line])

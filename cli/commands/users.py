@@ -56,6 +56,16 @@ def set_role(target: Target, *, email: str, role: str) -> None:
     show(target, response, [f"{email} is {role}. Tokens carry the new role within 15 minutes."])
 
 
+@users.command("set-email")
+@click.argument("email")
+@click.argument("new_email")
+@for_target
+def set_email(target: Target, *, email: str, new_email: str) -> None:
+    """Change the address of a user."""
+    response = invoke_command(target, "set_email", email=email, new_email=new_email)
+    show(target, response, [f"{email} becomes {new_email}. The new address works within seconds."])
+
+
 @users.command("disable")
 @click.argument("email")
 @for_target

@@ -199,8 +199,10 @@ class BillingDemo:
         """Advance the clock of this customer."""
         self._control(f"customers/{customer}/clock", advance_s=seconds)
 
-    def _control(self, path: str, **given: object) -> dict[str, Any]:
-        request = ApiRequest("POST" if given else "GET", f"{self.context.stripe}/_local/{path}", given or None)
+    def _control(self, path: str, **parameters: object) -> dict[str, Any]:
+        request = ApiRequest(
+            "POST" if parameters else "GET", f"{self.context.stripe}/_local/{path}", parameters or None
+        )
         response = self.context.send(request)
         expect_status(response, 200)
         return response.body
@@ -212,12 +214,12 @@ class BillingDemo:
         with suppress(urllib.error.URLError), direct.open(request, timeout=_MAX_WAIT_S):
             return
 
-    def _wait_for_plan(self, **wanted: object) -> dict[str, Any]:
+    def _wait_for_plan(self, **expected: object) -> dict[str, Any]:
         def plan() -> dict[str, Any]:
             return self.context.send(self._request("GET", "billing/plan")).body.get("plan", {})
 
-        found = self._poll(plan, until=lambda seen: wanted.items() <= seen.items())
-        expect(wanted.items() <= found.items(), f"expected the plan to show {wanted}, got {found}")
+        found = self._poll(plan, until=lambda seen: expected.items() <= seen.items())
+        expect(expected.items() <= found.items(), f"expected the plan to show {expected}, got {found}")
         return found
 
     def _poll(self, fetch: Callable[[], T], *, until: Callable[[T], object]) -> T:

@@ -158,10 +158,10 @@ class UsageDemo:
         )
         return response.body["run"]
 
-    def _expect_same(self, place: str, counted: Counts, usage: Mapping[str, Any]) -> None:
-        wanted = counts_of(usage)
-        expect(counted == wanted, f"{place} has {format_counts(counted)}; the run used {format_counts(wanted)}")
-        self.note(f"{place} has the usage of the run: {format_counts(counted)}")
+    def _expect_same(self, source: str, counted: Counts, usage: Mapping[str, Any]) -> None:
+        expected = counts_of(usage)
+        expect(counted == expected, f"{source} has {format_counts(counted)}; the run used {format_counts(expected)}")
+        self.note(f"{source} has the usage of the run: {format_counts(counted)}")
 
     def _poll(self, fetch: Callable[[], T], *, until: Callable[[T], bool]) -> T:
         """Fetch until the condition is true or 60 s are over, and return the last result."""

@@ -14,11 +14,12 @@ from cli.demo.expectation import DemoFailed, expect
 from cli.demo.screen import Screen
 from cli.demo.usage import DemoContext, UsageDemo
 from cli.password import new_password
-from cli.reconciliation.comparison import Reconciliation, rows_of
+from cli.reconciliation.comparison import Reconciliation
+from cli.reconciliation.report import rows_of
 from cli.seed import PLATFORM_ADMIN, lines_of, seed_mesh
 from cli.sign_in import sign_in
 from cli.target import Target
-from infra.local.model import NAME, LocalModel, Serving
+from infra.local.model import NAME, LocalModel, ServedModel
 from shared.ids import new_id
 from shared.times import utc_now
 
@@ -48,7 +49,7 @@ def run_demo(target: Target, *, with_model: bool) -> int:
     context = _demo_context(target, screen)
     if not with_model:
         return _run(context, screen, billing=_billing_demo(target, screen, context))
-    with LocalModel(target.mesh.home, target.mesh.progress).served() as serving:
+    with LocalModel(target.mesh.home, target.mesh.progress).serve() as serving:
         config = {"model": NAME, "base_url": serving.base_url, "max_output_tokens": 60, "temperature": 0}
         return _run(replace(context, config=config), screen, serving=serving)
 
@@ -105,7 +106,7 @@ def billing_context(target: Target, *, send_and_print: Send) -> BillingDemoConte
 
 
 def _run(
-    context: DemoContext, screen: Screen, *, serving: Serving | None = None, billing: BillingDemo | None = None
+    context: DemoContext, screen: Screen, *, serving: ServedModel | None = None, billing: BillingDemo | None = None
 ) -> int:
     try:
         seen = UsageDemo(context, title=screen.title, note=screen.note).run()
@@ -121,10 +122,10 @@ def _run(
     return 0
 
 
-def _compare_with_model(usage: Mapping[str, int], serving: Serving, screen: Screen) -> None:
+def _compare_with_model(usage: Mapping[str, int], serving: ServedModel, screen: Screen) -> None:
     """Compare the model server's own token counts with the usage of the run."""
     screen.title("Compare with the model's own count")
-    own, metered = serving.counted(), (usage["tokens_in"], usage["tokens_out"])
+    own, metered = serving.token_counts(), (usage["tokens_in"], usage["tokens_out"])
     expect(own == metered, f"the model counted {own} tokens in and out, but {metered} were metered")
     screen.note(f"{NAME} counted {own[0]} tokens in and {own[1]} out, as metered")
 

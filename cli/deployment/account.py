@@ -46,6 +46,6 @@ def check_bootstrapped(target: Target) -> None:
         CommandRefused: the bootstrap stack is missing.
     """
     if not has_stack(target.clients.cloudformation, BOOTSTRAP_STACK):
-        place = f"The account {target.names.account} in {target.names.region}"
-        msg = f"{place} is not prepared for deployments. Run once: make bootstrap ENV={target.environment}"
+        location = f"The account {target.names.account} in {target.names.region}"
+        msg = f"{location} is not prepared for deployments. Run once: make bootstrap ENV={target.environment}"
         raise CommandRefused(msg)

@@ -44,7 +44,7 @@ def deploy_to_aws(target: Target, cdk: Cdk, *, yes: bool) -> None:
     check_bootstrapped(target)
     cdk.diff(to_stdout=False)
     if target.environment == PRODUCTION and not yes:
-        confirm_by_name(target.environment, consequence=f"This changes production in {_place(target)}.")
+        confirm_by_name(target.environment, consequence=f"This changes production in {_location(target)}.")
     cdk.deploy_shown()
     show(target, target.outputs, [f"{key:22} {value}" for key, value in target.outputs.items()])
 
@@ -54,13 +54,13 @@ def destroy_on_aws(target: Target, cdk: Cdk, *, yes: bool) -> None:
     check_account(target, read_settings(target.environment))
     found = [stack.name for stack in stacks_of(target.clients.cloudformation, target.environment)]
     if not found:
-        msg = f"There are no stacks of {target.environment} in {_place(target)}."
+        msg = f"There are no stacks of {target.environment} in {_location(target)}."
         raise CommandRefused(msg)
     retain = PROFILES[target.environment].retain
     if not yes:
         data = "its data is kept" if retain else "ALL ITS DATA is removed with them"
         confirm_by_name(
-            target.environment, consequence=f"This removes {len(found)} stacks in {_place(target)}; {data}."
+            target.environment, consequence=f"This removes {len(found)} stacks in {_location(target)}; {data}."
         )
     cdk.write_names()
     if retain:
@@ -72,10 +72,10 @@ def destroy_on_aws(target: Target, cdk: Cdk, *, yes: bool) -> None:
         if not retain:
             remove_data(target)
         cdk.destroy(core)
-    kept = list_retained(target) if retain else []
-    lines = ["The stacks are removed.", *(f"kept   {one}" for one in kept)]
-    show(target, {"removed": found, "kept": kept}, lines)
+    retained = list_retained(target) if retain else []
+    lines = ["The stacks are removed.", *(f"kept   {one}" for one in retained)]
+    show(target, {"removed": found, "kept": retained}, lines)
 
 
-def _place(target: Target) -> str:
+def _location(target: Target) -> str:
     return f"the account {target.names.account}, {target.names.region}"

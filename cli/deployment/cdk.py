@@ -45,8 +45,8 @@ class Cdk:
     def bootstrap(self) -> None:
         """Create the stack that deployments to an account and region need."""
         # In a folder without cdk.json, because the CDK would synthesize the application it names.
-        place = f"aws://{self.target.names.account}/{self.target.names.region}"
-        self._run("bootstrap", place, folder=ROOT / ".ainexus")
+        location = f"aws://{self.target.names.account}/{self.target.names.region}"
+        self._run("bootstrap", location, folder=ROOT / ".ainexus")
 
     def synth(self, account: str) -> None:
         """Write the templates with all validation; a warning is an error."""

@@ -14,7 +14,7 @@ from infra.local import health
 from infra.local.engine import State
 from infra.local.paths import wanted_port
 from infra.local.stacks import stacks_of
-from infra.local.warmth import functions_of, start
+from infra.local.warmth import functions_of, invoke_without_work
 from infra.names import DUE_INDEX, SECRETS
 from infra.services import SERVICES
 from shared.times import from_text, to_text, utc_now
@@ -67,7 +67,7 @@ def engine(target: Target) -> Iterator[CheckResult]:
     match found.state:
         case State.RUNNING:
             yield from _check_version(target, found.version)
-        case State.SILENT:
+        case State.UNRESPONSIVE:
             yield _trouble(f"The engine (pid {found.pid}) runs but does not respond.", "./ainexus down, ./ainexus up")
         case State.DIED:
             log = target.mesh.home.engine_log
@@ -79,11 +79,11 @@ def engine(target: Target) -> Iterator[CheckResult]:
 
 
 def _check_version(target: Target, running: str | None) -> Iterator[CheckResult]:
-    wanted = target.mesh.home.engine_version
-    if running == wanted:
+    required = target.mesh.home.engine_version
+    if running == required:
         yield _ok(f"engine {running} runs")
     else:
-        yield _trouble(f"The engine is {running}, but this checkout needs {wanted}.", "./ainexus down, make up")
+        yield _trouble(f"The engine is {running}, but this checkout needs {required}.", "./ainexus down, make up")
 
 
 def stacks(target: Target) -> Iterator[CheckResult]:
@@ -130,7 +130,7 @@ def secrets(target: Target) -> Iterator[CheckResult]:
 def functions(target: Target) -> Iterator[CheckResult]:
     """Check that every function starts and responds."""
     names = functions_of(target.clients.functions, target.environment)
-    failed = {name: error for name in names if (error := start(target.clients.functions, name))}
+    failed = {name: error for name in names if (error := invoke_without_work(target.clients.functions, name))}
     for name, error in failed.items():
         yield _trouble(f"{name} cannot start: {error}", f"./ainexus logs {name.split('-')[2]}")
     if not failed:

@@ -9,16 +9,29 @@ changes between two comparisons, is pending.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol, Self
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 from cli.admin import invoke_command
+from cli.reconciliation.contracts import (
+    BilledHourRecord,
+    BudgetRecord,
+    ClosedHourRecord,
+    InvokeCommand,
+    LedgerCall,
+    MonthSpent,
+    RecordedCall,
+    ServiceCommands,
+    added,
+)
+from cli.reconciliation.repair import repair
+from cli.reconciliation.report import BillingGap, ReconciliationReport
 from cli.target import Target
-from shared.drift import Drift, drift_between, span_of_run
+from shared.drift import Drift, Tally, drift_between, span_of_run
 from shared.ids import first_at
 from shared.meters import Meter
-from shared.times import from_text, to_text, utc_now
+from shared.times import to_text, utc_now
 
 DAYS = 60
 MAX_DELIVERY_TIME = timedelta(minutes=15)
@@ -26,41 +39,27 @@ MAX_DELIVERY_TIME = timedelta(minutes=15)
 
 _PAUSE_S = 2
 _MAX_COMPARISONS_AFTER_REPAIR = 15
-_BUDGET_METERS = ("tokens_in", "tokens_out", "tokens_uncertain")
-
-
-class InvokeCommand(Protocol):
-    """Run a command of a service and return its response."""
-
-    def __call__(self, service: str, command: str, /, **arguments: object) -> dict[str, Any]:
-        """Run a command."""
-        ...
-
-
-@dataclass(slots=True)
-class ReconciliationReport:
-    """The result of one comparison."""
-
-    drift: list[Drift] = field(default_factory=list[Drift])
-    pending: list[Drift] = field(default_factory=list[Drift])
-    entries: int = 0
-    """The number of ledger entries that were counted."""
-    billing_gaps: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    """The closed hours that differ in billing, with the missing revisions and amounts of each."""
-    correct_budgets: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
-    """The correct amounts of the budgets that differ, by period."""
-    missing_events: list[str] = field(default_factory=list[str])
-    """The ids of usage events that are not in the ledger."""
-
-    def add(self, found: Sequence[Drift], *, pending: bool = False) -> None:
-        """Add differences."""
-        (self.pending if pending else self.drift).extend(found)
 
 
 def list_tenants_by_usage(target: Target) -> list[str]:
     """Return the tenants that can be reconciled, by their tokens of this month, highest first."""
     tenants = [one for one in invoke_command(target, "list_tenants")["tenants"] if one["status"] != "deleting"]
     return [one["tenant_id"] for one in sorted(tenants, key=lambda one: -one["monthly_tokens"])]
+
+
+@dataclass(slots=True)
+class _LedgerSums:
+    """The sums of the ledger and the closed hours, in which other records are compared with it."""
+
+    calls: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    """By time span of the runs."""
+    spent: dict[str, MonthSpent] = field(default_factory=dict[str, MonthSpent])
+    """By month of the budget."""
+    hours: dict[str, ClosedHourRecord] = field(default_factory=dict[str, ClosedHourRecord])
+
+    def add_spent(self, period: str, spent: MonthSpent) -> None:
+        """Add usage to a month."""
+        self.spent[period] = self.spent.get(period, MonthSpent()).plus(spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +87,12 @@ class Reconciliation:
             return first
         self.pause(_PAUSE_S)
         second = self._compare_once()
-        known = {_identity(one) for one in first.drift}
-        second.add([one for one in second.drift if _identity(one) not in known], pending=True)
-        second.drift = [one for one in second.drift if _identity(one) in known]
+        second.keep_confirmed(first)
         return second
 
     def repair(self, report: ReconciliationReport) -> Iterator[str]:
         """Have the services correct the differences, and yield a line for each correction."""
-        places = {one.place for one in report.drift}
-        if report.missing_events and "ledger" in places:
-            for event_id in self._invoke("runs", "say_again", event_ids=report.missing_events)["said"]:
-                yield f"usage.recorded published again: {event_id}"
-        yield from self._correct_counters(report)
-        for period, spent in report.correct_budgets.items():
-            before = self._invoke("runs", "correct_budget", period=period, **spent)["before"]
-            yield f"budget of {period} corrected from {before} to {spent}"
-        for hour, gap in report.billing_gaps.items():
-            yield self._correct_billing(hour, gap)
-        if places & {"sync ledger", "stripe"}:
-            made = self._invoke("billing", "repair", since=to_text(self._start))["entries"]
-            yield from (f"meter event {one['identifier']}: {one['quantity']}, {one['state']}" for one in made)
+        return repair(self._services, report, start=_start_of(self.now()))
 
     def settle(self) -> ReconciliationReport:
         """Compare until no difference is left, at most 16 times."""
@@ -120,163 +105,114 @@ class Reconciliation:
         return report
 
     @property
-    def _start(self) -> datetime:
-        """60 days ago, or the beginning of the previous month if that is earlier: a budget is compared as a whole."""
-        today = self.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        month_before = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-        return min(today - timedelta(days=DAYS), month_before)
-
-    def _invoke(self, service: str, command: str, **arguments: object) -> dict[str, Any]:
-        return self.invoke(service, command, tenant_id=self.tenant_id, **arguments)
+    def _services(self) -> ServiceCommands:
+        return ServiceCommands(self.tenant_id, self.invoke)
 
     def _compare_once(self) -> ReconciliationReport:
-        report, start = ReconciliationReport(), self._start
-        tallies, spent, hours = self._compare_counters(report, start)
-        lost = self._compare_calls(report, tallies, start)
-        self._compare_budgets(report, _added(spent, lost), start)
-        self._compare_billing(report, hours, start)
-        return report
+        comparison = _Comparison(self._services, self.now, _start_of(self.now()))
+        ledger = comparison.compare_counters()
+        comparison.compare_calls(ledger)
+        comparison.compare_budgets(ledger)
+        comparison.compare_billing(ledger)
+        return comparison.report
 
-    def _compare_counters(
-        self, report: ReconciliationReport, start: datetime
-    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Compare the ledger with its counters; return its calls, its tokens by month, and the closed hours."""
-        tallies: dict[str, Any] = {}
-        spent: dict[str, dict[str, int]] = {}
-        hours: dict[str, Any] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """One comparison of all records."""
+
+    services: ServiceCommands
+    now: Callable[[], datetime]
+    start: datetime
+    report: ReconciliationReport = field(default_factory=ReconciliationReport)
+
+    def compare_counters(self) -> _LedgerSums:
+        """Compare the ledger with its counters, and return its sums."""
+        ledger, start = _LedgerSums(), self.start.date()
         end = self.now().astimezone(UTC).date() + timedelta(days=1)
-        while end > start.date():
-            part = self._invoke("metering", "recount", start=str(start.date()), end=str(end))
-            end = date.fromisoformat(part["recounted_from"])
-            report.entries += part["entries"]
-            report.add(_drift_of(part["drift"]))
-            tallies = _added(tallies, part["calls"])
-            spent = _added(spent, part["spent"])
-            hours |= part["hours"]
-        days = {"start": str(start.date()), "end": str(self.now().astimezone(UTC).date() + timedelta(days=32))}
-        wrong = _drift_of(self._invoke("metering", "months", **days)["drift"])
-        report.add(list(_months(wrong, [one for one in report.drift if f"{one.at[:7]}-01" >= str(start.date())])))
-        return tallies, spent, hours
+        while end > start:
+            part = self.services.recount(start=start, end=end)
+            end = part.recounted_from
+            self.report.entries += part.entries
+            self.report.add(part.drift)
+            ledger.calls = added(ledger.calls, part.calls, plus=Tally.plus)
+            ledger.spent = added(ledger.spent, part.spent, plus=MonthSpent.plus)
+            ledger.hours |= part.hours
+        end_of_months = self.now().astimezone(UTC).date() + timedelta(days=32)
+        wrong = self.services.compare_months(start=start, end=end_of_months)
+        of_whole_months = [one for one in self.report.drift if f"{one.at[:7]}-01" >= str(start)]
+        self.report.add(list(_months(wrong, of_whole_months)))
+        return ledger
 
-    def _compare_calls(
-        self, report: ReconciliationReport, counted: Mapping[str, Any], start: datetime
-    ) -> dict[str, dict[str, int]]:
-        """Compare the runs with the ledger; return the usage missing in the ledger, by month of the budget."""
-        recorded: dict[str, Any] = {}
-        cursor: str | None = None
-        while True:
-            query = {"start": to_text(start), "end": to_text(self.now()), "after": cursor}
-            page = self._invoke("runs", "tallies", **query)
-            recorded, cursor = _added(recorded, page["calls"]), page["after"]
-            if cursor is None:
-                break
+    def compare_calls(self, ledger: _LedgerSums) -> None:
+        """Compare the runs with the ledger, and add the usage that the ledger lacks to its months."""
+        recorded = self.services.tally_runs(start=self.start, end=self.now())
         # The first span also has runs from before the start.
-        first = span_of_run(f"run_{first_at(start)}")
-        differing = [span for span, tally in recorded.items() if span > first and not _same(tally, counted.get(span))]
-        lost: dict[str, dict[str, int]] = {}
+        first = span_of_run(f"run_{first_at(self.start)}")
+        differing = [span for span, tally in recorded.items() if span > first and tally != ledger.calls.get(span)]
         for span in sorted(differing):
-            lost = _added(lost, self._compare_calls_of(report, span))
-        return lost
+            self._compare_span(ledger, span)
 
-    def _compare_calls_of(self, report: ReconciliationReport, span: str) -> dict[str, dict[str, int]]:
-        calls: dict[str, Any] = self._invoke("runs", "calls", span=span)["calls"]
-        counted: dict[str, Any] = {}
-        ids = list(calls)
-        for first in range(0, len(ids), 1000):
-            counted |= self._invoke("metering", "find_calls", event_ids=ids[first : first + 1000])["calls"]
-        lost: dict[str, dict[str, int]] = {}
+    def _compare_span(self, ledger: _LedgerSums, span: str) -> None:
+        calls = self.services.list_calls(span)
+        counted = self.services.find_in_ledger(list(calls))
         for event_id, call in calls.items():
-            entry = counted.get(event_id)
-            found = list(drift_between(*_meters(call, entry), place="ledger", at=call["ended_at"], subject=event_id))
-            young = self.now() - from_text(call["ended_at"]) < MAX_DELIVERY_TIME
-            report.add(found, pending=young and entry is None)
-            if entry is None:
-                lost = _added(lost, {call["period"]: _spent(call["meters"])})
-                report.missing_events += [] if young else [event_id]
-        return lost
+            self._compare_call(event_id, call, counted.get(event_id))
+            if event_id not in counted:
+                ledger.add_spent(call.period, MonthSpent.by_meters(call.meters))
 
-    def _compare_budgets(
-        self, report: ReconciliationReport, spent: Mapping[str, dict[str, int]], start: datetime
-    ) -> None:
+    def _compare_call(self, event_id: str, call: RecordedCall, entry: LedgerCall | None) -> None:
+        counted = entry.meters if entry else {}
+        drift = drift_between(call.used, counted, place="ledger", at=to_text(call.ended_at), subject=event_id)
+        is_young = self._is_young(call.ended_at)
+        self.report.add(drift, pending=is_young and entry is None)
+        if entry is None and not is_young:
+            self.report.missing_events.append(event_id)
+
+    def compare_budgets(self, ledger: _LedgerSums) -> None:
         """Compare the ledger with the budgets of the months that are compared as a whole."""
-        whole = sorted({*spent, *_months_since(start, self.now())})
-        periods = [period for period in whole if f"{period}-01" >= str(start.date())]
-        budgets = self._invoke("runs", "budgets", periods=periods)["budgets"]
+        months = sorted({*ledger.spent, *_months_since(self.start, self.now())})
+        periods = [period for period in months if f"{period}-01" >= str(self.start.date())]
+        budgets = self.services.read_budgets(periods)
         for period in periods:
-            expected = spent.get(period, {"requests": 0, "tokens": 0})
-            budget = budgets.get(period, {"requests": 0, "tokens": 0, "open": 0})
-            found = {name: budget[name] for name in ("requests", "tokens")}
-            drift = list(drift_between(expected, found, place="budget", at=period))
-            # Within minutes, the sweep settles reservations that a crash has left open.
-            report.add(drift, pending=budget["open"] > 0)
-            if drift and not budget["open"]:
-                report.correct_budgets[period] = expected
+            expected = ledger.spent.get(period, MonthSpent())
+            self._compare_budget(period, expected, budgets.get(period, BudgetRecord()))
 
-    def _compare_billing(self, report: ReconciliationReport, closed: Mapping[str, Any], start: datetime) -> None:
+    def _compare_budget(self, period: str, expected: MonthSpent, budget: BudgetRecord) -> None:
+        drift = list(drift_between(expected.numbers, budget.numbers, place="budget", at=period))
+        # Within minutes, the sweep settles reservations that a crash has left open.
+        self.report.add(drift, pending=budget.open > 0)
+        if drift and not budget.open:
+            self.report.correct_budgets[period] = expected
+
+    def compare_billing(self, ledger: _LedgerSums) -> None:
         """Compare the closed hours with those that billing has received, and add billing's own differences."""
-        billing = self._invoke("billing", "books", since=to_text(start))
-        report.add(_drift_of(billing["drift"]))
-        report.add(_drift_of(billing["pending"]), pending=True)
-        for hour in sorted({*closed, *billing["hours"]}):
-            here = closed.get(hour, {"numbers": {}, "revision": -1, "at": None})
-            received = billing["hours"].get(hour, {"numbers": {}, "revs": []})
-            correct = _correct_hour(here["numbers"], report.drift, hour=hour)
-            drift = list(drift_between(correct, received["numbers"], place="billing", at=hour))
-            young = here["at"] is not None and self.now() - from_text(here["at"]) < MAX_DELIVERY_TIME
-            report.add(drift, pending=young)
-            if drift and not young:
-                revisions = sorted({*range(here["revision"] + 1)} - {*received["revs"]})
-                amounts = {one.meter: -one.excess for one in drift}
-                report.billing_gaps[hour] = {"revisions": revisions, "amounts": amounts}
+        billing = self.services.read_billing(since=self.start)
+        self.report.add(billing.drift)
+        self.report.add(billing.pending, pending=True)
+        for hour in sorted({*ledger.hours, *billing.hours}):
+            closed = ledger.hours.get(hour, ClosedHourRecord())
+            self._compare_hour(hour, closed, billing.hours.get(hour, BilledHourRecord()))
 
-    def _correct_counters(self, report: ReconciliationReport) -> Iterator[str]:
-        days = sorted({one.at[:10] for one in report.drift if one.place in {"hour", "closed hour", "day"}})
-        for day in days:
-            after = str(date.fromisoformat(day) + timedelta(days=1))
-            yield from _describe(self._invoke("metering", "correct_days", start=day, end=after))
-        for month in sorted({one.at for one in report.drift if one.place == "month"}):
-            yield from _describe(self._invoke("metering", "correct_month", month=f"{month}-01"))
+    def _compare_hour(self, hour: str, closed: ClosedHourRecord, billed: BilledHourRecord) -> None:
+        correct = _correct_hour(closed.numbers, self.report.drift, hour=hour)
+        drift = list(drift_between(correct, billed.numbers, place="billing", at=hour))
+        is_young = closed.at is not None and self._is_young(closed.at)
+        self.report.add(drift, pending=is_young)
+        if drift and not is_young:
+            missing = sorted({*range(closed.revision + 1)} - {*billed.revs})
+            self.report.billing_gaps[hour] = BillingGap(missing, {one.meter: -one.excess for one in drift})
 
-    def _correct_billing(self, hour: str, gap: Mapping[str, Any]) -> str:
-        """Publish the missing revisions of an hour again, or else a correction, and describe it."""
-        republished: list[str] = []
-        if gap["revisions"]:
-            republished = self._invoke("metering", "say_again", hour=hour, revisions=gap["revisions"])["said"]
-        if republished:
-            return f"published again: {', '.join(republished)}"
-        meters = {name: amount for name, amount in gap["amounts"].items() if name != "events"}
-        events = gap["amounts"].get("events", 0)
-        correction = self._invoke("metering", "tell", hour=hour, meters=meters, events=events)
-        return f"usage.corrected published: {hour} revision {correction['revision']}, {meters}"
+    def _is_young(self, at: datetime) -> bool:
+        """Return whether an event of this time may still be under way."""
+        return self.now() - at < MAX_DELIVERY_TIME
 
 
-def _identity(drift: Drift) -> tuple[object, ...]:
-    return drift.place, drift.at, drift.meter, drift.subject, drift.excess
-
-
-def _drift_of(rows: Sequence[Mapping[str, Any]]) -> list[Drift]:
-    return [Drift(**row) for row in rows]
-
-
-def _describe(response: Mapping[str, Any]) -> Iterator[str]:
-    for one in _drift_of(response["corrected"]):
-        number = f"{one.place} {one.at} {one.subject or ''} {one.meter}".replace("  ", " ")
-        yield f"{number} corrected from {one.found} to {one.expected}"
-
-
-def _added(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Return the sums of two tables of numbers."""
-    added = {key: dict(numbers) for key, numbers in one.items()}
-    for key, numbers in other.items():
-        there = added.setdefault(key, {})
-        for name, amount in numbers.items():
-            there[name] = there.get(name, 0) + amount
-    return added
-
-
-def _same(one: Mapping[str, int], other: Mapping[str, int] | None) -> bool:
-    """Return whether two tallies are of the same calls; marks are sums modulo 2^64."""
-    return other is not None and one["calls"] == other["calls"] and (one["mark"] - other["mark"]) % 2**64 == 0
+def _start_of(now: datetime) -> datetime:
+    """Return 60 days ago, or the start of the previous month if that is earlier: budgets are compared as a whole."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    month_before = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return min(today - timedelta(days=DAYS), month_before)
 
 
 def _months(found: Sequence[Drift], days: Sequence[Drift]) -> Iterator[Drift]:
@@ -303,22 +239,8 @@ def _correct_hour(numbers: Mapping[str, int], drift: Sequence[Drift], *, hour: s
     return {name: amount for name, amount in correct.items() if amount}
 
 
-def _meters(call: Mapping[str, Any], entry: Mapping[str, Any] | None) -> tuple[dict[str, int], dict[str, int]]:
-    used = {name: amount for name, amount in call["meters"].items() if amount}
-    return used, entry["meters"] if entry else {}
-
-
-def _spent(meters: Mapping[str, int]) -> dict[str, int]:
-    return {"requests": meters.get("requests", 0), "tokens": sum(meters.get(name, 0) for name in _BUDGET_METERS)}
-
-
 def _months_since(start: datetime, now: datetime) -> Iterator[str]:
     month = start.date().replace(day=1)
     while month <= now.date():
         yield f"{month:%Y-%m}"
         month = (month + timedelta(days=32)).replace(day=1)
-
-
-def rows_of(tenant_id: str, found: Sequence[Drift]) -> list[dict[str, Any]]:
-    """Return the differences as rows for JSON."""
-    return [{"tenant_id": tenant_id, **asdict(one)} for one in found]

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cli.errors import CommandRefused
-from cli.reconciliation.comparison import Reconciliation, rows_of
+from cli.reconciliation.comparison import Reconciliation
+from cli.reconciliation.report import rows_of
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""What a function is shipped as: its own closure of modules and packages, compiled, and nothing else."""
+"""The bundle of a function: the compiled closure of its modules and packages."""

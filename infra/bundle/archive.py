@@ -1,4 +1,4 @@
-"""Zip files that come out the same to the byte."""
+"""Zip files that are reproducible to the byte."""
 
 import zipfile
 from pathlib import Path
@@ -8,7 +8,7 @@ _READABLE = 0o100644 << 16
 
 
 def add_folder(archive: Path, folder: Path) -> None:
-    """Add all files of a folder to an archive, sorted, with one date; the archive is made if it is missing."""
+    """Add all files of a folder to an archive, sorted and with one date. A missing archive is created."""
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
         for path in sorted(found for found in folder.rglob("*") if found.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)

@@ -1,4 +1,4 @@
-"""A function's code as one archive, named by what is in it."""
+"""A function's code as one archive, named by a hash of its content."""
 
 import hashlib
 import shutil
@@ -15,12 +15,12 @@ from infra.bundle.lock import Lock
 from infra.bundle.target import ROOT, STATE, BundleTarget
 from infra.bundle.wheels import FORMAT, wheels
 
-_KEPT_S = 7 * 24 * 3600
+_CACHE_RETENTION_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """An archive and the hash of what it was made from."""
+    """An archive and the hash of its sources."""
 
     path: Path
     content_hash: str
@@ -28,20 +28,20 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundles:
-    """Makes the archive of a handler, or takes it from the cache."""
+    """Builds the archive of a handler, or takes it from the cache."""
 
     target: BundleTarget
     with_packages: bool = True
-    """False: only the source, for templates that nobody deploys; its hash is never that of a real one."""
+    """False: source only, for templates that are never deployed. Its hash never equals that of a complete bundle."""
     root: Path = ROOT
     cache: Path = field(default=STATE / "bundles")
 
     def make(self, handler: str, *, extra_files: Mapping[str, bytes] | None = None) -> Asset:
-        """The archive of a handler.
+        """Return the archive of a handler.
 
         Args:
-            handler: dotted path of the callable.
-            extra_files: what is put in besides, by path.
+            handler: the dotted path of the callable.
+            extra_files: additional files by path.
         """
         files, requirements = self._parts(handler, extra_files or {})
         content_hash = self._hash(files, requirements)
@@ -53,12 +53,12 @@ class Bundles:
         return Asset(archive, content_hash)
 
     def content_hash_of(self, handler: str, *, extra_files: Mapping[str, bytes] | None = None) -> str:
-        """The hash that the archive of a handler would have."""
+        """Return the hash that the archive of a handler would have."""
         return self._hash(*self._parts(handler, extra_files or {}))
 
     def prune(self) -> None:
-        """Forget archives that have not been used for a week."""
-        oldest = time.time() - _KEPT_S
+        """Delete archives that have not been used for a week."""
+        oldest = time.time() - _CACHE_RETENTION_S
         for archive in self.cache.glob("*.zip"):
             if archive.stat().st_mtime < oldest:
                 archive.unlink(missing_ok=True)
@@ -71,21 +71,21 @@ class Bundles:
 
     def _hash(self, files: Mapping[str, bytes], requirements: str) -> str:
         kind = self.target.key if self.with_packages else "source"
-        said = hashlib.sha256(f"{FORMAT}\n{kind}\n{requirements}\n".encode())
+        digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{requirements}\n".encode())
         for path, content in sorted(files.items()):
-            said.update(f"{path} {hashlib.sha256(content).hexdigest()}\n".encode())
-        return said.hexdigest()
+            digest.update(f"{path} {hashlib.sha256(content).hexdigest()}\n".encode())
+        return digest.hexdigest()
 
     def _build(self, archive: Path, *, files: Mapping[str, bytes], requirements: str) -> None:
         self.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.cache) as scratch:
-            made, folder = Path(scratch) / "made.zip", Path(scratch) / "source"
+            unfinished, folder = Path(scratch) / "made.zip", Path(scratch) / "source"
             for path, content in files.items():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(content)
             if self.with_packages:
-                shutil.copyfile(wheels(requirements, target=self.target, cache=self.cache), made)
+                shutil.copyfile(wheels(requirements, target=self.target, cache=self.cache), unfinished)
                 if self.target.compiler:
                     compile_all(folder, interpreter=self.target.compiler)
-            add_folder(made, folder)
-            made.replace(archive)
+            add_folder(unfinished, folder)
+            unfinished.replace(archive)

@@ -1,4 +1,4 @@
-"""Bytecode that is used as it lies: no time stamp is compared when a container starts."""
+"""Bytecode that is used as stored: no time stamp is compared when a container starts."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ def compile_all(folder: Path, *, interpreter: Path) -> None:
 
 
 def replace_by_bytecode(folder: Path, *, interpreter: Path) -> None:
-    """Compile every module below a folder and drop its source: tracebacks keep their line numbers."""
+    """Compile every module below a folder and delete its source. Tracebacks keep their line numbers."""
     _compile(folder, interpreter, "-b")
     for source in [*folder.rglob("*.py")]:
         if source.with_suffix(".pyc").exists():

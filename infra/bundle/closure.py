@@ -1,4 +1,4 @@
-"""What a module imports, and what that imports: found in the source, without running it."""
+"""The direct and indirect imports of a module, found in the source without running it."""
 
 import ast
 import sys
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FIRST_PARTY = ("shared", "services", "infra")
+FIRST_PARTY = ("shared", "services")
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """All that a module needs at run time."""
+    """All files and packages that a module needs at run time."""
 
     files: tuple[Path, ...]
-    """First-party files, relative to the root: modules, the packages on the way to them, and JSON beside them."""
+    """First-party files relative to the root: modules, their parent packages, and JSON in the same folders."""
     packages: frozenset[str]
     """Top-level names of third-party imports."""
 
 
 def closure_of(module: str, *, root: Path) -> Closure:
-    """The closure of a module, with the imports inside of its functions.
+    """Return the closure of a module, including imports inside its functions.
 
     Raises:
         ModuleNotFoundError: a first-party module does not exist.
@@ -64,7 +64,7 @@ def _find(module: str, root: Path) -> Path | None:
 
 
 def imports_at_run_time(path: Path, module: str, root: Path) -> frozenset[str]:
-    """What a module imports; not what it names for type checkers alone."""
+    """Return the imports of a module, without those for type checkers alone."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return _imports_of(path.read_bytes(), package, root)
 
@@ -77,7 +77,7 @@ def _imports_of(source: bytes, package: str, root: Path) -> frozenset[str]:
 
 
 class _Imports(ast.NodeVisitor):
-    """Collects what is imported at run time; what only the type checker reads is left out."""
+    """Collects run-time imports, without those for type checkers alone."""
 
     def __init__(self, package: str, root: Path) -> None:
         self.found: set[str] = set()
@@ -93,11 +93,11 @@ class _Imports(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
-        """`import a.b`."""
+        """Visit `import a.b`."""
         self.found |= {alias.name for alias in node.names}
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """`from a import b`, where b may be a module."""
+        """Visit `from a import b`, where b may be a module."""
         base = self._base(node)
         self.found.add(base)
         if _is_first_party(base):
@@ -108,5 +108,5 @@ class _Imports(ast.NodeVisitor):
         if not node.level:
             return node.module or ""
         parts = self._package.split(".")
-        kept = parts[: len(parts) - node.level + 1]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        base_parts = parts[: len(parts) - node.level + 1]
+        return ".".join([*base_parts, *([node.module] if node.module else [])])

@@ -1,4 +1,4 @@
-"""Third-party packages as an archive, made once for each set of requirements."""
+"""Third-party packages as an archive, built once per set of requirements."""
 
 import hashlib
 import os
@@ -12,19 +12,45 @@ from infra.bundle.archive import add_folder
 from infra.bundle.bytecode import replace_by_bytecode
 from infra.bundle.target import STATE, BundleTarget, engine_python
 
-FORMAT = "4"
-"""Raised when the way of building changes what comes out."""
+FORMAT = "6"
+"""Increased when a change of the build affects its result."""
 
-_NOT_FOR_RUNNING = frozenset({".c", ".css", ".h", ".js", ".pxd", ".pyi", ".pyx"})
+_NOT_AT_RUNTIME = frozenset({".c", ".css", ".h", ".js", ".pxd", ".pyi", ".pyx"})
 ONLY_FOR_TYPES = ("stripe/params",)
-"""Folders of modules that nothing imports but a type checker; these are most of Stripe's SDK."""
-CHECKER_PLUGINS = ("pydantic/mypy.py", "pydantic/v1/mypy.py")
-"""Plugins that mypy loads, and that no other module imports."""
+"""Folders of modules for type checkers alone; they are most of Stripe's SDK."""
+NOT_IMPORTED = (
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in (
+            "auth_alpha",
+            "batch",
+            "circuit_breaker",
+            "data_masking",
+            "feature_flags",
+            "idempotency",
+            "kafka",
+            "parameters",
+            "parser",
+            "streaming",
+        )
+    ),
+    "aws_xray_sdk/ext",
+)
+"""Folders with features that no function uses, and that their packages import only on demand."""
+OPTIONAL_EXTENSIONS = ("wrapt/_wrappers.*.so",)
+"""Extensions in C with an equivalent in Python, which is fast enough for its few uses."""
+DEVELOPMENT_PLUGINS = (
+    "anyio/pytest_plugin.py",
+    "pydantic/mypy.py",
+    "pydantic/v1/_hypothesis_plugin.py",
+    "pydantic/v1/mypy.py",
+)
+"""Plugins for mypy, pytest and hypothesis, which no other module imports."""
 _LEFT_BY_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", ".lock", "direct_url.json")
 
 
 def wheels(requirements: str, *, target: BundleTarget, cache: Path) -> Path:
-    """An archive of these requirements, compiled; taken from the cache when it has been made before."""
+    """Return a compiled archive of these requirements, from the cache if it was built before."""
     key = hashlib.sha256(f"{FORMAT}\n{target.key}\n{requirements}".encode()).hexdigest()[:24]
     archive = cache / f"wheels-{key}.zip"
     if not archive.exists():
@@ -34,9 +60,9 @@ def wheels(requirements: str, *, target: BundleTarget, cache: Path) -> Path:
             strip(folder)
             if target.compiler:
                 replace_by_bytecode(folder, interpreter=target.compiler)
-            made = Path(scratch) / "made.zip"
-            add_folder(made, folder)
-            made.replace(archive)
+            unfinished = Path(scratch) / "made.zip"
+            add_folder(unfinished, folder)
+            unfinished.replace(archive)
     return archive
 
 
@@ -46,28 +72,36 @@ def _install(requirements: str, *, target: BundleTarget, folder: Path) -> None:
         return
     listed = folder.with_suffix(".txt")
     listed.write_text(requirements)
-    place = ["--python", str(engine_python())]
+    platform_options = ["--python", str(engine_python())]
     if target.platform:
-        place = ["--python", sys.executable, "--python-platform", target.platform, "--python-version", target.version]
+        platform_options = [
+            "--python",
+            sys.executable,
+            "--python-platform",
+            target.platform,
+            "--python-version",
+            target.version,
+        ]
     rules = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--quiet"]
-    command = [_uv(), "pip", "install", "--target", str(folder), *place, *rules, "-r", str(listed)]
+    command = [_uv(), "pip", "install", "--target", str(folder), *platform_options, *rules, "-r", str(listed)]
     subprocess.run(command, check=True)  # noqa: S603 — the project's own uv
 
 
 def strip(folder: Path) -> None:
-    """Leave out what no function needs of installed packages.
+    """Delete the parts of installed packages that no function needs.
 
-    Files may be hard links into the installer's cache: they are replaced, never written to.
+    Files may be hard links into the installer's cache, so they are replaced and never changed.
     """
-    for unused in ("bin", *ONLY_FOR_TYPES):
+    for unused in ("bin", *ONLY_FOR_TYPES, *NOT_IMPORTED):
         shutil.rmtree(folder / unused, ignore_errors=True)
-    for plugin in CHECKER_PLUGINS:
-        (folder / plugin).unlink(missing_ok=True)
+    for pattern in (*OPTIONAL_EXTENSIONS, *DEVELOPMENT_PLUGINS):
+        for unused in folder.glob(pattern):
+            unused.unlink()
     for path in [found for found in folder.rglob("*") if found.is_file()]:
-        if path.name in _LEFT_BY_INSTALLER or path.suffix in _NOT_FOR_RUNNING or path.parent.name == "sboms":
+        if path.name in _LEFT_BY_INSTALLER or path.suffix in _NOT_AT_RUNTIME or path.parent.name == "sboms":
             path.unlink()
         elif path.name == "METADATA":
-            # What comes after the headers is the package's description, for people.
+            # The headers are followed by the package's description.
             headers = path.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")[0].rstrip()
             path.unlink()
             path.write_bytes(headers + b"\n")

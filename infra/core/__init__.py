@@ -1,1 +1,1 @@
-"""What the five services stand on: tables, bucket, bus, user pool, API, and core's two functions."""
+"""The shared resources of the five services: tables, bucket, bus, user pool, API, and the functions of core."""

@@ -1,52 +1,78 @@
-"""The OpenAPI document that is shipped with core's function: of all services together."""
+"""The OpenAPI document of all services, which is shipped with core's function."""
 
 import json
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from infra.bundle.target import ROOT
 from infra.core.examples import with_examples
-from infra.core.functions import API
-from infra.core.words import describe
 from infra.names import REGION
 from infra.profile import LOCAL, PROFILES
+from services.core.openapi_document import api as openapi_document
+from services.core.service import API
 from shared.declaration import Function, Service
 from shared.http.app import HttpApp
 from shared.http.openapi import document
 
-PATH = "infra/core/openapi.json"
-"""Where core's function looks for it."""
+PATH = openapi_document.FILE.relative_to(ROOT).as_posix()
+"""The path in the bundle of core's function, which reads it there."""
 
-_CORE = {"name": "core", "description": "Whether the mesh answers, and what it can be asked."}
-_DESCRIPTION = """The backend of an AI Lab: agents, their runs, what they use and what that costs.
+_SCHEMA_NAMES = {
+    "ExportFormat": "UsageExportFormat",
+    "ExportStatus": "UsageExportStatus",
+    "GroupBy": "UsageGroupBy",
+    "LimitedBy": "RunLimit",
+    "Status": "RunStatus",
+}
+"""Names in the document of classes whose own name is short, because their module gives the context."""
+_CORE = {"name": "core", "description": "Health, and the OpenAPI document."}
+_DESCRIPTION = """The backend of an AI Lab: agents, their runs, usage and costs.
 
-Send the Cognito **id token** as a bearer. Paths carry the tenant, which must be the token's own, but for
-`platform_admin`. Every error has one shape. Lists take `limit` and `next_token`. A `traceparent` header is continued.
+Send the Cognito **id token** as a bearer. Paths contain the tenant, which must be the token's own, except for
+`platform_admin`. All errors have the same schema. Lists take `limit` and `next_token`.
+A `traceparent` header sets the trace id.
 """
 
 
 def openapi_json(services: Sequence[Service]) -> bytes:
-    """The document as core's function has it."""
+    """Return the document as core's function contains it."""
     return json.dumps(openapi(services), sort_keys=True).encode()
 
 
-def openapi(services: Sequence[Service]) -> dict[str, Any]:
-    """The document of core and of all functions that have routes."""
+def openapi(services: Sequence[Service], *, with_twins: bool = False) -> dict[str, Any]:
+    """Return the document of core and of all functions that have routes.
+
+    Args:
+        services: the services.
+        with_twins: whether to include the second method of routes that have a PUT and a PATCH with one handler.
+    """
     functions = [API, *(function for service in services for function in service.functions if function.routes)]
-    said = document(app for function in functions for app in applications(function))
-    said["info"] |= {
+    apps = [app for function in functions for app in applications(function)]
+    description = _renamed(document(apps, with_twins=with_twins))
+    description["info"] |= {
         "description": _DESCRIPTION,
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     }
-    said["servers"] = _servers()
-    said["tags"] = [_CORE, *({"name": one.name, "description": one.purpose} for one in services)]
-    _tag(said["paths"], services)
-    describe(said["components"]["schemas"])
-    return with_examples(said)
+    description["servers"] = _servers()
+    description["tags"] = [_CORE, *({"name": one.name, "description": one.purpose} for one in services)]
+    _tag(description["paths"], services)
+    return with_examples(description)
+
+
+def _renamed(description: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the names of `_SCHEMA_NAMES`."""
+    schemas = description["components"]["schemas"]
+    named = {_SCHEMA_NAMES.get(name, name): schema for name, schema in schemas.items()}
+    description["components"]["schemas"] = dict(sorted(named.items()))
+    pattern = re.compile(rf'"#/components/schemas/({"|".join(_SCHEMA_NAMES)})"')
+    text = pattern.sub(lambda found: f'"#/components/schemas/{_SCHEMA_NAMES[found[1]]}"', json.dumps(description))
+    return json.loads(text)
 
 
 def _servers() -> list[dict[str, Any]]:
-    api = {"description": "The id of the REST API; `ainexus outputs ApiEndpoint` prints the whole address."}
+    api = {"description": "The id of the REST API; `ainexus outputs ApiEndpoint` prints the full URL."}
     on_aws = [name for name in PROFILES if name != LOCAL.environment]
     return [
         {
@@ -54,15 +80,15 @@ def _servers() -> list[dict[str, Any]]:
             "description": "A deployment on AWS.",
             "variables": {
                 "api": {"default": "abc123", **api},
-                "region": {"default": REGION, "description": "Where it is deployed."},
-                "environment": {"default": on_aws[0], "enum": on_aws, "description": "The stage."},
+                "region": {"default": REGION, "description": "The AWS region."},
+                "environment": {"default": on_aws[0], "enum": on_aws, "description": "The environment."},
             },
         },
         {
             "url": "http://localhost:{port}/_aws/execute-api/{api}/local",
             "description": "The mesh on this machine.",
             "variables": {
-                "port": {"default": "4566", "description": "`AINEXUS_PORT`."},
+                "port": {"default": "4566", "description": "The port of the local engine (`AINEXUS_PORT`)."},
                 "api": {"default": str(LOCAL.api_id), **api},
             },
         },
@@ -77,7 +103,7 @@ def _tag(paths: dict[str, Any], services: Sequence[Service]) -> None:
 
 
 def applications(function: Function) -> list[HttpApp]:
-    """The application of a function that has routes."""
+    """Return the application of a function that has routes."""
     module, _, name = function.handler.rpartition(".")
     handler = getattr(import_module(module), name)
     return [handler] if isinstance(handler, HttpApp) else []

@@ -1,4 +1,4 @@
-"""The REST API: its authorizer, its own answers, and the paths that all services share."""
+"""The REST API: its authorizer, its own responses, and the paths that all services share."""
 
 from aws_cdk import Size, Tags
 from aws_cdk import aws_apigateway as apigateway
@@ -16,7 +16,7 @@ _LOG_ROLE = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/Amaz
 
 
 class Gateway(Construct):
-    """The API without a deployment: that is the edge's, when all routes are there."""
+    """The API without a deployment, which the edge creates when all routes exist."""
 
     def __init__(self, scope: Construct, mesh: Mesh, *, pool: cognito.UserPool) -> None:
         super().__init__(scope, "Gateway")
@@ -42,7 +42,7 @@ class Gateway(Construct):
 
     def _answer_in_one_shape(self) -> None:
         headers = {
-            # A refusal holds nothing of anybody, so every page may read it.
+            # A refusal contains no data, so every page may read it.
             "Access-Control-Allow-Origin": "'*'",
             "Access-Control-Expose-Headers": f"'{EXPOSED_HEADERS}'",
         }

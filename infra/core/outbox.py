@@ -1,4 +1,4 @@
-"""The publisher: woken by what is written into the outboxes of the three tables."""
+"""The publisher, invoked by the streams of the three tables."""
 
 import json
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import policy
-from infra.core.functions import PUBLISHER
 from infra.function import MeshFunction, pascal
 from infra.mesh import Mesh
 from infra.queue import dead_letters
 from infra.review import accept
+from services.core.service import PUBLISHER
 from shared.declaration import Table
 from shared.storage.outbox import SORT_KEY_PREFIX
 
 _TRIES = 10
-"""Then the sweep takes over, so that one bad record does not hold up the stream for a day."""
+"""After these attempts the sweep takes over, so that one bad record does not block the stream for a day."""
 
 _LANES = 10
-"""Batches of one shard that are published at the same time. Records are distributed over them by partition key, and an
-outbox has its own for each tenant: the events of a busy tenant delay those of a tenth of the others."""
+"""Batches of one shard that are published concurrently. Records are distributed by partition key, and each tenant has
+its own partition in an outbox. So the events of a busy tenant delay those of a tenth of the others."""
 
 
 class Outbox(Construct):
-    """Core's publisher with its streams and its dead letters."""
+    """Core's publisher with its streams and its dead-letter queue."""
 
     def __init__(
         self, scope: Construct, mesh: Mesh, *, tables: Mapping[Table, dynamodb.Table], user_pool_id: str

@@ -1,4 +1,4 @@
-"""What the gateway itself answers, in the one error shape."""
+"""The gateway's own responses, in the shape of all errors."""
 
 import json
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One of the gateway's own answers."""
+    """One of the gateway's own responses."""
 
     kind: str
-    """As API Gateway names it."""
+    """API Gateway's name of the response."""
     status: int
     error: str
     message: str
 
     @property
     def template(self) -> str:
-        """The body; the gateway fills in the request's id."""
+        """Return the body, into which the gateway inserts the request id."""
         body = {"error": self.error, "message": self.message, "requestId": "$context.requestId"}
         return json.dumps(body, separators=(",", ":"))
 
@@ -46,8 +46,8 @@ REFUSALS = (
     Refusal("RESOURCE_NOT_FOUND", 404, *_NO_ROUTE),
     Refusal("THROTTLED", 429, "TooManyRequests", "Too many requests"),
     Refusal("UNAUTHORIZED", 401, *_NO_TOKEN),
-    Refusal("UNSUPPORTED_MEDIA_TYPE", 400, "BadRequest", "The content type is not supported"),
+    Refusal("UNSUPPORTED_MEDIA_TYPE", 415, "UnsupportedMediaType", "The media type of the body is not supported"),
     Refusal("WAF_FILTERED", 403, "Forbidden", "Access denied"),
-    # Its status is the gateway's, whatever that is.
+    # Its status varies.
     Refusal("DEFAULT_4XX", 400, "BadRequest", "The request cannot be handled"),
 )

@@ -1,21 +1,21 @@
-"""Who may call what: the matrix of roles and routes, as the routes themselves say it."""
+"""The matrix of roles and routes, derived from the routes."""
 
 from collections.abc import Iterator, Sequence
 
-from infra.core.functions import API
+from services.core.service import API
 from shared.declaration import Route, Service
 from shared.tenancy.permissions import Role
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _HEAD = """# Roles and routes
 
-Written by `make docs` from the routes of the code. `yes` may call, the others get 403. Each role acts in its own
-tenant alone, but for `platform_admin`. A feature is needed to change, never to read. A suspended tenant may read.
+`make docs` generates this page from the routes. `yes` may call; the others get 403. Each role acts only in its own
+tenant, except `platform_admin`. A feature is needed for changes, never to read. A suspended tenant may read.
 """
 
 
 def roles_markdown(services: Sequence[Service]) -> str:
-    """The matrix as a page: a table per service, a row per route."""
+    """Return the matrix as a page: a table per service, a row per route."""
     tables = [("core", API.routes), *((service.name, service.routes) for service in services)]
     return "\n".join([_HEAD, *(_table(name, routes) for name, routes in tables if routes)])
 
@@ -34,8 +34,8 @@ def _rows(routes: Sequence[Route]) -> Iterator[str]:
 
 
 def may_call(role: Role, route: Route) -> bool:
-    """Whether this role is enough for the route; a route without a token is open to all."""
-    return route.least is None or role.includes(route.least)
+    """Return whether this role may call the route. A route without a token is open to all."""
+    return route.min_role is None or role.includes(route.min_role)
 
 
 def _row(*cells: str) -> str:

@@ -1,4 +1,4 @@
-"""AILabCore: what the five services stand on."""
+"""AILabCore: the shared resources of the five services."""
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_events as events
@@ -7,7 +7,6 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.core.document import PATH
-from infra.core.functions import API
 from infra.core.gateway import Gateway
 from infra.core.outbox import Outbox
 from infra.core.tables import table_of
@@ -17,10 +16,11 @@ from infra.function import MeshFunction, log_group, pascal, removal
 from infra.mesh import Mesh
 from infra.names import SECRETS
 from infra.review import accept
+from services.core.service import API
 from shared.declaration import Table
 
 _PASSING = "tenants/_operators/"
-"""What operators have made for themselves lasts a day; no tenant can have this name."""
+"""Objects of operators expire after a day. No tenant can have this name."""
 
 
 class CoreStack(Stack):
@@ -53,7 +53,7 @@ class CoreStack(Stack):
             lifecycle_rules=[
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=a_day,
-                    # For as long as a table can be brought back to: then nothing refers to them any more.
+                    # As long as a table can be restored: afterwards nothing refers to old versions.
                     noncurrent_version_expiration=Duration.days(35),
                 ),
                 s3.LifecycleRule(prefix=_PASSING, expiration=a_day, noncurrent_version_expiration=a_day),
@@ -69,7 +69,7 @@ class CoreStack(Stack):
                 self,
                 pascal(secret.replace("/", "-")),
                 name=self.mesh.names.secret(secret),
-                # Not configured. put-secret-value changes it, and no deployment changes it back.
+                # Not configured. put-secret-value changes it, and no deployment resets it.
                 secret_string="{}",  # noqa: S106 — it is empty
             )
             made.apply_removal_policy(removal(retain=self.mesh.profile.retain))

@@ -1,4 +1,4 @@
-"""The three tables, all of one shape."""
+"""The three tables, which have the same keys and indexes."""
 
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
@@ -11,7 +11,7 @@ from shared.declaration import Table
 
 
 def table_of(scope: Construct, mesh: Mesh, *, table: Table) -> dynamodb.Table:
-    """A table with its two indexes and its stream of new items."""
+    """Create a table with its two indexes and its stream of new items."""
     kept = mesh.profile.retain
     made = dynamodb.Table(
         scope,

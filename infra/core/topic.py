@@ -1,4 +1,4 @@
-"""The topic that alarms go to."""
+"""The topic of all alarms."""
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -8,11 +8,11 @@ from infra.mesh import Mesh
 
 
 def topic_of(scope: Construct, mesh: Mesh) -> sns.Topic:
-    """The topic, with the operator's address where one is set."""
+    """Create the topic, with the operator's address if one is configured."""
     closed, address = mesh.profile.enforce_ssl, mesh.profile.settings.alerts_email
     made = sns.Topic(scope, "AlertsTopic", topic_name=mesh.names.alerts_topic, enforce_ssl=closed)
     if closed:
-        # A topic with a policy of its own no longer has the one that lets its account's alarms in.
+        # A custom policy replaces the default one, which allows the account's alarms to publish.
         made.add_to_resource_policy(_alarms_of(mesh.names.account, topic_arn=made.topic_arn))
     if address:
         sns.CfnSubscription(scope, "OnCall", topic_arn=made.topic_arn, protocol="email", endpoint=address)

@@ -12,7 +12,7 @@ _CUSTOM = ("tenant_id", "role", "plan", "features")
 
 
 class Users(Construct):
-    """Who may sign in; nobody signs up by themselves."""
+    """The users who may sign in. Only an admin creates users."""
 
     def __init__(self, scope: Construct, mesh: Mesh) -> None:
         super().__init__(scope, "Users")
@@ -30,7 +30,8 @@ class Users(Construct):
             sign_in_case_sensitive=False,
             auto_verify=cognito.AutoVerifiedAttrs(email=True),
             standard_attributes=cognito.StandardAttributes(
-                email=cognito.StandardAttribute(required=True, mutable=True),
+                # A required attribute is always writable by the client. An address is required to sign in anyway.
+                email=cognito.StandardAttribute(required=False, mutable=True),
                 given_name=cognito.StandardAttribute(required=False, mutable=True),
                 family_name=cognito.StandardAttribute(required=False, mutable=True),
             ),
@@ -49,7 +50,8 @@ class Users(Construct):
         )
 
     def _client(self, mesh: Mesh) -> cognito.UserPoolClient:
-        own = cognito.ClientAttributes().with_standard_attributes(email=True, given_name=True, family_name=True)
+        names = cognito.ClientAttributes().with_standard_attributes(given_name=True, family_name=True)
+        readable = names.with_standard_attributes(email=True, email_verified=True)
         return self.pool.add_client(
             "Client",
             user_pool_client_name=mesh.names.user_pool,
@@ -61,7 +63,9 @@ class Users(Construct):
             refresh_token_validity=Duration.days(30),
             prevent_user_existence_errors=True,
             enable_token_revocation=True,
-            read_attributes=own.with_standard_attributes(email_verified=True).with_custom_attributes(*_CUSTOM),
-            # A user who could write custom:* could choose a tenant.
-            write_attributes=own,
+            read_attributes=readable.with_custom_attributes(*_CUSTOM),
+            # A user who could write custom:* could choose a tenant, and one who could write email could occupy the
+            # address of another user. The list is not empty, because Cognito then lets the client write every standard
+            # attribute. Names have no meaning in this product.
+            write_attributes=names,
         )

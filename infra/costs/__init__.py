@@ -1,1 +1,1 @@
-"""What a million runs cost on AWS: counted calls, times list prices."""
+"""The cost of a million runs on AWS: counted calls times list prices."""

@@ -1,4 +1,4 @@
-"""What was counted of one run, in the last measurement: calls by operation, and CPU by function."""
+"""The last measurement of a run: calls by operation, and CPU by function."""
 
 import json
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ from pathlib import Path
 from infra.bundle.target import ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
-SIDE = "run, simulated"
-"""A waited run without an upstream: what it takes is ours alone."""
+BENCHMARK_SIDE = "run, simulated"
+"""A waited run without an upstream, so that only our own work is measured."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """Of one run, from the request to the counted usage."""
+class MeasuredRun:
+    """The measurement of one run, from the request to the counted usage."""
 
     at: str
-    """When it was measured."""
+    """The time of the measurement."""
     calls: Mapping[str, float]
-    """AWS calls by service and operation; what batches share is divided among the runs."""
+    """AWS calls by service and operation. Calls of a batch are divided among its runs."""
     cpu_ms: Mapping[str, float]
     """CPU time by function, on the machine of the measurement."""
 
 
-def read(path: Path = RESULTS) -> Counted:
-    """The last measurement."""
+def read_measurement(path: Path = RESULTS) -> MeasuredRun:
+    """Read the last measurement."""
     results = json.loads(path.read_text())
-    side = results["sides"][SIDE]
-    return Counted(results["at"], side["aws_calls_by_operation"], side["cpu_ms_by_process"])
+    side = results["sides"][BENCHMARK_SIDE]
+    return MeasuredRun(results["at"], side["aws_calls_by_operation"], side["cpu_ms_by_process"])

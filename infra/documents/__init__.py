@@ -1,4 +1,4 @@
-"""What is published of the mesh: pages that are derived from the code, and held to it by a test."""
+"""The generated documents of the mesh. A test compares them with the code."""
 
 import json
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ FOLDER = ROOT / "docs"
 
 
 def documents() -> dict[str, str]:
-    """Every page by its place in `docs`."""
-    said = openapi(SERVICES)
+    """Return every page by its path in `docs`."""
+    description = openapi(SERVICES)
     return {
-        "api/openapi.json": _json(said),
-        "api/routes.md": routes_markdown(said),
+        "api/openapi.json": _json(description),
+        "api/routes.md": routes_markdown(description),
         "api/roles.md": roles_markdown(SERVICES),
         "api/asyncapi.json": _json(asyncapi(SERVICES)),
         "api/events.md": events_markdown(SERVICES),

@@ -1,4 +1,4 @@
-"""The bus as AsyncAPI 3 describes it: a channel per event, who sends to it, and who is woken by it.
+"""The bus as an AsyncAPI 3 document: a channel per event with its producer and its consumers.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -8,29 +8,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from infra.bundle.target import ROOT
-from infra.core.words import describe
 from infra.names import PRODUCT, REGION
 from shared.declaration import Service
-from shared.events.catalogue import CATALOGUE
+from shared.events.catalog import CATALOG
 from shared.events.envelope import Event, EventData
-from shared.http.openapi import VERSION
+from shared.version import VERSION
 
 Json = dict[str, Any]
 
 _EXAMPLES = ROOT / "tests" / "contracts" / "examples"
-"""One of each event; tests hold them to the contracts."""
+"""One example of each event, which tests compare with the contracts."""
 _SCHEMA = "#/components/schemas/{model}"
-_DESCRIPTION = """What the services say to each other. An event is written into an outbox in the transaction that it
-tells of, put on the bus at least once, and handled once. Events arrive in any order: `seq` is the version of their
-subject.
+_DESCRIPTION = """The events that the services exchange. An event is written to an outbox in the transaction that
+makes its fact true. It is put on the bus at least once and applied once. Events arrive in any order: `seq` is the
+version of their subject.
 """
 
 
 def asyncapi(services: Sequence[Service]) -> Json:
-    """The document."""
+    """Return the document."""
     schemas: Json = {}
-    channels = {kind: _channel(kind) for kind in CATALOGUE}
-    messages = {kind: _message(kind, schemas) for kind in CATALOGUE}
+    channels = {kind: _channel(kind) for kind in CATALOG}
+    messages = {kind: _message(kind, schemas) for kind in CATALOG}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -55,38 +54,36 @@ def asyncapi(services: Sequence[Service]) -> Json:
 
 
 def example_of(event_type: str) -> Json:
-    """An event of this type as it lies on the bus."""
+    """Return an event of this type as it is on the bus."""
     return json.loads((_EXAMPLES / f"{event_type}.json").read_text())
 
 
 def schema_of(kind: type[EventData]) -> Json:
-    """An event of a kind, with the words of its fields."""
-    schema = Event[kind].model_json_schema(ref_template=_SCHEMA)
-    describe({"Event": schema, **schema["$defs"]})
-    return schema
+    """Return the schema of an event, with descriptions of its fields."""
+    return Event[kind].model_json_schema(ref_template=_SCHEMA)
 
 
 def _channel(event_type: str) -> Json:
     return {
         "address": event_type,
-        "description": f"The detail-type of events of the source `ainexus.{CATALOGUE[event_type].OWNER}`.",
+        "description": f"The detail-type of events of the source `ainexus.{CATALOG[event_type].OWNER}`.",
         "messages": {event_type: {"$ref": f"#/components/messages/{event_type}"}},
     }
 
 
 def _message(event_type: str, schemas: Json) -> Json:
-    schema = schema_of(CATALOGUE[event_type])
+    schema = schema_of(CATALOG[event_type])
     schemas.update(schema.pop("$defs", {}))
     return {
         "name": event_type,
-        "summary": " ".join((CATALOGUE[event_type].__doc__ or "").split()),
+        "summary": " ".join((CATALOG[event_type].__doc__ or "").split()),
         "payload": schema,
         "examples": [{"name": "one", "payload": example_of(event_type)}],
     }
 
 
 def _operations(services: Sequence[Service]) -> Iterator[tuple[str, Json]]:
-    """Names of operations are those of our functions and rules, without dots."""
+    """Return an operation's name: that of the function and the rule, without dots."""
     for service in services:
         for event_type in sorted(service.emits):
             yield _name(service.name, "sends", event_type), _operation("send", event_type, f"By {service.name}.")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table, and an empty one below it."""
+    """Return the lines of a table, and an empty line after it."""
     yield _row(head)
     yield "|" + "---|" * len(head)
     for row in rows:
@@ -16,21 +16,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def block(data: object) -> Iterator[str]:
-    """The lines of JSON as a block."""
+    """Return the lines of JSON as a block."""
     yield from ("```json", json.dumps(data, indent=2, ensure_ascii=False), "```", "")
 
 
 def anchor(heading: str) -> str:
-    """Where a link within a page leads: a heading as GitHub writes its anchor."""
+    """Return the anchor of a heading, as GitHub writes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def type_of(schema: dict[str, Any]) -> str:
-    """The type of a schema in a few words; a model by its name, with a link within the page."""
+    """Return the type of a schema in a few words, with a link to a model on the same page."""
     match schema:
         case {"$ref": str(reference)}:
             name = reference.rpartition("/")[2]
@@ -52,7 +52,7 @@ def type_of(schema: dict[str, Any]) -> str:
 
 
 def bounds_of(schema: dict[str, Any]) -> str:
-    """The bounds of a schema in a few words."""
+    """Return the bounds of a schema in a few words."""
     words = {
         "minimum": "at least {}",
         "exclusiveMinimum": "above {}",

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page that can be read without any program."""
+"""The OpenAPI document as a readable page."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,21 +9,21 @@ Json = dict[str, Any]
 
 _HEAD = """# Routes
 
-Written by `make docs` from [openapi.json](openapi.json), which is the document that the API itself serves as
-`GET /v1/openapi.json`. Who may call what is also [a matrix](roles.md).
+`make docs` generates this page from [openapi.json](openapi.json), which the API serves as `GET /v1/openapi.json`. The
+[matrix of roles](roles.md) shows who may call each route.
 """
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def routes_markdown(document: Json) -> str:
-    """The page: routes by service, then errors, then the shapes of bodies."""
+    """Return the page: routes by service, then errors, then the schemas of bodies."""
     lines = [_HEAD, document["info"]["description"], *_contents(document)]
     for tag in document["tags"]:
         lines += [f"## {tag['name']}", "", tag["description"], ""]
         for path, method, operation in _operations(document, tag["name"]):
             lines += _operation(document, path, method, operation)
     lines += ["## Errors", "", *_errors(document)]
-    lines += ["## Shapes", "", *_shapes(document)]
+    lines += ["## Shapes", "", *_schemas(document)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -55,7 +55,7 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> Itera
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         yield from (f"Body (`{media_type}`): {type_of(content['schema'])}", "")
         yield from block(content["example"]) if "example" in content else ()
-    yield from _answers(operation["responses"])
+    yield from _responses(operation["responses"])
 
 
 def _parameter(parameter: Json) -> tuple[str, str, str]:
@@ -66,14 +66,14 @@ def _parameter(parameter: Json) -> tuple[str, str, str]:
     return f"`{parameter['name']}`", parameter["in"], f"{what}. {text}".strip()
 
 
-def _answers(answers: Json) -> Iterator[str]:
-    refused = [status for status in answers if not status.startswith("2")]
-    for status in (status for status in answers if status.startswith("2")):
-        answer = answers[status]
-        headers = ", ".join(f"`{name}`" for name in answer.get("headers", {}))
-        [*types] = (_type_of_body(media_type, content) for media_type, content in answer.get("content", {}).items())
-        yield from (f"**{status}** {' '.join([answer['description'], *types])} Headers: {headers}.", "")
-        for content in answer.get("content", {}).values():
+def _responses(responses: Json) -> Iterator[str]:
+    refused = [status for status in responses if not status.startswith("2")]
+    for status in (status for status in responses if status.startswith("2")):
+        response = responses[status]
+        headers = ", ".join(f"`{name}`" for name in response.get("headers", {}))
+        [*types] = (_type_of_body(media_type, content) for media_type, content in response.get("content", {}).items())
+        yield from (f"**{status}** {' '.join([response['description'], *types])} Headers: {headers}.", "")
+        for content in response.get("content", {}).values():
             yield from block(content["example"]) if "example" in content else ()
     yield from (f"Refused with {', '.join(f'[{status}](#{status})' for status in refused)}.", "")
 
@@ -83,20 +83,23 @@ def _type_of_body(media_type: str, content: Json) -> str:
 
 
 def _errors(document: Json) -> Iterator[str]:
-    yield from ("Every error has the shape [Error](#error), whoever answers it.", "")
-    for status, answer in document["components"]["responses"].items():
-        yield from (f"### {status}", "", answer["description"], "")
-        for example in answer["content"]["application/json"]["examples"].values():
+    yield from ("Every error has the schema [Error](#error), also those of the gateway.", "")
+    for status, response in document["components"]["responses"].items():
+        yield from (f"### {status}", "", response["description"], "")
+        for example in response["content"]["application/json"]["examples"].values():
             yield from block(example["value"])
 
 
-def _shapes(document: Json) -> Iterator[str]:
+def _schemas(document: Json) -> Iterator[str]:
     for name, schema in document["components"]["schemas"].items():
         yield from (f"### {name}", "", *([schema["description"], ""] if "description" in schema else []))
         required = schema.get("required", ())
         if "properties" in schema:
-            rows = (_field(field, said, is_required=field in required) for field, said in schema["properties"].items())
-            yield from table(("field", "type", "always there", "what"), rows)
+            rows = (
+                _field(field, field_schema, is_required=field in required)
+                for field, field_schema in schema["properties"].items()
+            )
+            yield from table(("field", "type", "required", "description"), rows)
         else:
             yield from (" ".join((type_of(schema), bounds_of(schema))).strip(), "")
 

@@ -9,7 +9,7 @@ from infra.profile import PROFILES
 
 _HEAD = """# Environment variables
 
-Written by `make docs`. That no name is missing or left over is a test, which reads the templates and the sources.
+`make docs` generates this page. A test compares its names with the templates and the sources.
 
 ## Of functions
 
@@ -29,6 +29,7 @@ OF_FUNCTIONS: Mapping[str, str] = {
     "PROVIDERS_WITHOUT_KEY": "`simulate` or `fail`: what becomes of a call to a provider without a key",
     "ALLOW_PRIVATE_BASE_URLS": "`true`: a config may name a server in a private network, also by plain http",
     "STRIPE_API_BASE": "where Stripe answers",
+    "MAX_RUNS_PER_TENANT": "how many runs of one tenant execute at once, whatever its plan allows",
     "DATA_ROLE_ARN": "the role that a function assumes for one tenant; only where a function acts for one at a time",
     "POWERTOOLS_SERVICE_NAME": "the service, as its log lines name it",
     "PYDANTIC_DISABLE_PLUGINS": "`__all__`: pydantic does not look for plugins when a function starts",
@@ -51,6 +52,9 @@ OF_TESTS: Mapping[str, str] = {
     "AINEXUS_TEST_HOME": "a folder whose mesh the journeys use again; without it they deploy one and remove it",
     "AINEXUS_BENCH_HOME": "the same for the measurements",
     "AINEXUS_CI": "set: what is missing on the machine fails a test that would be skipped",
+    "AINEXUS_API": "the address of the API, for the programs of the guide to generated clients",
+    "AINEXUS_TENANT": "the tenant that these programs use",
+    "AINEXUS_TOKEN": "the id token that they send",
     "PROOF_EVENTS": "how many events the proof on the engine counts",
     "PROOF_SEED": "the seed of its faults",
     "PROOF_LIVES": "how many lives of subscriptions the journey of billing plays",
@@ -58,12 +62,12 @@ OF_TESTS: Mapping[str, str] = {
 
 
 def variables_markdown() -> str:
-    """The page."""
+    """Return the page."""
     lines = [_HEAD, *_of_functions(), "## Of the command line", "", *_named(OF_COMMANDS)]
     lines += [
-        "The usual variables of AWS (`AWS_PROFILE`, `AWS_REGION`, `AWS_DEFAULT_REGION`, …) say whose account a command",
-        f"with `--env dev`, `staging` or `prod` is for; without a region it is {REGION}. With `--env local` they are",
-        "left aside. `HTTPS_PROXY` and `PIP_INDEX_URL` hold for what is installed.",
+        "The usual variables of AWS (`AWS_PROFILE`, `AWS_REGION`, `AWS_DEFAULT_REGION`, …) select the account of a",
+        f"command with `--env dev`, `staging` or `prod`. The default region is {REGION}. With `--env local` they are",
+        "ignored. `HTTPS_PROXY` and `PIP_INDEX_URL` apply to all installations.",
         "",
         "## Of tests and measurements",
         "",
@@ -82,12 +86,12 @@ def _of_functions() -> Iterator[str]:
 
 
 def _values(environment: str) -> dict[str, str]:
-    """What is fixed before anything is deployed."""
+    """Return the variables whose value is known before a deployment."""
     return {**PROFILES[environment].variables, **Names(environment, "<account>").variables}
 
 
-def _value(said: str | None) -> str:
-    return f"`{said}`" if said else ""
+def _value(value: str | None) -> str:
+    return f"`{value}`" if value else ""
 
 
 def _named(names: Mapping[str, str]) -> Iterator[str]:

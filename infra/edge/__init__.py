@@ -1,1 +1,1 @@
-"""The API's deployment, made when all routes are there."""
+"""The API's deployment, created when all routes exist."""

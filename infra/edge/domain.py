@@ -1,4 +1,4 @@
-"""A domain name of the operator's own: the stage lies at its root."""
+"""A custom domain name, whose root is the stage."""
 
 from aws_cdk import CfnOutput
 from aws_cdk import aws_apigateway as apigateway
@@ -8,9 +8,9 @@ from constructs import Construct
 from infra.settings import Domain
 
 
-def lead_to(scope: Construct, domain: Domain, *, stage: apigateway.CfnStage) -> None:
-    """Lead a domain name to a stage, and say where its record must point."""
-    made = apigateway.CfnDomainName(
+def attach_domain(scope: Construct, domain: Domain, *, stage: apigateway.CfnStage) -> None:
+    """Map a domain name to a stage, and output the target of its DNS record."""
+    resource = apigateway.CfnDomainName(
         scope,
         "Domain",
         domain_name=domain.name,
@@ -18,10 +18,12 @@ def lead_to(scope: Construct, domain: Domain, *, stage: apigateway.CfnStage) -> 
         endpoint_configuration=apigateway.CfnDomainName.EndpointConfigurationProperty(types=["REGIONAL"]),
         security_policy="TLS_1_2",
     )
-    apigateway.CfnBasePathMapping(scope, "Root", domain_name=made.ref, rest_api_id=stage.rest_api_id, stage=stage.ref)
+    apigateway.CfnBasePathMapping(
+        scope, "Root", domain_name=resource.ref, rest_api_id=stage.rest_api_id, stage=stage.ref
+    )
     if domain.hosted_zone_id:
-        _record(scope, domain, zone_id=domain.hosted_zone_id, target=made)
-    CfnOutput(scope, "DomainTarget", value=made.attr_regional_domain_name)
+        _record(scope, domain, zone_id=domain.hosted_zone_id, target=resource)
+    CfnOutput(scope, "DomainTarget", value=resource.attr_regional_domain_name)
 
 
 def _record(scope: Construct, domain: Domain, *, zone_id: str, target: apigateway.CfnDomainName) -> None:

@@ -1,19 +1,19 @@
-"""What the API's deployment is a picture of; when this changes, it must be taken again."""
+"""The fingerprint of the API. When it changes, the API is deployed again."""
 
 import hashlib
 import json
 from dataclasses import asdict
 
-from infra.core.functions import API
 from infra.core.refusals import REFUSALS
 from infra.mesh import Mesh
 from infra.route import CORS_HEADERS, CORS_METHODS, SKELETON
+from services.core.service import API
 from shared.declaration import Function
 from shared.http.app import EXPOSED_HEADERS
 
 
 def fingerprint(mesh: Mesh) -> str:
-    """Twelve hex digits of all routes, the gateway's own answers and the settings of its authorizer."""
+    """Hash all routes, the gateway's own responses and the settings of its authorizer to twelve hex digits."""
     names = mesh.names
     functions = {names.api: API} | {
         names.function(service, function): function for service in mesh.services for function in service.functions
@@ -34,4 +34,4 @@ def fingerprint(mesh: Mesh) -> str:
 
 
 def _routes(name: str, function: Function) -> list[tuple[str, str, bool, str]]:
-    return [(route.path, route.method, route.least is None, name) for route in function.routes]
+    return [(route.path, route.method, route.min_role is None, name) for route in function.routes]

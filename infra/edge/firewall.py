@@ -1,4 +1,4 @@
-"""A web ACL before the API, where the operator asks for one."""
+"""A web ACL for the API, if the operator configures one."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_apigateway as apigateway
@@ -7,15 +7,15 @@ from constructs import Construct
 
 from infra.mesh import Mesh
 
-_PER_ADDRESS = 10_000
-"""Requests of one address in five minutes: 33 a second; whoever asks more often is a flood."""
+_MAX_REQUESTS_PER_ADDRESS = 10_000
+"""The limit of requests from one address in five minutes: 33 a second. More is a flood."""
 
 
-def stand_before(scope: Construct, mesh: Mesh, *, stage: apigateway.CfnStage) -> None:
-    """Put a web ACL before a stage.
+def attach_firewall(scope: Construct, mesh: Mesh, *, stage: apigateway.CfnStage) -> None:
+    """Add a web ACL to a stage.
 
-    No rule looks into bodies: prompts are text of any kind, and rules that search for attacks in them would refuse
-    honest ones. What a body may be is checked by the functions.
+    No rule inspects bodies: prompts are text of any kind, and rules that search for attacks would refuse valid ones.
+    The functions validate bodies.
     """
     acl = waf.CfnWebACL(
         scope,
@@ -24,7 +24,7 @@ def stand_before(scope: Construct, mesh: Mesh, *, stage: apigateway.CfnStage) ->
         scope="REGIONAL",
         default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
         visibility_config=_visible("firewall"),
-        rules=[_bad_addresses(), _floods()],
+        rules=[_bad_addresses(), _rate_limit()],
     )
     region, api = Stack.of(scope).region, stage.rest_api_id
     arn = f"arn:aws:apigateway:{region}::/restapis/{api}/stages/{mesh.names.environment}"
@@ -45,8 +45,8 @@ def _bad_addresses() -> waf.CfnWebACL.RuleProperty:
     )
 
 
-def _floods() -> waf.CfnWebACL.RuleProperty:
-    often = waf.CfnWebACL.RateBasedStatementProperty(limit=_PER_ADDRESS, aggregate_key_type="IP")
+def _rate_limit() -> waf.CfnWebACL.RuleProperty:
+    often = waf.CfnWebACL.RateBasedStatementProperty(limit=_MAX_REQUESTS_PER_ADDRESS, aggregate_key_type="IP")
     return waf.CfnWebACL.RuleProperty(
         name="floods",
         priority=1,

@@ -13,7 +13,7 @@ from infra.edge.throttle import throttles
 from infra.mesh import Mesh
 from infra.review import accept
 
-_LOGGED = {
+_ACCESS_LOG_FORMAT = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
     "ip": "$context.identity.sourceIp",
@@ -31,13 +31,13 @@ _LOGGED = {
 
 
 class EdgeStack(Stack):
-    """What makes the routes of all services reachable."""
+    """The deployment that makes the routes of all services reachable."""
 
     def __init__(self, scope: Construct, mesh: Mesh, *, core: CoreStack, **options: object) -> None:
         super().__init__(scope, mesh.names.stack("edge"), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
         api_id = core.gateway.api.rest_api_id
         deployment = apigateway.CfnDeployment(self, "Deployment", rest_api_id=api_id)
-        # A deployment is a picture that never changes, so another picture must be another resource.
+        # A deployment is an immutable snapshot, so a new snapshot must be a new resource.
         deployment.override_logical_id(f"Deployment{fingerprint(mesh)}")
         stage = apigateway.CfnStage(
             self,
@@ -48,7 +48,7 @@ class EdgeStack(Stack):
             tracing_enabled=True,
             access_log_setting=apigateway.CfnStage.AccessLogSettingProperty(
                 destination_arn=mesh.names.arn("logs", f"log-group:{mesh.names.access_logs}"),
-                format=json.dumps(_LOGGED),
+                format=json.dumps(_ACCESS_LOG_FORMAT),
             ),
             method_settings=[
                 apigateway.CfnStage.MethodSettingProperty(
@@ -63,8 +63,8 @@ class EdgeStack(Stack):
         )
         accept(stage, "APIG6")
         if mesh.profile.settings.firewall:
-            firewall.stand_before(self, mesh, stage=stage)
+            firewall.attach_firewall(self, mesh, stage=stage)
         else:
             accept(stage, "APIG3")
         if mesh.profile.settings.domain:
-            domain.lead_to(self, mesh.profile.settings.domain, stage=stage)
+            domain.attach_domain(self, mesh.profile.settings.domain, stage=stage)

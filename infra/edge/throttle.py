@@ -1,4 +1,4 @@
-"""How often each route may be asked, by all callers together: a flood on one must not take what the others need."""
+"""Rate limits of each route for all callers together, so that a flood on one route does not block the others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from enum import StrEnum
 
 from aws_cdk import aws_apigateway as apigateway
 
-from infra.core.functions import API
 from infra.mesh import Mesh
+from services.core.service import API
 from shared.declaration import Route
 
 
 class RouteClass(StrEnum):
-    """What a route is for."""
+    """The class of a route, which determines its rate limit."""
 
     READ = "read"
     WRITE = "write"
     WORK = "work"
-    """What a tenant's programs do all the time: runs, and uses that they report."""
+    """Constant traffic of a tenant's programs: runs and reported usage."""
     STREAM = "stream"
-    """Holds a function for as long as it is open."""
+    """Occupies a function while it is open."""
     WEBHOOK = "webhook"
     ADMIN = "admin"
     OPEN = "open"
-    """Asks for no token."""
+    """Needs no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Of one route."""
+    """The rate limit of one route."""
 
     per_s: int
     burst: int
@@ -43,19 +43,19 @@ THROTTLES = {
     RouteClass.ADMIN: Throttle(50, 100),
     RouteClass.OPEN: Throttle(100, 200),
 }
-"""All lie below the stage's own limit, which holds for what is not listed (preflight requests)."""
+"""All are below the stage's own limit, which applies to all other requests, such as preflight requests."""
 
 _WORK = frozenset({"/runs", "/tool-outputs", "/usage/events"})
 
 
 def class_of(route: Route) -> RouteClass:
-    """The class of a route, by its path, its method and whether it asks for a token."""
+    """Classify a route by its path, its method and whether it needs a token."""
     below = route.path.removeprefix("/v1")
     if below.startswith("/admin/"):
         return RouteClass.ADMIN
     if below.startswith("/webhooks/"):
         return RouteClass.WEBHOOK
-    if route.least is None:
+    if route.min_role is None:
         return RouteClass.OPEN
     if below.endswith("/stream"):
         return RouteClass.STREAM
@@ -65,7 +65,7 @@ def class_of(route: Route) -> RouteClass:
 
 
 def throttles(mesh: Mesh) -> Iterator[apigateway.CfnStage.MethodSettingProperty]:
-    """The stage's settings of each route; what these leave out, a route would not take from the stage's."""
+    """Return the stage's settings of each route. A route does not inherit missing ones from the stage."""
     for route in (*API.routes, *(route for service in mesh.services for route in service.routes)):
         throttle = THROTTLES[class_of(route)]
         yield apigateway.CfnStage.MethodSettingProperty(

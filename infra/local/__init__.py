@@ -1,1 +1,1 @@
-"""The engine on this machine: how it is installed, started, stopped and deployed to."""
+"""The engine on this machine: installation, start, stop and deployment."""

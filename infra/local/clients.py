@@ -1,4 +1,4 @@
-"""AWS clients, of the engine or of an account; each is made when it is first asked for."""
+"""AWS clients of the engine or of an account, each created on first use."""
 
 import os
 from collections.abc import Callable
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
     from types_boto3_sts import STSClient
 
-_PATIENCE_S = 120
-"""A first invocation while the machine is busy takes long."""
+_TIMEOUT_S = 120
+"""Read timeout: the first invocation on a busy machine is slow."""
 
 
-class Clients:
+class AwsClients:
     """One client per service.
 
     Args:
-        session: whose credentials and region are used.
-        endpoint_url: where all of them are sent; None: AWS itself.
+        session: the credentials and the region.
+        endpoint_url: the address of all requests; None for AWS.
     """
 
     def __init__(self, session: boto3.Session, *, endpoint_url: str | None = None) -> None:
         self._session = session
         self._endpoint = endpoint_url
-        proxies: dict[str, str] | None = {} if endpoint_url else None  # {}: none at all, whatever the environment says
+        proxies: dict[str, str] | None = {} if endpoint_url else None  # {}: no proxy, even if the environment names one
         self._config = Config(
-            read_timeout=_PATIENCE_S,
+            read_timeout=_TIMEOUT_S,
             proxies=proxies,
             retries={"total_max_attempts": 1 if endpoint_url else 3, "mode": "standard"},
             use_fips_endpoint=False if endpoint_url else None,
@@ -49,69 +49,69 @@ class Clients:
 
     @property
     def region(self) -> str:
-        """The region of all of them."""
+        """The region of all clients."""
         return self._session.region_name or REGION
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
-        """Stacks."""
+        """The client of CloudFormation."""
         return self._client("cloudformation")
 
     @cached_property
     def cognito(self) -> "CognitoIdentityProviderClient":
-        """Users."""
+        """The client of Cognito."""
         return self._client("cognito-idp")
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        """Tables."""
+        """The client of DynamoDB."""
         return self._client("dynamodb")
 
     @cached_property
     def events(self) -> "EventBridgeClient":
-        """Buses."""
+        """The client of EventBridge."""
         return self._client("events")
 
     @cached_property
     def functions(self) -> "LambdaClient":
-        """Functions."""
+        """The client of Lambda."""
         return self._client("lambda")
 
     @cached_property
     def logs(self) -> "CloudWatchLogsClient":
-        """Logs."""
+        """The client of CloudWatch Logs."""
         return self._client("logs")
 
     @cached_property
     def s3(self) -> "S3Client":
-        """Buckets."""
+        """The client of S3."""
         return self._client("s3")
 
     @cached_property
     def secrets(self) -> "SecretsManagerClient":
-        """Secrets."""
+        """The client of Secrets Manager."""
         return self._client("secretsmanager")
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        """Queues."""
+        """The client of SQS."""
         return self._client("sqs")
 
     @cached_property
     def sts(self) -> "STSClient":
-        """Who one is."""
+        """The client of STS."""
         return self._client("sts")
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 — boto3 makes clients from data; the properties say which
+    def _client(self, service: str) -> Any:  # noqa: ANN401 — boto3 makes clients from data; the properties have their types
         make: Callable[..., Any] = self._session.client  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         return make(service, endpoint_url=self._endpoint, config=self._config)
 
 
-def engine_clients(port: int) -> Clients:
-    """Clients of the engine on a port."""
+def engine_clients(port: int) -> AwsClients:
+    """Return the clients of the engine on a port."""
     unset = (None, None, None, None)
     nothing = (None, None, os.devnull, None)
-    # What the user has set for the real AWS (a profile, files) has no say in it.
+    # The user's own AWS profile and files are ignored.
     plain = botocore.session.Session({"profile": unset, "config_file": nothing, "credentials_file": nothing})
     session = boto3.Session(
         aws_access_key_id=ACCOUNT,
@@ -119,4 +119,4 @@ def engine_clients(port: int) -> Clients:
         region_name=REGION,
         botocore_session=plain,
     )
-    return Clients(session, endpoint_url=endpoint(port))
+    return AwsClients(session, endpoint_url=endpoint(port))

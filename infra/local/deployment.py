@@ -1,4 +1,4 @@
-"""Brings the stacks of this checkout up on the engine, and only when something has changed."""
+"""Deployment of this checkout's stacks to the engine, only after a change."""
 
 import json
 import time
@@ -10,40 +10,40 @@ from pathlib import Path
 
 from infra.local import tables, variables
 from infra.local.cdk import LocalCdk
-from infra.local.clients import Clients
+from infra.local.clients import AwsClients
 from infra.local.environment import endpoint
 from infra.local.errors import DeploymentFailed
 from infra.local.fingerprint import fingerprint
 from infra.local.interpreter import version_of
 from infra.local.paths import Home
-from infra.local.progress import Progress
-from infra.local.stacks import Stack, has_stack, outputs_of, settled_stacks, stacks_of
+from infra.local.progress import ConsoleProgress
+from infra.local.stacks import Stack, has_stack, outputs_of, stacks_of, wait_for_stacks
 from infra.local.warmth import functions_of, warm
 
 LOCAL = "local"
 _BOOTSTRAP = "CDKToolkit"
-_ANSWER_PATIENCE_S = 60
+_RESPONSE_TIMEOUT_S = 60
 _RESET = "Run `./ainexus reset` to begin anew; it removes all local data."
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The stacks of one home on its engine."""
+    """The deployment of one home."""
 
     home: Home
     port: int
-    clients: Clients
+    clients: AwsClients
     environ: Mapping[str, str]
-    progress: Progress
+    progress: ConsoleProgress
     stripe: str | None
-    """Where the local Stripe answers; None: it does not run."""
+    """The address of the local Stripe; None if it does not run."""
     stripe_api_base: str
-    """The Stripe that the functions speak to."""
+    """The address of the Stripe that the functions use."""
     fingerprint: str
-    """Of the sources as they are when the deployment begins; what is changed later is deployed the next time."""
+    """The fingerprint of the sources when the deployment begins. Later changes are deployed the next time."""
 
     def bring_up(self, *, force: bool = False) -> bool:
-        """Deploy what has changed; False when nothing had.
+        """Deploy the stacks if something has changed, and return whether it has.
 
         Raises:
             DeploymentFailed: a stack could not be brought up.
@@ -55,41 +55,41 @@ class Deployment:
         self._bootstrap()
         with self.progress.step("deploying the stacks (the first time about a minute)"):
             self._deploy()
-        tables.switch_expiry_on(self.clients.dynamodb)
+        tables.enable_expiry(self.clients.dynamodb)
         return True
 
     def finish(self) -> dict[str, str]:
-        """Start every function once, wait for the API, and write `.env.local`; gives back the outputs."""
+        """Start every function once, wait for the API, write `.env.local`, and return the outputs."""
         with self.progress.step("starting the functions"):
             warm(self.clients.functions, LOCAL)
         outputs = self.outputs()
-        wait_for_answer(f"{outputs['ApiEndpoint']}/v1/health")
+        wait_for_response(f"{outputs['ApiEndpoint']}/v1/health")
         names = functions_of(self.clients.functions, LOCAL)
         found = variables.variables_of(self.clients.functions, names)
         variables.write(self.home.variables, variables=found, outputs=outputs)
-        self._note()  # only now: what is interrupted before is done again
+        self._write_record()  # last: an interrupted deployment is repeated
         return outputs
 
     def outputs(self) -> dict[str, str]:
-        """All outputs of the stacks."""
+        """Return all outputs of the stacks."""
         found = stacks_of(self.clients.cloudformation, LOCAL)
         return outputs_of(found, engine=endpoint(self.port), stripe=self.stripe)
 
     def is_current(self) -> bool:
-        """Whether what is there was made from these sources.
+        """Return whether the deployed stacks were made from these sources.
 
-        What was noted can be ahead of what is there, when the engine was ended by force.
+        After a kill of the engine, the record can be ahead of the stacks.
         """
-        noted = _Deployed.read(self.home.deployed)
-        there = {stack.name for stack in stacks_of(self.clients.cloudformation, LOCAL) if stack.is_complete}
-        return noted is not None and noted.fingerprint == self.fingerprint and set(noted.stacks) <= there
+        recorded = _DeploymentRecord.read(self.home.deployed)
+        stack_names = {stack.name for stack in stacks_of(self.clients.cloudformation, LOCAL) if stack.is_complete}
+        return recorded is not None and recorded.fingerprint == self.fingerprint and set(recorded.stacks) <= stack_names
 
-    def _note(self) -> None:
-        there = [stack.name for stack in stacks_of(self.clients.cloudformation, LOCAL)]
-        _Deployed(self.fingerprint, there).write(self.home.deployed)
+    def _write_record(self) -> None:
+        stack_names = [stack.name for stack in stacks_of(self.clients.cloudformation, LOCAL)]
+        _DeploymentRecord(self.fingerprint, stack_names).write(self.home.deployed)
 
     def _refuse_broken(self) -> None:
-        broken = [stack for stack in settled_stacks(self.clients.cloudformation, LOCAL) if stack.is_broken]
+        broken = [stack for stack in wait_for_stacks(self.clients.cloudformation, LOCAL) if stack.is_broken]
         if broken:
             msg = f"An earlier deployment left something half done: {_listed(broken)}.\n{_RESET}"
             raise DeploymentFailed(msg)
@@ -105,8 +105,8 @@ class Deployment:
         try:
             self._cdk().deploy(self.progress)
         except DeploymentFailed as error:
-            found = settled_stacks(self.clients.cloudformation, LOCAL)
-            bad = [stack for stack in found if stack.is_broken or stack.went_back]
+            found = wait_for_stacks(self.clients.cloudformation, LOCAL)
+            bad = [stack for stack in found if stack.is_broken or stack.is_rolled_back]
             if not bad:
                 raise
             hint = f"Mend the cause and run `./ainexus up` again. {_RESET}"
@@ -118,36 +118,36 @@ class Deployment:
 
 
 def fingerprint_of(home: Home, *, stripe_api_base: str) -> str:
-    """Of all that a deployment from this home is made from."""
+    """Return the fingerprint of everything that affects a deployment from this home."""
     also = (str(version_of(home.engine_python)), home.engine_version, stripe_api_base)
     return fingerprint(home.root, also=also)
 
 
-def wait_for_answer(url: str, *, patience_s: float = _ANSWER_PATIENCE_S) -> None:
-    """Wait until a GET is answered with 200.
+def wait_for_response(url: str, *, timeout_s: float = _RESPONSE_TIMEOUT_S) -> None:
+    """Wait until a GET returns 200.
 
     Raises:
         DeploymentFailed: it is not, in time.
     """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    until = time.monotonic() + patience_s
-    said = "no answer"
+    until = time.monotonic() + timeout_s
+    problem = "no answer"
     while time.monotonic() < until:
         try:
             with direct.open(url, timeout=30):
                 return
         except urllib.error.HTTPError as error:
-            said = f"{error.code} {error.read().decode(errors='replace')[:300]}"
+            problem = f"{error.code} {error.read().decode(errors='replace')[:300]}"
         except OSError as error:
-            said = str(error)
+            problem = str(error)
         time.sleep(0.2)
-    msg = f"The stacks are there, but {url} does not answer well after {patience_s:.0f} s: {said}"
+    msg = f"The stacks are there, but {url} does not answer well after {timeout_s:.0f} s: {problem}"
     raise DeploymentFailed(msg)
 
 
 @dataclass(frozen=True, slots=True)
-class _Deployed:
-    """What was deployed last."""
+class _DeploymentRecord:
+    """The record of the last deployment."""
 
     fingerprint: str
     stacks: list[str]
@@ -156,7 +156,7 @@ class _Deployed:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
-    def read(cls, path: Path) -> "_Deployed | None":
+    def read(cls, path: Path) -> "_DeploymentRecord | None":
         try:
             return cls(**json.loads(path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):

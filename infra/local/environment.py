@@ -1,4 +1,4 @@
-"""The environment variables of what runs here; those that the user has for the real AWS stay out of it."""
+"""Environment variables of local processes. The user's own settings for AWS are left out."""
 
 import os
 from collections.abc import Mapping
@@ -9,22 +9,26 @@ ACCOUNT = "111111111111"
 REGION = "us-east-2"
 HOST = "127.0.0.1"
 
-_ENGINE_KEEPS = frozenset(
+_ENGINE_VARIABLES = frozenset(
     {"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
     | {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
 )
 
+ENGINE_THREADS = "512"
+"""Each invocation keeps a thread of the engine until it ends. The engine's default of 64 leaves none for the tables
+when 32 requests wait for 32 runs."""
+
 
 def endpoint(port: int) -> str:
-    """Where the engine of a port answers."""
+    """Return the address of the engine on a port."""
     return f"http://localhost:{port}"
 
 
 def for_aws_clients(environ: Mapping[str, str], *, port: int) -> dict[str, str]:
-    """The environment in which AWS programs speak to the engine, and to nothing else."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
-    return kept | {
+    """Return the environment in which AWS programs call the engine and nothing else."""
+    inherited = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    return inherited | {
         "AWS_ENDPOINT_URL": endpoint(port),
         # The engine takes a key of twelve digits as the account.
         "AWS_ACCESS_KEY_ID": ACCOUNT,
@@ -39,16 +43,16 @@ def for_aws_clients(environ: Mapping[str, str], *, port: int) -> dict[str, str]:
 
 
 def for_engine(environ: Mapping[str, str], *, home: Home, port: int, mark: str) -> dict[str, str]:
-    """The engine's environment, which every function inherits.
+    """Return the engine's environment, which every function inherits.
 
     Args:
-        environ: of the caller; only what a program needs anywhere is taken.
-        home: where it keeps its state.
-        port: where it listens.
-        mark: what its health answer carries, so that it can be told from another engine.
+        environ: the caller's environment, of which only general variables are taken.
+        home: the folders of its state.
+        port: the port on 127.0.0.1.
+        mark: returned by its health check, to distinguish it from other engines.
     """
-    kept = {name: value for name, value in environ.items() if name in _ENGINE_KEEPS}
-    return kept | {
+    inherited = {name: value for name, value in environ.items() if name in _ENGINE_VARIABLES}
+    return inherited | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_HOST": "localhost",
@@ -63,13 +67,14 @@ def for_engine(environ: Mapping[str, str], *, home: Home, port: int, mark: str) 
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LAMBDA_WARM_TTL_SECONDS": environ.get("AINEXUS_WARM_S", "300"),
+        "MINISTACK_WORKER_THREADS": ENGINE_THREADS,
         "LOG_LEVEL": environ.get("AINEXUS_ENGINE_LOG_LEVEL", "INFO"),
         **_without_proxy(environ),
     }
 
 
 def _without_proxy(environ: Mapping[str, str]) -> dict[str, str]:
-    """A proxy would not find an engine that listens on this machine alone."""
-    said = environ.get("NO_PROXY") or environ.get("no_proxy")
-    hosts = ",".join(filter(None, (said, "localhost", HOST)))
+    """Bypass proxies, which cannot reach an engine on 127.0.0.1."""
+    configured = environ.get("NO_PROXY") or environ.get("no_proxy")
+    hosts = ",".join(filter(None, (configured, "localhost", HOST)))
     return {"NO_PROXY": hosts, "no_proxy": hosts}

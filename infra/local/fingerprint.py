@@ -1,23 +1,23 @@
-"""One number for all that a deployment is made from."""
+"""The fingerprint of all sources that a deployment is made from."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 SOURCES = ("infra", "services", "shared", "locks/functions.txt", "cdk.json")
-"""What ends up in templates and bundles."""
+"""The sources of templates and bundles."""
 
-_LEFT_OUT = ("infra/local", "__pycache__")
+_LEFT_OUT = ("infra/local", "infra/site", "__pycache__")
 _SUFFIXES = frozenset({".py", ".json", ".txt", ".yaml"})
 
 
 def fingerprint(root: Path, *, also: Iterable[str] = ()) -> str:
-    """The hash of the sources below a root, and of what else matters."""
-    said = hashlib.sha256("\n".join(also).encode())
+    """Hash the sources below a root and the additional texts."""
+    digest = hashlib.sha256("\n".join(also).encode())
     for path in _files(root):
         relative = path.relative_to(root).as_posix()
-        said.update(f"{relative} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return said.hexdigest()
+        digest.update(f"{relative} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _files(root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What answers on a port of this machine."""
+"""Health checks and ports on this machine."""
 
 import json
 import socket
@@ -12,25 +12,25 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """What an engine says of itself."""
+class EngineHealth:
+    """The response of an engine's health check."""
 
     version: str
     mark: str
 
 
-def ask(port: int, *, patience_s: float = 2) -> Health | None:
-    """The health of the engine on a port; None when nothing there answers as an engine."""
+def fetch_health(port: int, *, timeout_s: float = 2) -> EngineHealth | None:
+    """Return the health of the engine on a port; None if no engine responds there."""
     try:
-        with _DIRECT.open(f"http://{HOST}:{port}/_ministack/health", timeout=patience_s) as answer:
-            said: dict[str, Any] = json.load(answer)
-        return Health(version=str(said["version"]), mark=str(said["edition"]))
+        with _DIRECT.open(f"http://{HOST}:{port}/_ministack/health", timeout=timeout_s) as body:
+            response: dict[str, Any] = json.load(body)
+        return EngineHealth(version=str(response["version"]), mark=str(response["edition"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def is_free(port: int) -> bool:
-    """Whether a program could listen on this port."""
+    """Return whether a program could listen on this port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -41,7 +41,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody uses at this moment."""
+    """Return a port that is free at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

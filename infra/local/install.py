@@ -1,6 +1,6 @@
-"""Installs all that the mesh needs into the checkout: `python3 -m infra.local.install`.
+"""Install everything that the mesh needs into the checkout: `python3 -m infra.local.install`.
 
-Runs on a bare Python 3.11, so this and what it imports keep to the standard library.
+It runs on a bare Python 3.11, so this module and its imports use only the standard library.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from infra.local import interpreter
 from infra.local.errors import LocalError, NotInstalled
 from infra.local.packages import Packages
 from infra.local.paths import Home
-from infra.local.progress import Progress
+from infra.local.progress import ConsoleProgress
 
 Installer = Callable[[Home], None]
 
 
-def install(home: Home, *, progress: Progress) -> None:
-    """Install what is missing or out of date; with nothing to do it says so and takes no time.
+def install(home: Home, *, progress: ConsoleProgress) -> None:
+    """Install what is missing or out of date. Without anything to do it returns at once.
 
     Raises:
         NotInstalled: a step failed.
@@ -43,11 +43,13 @@ def _uv(packages: Packages) -> Step:
 
 
 def _environments(home: Home, packages: Packages) -> tuple[Step, ...]:
-    wanted = (
+    environments = (
         ("installing the tools (.venv)", home.environment, home.root / "locks" / "dev.txt"),
         ("installing the engine (.ainexus/engine)", home.engine_environment, home.engine_lock),
     )
-    return tuple(_environment(home, packages, name=name, folder=folder, lock=lock) for name, folder, lock in wanted)
+    return tuple(
+        _environment(home, packages, name=name, folder=folder, lock=lock) for name, folder, lock in environments
+    )
 
 
 def _environment(home: Home, packages: Packages, *, name: str, folder: Path, lock: Path) -> Step:
@@ -61,7 +63,7 @@ def _environment(home: Home, packages: Packages, *, name: str, folder: Path, loc
 
 
 def _interpreter(home: Home) -> Path:
-    """What the checkout runs on already, so that all its environments have one Python; else the best there is."""
+    """Return the interpreter of the existing environment, so that all have one version; else the best one."""
     has = interpreter.version_of(home.python)
     if has and has >= interpreter.OLDEST:
         return Path(os.path.realpath(home.python))
@@ -69,41 +71,41 @@ def _interpreter(home: Home) -> Path:
 
 
 def _same_python(home: Home, folder: Path) -> bool:
-    """Bundles are built with one environment and run in the other, so both must have one version."""
+    """Compare interpreters: bundles are built with one environment and run in the other."""
     return folder == home.environment or os.path.realpath(folder / "bin" / "python") == os.path.realpath(home.python)
 
 
 def _node(home: Home) -> Step:
     stamp = home.tools / "node.stamp"
-    said = hashlib.sha256((home.root / "infra" / "tools.py").read_bytes()).hexdigest()
+    digest = hashlib.sha256((home.root / "infra" / "tools.py").read_bytes()).hexdigest()
 
     def is_done() -> bool:
-        return stamp.is_file() and stamp.read_text() == said
+        return stamp.is_file() and stamp.read_text() == digest
 
     def work() -> None:
-        asked = "from infra.tools import install_node_tools; install_node_tools()"
+        code = "from infra.tools import install_node_tools; install_node_tools()"
         ended = subprocess.run(  # noqa: S603 — our own interpreter
-            [str(home.python), "-c", asked], cwd=home.root, capture_output=True, text=True, check=False
+            [str(home.python), "-c", code], cwd=home.root, capture_output=True, text=True, check=False
         )
         if ended.returncode:
             raise NotInstalled(_explain_npm(ended.stderr))
-        stamp.write_text(said)
+        stamp.write_text(digest)
 
     return "installing the CDK command line", is_done, work
 
 
-def _explain_npm(said: str) -> str:
-    """What npm says of itself; the rest is how it was called."""
-    lines = said.strip().splitlines()
+def _explain_npm(output: str) -> str:
+    """Return npm's own error lines, without the command that was run."""
+    lines = output.strip().splitlines()
     own = [line for line in lines if line.startswith("npm error")] or lines
     hint = "The first installation needs the npm registry; behind a proxy set HTTPS_PROXY."
     return "\n".join(["The CDK command line could not be installed.", hint, *own[:8]])
 
 
 def main() -> int:
-    """Install, and say what went wrong if something did."""
+    """Install everything, and print the error if a step fails."""
     try:
-        install(Home.of(os.environ), progress=Progress())
+        install(Home.of(os.environ), progress=ConsoleProgress())
     except LocalError as error:
         sys.stderr.write(f"\n{error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""Which Python the mesh runs on."""
+"""The choice of the Python interpreter for the mesh."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 PREFERRED = (3, 13)
-"""What the functions run on in AWS."""
+"""The Python version of the functions in AWS."""
 
 OLDEST = (3, 11)
 
@@ -16,28 +16,30 @@ Version = tuple[int, int]
 
 
 def version_of(interpreter: Path) -> Version | None:
-    """The version that an interpreter has when it is run; None when it does not work.
+    """Return the version that an interpreter reports when it runs; None if it does not work.
 
-    Only running it tells: version managers put commands on the PATH that do nothing but fail.
+    The interpreter has to be run: version managers put commands on the PATH that only fail.
     """
-    asked = "import sys; print(*sys.version_info[:2])"
+    code = "import sys; print(*sys.version_info[:2])"
     try:
-        answer = subprocess.run(  # noqa: S603 — a Python of this machine
-            [str(interpreter), "-I", "-c", asked], capture_output=True, text=True, timeout=20, check=False
+        completed = subprocess.run(  # noqa: S603 — a Python of this machine
+            [str(interpreter), "-I", "-c", code], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    numbers = answer.stdout.split()
-    return (int(numbers[0]), int(numbers[1])) if answer.returncode == 0 and len(numbers) == 2 else None
+    numbers = completed.stdout.split()
+    return (int(numbers[0]), int(numbers[1])) if completed.returncode == 0 and len(numbers) == 2 else None
 
 
-def best(candidates: Iterable[Path], *, running: Path, ask: Callable[[Path], Version | None] = version_of) -> Path:
-    """The first candidate that works and has the preferred version, else the one that runs now."""
-    return next((found for found in candidates if ask(found) == PREFERRED), running)
+def best(
+    candidates: Iterable[Path], *, running: Path, find_version: Callable[[Path], Version | None] = version_of
+) -> Path:
+    """Return the first working candidate of the preferred version, else the running interpreter."""
+    return next((found for found in candidates if find_version(found) == PREFERRED), running)
 
 
 def candidates(home: Path = Path.home(), *, path: str | None = None) -> Iterator[Path]:  # noqa: B008 — one home a process
-    """Where a preferred Python may lie."""
+    """Return the paths where a preferred interpreter may be installed."""
     name = ".".join(str(part) for part in PREFERRED)
     if sys.version_info[:2] == PREFERRED:
         yield Path(sys.executable)
@@ -56,5 +58,5 @@ def _patch(version: str) -> int:
 
 
 def base() -> Path:
-    """The interpreter that runs now, outside of any virtual environment."""
+    """Return the running interpreter, outside of any virtual environment."""
     return Path(getattr(sys, "_base_executable", None) or os.path.realpath(sys.executable))

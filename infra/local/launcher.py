@@ -1,12 +1,13 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportMissingParameterType=false, reportUnknownParameterType=false, reportUnknownArgumentType=false
 # The engine and its server are installed in the engine's own environment, where no type checker runs.
-"""Runs the engine in the foreground, inside the engine's own environment; of this repository it imports nothing.
+"""Run the engine in the foreground, in the engine's own environment. It imports nothing from this repository.
 
 SIGTERM and SIGINT end it with its state saved; SIGUSR1 saves the state and goes on.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -15,18 +16,23 @@ import signal
 import sys
 import threading
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 _CALLS_PATH = "/_ainexus/calls"
 _DISCARDED = ".discarded"
+MAX_CONCURRENT_STARTS = 2
+"""Functions that start at the same time; more of them keep each other waiting on a small machine."""
 
 
 def empty_stream_positions(state: Path) -> None:
-    """Forget how far the streams were read.
+    """Reset the read positions of the streams.
 
     The engine saves the positions but not the records. After a restart the records count from the start again,
-    and a reader that waits for its old position would hear nothing.
+    and a reader that waits for its old position would receive nothing.
     """
     path = state / "lambda.json"
     if not path.exists():
@@ -41,16 +47,16 @@ def empty_stream_positions(state: Path) -> None:
 
 
 def move_queues(state: Path, port: int) -> None:
-    """Give the queues the address at which the engine is to listen.
+    """Update the queues' URLs to the engine's new port.
 
-    The engine saves them by their URL, and so do functions and stacks that name one. On another port than before it
-    would look for them in vain, and nobody would hear of an event.
+    The engine saves queues by URL, and so do functions and stacks that refer to one. On a new port it would not find
+    them, and no event would be delivered.
     """
     saved = re.compile(rb"(http://localhost:)\d+(/\d{12}/)")
     for path in (state / name for name in ("cloudformation.json", "lambda.json", "sqs.json")):
-        said = path.read_bytes() if path.exists() else b""
-        moved = saved.sub(rb"\g<1>%d\g<2>" % port, said)
-        if moved != said:
+        before = path.read_bytes() if path.exists() else b""
+        moved = saved.sub(rb"\g<1>%d\g<2>" % port, before)
+        if moved != before:
             fresh = path.with_suffix(".fresh")
             fresh.write_bytes(moved)
             fresh.replace(path)
@@ -77,18 +83,18 @@ def _delete_discarded(parent: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Counted:
-    """The engine's application, with a count of the AWS calls that come to it over HTTP; measurements read it."""
+class CallCounter:
+    """The engine's application, with a counter of the AWS calls over HTTP for the measurements."""
 
     def __init__(self, app) -> None:  # noqa: ANN001 — an application of the engine's, where no type checker runs
         self._app = app
         self._calls: Counter[str] = Counter()
 
     async def __call__(self, scope, receive, send) -> None:  # noqa: ANN001 — as ASGI has it
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] == "http":
             if scope["path"] == _CALLS_PATH:
-                await self._tell(send)
+                await self._send_counts(send)
                 return
             self._count(dict(scope["headers"]))
         await self._app(scope, receive, send)
@@ -101,15 +107,15 @@ class Counted:
         operation = headers.get(b"x-amz-target", b"").decode().rpartition(".")[2]
         self._calls[f"{service} {operation}".strip()] += 1
 
-    async def _tell(self, send) -> None:  # noqa: ANN001 — as ASGI has it
+    async def _send_counts(self, send) -> None:  # noqa: ANN001 — as ASGI has it
         body = json.dumps(self._calls).encode()
         head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
 
-def hold_to_the_pool(cognito) -> None:  # noqa: ANN001 — the engine's module of Cognito
-    """Let the engine refuse what Cognito refuses by the settings of a pool, of its client and of a user.
+def enforce_pool_settings(cognito) -> None:  # noqa: ANN001 — the engine's module of Cognito
+    """Make the engine refuse requests that Cognito refuses by the settings of a pool, its client or a user.
 
     https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html,
     https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html (permissions),
@@ -117,19 +123,23 @@ def hold_to_the_pool(cognito) -> None:  # noqa: ANN001 — the engine's module o
     """
     run = cognito._run_idp_handler
 
-    def held(handler, action, data):  # noqa: ANN001, ANN202 — as the engine has it
-        def answer(data):  # noqa: ANN001, ANN202 — as above
-            refused = _refused(cognito, action, data)
-            return cognito.error_response_json("NotAuthorizedException", refused, 400) if refused else handler(data)
+    def enforced(handler, action, data):  # noqa: ANN001, ANN202 — as the engine has it
+        def checked(data):  # noqa: ANN001, ANN202 — as above
+            refused = _reason_to_refuse(cognito, action, data)
+            if refused:
+                return cognito.error_response_json("NotAuthorizedException", refused, 400)
+            if action == "AdminUpdateUserAttributes" and _is_email_in_use(cognito, data):
+                return cognito.error_response_json("AliasExistsException", "The address is in use.", 400)
+            return handler(data)
 
-        # It knows the pools only in the scope that it finds before it calls the handler.
-        return run(answer, action, data)
+        # The engine knows the pools only in the scope that it looks up before it calls the handler.
+        return run(checked, action, data)
 
-    cognito._run_idp_handler = held
+    cognito._run_idp_handler = enforced
 
 
-def _refused(cognito, action, data) -> str | None:  # noqa: ANN001 — as above
-    """Why Cognito would not do this; None where the engine may answer."""
+def _reason_to_refuse(cognito, action, data) -> str | None:  # noqa: ANN001 — as above
+    """Return Cognito's reason to refuse this request; None if the engine may handle it."""
     if action == "SignUp":
         pool, _ = cognito._pool_for_client(data.get("ClientId"))
         only_operators = (pool or {}).get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly")
@@ -138,21 +148,91 @@ def _refused(cognito, action, data) -> str | None:  # noqa: ANN001 — as above
         client_id = cognito._token_claims(data.get("AccessToken", "")).get("client_id")
         pool, _ = cognito._pool_for_client(client_id)
         writable = (pool or {}).get("_clients", {}).get(client_id, {}).get("WriteAttributes")
-        wanted = {attribute.get("Name") for attribute in data.get("UserAttributes", [])}
-        return "A client attempted to write unauthorized attribute" if writable and wanted - {*writable} else None
+        requested = {attribute.get("Name") for attribute in data.get("UserAttributes", [])}
+        return "A client attempted to write unauthorized attribute" if writable and requested - {*writable} else None
     token = data.get("RefreshToken") or data.get("AuthParameters", {}).get("REFRESH_TOKEN")
     user, _ = cognito._user_pool_for_access_token(token)
     return None if user is None or user.get("Enabled", True) else "User is disabled."
 
 
+def _is_email_in_use(cognito, data) -> bool:  # noqa: ANN001 — as above
+    """Return whether another user of the pool already has the new address.
+
+    https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminUpdateUserAttributes.html
+    """
+    pool, _ = cognito._resolve_pool(data.get("UserPoolId"))
+    email = next((one.get("Value") for one in data.get("UserAttributes", []) if one.get("Name") == "email"), None)
+    if not pool or not email:
+        return False
+    existing, _ = cognito._resolve_user(pool, email)
+    user, _ = cognito._resolve_user(pool, data.get("Username"))
+    return existing is not None and existing is not user
+
+
+def share_unpacked_code(runtime: Any, folder: Path) -> None:  # noqa: ANN401 — the engine's module of function processes
+    """Unpack each version of a function's code once instead of once for each process.
+
+    A bundle has thousands of files, so unpacking took most of a cold start and most of the engine's processor time.
+    """
+    lock = threading.Lock()
+
+    class SharedZip(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:  # noqa: ANN401 — as the base class has it
+            unpacked = folder / f"code-{hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()}"
+            with lock:
+                if not unpacked.exists():
+                    unfinished = unpacked.with_suffix(".unfinished")
+                    super().extractall(unfinished, members, pwd)
+                    unfinished.rename(unpacked)
+            Path(path).rmdir()
+            Path(path).symlink_to(unpacked)
+
+    runtime.zipfile = SimpleNamespace(
+        ZipFile=SharedZip, BadZipFile=zipfile.BadZipFile, LargeZipFile=zipfile.LargeZipFile
+    )
+
+
+def limit_starts(runtime: Any, service: Any, *, max_concurrent: int = MAX_CONCURRENT_STARTS) -> None:  # noqa: ANN401 — modules of the engine
+    """Start few function processes at the same time, and use one that has become free meanwhile.
+
+    As on AWS, an invocation that waits for a new environment is handed to an old one that becomes free first. Only
+    starts are waited for, never a busy process, so functions that invoke each other cannot deadlock.
+    """
+    acquire = runtime.acquire_worker
+    starts = threading.Semaphore(max_concurrent)
+
+    def acquire_after_others(name, config, code, qualifier="$LATEST", max_concurrency=None):  # noqa: ANN001, ANN202 — as the engine has it
+        worker, how = acquire(name, config, code, qualifier, 1)
+        if how == "reused":
+            return worker, how
+        with starts:
+            if worker is None:
+                worker, how = acquire(name, config, code, qualifier, max_concurrency)
+            if how == "spawn":
+                _start(runtime, worker)
+        return worker, how
+
+    runtime.acquire_worker = service.acquire_worker = acquire_after_others
+
+
+def _start(runtime: Any, worker: Any) -> None:  # noqa: ANN401 — as above
+    try:
+        runtime.ensure_spawned(worker)
+    except Exception:  # noqa: BLE001 — the invocation starts it again and reports why it fails
+        return
+
+
 async def _serve(port: int) -> None:
-    # Only now: the engine reads its environment when it is imported.
+    # Imported here, because the engine reads its environment at import.
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
-    from ministack.services import cognito
+    from ministack.core import lambda_runtime
+    from ministack.services import cognito, lambda_svc
 
-    hold_to_the_pool(cognito)
+    enforce_pool_settings(cognito)
+    share_unpacked_code(lambda_runtime, Path(os.environ["TMPDIR"]))
+    limit_starts(lambda_runtime, lambda_svc)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -163,7 +243,7 @@ async def _serve(port: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 3
     config.loglevel = os.environ["LOG_LEVEL"]
-    await serve(Counted(app), config, shutdown_trigger=ended.wait)
+    await serve(CallCounter(app), config, shutdown_trigger=ended.wait)
 
 
 def _save() -> None:
@@ -174,7 +254,7 @@ def _save() -> None:
 
 
 def main() -> None:
-    """Prepare the folders and run until told to end."""
+    """Prepare the folders and run until SIGTERM or SIGINT."""
     state = Path(os.environ["STATE_DIR"])
     state.mkdir(parents=True, exist_ok=True)
     port = int(os.environ["GATEWAY_PORT"])
@@ -182,7 +262,7 @@ def main() -> None:
     move_queues(state, port)
     empty(Path(os.environ["TMPDIR"]))
     asyncio.run(_serve(port))
-    # Threads of the engine that poll queues would keep the process; all that matters is saved.
+    # Polling threads of the engine would keep the process alive. Its state is saved.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,31 +1,30 @@
-"""The local mesh as a whole: up, down, reset."""
+"""The local mesh as a whole: up, down and reset."""
 
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.local import record
-from infra.local.clients import Clients, engine_clients
+from infra.local import record, stripe_secret
+from infra.local.clients import AwsClients, engine_clients
 from infra.local.deployment import Deployment, fingerprint_of
-from infra.local.engine import Engine, State, Status
+from infra.local.engine import Engine, EngineStatus, State
 from infra.local.errors import EngineDied
-from infra.local.lock import only_one
+from infra.local.lock import exclusive_lock
 from infra.local.paths import DEFAULT_PORT, Home, wanted_port
-from infra.local.progress import Progress
-from infra.local.stripe import secret
-from infra.local.stripe.process import StripeProcess
+from infra.local.progress import ConsoleProgress
+from infra.local.stripe_process import StripeProcess
 
 OTHER_STRIPE = "AINEXUS_STRIPE_API_BASE"
-"""Names a Stripe that the mesh speaks to instead of the local one, for example the real one in test mode."""
+"""The variable with the address of another Stripe than the local one, for example the real one in test mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMesh:
-    """The engine of a home with the stacks on it."""
+    """The engine of a home and its stacks."""
 
     home: Home
     environ: Mapping[str, str]
-    progress: Progress
+    progress: ConsoleProgress
 
     @property
     def engine(self) -> Engine:
@@ -38,12 +37,12 @@ class LocalMesh:
         return StripeProcess(self.home, self.environ)
 
     def port(self) -> int:
-        """Where it is, or would be started."""
-        noted = record.read(self.home.engine_record)
-        return wanted_port(self.environ) or (noted.port if noted and noted.is_running else DEFAULT_PORT)
+        """Return the port where the engine runs or would be started."""
+        recorded = record.read(self.home.engine_record)
+        return wanted_port(self.environ) or (recorded.port if recorded and recorded.is_running else DEFAULT_PORT)
 
-    def clients(self) -> Clients:
-        """Clients of the running engine.
+    def clients(self) -> AwsClients:
+        """Return clients of the running engine.
 
         Raises:
             EngineDied: it does not run.
@@ -51,11 +50,11 @@ class LocalMesh:
         status = self.engine.status()
         if status.state is State.RUNNING:
             return engine_clients(status.port)
-        raise EngineDied(_not_up(status, log=str(self.home.engine_log)))
+        raise EngineDied(_explain_state(status, log=str(self.home.engine_log)))
 
     def up(self, *, force: bool = False) -> dict[str, str]:
-        """Start the engine and deploy, as far as that is needed; gives back the outputs."""
-        with only_one(self.home):
+        """Start the engine and deploy the stacks if needed, and return the outputs."""
+        with exclusive_lock(self.home):
             started = self._start_engine()
             self._start_stripe()
             deployment = self._deployment()
@@ -67,18 +66,18 @@ class LocalMesh:
             return outputs
 
     def is_current(self) -> bool:
-        """Whether what is deployed was made from the sources as they are now."""
+        """Return whether the deployed stacks match the current sources."""
         return self._deployment().is_current()
 
     def down(self) -> bool:
-        """Stop the engine with its state saved; False when it did not run."""
-        with only_one(self.home):
+        """Stop the engine with its state saved, and return whether it was running."""
+        with exclusive_lock(self.home):
             self.stripe.stop()
             return self._stop_engine()
 
     def reset(self) -> None:
-        """Stop the engine and remove all local data; programs and built bundles stay."""
-        with only_one(self.home):
+        """Stop the engine and delete all local data. Programs and built bundles stay."""
+        with exclusive_lock(self.home):
             self.stripe.stop()
             self._stop_engine()
             home = self.home
@@ -102,18 +101,18 @@ class LocalMesh:
         )
 
     def _start_engine(self) -> bool:
-        """Make sure that it runs, at the wanted port and version; False when it did already."""
+        """Ensure that the engine runs at the wanted port and version; return False if it already did."""
         status, port = self.engine.status(), self.port()
         if status.state is State.RUNNING and status.port == port and status.version == self.home.engine_version:
             self.progress.note(f"the engine runs on port {port}")
             return False
-        self._clear_away(status)
+        self._stop_unusable_engine(status)
         with self.progress.step(f"starting the engine on port {port}"):
             self.engine.start(port)
         return True
 
     def _start_stripe(self) -> None:
-        """Make sure that the local Stripe runs, unless the mesh is to speak to another one."""
+        """Ensure that the local Stripe runs, unless the mesh uses another one."""
         if self.environ.get(OTHER_STRIPE):
             self.stripe.stop()
             self.progress.note(f"the mesh speaks to the Stripe at {self.environ[OTHER_STRIPE]}")
@@ -121,15 +120,15 @@ class LocalMesh:
             self.progress.note(f"the local Stripe runs: {self.stripe.endpoint}")
 
     def _connect_stripe(self, outputs: Mapping[str, str]) -> None:
-        """Give the mesh the keys of the local Stripe, and the local Stripe the way to the mesh."""
+        """Store the local Stripe's keys in the mesh, and set its webhook URL."""
         if self.stripe.endpoint is None:
             return
-        if not secret.give(self.clients().secrets, self.stripe.keys):
+        if not stripe_secret.store_keys(self.clients().secrets, self.stripe.keys):
             self.progress.note(f"the secret holds the key of another Stripe; to use that: {OTHER_STRIPE}=… make up")
-        self.stripe.point_to(f"{outputs['ApiEndpoint']}/v1/webhooks/stripe")
+        self.stripe.set_webhook_url(f"{outputs['ApiEndpoint']}/v1/webhooks/stripe")
 
-    def _clear_away(self, status: Status) -> None:
-        """End what is there and not as it should be."""
+    def _stop_unusable_engine(self, status: EngineStatus) -> None:
+        """End a process that runs with the wrong port or version, or does not respond."""
         if status.state is State.STOPPED:
             return
         if status.state is State.DIED:
@@ -145,9 +144,9 @@ class LocalMesh:
             return self.engine.stop()
 
 
-def _not_up(status: Status, *, log: str) -> str:
+def _explain_state(status: EngineStatus, *, log: str) -> str:
     if status.state is State.DIED:
         return f"The engine has died. Run `make up` to start it with its last saved state; see {log}"
-    if status.state is State.SILENT:
+    if status.state is State.UNRESPONSIVE:
         return f"The engine (process {status.pid}) does not answer. Run `make down`, then `make up`; see {log}"
     return "The local mesh is not up. Run `make up`."

@@ -1,4 +1,4 @@
-"""A small real model on this machine, for whoever wants to see one: installed, served and ended on demand."""
+"""A small real model on this machine: installed, served and ended on demand."""
 
 import re
 import subprocess
@@ -16,29 +16,29 @@ from infra.local.errors import EngineDied, NotInstalled
 from infra.local.health import free_port
 from infra.local.packages import Packages
 from infra.local.paths import Home
-from infra.local.progress import Progress
+from infra.local.progress import ConsoleProgress
 
 NAME = "SmolLM2-135M-Instruct"
 _SERVER = Path(__file__).with_name("model_server.py")
-_START_PATIENCE_S = 120
-_STOP_PATIENCE_S = 10
+_START_TIMEOUT_S = 120
+_STOP_TIMEOUT_S = 10
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _COUNTERS = re.compile(r"^llamacpp:(prompt_tokens_total|prompt_tokens_cached_total|tokens_predicted_total) (\d+)", re.M)
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """The model while it is served."""
+class ServedModel:
+    """The model while it is being served."""
 
     port: int
 
     @property
     def base_url(self) -> str:
-        """What an agent's config names."""
+        """The model's name in an agent's config."""
         return f"http://{HOST}:{self.port}/v1"
 
-    def counted(self) -> tuple[int, int]:
-        """Tokens in and out since it was started, by its own count."""
+    def token_counts(self) -> tuple[int, int]:
+        """Return the input and output tokens since its start, by the server's own count."""
         found = dict(_COUNTERS.findall(_get(self.port, "/metrics")))
         read = int(found["prompt_tokens_total"]) + int(found.get("prompt_tokens_cached_total", 0))
         return read, int(found["tokens_predicted_total"])
@@ -46,14 +46,14 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """The model of a checkout, in an environment of its own."""
+    """The model of a checkout, in a separate environment."""
 
     home: Home
-    progress: Progress
+    progress: ConsoleProgress
 
     @contextmanager
-    def served(self) -> Generator[Serving]:
-        """The model for as long as the block lasts; the first time it is fetched (some 100 MB).
+    def serve(self) -> Generator[ServedModel]:
+        """Serve the model for the duration of the block. The first call downloads it (about 100 MB).
 
         Raises:
             NotInstalled: it cannot be had for this machine.
@@ -72,7 +72,7 @@ class LocalModel:
         try:
             with self.progress.step(f"loading {NAME}"):
                 self._wait(started, port)
-            yield Serving(port)
+            yield ServedModel(port)
         finally:
             _end(started)
 
@@ -96,8 +96,8 @@ class LocalModel:
                 raise NotInstalled(msg) from error
 
     def _wait(self, started: subprocess.Popen[bytes], port: int) -> None:
-        until = time.monotonic() + _START_PATIENCE_S
-        while not _answers(port):
+        until = time.monotonic() + _START_TIMEOUT_S
+        while not _responds(port):
             if started.poll() is not None or time.monotonic() > until:
                 msg = f"The local model's server does not start. See {self.home.state / 'model.log'}"
                 raise EngineDied(msg)
@@ -106,12 +106,12 @@ class LocalModel:
 
 def _end(started: subprocess.Popen[bytes]) -> None:
     mark = process.start_mark(started.pid)
-    if mark and not process.end(started.pid, mark=mark, patience_s=_STOP_PATIENCE_S):
+    if mark and not process.end(started.pid, mark=mark, timeout_s=_STOP_TIMEOUT_S):
         process.end_now(started.pid, mark=mark)
     started.wait()
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     try:
         _get(port, "/health")
     except (urllib.error.URLError, OSError):
@@ -120,5 +120,5 @@ def _answers(port: int) -> bool:
 
 
 def _get(port: int, path: str) -> str:
-    with _DIRECT.open(f"http://{HOST}:{port}{path}", timeout=5) as answer:
-        return answer.read().decode()
+    with _DIRECT.open(f"http://{HOST}:{port}{path}", timeout=5) as response:
+        return response.read().decode()

@@ -1,6 +1,6 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # The server and the model are installed in an environment of their own, where no type checker runs.
-"""Serves the small model as an OpenAI-compatible endpoint until told to end; of this repository it imports nothing."""
+"""Serve the small model as an OpenAI-compatible endpoint. It imports nothing from this repository."""
 
 import signal
 import sys
@@ -18,14 +18,14 @@ def main(port: int) -> None:
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())
-    asked = xllamacpp.CommonParams()
-    asked.model.path = str(_weights())
-    asked.n_ctx = _CONTEXT_TOKENS
-    asked.n_parallel = 1
-    asked.hostnames = ["127.0.0.1"]
-    asked.port = port
-    asked.endpoint_metrics = True
-    server = xllamacpp.Server(asked)
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(_weights())
+    parameters.n_ctx = _CONTEXT_TOKENS
+    parameters.n_parallel = 1
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = port
+    parameters.endpoint_metrics = True
+    server = xllamacpp.Server(parameters)
     ended.wait()
     del server
 

@@ -1,4 +1,4 @@
-"""Where the local mesh keeps its things. Two checkouts share nothing."""
+"""The folders and files of the local mesh. Two checkouts share none."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout."""
+"""The root of the checkout."""
 
 DEFAULT_PORT = 4566
 
@@ -18,8 +18,8 @@ DEFAULT_PORT = 4566
 class Home:
     """The folders of one mesh.
 
-    Programs and built bundles belong to the checkout; the state may lie elsewhere, so that a second mesh
-    can run beside the first (the journeys of the tests do so).
+    Programs and built bundles belong to the checkout. The state may be in another folder, so that a second mesh can run
+    beside the first, as the journeys in the tests do.
     """
 
     root: Path
@@ -27,18 +27,18 @@ class Home:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], *, root: Path = ROOT) -> "Home":
-        """The home of this checkout, or the one that `AINEXUS_HOME` names."""
+        """Return the home of this checkout, or the one in `AINEXUS_HOME`."""
         named = environ.get("AINEXUS_HOME")
         return cls(root=root, state=Path(named).resolve() if named else root / ".ainexus")
 
     @property
     def tools(self) -> Path:
-        """Programs that are installed once for the checkout."""
+        """The folder of programs that are installed once per checkout."""
         return self.root / ".ainexus"
 
     @property
     def uv(self) -> Path:
-        """The installer of everything else."""
+        """The installer of all other programs."""
         return self.tools / "uv" / "bin" / "uv"
 
     @property
@@ -48,22 +48,22 @@ class Home:
 
     @property
     def engine_python(self) -> Path:
-        """The interpreter of the engine, and of the functions in it."""
+        """The interpreter of the engine and of its functions."""
         return self.engine_environment / "bin" / "python"
 
     @property
     def environment(self) -> Path:
-        """The virtual environment of everything else."""
+        """The virtual environment of the tools."""
         return self.root / ".venv"
 
     @property
     def python(self) -> Path:
-        """The interpreter of everything else."""
+        """The interpreter of the tools."""
         return self.environment / "bin" / "python"
 
     @property
     def engine_state(self) -> Path:
-        """What the engine writes at a clean stop."""
+        """The state that the engine writes at a clean stop."""
         return self.state / "state"
 
     @property
@@ -73,37 +73,37 @@ class Home:
 
     @property
     def scratch(self) -> Path:
-        """The engine's own temporary folder, emptied at every start."""
+        """The engine's temporary folder, emptied at every start."""
         return self.state / "tmp"
 
     @property
     def engine_log(self) -> Path:
-        """What the engine says."""
+        """The engine's log."""
         return self.state / "engine.log"
 
     @property
     def engine_record(self) -> Path:
-        """Which process is the engine."""
+        """The record of the engine's process."""
         return self.state / "engine.json"
 
     @property
     def stripe_state(self) -> Path:
-        """What the local Stripe keeps, its keys among it."""
+        """The state of the local Stripe, including its keys."""
         return self.state / "stripe"
 
     @property
     def stripe_log(self) -> Path:
-        """What the local Stripe says."""
+        """The local Stripe's log."""
         return self.state / "stripe.log"
 
     @property
     def stripe_record(self) -> Path:
-        """Which process is the local Stripe."""
+        """The record of the local Stripe's process."""
         return self.state / "stripe.json"
 
     @property
     def cdk_log(self) -> Path:
-        """What the CDK said last."""
+        """The log of the last CDK command."""
         return self.state / "cdk.log"
 
     @property
@@ -113,22 +113,22 @@ class Home:
 
     @property
     def deployed(self) -> Path:
-        """What was deployed last."""
+        """The record of the last deployment."""
         return self.state / "deployed.json"
 
     @property
     def variables(self) -> Path:
-        """The functions' variables for programs of one's own."""
+        """The file with the functions' variables for other programs."""
         return (self.root if self.state == self.tools else self.state) / ".env.local"
 
     @property
     def engine_lock(self) -> Path:
-        """What the engine's environment consists of."""
+        """The lock of the engine's environment."""
         return self.root / "locks" / "engine.txt"
 
     @property
     def engine_version(self) -> str:
-        """The version of the engine that this checkout wants."""
+        """The version of the engine in its lock."""
         found = re.search(r"^ministack==(\S+)", self.engine_lock.read_text(), re.MULTILINE)
         if found is None:
             msg = f"{self.engine_lock} names no ministack"
@@ -137,11 +137,11 @@ class Home:
 
 
 def wanted_port(environ: Mapping[str, str] = os.environ) -> int | None:
-    """The port that `AINEXUS_PORT` asks for; None when it asks for none."""
-    said = environ.get("AINEXUS_PORT", "").strip()
-    if not said:
+    """Return the port in `AINEXUS_PORT`; None if it is not set."""
+    text = environ.get("AINEXUS_PORT", "").strip()
+    if not text:
         return None
-    if not said.isdecimal() or not 1024 <= int(said) <= 65535:
-        msg = f"AINEXUS_PORT is {said!r}: it must be a number from 1024 to 65535"
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        msg = f"AINEXUS_PORT is {text!r}: it must be a number from 1024 to 65535"
         raise LocalError(msg)
-    return int(said)
+    return int(text)

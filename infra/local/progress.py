@@ -1,4 +1,4 @@
-"""Lines that say what is being done, and how long it took."""
+"""Progress lines with the duration of each step."""
 
 import sys
 import time
@@ -9,19 +9,19 @@ from typing import TextIO
 
 
 @dataclass(slots=True)
-class Progress:
-    """Writes a line when a step begins and one when it is done; to standard error, so that answers stay clean."""
+class ConsoleProgress:
+    """Writes a line when a step begins and when it ends. It uses standard error, so that results stay clean."""
 
     out: TextIO = field(default_factory=lambda: sys.stderr)
 
     def note(self, text: str) -> None:
-        """One line by itself."""
+        """Write a single line."""
         self.out.write(f"  {text}\n")
         self.out.flush()
 
     @contextmanager
     def step(self, doing: str) -> Generator[None]:
-        """Say what is begun, and that it is done; a step that fails has no second line."""
+        """Write a line before and after a step. A step that fails has no second line."""
         began = time.monotonic()
         self.out.write(f"→ {doing} …\n")
         self.out.flush()

@@ -1,4 +1,4 @@
-"""The note of which process is the engine, so that no other is ever ended."""
+"""The record of the engine's process, so that no other process is ever ended."""
 
 import json
 import secrets
@@ -10,29 +10,29 @@ from infra.local import process
 
 @dataclass(frozen=True, slots=True)
 class EngineRecord:
-    """One start of the engine."""
+    """A started process."""
 
     pid: int
     started: str
-    """Tells the process from a later one with the same number."""
+    """Distinguishes the process from later ones with the same number."""
     port: int
     version: str
     mark: str
-    """What its health answer carries."""
+    """The mark in its health check."""
 
     @property
     def is_running(self) -> bool:
-        """Whether that very process still runs."""
+        """Return whether this process still runs."""
         return process.is_running(self.pid, mark=self.started)
 
     def write(self, path: Path) -> None:
-        """Keep the note."""
+        """Save the record."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read(path: Path) -> EngineRecord | None:
-    """The note, or None when there is none that can be read."""
+    """Return the record, or None if there is no readable one."""
     try:
         return EngineRecord(**json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -40,5 +40,5 @@ def read(path: Path) -> EngineRecord | None:
 
 
 def new_mark() -> str:
-    """A mark for one start."""
+    """Return a mark for one start."""
     return f"ainexus-{secrets.token_hex(8)}"

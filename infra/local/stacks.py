@@ -1,4 +1,4 @@
-"""The stacks of an environment, as CloudFormation has them."""
+"""The stacks of an environment in CloudFormation."""
 
 import re
 import time
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
 
 _BROKEN = frozenset({"ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED", "UPDATE_FAILED"})
-_BACK = frozenset({"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+_ROLLED_BACK = frozenset({"ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 _EXPORT = "ExportsOutput"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack, its status, and what it says of itself."""
+    """A stack with its status and outputs."""
 
     name: str
     status: str
@@ -25,27 +25,27 @@ class Stack:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of it is there."""
+        """Return whether the stack is complete."""
         return self.status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
     @property
     def is_changing(self) -> bool:
-        """Whether something is being done to it; a change that is only planned does not count."""
+        """Return whether a change is in progress. A planned change does not count."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     @property
     def is_broken(self) -> bool:
-        """Whether no deployment can bring it further."""
+        """Return whether no deployment can continue from this status."""
         return self.status in _BROKEN
 
     @property
-    def went_back(self) -> bool:
-        """Whether the last change of it failed and was taken back."""
-        return self.status in _BACK
+    def is_rolled_back(self) -> bool:
+        """Return whether the last change failed and was rolled back."""
+        return self.status in _ROLLED_BACK
 
 
 def stacks_of(cloudformation: "CloudFormationClient", environment: str) -> tuple[Stack, ...]:
-    """All stacks of an environment."""
+    """Return all stacks of an environment."""
     pages = cloudformation.get_paginator("describe_stacks").paginate()
     found = [
         Stack(
@@ -62,7 +62,7 @@ def stacks_of(cloudformation: "CloudFormationClient", environment: str) -> tuple
 
 
 def has_stack(cloudformation: "CloudFormationClient", name: str) -> bool:
-    """Whether a stack is there and complete."""
+    """Return whether a stack exists and is complete."""
     pages = cloudformation.get_paginator("describe_stacks").paginate()
     return any(
         stack["StackName"] == name and stack["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
@@ -71,11 +71,11 @@ def has_stack(cloudformation: "CloudFormationClient", name: str) -> bool:
     )
 
 
-def settled_stacks(
-    cloudformation: "CloudFormationClient", environment: str, *, patience_s: float = 120
+def wait_for_stacks(
+    cloudformation: "CloudFormationClient", environment: str, *, timeout_s: float = 120
 ) -> tuple[Stack, ...]:
-    """All stacks, once none of them is being changed any more; an interrupted deployment goes on by itself."""
-    until = time.monotonic() + patience_s
+    """Return all stacks after all changes in progress have ended. An interrupted deployment continues by itself."""
+    until = time.monotonic() + timeout_s
     found = stacks_of(cloudformation, environment)
     while any(stack.is_changing for stack in found) and time.monotonic() < until:
         time.sleep(0.5)
@@ -84,12 +84,12 @@ def settled_stacks(
 
 
 def outputs_of(stacks: Sequence[Stack], *, engine: str | None = None, stripe: str | None = None) -> dict[str, str]:
-    """All outputs in one flat object.
+    """Merge all outputs into one object.
 
     Args:
-        stacks: of one environment.
-        engine: where the local engine answers; the API's address leads there, too.
-        stripe: where the local Stripe answers.
+        stacks: all stacks of one environment.
+        engine: the address of the local engine, which is also that of the API.
+        stripe: the address of the local Stripe.
     """
     flat = {name: value for stack in stacks for name, value in stack.outputs.items() if not name.startswith(_EXPORT)}
     if "ApiEndpoint" in flat:
@@ -98,10 +98,10 @@ def outputs_of(stacks: Sequence[Stack], *, engine: str | None = None, stripe: st
     return flat | {name: where for name, where in local.items() if where}
 
 
-def api_endpoint(said: str, *, engine: str | None) -> str:
-    """The API's address, with its stage and without a slash at the end."""
+def api_endpoint(output: str, *, engine: str | None) -> str:
+    """Return the API's address with its stage, without a trailing slash."""
     if engine is None:
-        return said.rstrip("/")
-    address = urlsplit(said)
+        return output.rstrip("/")
+    address = urlsplit(output)
     api_id = (address.hostname or "").partition(".")[0]
     return f"{engine}/_aws/execute-api/{api_id}/{address.path.strip('/')}"

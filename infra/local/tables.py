@@ -1,4 +1,4 @@
-"""What the engine leaves off when it makes a table."""
+"""Settings of tables that the engine does not apply."""
 
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _ATTRIBUTE = "ttl"
 
 
-def switch_expiry_on(dynamodb: "DynamoDBClient") -> None:
-    """Let items go when their time is over; the engine accepts the template's word for it and does nothing."""
+def enable_expiry(dynamodb: "DynamoDBClient") -> None:
+    """Enable the expiry of items, which the engine accepts in the template and ignores."""
     names = Names("local", ACCOUNT)
     for table in Table:
         name = names.table(table)

@@ -1,4 +1,4 @@
-"""The file `.env.local`: the functions' variables, for programs of one's own that use the local mesh."""
+"""The file `.env.local`: the functions' variables, for other programs that use the local mesh."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +23,11 @@ SHARED = (
     "ALLOW_PRIVATE_BASE_URLS",
     "STRIPE_API_BASE",
 )
-"""The variables that mean the same in every function."""
+"""Variables that mean the same in every function."""
 
 
 def variables_of(client: "LambdaClient", functions: list[str]) -> dict[str, str]:
-    """The shared variables, taken from the functions that have them."""
+    """Return the shared variables, read from the functions that have them."""
     found: dict[str, str] = {}
     for name in functions:
         configured = client.get_function_configuration(FunctionName=name).get("Environment", {})

@@ -1,4 +1,4 @@
-"""Functions that have been started already, so that the first request does not wait."""
+"""Started functions, so that the first request does not wait."""
 
 import json
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from infra.names import PRODUCT
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
-_NOTHING = json.dumps(
+_EMPTY_EVENT = json.dumps(
     {
         "Records": [],
         "httpMethod": "GET",
@@ -24,13 +24,13 @@ _NOTHING = json.dumps(
         "isBase64Encoded": False,
     }
 )
-"""An empty batch, and a request for what does not exist: every function can answer it, and none does anything."""
-_SHOWN = 300
-"""Characters of what a function says when it fails."""
+"""An empty batch and a request for a missing route: every function can handle it, and none does any work."""
+_ERROR_EXCERPT_CHARS = 300
+"""Characters of a function's error in the message."""
 
 
 def functions_of(client: "LambdaClient", environment: str) -> list[str]:
-    """The names of all functions of an environment, sorted."""
+    """Return the names of all functions of an environment, sorted."""
     pages = client.get_paginator("list_functions").paginate()
     prefix = f"{PRODUCT}-{environment}-"
     names = (function.get("FunctionName", "") for page in pages for function in page["Functions"])
@@ -38,18 +38,18 @@ def functions_of(client: "LambdaClient", environment: str) -> list[str]:
 
 
 def warm(client: "LambdaClient", environment: str) -> int:
-    """Invoke every function once, and say how many there are.
+    """Invoke every function once and return their number.
 
-    One after the other: many that start at once on a small machine keep each other waiting.
+    Functions start one after another, because many starts at once slow each other down on a small machine.
     """
     names = functions_of(client, environment)
     for name in names:
-        start(client, name)
+        invoke_without_work(client, name)
     return len(names)
 
 
-def start(client: "LambdaClient", name: str) -> str | None:
-    """Invoke a function with nothing to do; gives back why it failed, if it did."""
-    answer = client.invoke(FunctionName=name, Payload=_NOTHING)
-    said = answer["Payload"].read().decode(errors="replace")
-    return said[:_SHOWN] if "FunctionError" in answer else None
+def invoke_without_work(client: "LambdaClient", name: str) -> str | None:
+    """Invoke a function without work, and return its error, if any."""
+    response = client.invoke(FunctionName=name, Payload=_EMPTY_EVENT)
+    payload = response["Payload"].read().decode(errors="replace")
+    return payload[:_ERROR_EXCERPT_CHARS] if "FunctionError" in response else None

@@ -1,1 +1,1 @@
-"""What is watched: dashboards to look at, alarms that call."""
+"""Dashboards, alarms and log queries."""

@@ -1,10 +1,10 @@
-"""The alarms of a mesh: what each watches, when it calls, and where the runbook says what to do."""
+"""The alarms of a mesh: the metric, the threshold and the runbook section of each."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from infra.monitoring.source import Source, own
+from infra.monitoring.source import MetricSource, own
 from infra.names import Names
 from shared.declaration import Function, Service, Table
 from shared.metrics import (
@@ -28,39 +28,39 @@ HOUR_S = 3600
 
 
 class _Settings(TypedDict, total=False):
-    """What an alarm has otherwise than the defaults say."""
+    """The settings of an alarm that differ from the defaults."""
 
-    above: float
+    threshold: float
     minutes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm; the defaults are those of a thing that must not happen at all."""
+    """One alarm. By default, one occurrence in five minutes raises it."""
 
     name: str
     kind: str
-    """The section of the runbook; alarms of one kind differ only in what they watch."""
-    says: str
-    source: Source
-    above: float = 0
+    """The section of the runbook. Alarms of one kind differ only in their metric."""
+    summary: str
+    source: MetricSource
+    threshold: float = 0
     minutes: int = 5
-    times: int = 1
-    """In so many periods, one after the other."""
-    silence_is_bad: bool = False
-    """No data is a reason to call, too."""
+    periods: int = 1
+    """The number of successive periods above the threshold."""
+    alarm_on_missing_data: bool = False
+    """Missing data raises the alarm, too."""
 
     def description(self, base: str) -> str:
-        """What somebody reads who was woken.
+        """Return the text of the notification.
 
         Args:
-            base: where this repository can be read, with a slash at its end; empty: it says the path alone.
+            base: the URL of this repository with a trailing slash; if it is empty, the text contains only the path.
         """
-        return f"{self.says} Runbook: {base}{RUNBOOK}#{self.kind}"
+        return f"{self.summary} Runbook: {base}{RUNBOOK}#{self.kind}"
 
 
 def alarms_of(names: Names, services: Iterable[Service]) -> list[Alarm]:
-    """All alarms of a mesh."""
+    """Return all alarms of a mesh."""
     found = [*_of_core(names)]
     for service in services:
         found += _of_service(names, service)
@@ -72,25 +72,25 @@ def _of_core(names: Names) -> Iterator[Alarm]:
     yield Alarm(
         names.of("api-answers"),
         "api-errors",
-        "The API answers with 500 and above.",
-        Source("AWS/ApiGateway", "5XXError", api),
-        above=5,
+        "The API returns status 500 or above.",
+        MetricSource("AWS/ApiGateway", "5XXError", api),
+        threshold=5,
     )
     yield Alarm(
         names.of("outbox"),
         "outbox",
-        "Events lie in the outbox, or nobody sweeps it.",
-        Source.of(OUTBOX_LATE, own(names, "core"), stat="Maximum"),
+        "Events wait in the outbox, or the sweep does not run.",
+        MetricSource.of(OUTBOX_LATE, own(names, "core"), stat="Maximum"),
         minutes=1,
-        times=5,
-        silence_is_bad=True,
+        periods=5,
+        alarm_on_missing_data=True,
     )
     yield Alarm(
         names.of("iterator-age"),
         "iterator-age",
         "The publisher is behind the tables' streams by more than a minute.",
-        Source("AWS/Lambda", "IteratorAge", {"FunctionName": names.publisher}, stat="Maximum"),
-        above=MINUTE_S * 1000,
+        MetricSource("AWS/Lambda", "IteratorAge", {"FunctionName": names.publisher}, stat="Maximum"),
+        threshold=MINUTE_S * 1000,
     )
     yield _dead_letters(names, names.publisher)
     for function in (names.api, names.publisher):
@@ -101,23 +101,23 @@ def _of_core(names: Names) -> Iterator[Alarm]:
             yield Alarm(
                 f"{name}-{metric.partition('Throttle')[0].lower()}-throttles",
                 "table-throttles",
-                f"DynamoDB turns requests to {name} away.",
-                Source("AWS/DynamoDB", metric, {"TableName": name}),
-                above=10,
+                f"DynamoDB throttles requests to {name}.",
+                MetricSource("AWS/DynamoDB", metric, {"TableName": name}),
+                threshold=10,
             )
 
 
 def _of_service(names: Names, service: Service) -> Iterator[Alarm]:
-    asked = set(service.alarms)
+    kinds = set(service.alarms)
     for function in service.functions:
         for alarm in _of_function(names, service, function):
-            if alarm.kind in asked:
+            if alarm.kind in kinds:
                 yield alarm
     for kind in service.alarms:
         if kind in _OF_BUSINESS:
-            says, metric, stat, settings = _OF_BUSINESS[kind]
-            source = Source.of(metric, own(names, service.name), stat=stat)
-            yield Alarm(names.of(service.name, kind), kind, says, source, **settings)
+            text, metric, stat, settings = _OF_BUSINESS[kind]
+            source = MetricSource.of(metric, own(names, service.name), stat=stat)
+            yield Alarm(names.of(service.name, kind), kind, text, source, **settings)
         if kind == "latency":
             yield from _latency(names, service)
 
@@ -132,8 +132,8 @@ def _of_function(names: Names, service: Service, function: Function) -> Iterator
             f"{queue}-queue-age",
             "queue-age",
             f"A message in {queue} has waited for more than ten minutes.",
-            Source("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, stat="Maximum"),
-            above=10 * MINUTE_S,
+            MetricSource("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": queue}, stat="Maximum"),
+            threshold=10 * MINUTE_S,
         )
 
 
@@ -146,26 +146,26 @@ def _latency(names: Names, service: Service) -> Iterator[Alarm]:
                 names.of(service.name, route_class.value, "latency"),
                 "latency",
                 f"One in twenty requests to {service.name} ({route_class.value}) takes more than two seconds.",
-                Source.of(LATENCY, own(names, service.name, route_class=route_class.value), stat="p95"),
-                above=2000,
-                times=3,
+                MetricSource.of(LATENCY, own(names, service.name, route_class=route_class.value), stat="p95"),
+                threshold=2000,
+                periods=3,
             )
 
 
 def _errors(function: str) -> Alarm:
-    source = Source("AWS/Lambda", "Errors", {"FunctionName": function})
-    return Alarm(f"{function}-errors", "errors", f"{function} raised, or was killed.", source)
+    source = MetricSource("AWS/Lambda", "Errors", {"FunctionName": function})
+    return Alarm(f"{function}-errors", "errors", f"{function} raised an exception or was killed.", source)
 
 
 def _throttles(function: str) -> Alarm:
-    source = Source("AWS/Lambda", "Throttles", {"FunctionName": function})
-    return Alarm(f"{function}-throttles", "throttles", f"{function} was not allowed to run.", source, times=3)
+    source = MetricSource("AWS/Lambda", "Throttles", {"FunctionName": function})
+    return Alarm(f"{function}-throttles", "throttles", f"{function} was throttled.", source, periods=3)
 
 
 def _dead_letters(names: Names, queue: str) -> Alarm:
     letters = names.dead_letters(queue)
-    visible = Source("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": letters}, stat="Maximum")
-    return Alarm(letters, "dead-letters", f"Something lies in {letters}.", visible)
+    visible = MetricSource("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": letters}, stat="Maximum")
+    return Alarm(letters, "dead-letters", f"There are messages in {letters}.", visible)
 
 
 _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
@@ -173,7 +173,7 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
         "Usage has been waiting for Stripe for more than six hours.",
         SYNC_LAG,
         "Maximum",
-        {"above": 6 * HOUR_S, "minutes": 15},
+        {"threshold": 6 * HOUR_S, "minutes": 15},
     ),
     "billing-failing": (
         "Stripe does not accept the API key, or lacks a meter or price of ours.",
@@ -191,16 +191,16 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
         "Webhooks of Stripe are refused or cannot be handled.",
         WEBHOOK_FAILURES,
         "Sum",
-        {"above": 3, "minutes": 15},
+        {"threshold": 3, "minutes": 15},
     ),
-    "drift": ("Two books say different things.", DRIFT, "Sum", {"minutes": 60}),
+    "drift": ("Reconciliation found a difference between two records.", DRIFT, "Sum", {"minutes": 60}),
     "quarantine": (
-        "A scheduled loop took out an entry that failed too often.",
+        "A scheduled loop quarantined an entry that failed too often.",
         QUARANTINED,
         "Sum",
         {"minutes": 15},
     ),
-    "uncounted-usage": ("Usage is kept aside instead of counted.", UNCOUNTED_USAGE, "Sum", {"minutes": 15}),
-    "unpriced-calls": ("Calls to a model whose price is not known.", UNPRICED_CALLS, "Sum", {"minutes": 15}),
+    "uncounted-usage": ("Usage is quarantined instead of counted.", UNCOUNTED_USAGE, "Sum", {"minutes": 15}),
+    "unpriced-calls": ("Calls to a model without a known price.", UNPRICED_CALLS, "Sum", {"minutes": 15}),
 }
-"""Alarms on one metric of a service as a whole."""
+"""Alarms on one metric of a whole service."""

@@ -1,4 +1,4 @@
-"""The alarms as resources; all call the one topic."""
+"""The alarms as resources, which all notify one topic."""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
@@ -11,7 +11,7 @@ from infra.monitoring.alarm import MINUTE_S, Alarm, alarms_of
 class Alarms(Construct):
     """The alarms of a mesh.
 
-    The context `repository`, a URL with a slash at its end, makes links of the runbook's paths.
+    The context `repository`, a URL with a slash at its end, turns the runbook's paths into links.
     """
 
     def __init__(self, scope: Construct, mesh: Mesh) -> None:
@@ -38,10 +38,10 @@ class Alarms(Construct):
             statistic=None if percentile else source.stat,
             extended_statistic=source.stat if percentile else None,
             period=alarm.minutes * MINUTE_S,
-            evaluation_periods=alarm.times,
-            threshold=alarm.above,
+            evaluation_periods=alarm.periods,
+            threshold=alarm.threshold,
             comparison_operator="GreaterThanThreshold",
-            treat_missing_data="breaching" if alarm.silence_is_bad else "notBreaching",
+            treat_missing_data="breaching" if alarm.alarm_on_missing_data else "notBreaching",
             alarm_actions=[self._topic],
             ok_actions=[self._topic],
         )

@@ -1,4 +1,4 @@
-"""Questions to the logs, kept as code: they stand in Logs Insights, in the folder of the environment.
+"""Saved queries of Logs Insights, in the folder of the environment.
 
 Each names what is to be replaced in angle brackets.
 """
@@ -12,7 +12,7 @@ from infra.monitoring.subject import Subjects
 from infra.names import PRODUCT
 
 QUERIES = {
-    "the story of a run": """
+    "run history": """
 fields @timestamp, service, message, status, state, attempt, provider, model, error_code
 | filter run_id = "<run_id>" or @message like "<run_id>"
 | sort @timestamp asc
@@ -22,7 +22,7 @@ fields @timestamp, service, message, route, queue, run_id, tenant_id
 | filter trace_id = "<trace_id>" or @message like "<trace_id>"
 | sort @timestamp asc
 """,
-    "what a trace has cost": """
+    "cost of a trace": """
 filter trace_id = "<trace_id>" and message = "call ended"
 | stats sum(CostNanoUsd) / 1000000000 as usd, sum(TokensIn) as tokens_in, sum(TokensOut) as tokens_out
   by run_id, provider, model
@@ -50,7 +50,7 @@ fields @timestamp, service, message, method, route, status, run_id, request_id
 | sort @timestamp desc
 | limit 500
 """,
-    "why there are dead letters": """
+    "dead-letter causes": """
 fields @timestamp, service, message_id, tries, error, reason
 | filter message = "message failed"
 | sort @timestamp desc
@@ -61,12 +61,12 @@ filter message = "consumed"
 | stats max(QueueAge) as oldest_ms, sum(Messages) as messages, sum(FailedMessages) as failed
   by queue, bin(5m)
 """,
-    "runs by their end": """
+    "runs by final status": """
 filter message = "run ended"
 | stats count(*) as runs, pct(RunDuration, 95) as p95_ms by state, plan, error_code
 | sort runs desc
 """,
-    "who is refused by the budget": """
+    "budget refusals": """
 filter message = "budget refused"
 | stats count(*) as refusals by tenant_id, plan, error
 | sort refusals desc
@@ -77,11 +77,11 @@ filter ispresent(ColdStarts)
 | sort containers desc
 """,
 }
-"""By what each answers."""
+"""The queries by their titles."""
 
 
 class Queries(Construct):
-    """The questions, each asked of the logs of all functions."""
+    """The saved queries, each over the logs of all functions."""
 
     def __init__(self, scope: Construct, mesh: Mesh, *, subjects: Subjects) -> None:
         super().__init__(scope, "Queries")

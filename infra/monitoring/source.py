@@ -1,4 +1,4 @@
-"""Where a number comes from: a metric of CloudWatch with its dimensions."""
+"""The source of a number: a metric of CloudWatch with its dimensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from shared.metrics import NAMESPACE, Metric
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One metric, of one thing."""
+class MetricSource:
+    """One metric of one resource."""
 
     namespace: str
     metric: str
@@ -19,7 +19,7 @@ class Source:
 
     @classmethod
     def of(cls, metric: Metric, dimensions: Mapping[str, str], *, stat: str = "Sum") -> Self:
-        """One of our own metrics.
+        """Return one of our own metrics.
 
         Raises:
             ValueError: it is not split by these dimensions.
@@ -31,14 +31,14 @@ class Source:
 
 
 def own(names: Names, service: str, **others: str) -> dict[str, str]:
-    """The dimensions of a metric of our own."""
+    """Return the dimensions of one of our own metrics."""
     return {"environment": names.environment, "service": service, **others}
 
 
 def search(names: Names, metric: Metric, *, service: str | None = None, stat: str = "Sum") -> str:
-    """The expression of a graph with one line for each combination of a metric's dimensions."""
+    """Return the expression of a graph with one line for each combination of a metric's dimensions."""
     schema = ",".join((NAMESPACE, *metric.dimensions))
-    wanted = f'MetricName="{metric.name}" environment="{names.environment}"'
+    terms = f'MetricName="{metric.name}" environment="{names.environment}"'
     if service:
-        wanted += f' service="{service}"'
-    return f"SEARCH('{{{schema}}} {wanted}', '{stat}', 60)"
+        terms += f' service="{service}"'
+    return f"SEARCH('{{{schema}}} {terms}', '{stat}', 60)"

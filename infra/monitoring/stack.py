@@ -1,4 +1,4 @@
-"""AILabMonitoring: two dashboards, questions to the logs, and alarms where somebody is called."""
+"""AILabMonitoring: two dashboards and log queries, and alarms that notify the operator."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from infra.monitoring.alarms import Alarms
 from infra.monitoring.dashboards import business, operations
 from infra.monitoring.queries import Queries
 from infra.monitoring.subject import Subjects
-from infra.monitoring.widget import Widget, placed
+from infra.monitoring.widget import Widget, place_graphs
 
 
 class MonitoringStack(Stack):
-    """What is seen of the mesh from outside."""
+    """The monitoring of a mesh."""
 
     def __init__(self, scope: Construct, mesh: Mesh, **options: object) -> None:
         super().__init__(scope, mesh.names.stack("monitoring"), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
@@ -29,6 +29,6 @@ class MonitoringStack(Stack):
             Queries(self, mesh, subjects=subjects)
 
     def _dashboard(self, subject: str, graphs: Sequence[Widget]) -> None:
-        body = json.dumps(placed(graphs))
+        body = json.dumps(place_graphs(graphs))
         name = self._names.dashboard(subject)
         cloudwatch.CfnDashboard(self, subject.capitalize(), dashboard_name=name, dashboard_body=body)

@@ -1,4 +1,4 @@
-"""The things that are watched, by name."""
+"""The monitored resources by name."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Subjects:
     http: tuple[str, ...]
     """The functions that have routes."""
     queues: tuple[str, ...]
-    """Each has its dead letters, and a rule of the same name."""
+    """Each has a dead-letter queue, and a rule of the same name."""
     dead_letters: tuple[str, ...]
 
     @classmethod
     def of(cls, names: Names, services: Iterable[Service]) -> Self:
-        """What there is in a mesh."""
+        """Return the functions and queues of a mesh."""
         pairs = [(service, function) for service in services for function in service.functions]
         queues = [name for pair in pairs for name in names.queues(*pair)]
         return cls(

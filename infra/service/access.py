@@ -1,4 +1,4 @@
-"""What the roles of a service may do, derived from its declaration."""
+"""The permissions of a service's roles, derived from its declaration."""
 
 from infra import policy
 from infra.mesh import Mesh
@@ -6,7 +6,7 @@ from shared.declaration import Access, Function, Service, TenantSecrets
 
 
 def of_function(mesh: Mesh, service: Service, function: Function, *, pool_arn: str) -> list[policy.Statement]:
-    """What a function may do in its own role."""
+    """Return the permissions of a function's own role."""
     names = mesh.names
     granted = [*_data(mesh, service, function), *_queues(mesh, service, function)]
     if function.access is not Access.TENANT:
@@ -28,8 +28,9 @@ def _secrets(mesh: Mesh, function: Function) -> list[policy.Statement]:
 
 
 def of_tenant(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
-    """Grant a function's data role what the function declares, for the one tenant of the session's tag."""
-    objects = policy.objects_of_tenant(mesh.names, function.objects)
+    """Return the permissions of a function's data role for the tenant in the session's tag."""
+    # Objects that the function reads with its own role are for operators.
+    objects = policy.objects_of_tenant(mesh.names, function.objects if function.access is Access.TENANT else ())
     granted = function.tenant_secrets
     secrets = [] if granted is TenantSecrets.NONE else [policy.secrets_of_tenant(mesh.names, granted)]
     return [policy.data_of_tenant(mesh.names, service.slice), *objects, *secrets]
@@ -38,13 +39,13 @@ def of_tenant(mesh: Mesh, service: Service, function: Function) -> list[policy.S
 def _data(mesh: Mesh, service: Service, function: Function) -> list[policy.Statement]:
     names, owned = mesh.names, service.slice
     granted: list[policy.Statement] = []
-    if function.access is Access.TENANT:
+    if function.has_data_role:
         granted.append(policy.assume(names, service, function))
     if function.access is Access.SLICE:
         others = [other.slice for other in mesh.services if other.name != service.name]
         granted += policy.data_of_all_tenants(names, owned, others)
     if function.keys:
-        granted.append(policy.data_of_nobody(names, owned, function.keys))
+        granted.append(policy.items_by_key_pattern(names, owned, function.keys))
     if function.reads_due:
         granted.append(policy.due_work(names, owned))
     return granted

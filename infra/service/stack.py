@@ -12,11 +12,11 @@ from infra.mesh import Mesh
 from infra.queue import EventQueue
 from infra.route import Paths, preflight, root_of
 from infra.service import access
-from shared.declaration import Access, Function, Service
+from shared.declaration import Function, Service
 
 
 class ServiceStack(Stack):
-    """The functions of a service, with what wakes them and what they may touch."""
+    """The functions of a service, with their triggers and permissions."""
 
     def __init__(self, scope: Construct, mesh: Mesh, service: Service, *, core: CoreStack, **options: object) -> None:
         super().__init__(scope, mesh.names.stack(service.name), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
@@ -26,7 +26,7 @@ class ServiceStack(Stack):
         self._routes()
         self._queues = {name: queue for function in service.functions for name, queue in self._queues_of(function)}
         for function in service.functions:
-            self._tell_queues(function)
+            self._add_queue_urls(function)
 
     def _function(self, declared: Function) -> MeshFunction:
         granted = access.of_function(self._mesh, self._service, declared, pool_arn=self._core.users.pool.user_pool_arn)
@@ -43,14 +43,14 @@ class ServiceStack(Stack):
             "POWERTOOLS_SERVICE_NAME": self._service.name,
             **{_variable(name): names.function(self._service, name) for name in declared.invokes},
         }
-        if declared.access is Access.TENANT:
+        if declared.has_data_role:
             found["DATA_ROLE_ARN"] = names.role_arn(names.data_role(self._service, declared))
         return found
 
     def _data_roles(self) -> None:
-        """Give each function that acts for one tenant at a time a role of its own for that (decision 42)."""
+        """Create a data role for each function that acts for one tenant at a time (decision 28)."""
         for declared in self._service.functions:
-            if declared.access is Access.TENANT:
+            if declared.has_data_role:
                 role_of(
                     self.functions[declared.name],
                     "DataRole",
@@ -79,11 +79,11 @@ class ServiceStack(Stack):
                 EventQueue(consumer, construct_id, self._mesh, declared, consumer=consumer, name=name, types=types),
             )
 
-    def _tell_queues(self, declared: Function) -> None:
-        """Only now are there URLs to tell."""
+    def _add_queue_urls(self, declared: Function) -> None:
+        """Add the URLs of queues, which exist only now."""
         for name in declared.sends_to:
             queue = self._queues[self._mesh.names.function(self._service, name)].queue
-            self.functions[declared.name].tell(f"{_upper(name)}_QUEUE_URL", queue.queue_url)
+            self.functions[declared.name].add_environment(f"{_upper(name)}_QUEUE_URL", queue.queue_url)
 
 
 def _variable(function: str) -> str:

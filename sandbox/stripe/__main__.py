@@ -1,20 +1,23 @@
-"""Runs the local Stripe in the foreground: `python -m infra.local.stripe`, told by its environment."""
+"""Run the local Stripe in the foreground: `python -m sandbox.stripe`. Environment variables configure it."""
 
 import os
 import signal
 import threading
 from pathlib import Path
 
-from infra.local.stripe import keys
-from infra.local.stripe.server import LocalStripe
+from sandbox.stripe import keys
+from sandbox.stripe.server import LocalStripe
 
 
 def main() -> None:
-    """Answer until told to end."""
+    """Serve requests until SIGTERM or SIGINT."""
     folder = Path(os.environ["STRIPE_STATE_DIR"])
     folder.mkdir(parents=True, exist_ok=True)
     server = LocalStripe(
-        keys.kept(folder), int(os.environ["STRIPE_PORT"]), folder / "stripe.db", mark=os.environ.get("STRIPE_MARK", "")
+        keys.load_keys(folder),
+        int(os.environ["STRIPE_PORT"]),
+        folder / "stripe.db",
+        mark=os.environ.get("STRIPE_MARK", ""),
     )
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -1,16 +1,16 @@
-"""Money in integers of cents; a price's decimals are exact, and half a cent goes away from zero."""
+"""Money as integers of cents. Prices are exact decimals, and half a cent rounds away from zero."""
 
 from decimal import Decimal
 from fractions import Fraction
 
-from infra.local.stripe.errors import refuse
+from sandbox.stripe.errors import refuse
 
 DECIMALS = 12
-"""How many a price may have, in cents."""
+"""The largest number of decimals of a price in cents."""
 
 
 def decimal_cents(text: str, *, param: str) -> Decimal:
-    """A price in cents.
+    """Parse a price in cents.
 
     Raises:
         StripeError: it is none, or has too many decimals.
@@ -22,23 +22,23 @@ def decimal_cents(text: str, *, param: str) -> Decimal:
 
 
 def plain(cents: Decimal) -> str:
-    """A price as Stripe writes it: without an exponent and without zeros at its end."""
+    """Format a price as Stripe does: without an exponent and trailing zeros."""
     text = f"{cents:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def charge(unit: str, quantity: int) -> int:
-    """The cents for a quantity at a price."""
+    """Return the cents for a quantity at a price."""
     return rounded(Fraction(unit) * quantity)
 
 
 def share(cents: int, *, part_s: int, whole_s: int) -> int:
-    """The part of an amount that a part of its period is worth, to the second."""
+    """Prorate an amount by a part of its period, to the second."""
     return rounded(Fraction(cents * part_s, whole_s))
 
 
 def rounded(exact: Fraction) -> int:
-    """Whole cents."""
+    """Round to whole cents."""
     doubled = 2 * abs(exact) + 1
-    whole = doubled.numerator // (2 * doubled.denominator)
-    return whole if exact >= 0 else -whole
+    half_up = doubled.numerator // (2 * doubled.denominator)
+    return half_up if exact >= 0 else -half_up

@@ -1,12 +1,12 @@
-"""Answers a request of the API: who asks, trouble that is wanted, repetition, and then the route."""
+"""The API: authentication, configured faults, idempotency keys and routing."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from infra.local.stripe import (
-    catalogue,
+from sandbox.stripe import (
+    catalog,
     checkout,
     clocks,
     customers,
@@ -21,104 +21,104 @@ from infra.local.stripe import (
     subscriptions,
     webhooks,
 )
-from infra.local.stripe.errors import StripeError
-from infra.local.stripe.invoicing import Kept
-from infra.local.stripe.rendering import expand
-from infra.local.stripe.routes import Call
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import API_VERSION, World
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.invoicing import PaymentAttempted
+from sandbox.stripe.rendering import expand
+from sandbox.stripe.routes import StripeCall
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import API_VERSION, StripeWorld
 
-_BILLING = (catalogue, checkout, customers, invoicing, meters, payments, portal, schedules, subscriptions)
-_AROUND = (clocks, reports, webhooks)
-_KEPT = frozenset({200, 402})
-"""Answers that an idempotency key repeats; a request that was not valid was never begun."""
+_BILLING = (catalog, checkout, customers, invoicing, meters, payments, portal, schedules, subscriptions)
+_SUPPORTING = (clocks, reports, webhooks)
+_REPEATED_STATUSES = frozenset({200, 402})
+"""Statuses that an idempotency key repeats. Invalid requests are not stored."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """One request, as it came."""
+class StripeRequest:
+    """A request as received."""
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
-    """By names in small letters."""
+    """By lower-case name."""
     body: str
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What goes back."""
+class StripeResponse:
+    """The response to a request."""
 
     status: int
     body: Json
     headers: dict[str, str] = field(default_factory=dict[str, str])
     lost: bool = False
-    """The work is done, and the answer never arrives."""
+    """The request takes effect, but its response never arrives."""
     delay_ms: int = 0
-    """How long the answer is held back."""
+    """The delay of the response."""
 
 
-def answer(world: World, request: Request) -> Answer:
-    """Answer one request."""
+def handle_request(world: StripeWorld, request: StripeRequest) -> StripeResponse:
+    """Handle a request."""
     name = world.new_id("req")
-    usual = {"Request-Id": name, "Stripe-Version": request.headers.get("stripe-version", API_VERSION)}
-    fault: faults.Fault | None = None
+    common_headers = {"Request-Id": name, "Stripe-Version": request.headers.get("stripe-version", API_VERSION)}
+    fault: faults.StripeFault | None = None
     try:
         _authenticate(world, request.headers)
-        fault = faults.take(world, request.path)
+        fault = faults.next_fault(world, request.path)
         if fault and fault.error:
             raise fault.error
-        made = _once(world, request)
-        made = Answer(made.status, made.body, {**usual, **made.headers})
+        response = _handle_once(world, request)
+        response = StripeResponse(response.status, response.body, {**common_headers, **response.headers})
     except StripeError as error:
         retry = {"Stripe-Should-Retry": "true"} if error.status in {409, 429, 500, 503} else {}
-        made = Answer(error.status, error.to_answer(), {**usual, **retry})
-    return replace(made, lost=fault.is_lost, delay_ms=fault.delay_ms) if fault else made
+        response = StripeResponse(error.status, error.to_body(), {**common_headers, **retry})
+    return replace(response, lost=fault.is_lost, delay_ms=fault.delay_ms) if fault else response
 
 
-def _authenticate(world: World, headers: Mapping[str, str]) -> None:
-    given = headers.get("authorization", "").removeprefix("Bearer ")
-    if given != world.api_key:
+def _authenticate(world: StripeWorld, headers: Mapping[str, str]) -> None:
+    sent_key = headers.get("authorization", "").removeprefix("Bearer ")
+    if sent_key != world.api_key:
         raise StripeError(401, "Invalid API Key provided.")
     version = headers.get("stripe-version", API_VERSION)
     if version != API_VERSION:
         raise StripeError(400, f"Invalid Stripe API version: {version}; this Stripe knows {API_VERSION} alone.")
 
 
-def _once(world: World, request: Request) -> Answer:
-    """Answer, or repeat the answer of the first request with the same key."""
+def _handle_once(world: StripeWorld, request: StripeRequest) -> StripeResponse:
+    """Handle a request, or repeat the response of the first request with the same key."""
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
-    asked = hashlib.sha256(f"{request.path}\n{request.body}".encode()).hexdigest()
+    fingerprint = hashlib.sha256(f"{request.path}\n{request.body}".encode()).hexdigest()
     with world.store.transaction():
-        known = world.store.run("SELECT request, status, body FROM answers WHERE key = ?", key)
-        if known:
-            before, status, body = known[0]
-            _refuse_reuse(key, is_same=before == asked)
-            return Answer(status, json.loads(body), {"Idempotent-Replayed": "true"})
+        stored = world.store.run("SELECT request, status, body FROM answers WHERE key = ?", key)
+        if stored:
+            before, status, body = stored[0]
+            _refuse_reuse(key, is_same=before == fingerprint)
+            return StripeResponse(status, json.loads(body), {"Idempotent-Replayed": "true"})
         world.idempotency_key = key
         try:
-            made = _route(world, request)
-        except Kept as tried:
-            made = Answer(tried.error.status, tried.error.to_answer())
+            response = _route(world, request)
+        except PaymentAttempted as tried:
+            response = StripeResponse(tried.error.status, tried.error.to_body())
         finally:
             world.idempotency_key = None
-        if key and made.status in _KEPT:
-            values = (key, asked, made.status, json.dumps(made.body))
+        if key and response.status in _REPEATED_STATUSES:
+            values = (key, fingerprint, response.status, json.dumps(response.body))
             world.store.run("INSERT INTO answers (key, request, status, body) VALUES (?, ?, ?, ?)", *values)
-        return made
+        return response
 
 
-def _route(world: World, request: Request) -> Answer:
-    for module in (*_BILLING, *_AROUND):
+def _route(world: StripeWorld, request: StripeRequest) -> StripeResponse:
+    for module in (*_BILLING, *_SUPPORTING):
         found = module.routes.find(request.method, request.path)
         if found:
-            answerer, path = found
+            handler, path = found
             params = form.Params(form.decode(request.query if request.method == "GET" else request.body))
             paths = params.texts("expand")
-            body = answerer(Call(world, params, path))
+            body = handler(StripeCall(world, params, path))
             params.refuse_unread()
-            return Answer(200, expand(body, paths, world.store.find))
+            return StripeResponse(200, expand(body, paths, world.store.find))
     msg = f"Unrecognized request URL ({request.method}: {request.path})."
     raise StripeError(404, msg)
 

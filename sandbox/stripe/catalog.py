@@ -3,23 +3,23 @@
 from copy import deepcopy
 from decimal import Decimal
 
-from infra.local.stripe.amounts import decimal_cents, plain
-from infra.local.stripe.errors import StripeError, refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe.amounts import decimal_cents, plain
+from sandbox.stripe.errors import StripeError, refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 routes = Routes()
 
 _TEXTS = ("description", "unit_label", "statement_descriptor", "url", "tax_code")
-_MOST_KEYS = 10
+_MAX_LOOKUP_KEYS = 10
 
 
 @routes.post("/v1/products")
-def create_product(call: Call) -> Json:
-    """A product; its id may be chosen."""
+def create_product(call: StripeCall) -> Json:
+    """Create a product. The caller may choose its id."""
     world, params = call.world, call.params
     name = params.text("id") or world.new_id("prod")
     if world.store.find(name):
@@ -46,22 +46,22 @@ def create_product(call: Call) -> Json:
 
 
 @routes.get("/v1/products")
-def list_products(call: Call) -> Json:
-    """All products, or those that are active or not, or those with some ids."""
+def list_products(call: StripeCall) -> Json:
+    """List all products, or those that are active, inactive or have these ids."""
     names = call.params.texts("ids")
     found = matching(call.world.store.all("product"), active=call.params.boolean("active"))
-    return listed(call, [one for one in found if not names or one["id"] in names], url="/v1/products")
+    return list_page(call, [one for one in found if not names or one["id"] in names], url="/v1/products")
 
 
 @routes.get("/v1/products/{product}")
-def get_product(call: Call) -> Json:
-    """A product."""
+def get_product(call: StripeCall) -> Json:
+    """Return a product."""
     return render(call.world.store.get("product", call.path["product"]))
 
 
 @routes.post("/v1/products/{product}")
-def change_product(call: Call) -> Json:
-    """Change a product."""
+def change_product(call: StripeCall) -> Json:
+    """Update a product."""
     world, params = call.world, call.params
     product = world.store.get("product", call.path["product"])
     before = deepcopy(product)
@@ -75,8 +75,8 @@ def change_product(call: Call) -> Json:
 
 
 @routes.post("/v1/prices")
-def create_price(call: Call) -> Json:
-    """A price by unit, licensed or metered."""
+def create_price(call: StripeCall) -> Json:
+    """Create a licensed or metered price per unit."""
     world, params = call.world, call.params
     cents = _cents(params)
     recurring = _recurring(world, params.nested("recurring")) if "recurring" in params else None
@@ -111,26 +111,26 @@ def create_price(call: Call) -> Json:
 
 
 @routes.get("/v1/prices")
-def list_prices(call: Call) -> Json:
-    """All prices, or those of a product, a kind or some lookup keys."""
+def list_prices(call: StripeCall) -> Json:
+    """List all prices, or those of a product, a kind or these lookup keys."""
     params = call.params
     keys = params.texts("lookup_keys")
-    if len(keys) > _MOST_KEYS:
-        refuse(f"You can look up {_MOST_KEYS} lookup keys at most.", param="lookup_keys")
-    wanted = {"product": params.text("product"), "type": params.text("type"), "currency": params.text("currency")}
-    found = matching(call.world.store.all("price"), active=params.boolean("active"), **wanted)
-    return listed(call, [one for one in found if not keys or one["lookup_key"] in keys], url="/v1/prices")
+    if len(keys) > _MAX_LOOKUP_KEYS:
+        refuse(f"You can look up {_MAX_LOOKUP_KEYS} lookup keys at most.", param="lookup_keys")
+    filters = {"product": params.text("product"), "type": params.text("type"), "currency": params.text("currency")}
+    found = matching(call.world.store.all("price"), active=params.boolean("active"), **filters)
+    return list_page(call, [one for one in found if not keys or one["lookup_key"] in keys], url="/v1/prices")
 
 
 @routes.get("/v1/prices/{price}")
-def get_price(call: Call) -> Json:
-    """A price."""
+def get_price(call: StripeCall) -> Json:
+    """Return a price."""
     return render(call.world.store.get("price", call.path["price"]))
 
 
 @routes.post("/v1/prices/{price}")
-def change_price(call: Call) -> Json:
-    """Change what may change of a price: its amount never does."""
+def change_price(call: StripeCall) -> Json:
+    """Update a price. Its amount never changes."""
     world, params = call.world, call.params
     price = world.store.get("price", call.path["price"])
     before = deepcopy(price)
@@ -148,29 +148,33 @@ def change_price(call: Call) -> Json:
 
 
 def _cents(params: Params) -> Decimal:
-    whole, exact = params.integer("unit_amount"), params.text("unit_amount_decimal")
-    if (whole is None) == (exact is None):
+    integer_amount, exact = params.integer("unit_amount"), params.text("unit_amount_decimal")
+    if (integer_amount is None) == (exact is None):
         refuse("You must specify one of `unit_amount` and `unit_amount_decimal`.", param="unit_amount")
-    if whole is not None and whole < 0:
+    if integer_amount is not None and integer_amount < 0:
         raise StripeError(
             400, "This value must be greater than or equal to 0.", "parameter_invalid_integer", "unit_amount"
         )
-    return Decimal(whole) if whole is not None else decimal_cents(exact or "", param="unit_amount_decimal")
+    return (
+        Decimal(integer_amount)
+        if integer_amount is not None
+        else decimal_cents(exact or "", param="unit_amount_decimal")
+    )
 
 
-def _recurring(world: World, given: Params) -> Json:
-    usage, meter = given.choice("usage_type", "licensed", "metered"), given.text("meter")
+def _recurring(world: StripeWorld, parameters: Params) -> Json:
+    usage, meter = parameters.choice("usage_type", "licensed", "metered"), parameters.text("meter")
     if (usage == "metered") != (meter is not None):
         refuse("A metered price needs a meter, and no other price has one.", param="recurring[meter]")
     return {
-        "interval": given.choice("interval", "month", "day", "week", "year"),
-        "interval_count": given.integer("interval_count") or 1,
+        "interval": parameters.choice("interval", "month", "day", "week", "year"),
+        "interval_count": parameters.integer("interval_count") or 1,
         "meter": world.store.get("billing.meter", meter)["id"] if meter else None,
         "usage_type": usage,
     }
 
 
-def _free_lookup_key(world: World, key: str | None, *, transfer: bool) -> None:
+def _free_lookup_key(world: StripeWorld, key: str | None, *, transfer: bool) -> None:
     for price in world.store.all("price"):
         if key is None or price["lookup_key"] != key:
             continue

@@ -1,7 +1,7 @@
-"""Checkout sessions: how a customer subscribes."""
+"""Checkout sessions, through which a customer subscribes."""
 
-from infra.local.stripe import amounts, cycle, invoices
-from infra.local.stripe.customers import (
+from sandbox.stripe import amounts, cycle, invoices
+from sandbox.stripe.customers import (
     attach,
     existing_customer,
     is_card_number,
@@ -9,14 +9,14 @@ from infra.local.stripe.customers import (
     make_default,
     new_card,
 )
-from infra.local.stripe.errors import declined, refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.items import check, new_item
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching
-from infra.local.stripe.store import Json
-from infra.local.stripe.subscriptions import missing_card, trial_end
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe.errors import declined, refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.items import check, new_item
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching
+from sandbox.stripe.store import Json
+from sandbox.stripe.subscriptions import missing_card, trial_end
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 routes = Routes()
 
@@ -29,23 +29,23 @@ _UNSET = (
 
 
 @routes.post("/v1/checkout/sessions")
-def create_session(call: Call) -> Json:
-    """A session whose page lets the customer subscribe."""
+def create_session(call: StripeCall) -> Json:
+    """Create a session, on whose page the customer subscribes."""
     world, params = call.world, call.params
     customer = existing_customer(world, params.required("customer"))
     if params.required("mode") != "subscription":
         refuse("This Stripe knows the mode `subscription` alone.", param="mode")
-    wanted: list[Json] = [
+    line_items: list[Json] = [
         {"price": one.required("price"), "quantity": one.integer("quantity")} for one in params.many("line_items")
     ]
-    items = [new_item(world, one["price"], one["quantity"]) for one in wanted]
+    items = [new_item(world, one["price"], one["quantity"]) for one in line_items]
     check(items)
     name = world.new_id("cs_test")
     session: Json = {
         **dict.fromkeys(_UNSET),
         **_fixed(name, items),
         "_data": _subscription_data(params.nested("subscription_data"), now=world.now(customer)),
-        "_items": wanted,
+        "_items": line_items,
         "cancel_url": params.text("cancel_url"),
         "client_reference_id": params.text("client_reference_id"),
         "created": world.now(customer),
@@ -63,31 +63,31 @@ def create_session(call: Call) -> Json:
 
 
 @routes.get("/v1/checkout/sessions")
-def list_sessions(call: Call) -> Json:
-    """All sessions, or those of a customer, a subscription or a status."""
+def list_sessions(call: StripeCall) -> Json:
+    """List all sessions, or those of a customer, a subscription or a status."""
     params = call.params
     found = call.world.store.all("checkout.session", customer=params.text("customer"))
-    wanted = {"subscription": params.text("subscription"), "status": params.text("status")}
-    return listed(call, matching(found, **wanted), url="/v1/checkout/sessions")
+    filters = {"subscription": params.text("subscription"), "status": params.text("status")}
+    return list_page(call, matching(found, **filters), url="/v1/checkout/sessions")
 
 
 @routes.get("/v1/checkout/sessions/{session}")
-def get_session(call: Call) -> Json:
-    """A session."""
+def get_session(call: StripeCall) -> Json:
+    """Return a session."""
     return render(call.world.store.get("checkout.session", call.path["session"]))
 
 
 @routes.get("/v1/checkout/sessions/{session}/line_items")
-def list_line_items(call: Call) -> Json:
-    """What a session is for."""
+def list_line_items(call: StripeCall) -> Json:
+    """List the line items of a session."""
     session = call.world.store.get("checkout.session", call.path["session"])
     url = f"/v1/checkout/sessions/{session['id']}/line_items"
-    return listed(call, [_line_item(call.world, one) for one in session["_items"]], url=url)
+    return list_page(call, [_line_item(call.world, one) for one in session["_items"]], url=url)
 
 
 @routes.post("/v1/checkout/sessions/{session}/expire")
-def expire_session(call: Call) -> Json:
-    """Close a session that is open."""
+def expire_session(call: StripeCall) -> Json:
+    """Expire an open session."""
     session = call.world.store.get("checkout.session", call.path["session"])
     if session["status"] != "open":
         refuse('Only Checkout Sessions with a status in ["open"] can be expired.', param="session")
@@ -95,17 +95,17 @@ def expire_session(call: Call) -> Json:
     return render(session)
 
 
-def expire(world: World, session: Json) -> None:
-    """Close a session and announce it."""
+def expire(world: StripeWorld, session: Json) -> None:
+    """Expire a session and publish its event."""
     session |= {"status": "expired", "url": None}
     world.emit("checkout.session.expired", world.store.put(session))
 
 
-def complete(world: World, session: Json, *, number: str) -> Json:
-    """What the page's button does: keep the card, subscribe, pay.
+def complete(world: StripeWorld, session: Json, *, number: str) -> Json:
+    """Handle the page's button: save the card, create the subscription, and pay.
 
     Raises:
-        StripeError: the card is none or is declined; nothing is changed.
+        StripeError: the card is invalid or declined. Nothing changes.
     """
     if session["status"] != "open":
         refuse("This session is not open any more.")
@@ -131,11 +131,11 @@ def complete(world: World, session: Json, *, number: str) -> Json:
     return session
 
 
-def _subscription_data(given: Params, *, now: int) -> Json:
+def _subscription_data(data: Params, *, now: int) -> Json:
     return {
-        "metadata": given.free("metadata"),
-        "trial_end": trial_end(given, now=now),
-        "on_missing_card": missing_card(given.nested("trial_settings")),
+        "metadata": data.free("metadata"),
+        "trial_end": trial_end(data, now=now),
+        "on_missing_card": missing_card(data.nested("trial_settings")),
     }
 
 
@@ -175,7 +175,7 @@ def _fixed(name: str, items: list[Json]) -> Json:
     }
 
 
-def _line_item(world: World, one: Json) -> Json:
+def _line_item(world: StripeWorld, one: Json) -> Json:
     price = world.store.get("price", one["price"])
     quantity = one["quantity"] or (1 if price["recurring"]["usage_type"] == "licensed" else 0)
     cents = amounts.charge(price["unit_amount_decimal"], quantity)

@@ -1,26 +1,26 @@
-"""Test clocks: time of their own for some customers."""
+"""Test clocks, each with a separate time for some customers."""
 
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed
-from infra.local.stripe.store import Json
-from infra.local.stripe.timeline import pass_time
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page
+from sandbox.stripe.store import Json
+from sandbox.stripe.timeline import pass_time
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 routes = Routes()
 
 
 @routes.post("/v1/test_helpers/test_clocks")
-def create_clock(call: Call) -> Json:
-    """A clock that stands still."""
+def create_clock(call: StripeCall) -> Json:
+    """Create a clock that does not advance by itself."""
     frozen = call.params.integer("frozen_time")
     if frozen is None:
         refuse("Missing required param: frozen_time.", param="frozen_time", code="parameter_missing")
     return render(make(call.world, frozen_time=frozen, name=call.params.text("name")))
 
 
-def make(world: World, *, frozen_time: int, name: str | None) -> Json:
-    """A new clock, and its announcement."""
+def make(world: StripeWorld, *, frozen_time: int, name: str | None) -> Json:
+    """Create a clock and publish its event."""
     clock: Json = {
         "id": world.new_id("clock"),
         "object": "test_helpers.test_clock",
@@ -37,28 +37,28 @@ def make(world: World, *, frozen_time: int, name: str | None) -> Json:
 
 
 @routes.get("/v1/test_helpers/test_clocks")
-def list_clocks(call: Call) -> Json:
-    """All test clocks."""
-    return listed(call, call.world.store.all("test_helpers.test_clock"), url="/v1/test_helpers/test_clocks")
+def list_clocks(call: StripeCall) -> Json:
+    """List all test clocks."""
+    return list_page(call, call.world.store.all("test_helpers.test_clock"), url="/v1/test_helpers/test_clocks")
 
 
 @routes.get("/v1/test_helpers/test_clocks/{clock}")
-def get_clock(call: Call) -> Json:
-    """A test clock."""
+def get_clock(call: StripeCall) -> Json:
+    """Return a test clock."""
     return render(call.world.store.get("test_helpers.test_clock", call.path["clock"]))
 
 
 @routes.delete("/v1/test_helpers/test_clocks/{clock}")
-def delete_clock(call: Call) -> Json:
-    """Delete a clock; its customers stay, at the time that it had."""
+def delete_clock(call: StripeCall) -> Json:
+    """Delete a clock. Its customers stay, at the clock's last time."""
     clock = call.world.store.get("test_helpers.test_clock", call.path["clock"])
     call.world.store.remove(clock["id"])
     return {"id": clock["id"], "object": "test_helpers.test_clock", "deleted": True}
 
 
 @routes.post("/v1/test_helpers/test_clocks/{clock}/advance")
-def advance_clock(call: Call) -> Json:
-    """Let a clock's time pass; it has passed when the answer comes, which says that it is passing, as Stripe does."""
+def advance_clock(call: StripeCall) -> Json:
+    """Advance a clock within this request. As at Stripe, the response reports `advancing`."""
     world = call.world
     clock = world.store.get("test_helpers.test_clock", call.path["clock"])
     target = call.params.integer("frozen_time")
@@ -69,8 +69,8 @@ def advance_clock(call: Call) -> Json:
     return render(clock | {"status": "advancing", "status_details": details})
 
 
-def move(world: World, clock: Json, *, until: int) -> int:
-    """Let a clock's time pass; says how much happened on the way."""
+def move(world: StripeWorld, clock: Json, *, until: int) -> int:
+    """Advance a clock and return the number of scheduled actions that were performed."""
     done = pass_time(world, clock=clock["id"], until=until)
     clock["frozen_time"] = until
     world.emit("test_helpers.test_clock.ready", world.store.put(clock))

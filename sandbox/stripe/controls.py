@@ -1,10 +1,10 @@
-"""The controls under `/_local/`: what a test or a demonstration does to this Stripe. They take and give JSON."""
+"""The controls under `/_local/`, with which tests and the demo change this Stripe. Requests and responses are JSON."""
 
 import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from infra.local.stripe import (
+from sandbox.stripe import (
     checkout,
     clocks,
     customers,
@@ -16,39 +16,39 @@ from infra.local.stripe import (
     reports,
     webhooks,
 )
-from infra.local.stripe.errors import StripeError, refuse
-from infra.local.stripe.items import period_of
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import matching
-from infra.local.stripe.store import Json
-from infra.local.stripe.timeline import pass_time
-from infra.local.stripe.world import DEFAULTS, World
+from sandbox.stripe.errors import StripeError, refuse
+from sandbox.stripe.items import period_of
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import matching
+from sandbox.stripe.store import Json
+from sandbox.stripe.timeline import pass_time
+from sandbox.stripe.world import DEFAULTS, StripeWorld
 
 _STATUSES = ("active", "past_due", "unpaid", "canceled", "paused", "trialing", "incomplete", "incomplete_expired")
 _CHAOS = frozenset({"duplicate", "drop", "delay_ms", "reorder", "hold"})
 
-Control = Callable[[World, str, Json], Json]
+Control = Callable[[StripeWorld, str, Json], Json]
 
 
-def control(world: World, method: str, path: str, given: Json) -> tuple[int, Json]:
-    """Answer one control request with a status and a body."""
-    for known, pattern, act in _CONTROLS:
+def control(world: StripeWorld, method: str, path: str, parameters: Json) -> tuple[int, Json]:
+    """Handle a control request and return a status and a body."""
+    for route_method, pattern, handler in _CONTROLS:
         matched = re.fullmatch(pattern, path)
-        if known == method and matched:
+        if route_method == method and matched:
             try:
-                return 200, act(world, (*matched.groups(), "")[0], given)
+                return 200, handler(world, (*matched.groups(), "")[0], parameters)
             except StripeError as error:
-                return error.status, error.to_answer()
+                return error.status, error.to_body()
     return 404, {"error": {"message": f"No such control: {method} {path}"}}
 
 
-def _health(world: World, _: str, __: Json) -> Json:
+def _health(world: StripeWorld, _: str, __: Json) -> Json:
     return {"status": "healthy", "now": world.now(), "settings": {name: world.setting(name) for name in DEFAULTS}}
 
 
-def _set_status(world: World, name: str, given: Json) -> Json:
-    """Bring a subscription into a state, with the events that Stripe would send on the way there."""
-    status = given.get("status")
+def _set_status(world: StripeWorld, name: str, parameters: Json) -> Json:
+    """Set a subscription's state, with the events that Stripe would send on the way."""
+    status = parameters.get("status")
     if status not in _STATUSES:
         refuse(f"status must be one of {', '.join(_STATUSES)}", param="status")
     with world.store.transaction():
@@ -60,7 +60,7 @@ def _set_status(world: World, name: str, given: Json) -> Json:
         if status in {"past_due", "unpaid"}:
             _fail_a_payment(world, subscription)
         if status == "active" and was in {"past_due", "unpaid", "incomplete"}:
-            _pay_what_is_open(world, subscription)
+            _pay_open_invoices(world, subscription)
         subscription = world.store.get("subscription", name)
         if subscription["status"] != status:
             cycle.set_status(world, subscription, status)
@@ -71,7 +71,7 @@ def _set_status(world: World, name: str, given: Json) -> Json:
         return render(subscription)
 
 
-def _fail_a_payment(world: World, subscription: Json) -> None:
+def _fail_a_payment(world: StripeWorld, subscription: Json) -> None:
     start, end = period_of(subscription)
     if _open_invoices(world, subscription):
         invoice = _open_invoices(world, subscription)[0]
@@ -79,11 +79,11 @@ def _fail_a_payment(world: World, subscription: Json) -> None:
         of = cycle.base_lines(world, subscription)
         period = (start, end)
         made = invoices.draft(world, subscription, reason="subscription_cycle", of=of, period=period, grace_s=0)
-        invoice = invoices.finalise(world, made)
+        invoice = invoices.finalize(world, made)
     invoices.fail(world, invoice)
 
 
-def _pay_what_is_open(world: World, subscription: Json) -> None:
+def _pay_open_invoices(world: StripeWorld, subscription: Json) -> None:
     for invoice in _open_invoices(world, subscription):
         before = world.setting("decline_payments")
         world.set("decline_payments", 0)
@@ -91,15 +91,15 @@ def _pay_what_is_open(world: World, subscription: Json) -> None:
         world.set("decline_payments", before)
 
 
-def _open_invoices(world: World, subscription: Json) -> list[Json]:
+def _open_invoices(world: StripeWorld, subscription: Json) -> list[Json]:
     found = matching(world.store.all("invoice", customer=subscription["customer"]), status="open")
     name = subscription["id"]
     return [one for one in found if one["parent"]["subscription_details"]["subscription"] == name]
 
 
-def _advance(world: World, _: str, given: Json) -> Json:
-    """Move the clock; forward, all that is due on the way happens at its own time."""
-    seconds = given.get("advance_s")
+def _advance(world: StripeWorld, _: str, parameters: Json) -> Json:
+    """Advance the clock. Every action that is due on the way happens at its own time."""
+    seconds = parameters.get("advance_s")
     if not isinstance(seconds, int):
         refuse("advance_s must be a whole number of seconds", param="advance_s")
     with world.store.transaction():
@@ -109,9 +109,9 @@ def _advance(world: World, _: str, given: Json) -> Json:
     return {"now": until, "done": done}
 
 
-def _advance_customer(world: World, name: str, given: Json) -> Json:
-    """Move one customer's own time, which begins as everybody's: what Stripe's test clocks do for new customers."""
-    seconds = given.get("advance_s")
+def _advance_customer(world: StripeWorld, name: str, parameters: Json) -> Json:
+    """Advance the time of one customer, as Stripe's test clocks do for new customers."""
+    seconds = parameters.get("advance_s")
     if not isinstance(seconds, int):
         refuse("advance_s must be a whole number of seconds", param="advance_s")
     with world.store.transaction():
@@ -128,41 +128,41 @@ def _advance_customer(world: World, name: str, given: Json) -> Json:
     return {"now": until, "done": done}
 
 
-def _chaos(world: World, _: str, given: Json) -> Json:
-    if set(given) - _CHAOS or not all(isinstance(value, int) for value in given.values()):
+def _chaos(world: StripeWorld, _: str, parameters: Json) -> Json:
+    if set(parameters) - _CHAOS or not all(isinstance(value, int) for value in parameters.values()):
         refuse(f"chaos takes whole numbers for {', '.join(sorted(_CHAOS))}", param="chaos")
     with world.store.transaction():
-        world.set("chaos", given)
-    return given
+        world.set("chaos", parameters)
+    return parameters
 
 
-def _settings(world: World, _: str, given: Json) -> Json:
-    unknown = set(given) - (set(DEFAULTS) - {"offset_s", "faults", "chaos"})
+def _settings(world: StripeWorld, _: str, parameters: Json) -> Json:
+    unknown = set(parameters) - (set(DEFAULTS) - {"offset_s", "faults", "chaos"})
     if unknown:
         refuse(f"There is no setting {min(unknown)}", param=min(unknown))
     with world.store.transaction():
-        for name, value in given.items():
+        for name, value in parameters.items():
             world.set(name, value)
     return {name: world.setting(name) for name in DEFAULTS}
 
 
-def _faults(world: World, _: str, given: Json) -> Json:
-    wanted: list[dict[str, Any]] = given.get("next", [])
-    for one in wanted:
+def _faults(world: StripeWorld, _: str, parameters: Json) -> Json:
+    requested: list[dict[str, Any]] = parameters.get("next", [])
+    for one in requested:
         if one.get("kind") not in faults.KINDS or set(one) - {"kind", "times", "path", "delay_ms"}:
             refuse(f"kind must be one of {', '.join(faults.KINDS)}", param="next")
     with world.store.transaction():
-        world.set("faults", wanted)
-    return {"next": wanted}
+        world.set("faults", requested)
+    return {"next": requested}
 
 
-def _events(world: World, _: str, __: Json) -> Json:
+def _events(world: StripeWorld, _: str, __: Json) -> Json:
     return {"events": [render(one) for one in world.store.all("event")[::-1]]}
 
 
-def _emit(world: World, _: str, given: Json) -> Json:
-    """Announce anything: an event of any type with any object, or with the one that an id names."""
-    kind, thing = given.get("type"), given.get("object")
+def _emit(world: StripeWorld, _: str, parameters: Json) -> Json:
+    """Publish an event of any type, with any object or the object of an id."""
+    kind, thing = parameters.get("type"), parameters.get("object")
     if isinstance(thing, str):
         thing = world.store.find(thing)
     if not isinstance(kind, str) or not isinstance(thing, dict):
@@ -171,8 +171,8 @@ def _emit(world: World, _: str, given: Json) -> Json:
         return render(world.emit(kind, cast("Json", thing)))
 
 
-def _resend(world: World, name: str, _: Json) -> Json:
-    """Bring an event to every endpoint now, and say what each answered; chaos has no say in it."""
+def _resend(world: StripeWorld, name: str, _: Json) -> Json:
+    """Deliver an event to every endpoint now, without faults, and return each endpoint's status code."""
     event = world.store.find(name)
     if event is None or event["object"] not in {"event", reports.KIND}:
         refuse(f"No such event: '{name}'", param="id", code="resource_missing")
@@ -180,38 +180,38 @@ def _resend(world: World, name: str, _: Json) -> Json:
     return {"statuses": {one["id"]: delivery.send(event, one) for one in endpoints}}
 
 
-def _deliveries(world: World, _: str, __: Json) -> Json:
+def _deliveries(world: StripeWorld, _: str, __: Json) -> Json:
     rows = world.store.run("SELECT event, endpoint, attempt FROM deliveries ORDER BY seq")
     return {
         "waiting": [{"event": event, "endpoint": endpoint, "attempt": attempt} for event, endpoint, attempt in rows]
     }
 
 
-def _usage(world: World, _: str, __: Json) -> Json:
+def _usage(world: StripeWorld, _: str, __: Json) -> Json:
     names = ("identifier", "event_name", "customer", "value", "timestamp")
     rows = world.store.run(f"SELECT {', '.join(names)} FROM usage ORDER BY rowid")  # noqa: S608 — our own names
     return {"events": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
-def _pay(world: World, name: str, given: Json) -> Json:
-    """Pay a checkout page whatever its state is, as if the payment had been under way when it was closed."""
+def _pay(world: StripeWorld, name: str, parameters: Json) -> Json:
+    """Pay a checkout session in any state, as if the payment had been in progress when the session expired."""
     with world.store.transaction():
         session = world.store.get("checkout.session", name)
-        number = str(given.get("number", customers.GOOD_CARD))
+        number = str(parameters.get("number", customers.GOOD_CARD))
         return render(checkout.complete(world, {**session, "status": "open"}, number=number))
 
 
-def _dispute(world: World, _: str, given: Json) -> Json:
+def _dispute(world: StripeWorld, _: str, parameters: Json) -> Json:
     with world.store.transaction():
-        return render(payments.dispute(world, world.store.get("invoice", str(given.get("invoice")))))
+        return render(payments.dispute(world, world.store.get("invoice", str(parameters.get("invoice")))))
 
 
-def _point(world: World, _: str, given: Json) -> Json:
-    url = given.get("url")
+def _point(world: StripeWorld, _: str, parameters: Json) -> Json:
+    url = parameters.get("url")
     if not isinstance(url, str) or not url.startswith("http"):
         refuse("url must be an address", param="url")
     with world.store.transaction():
-        return render(webhooks.point_to_mesh(world, url))
+        return render(webhooks.set_mesh_url(world, url))
 
 
 _CONTROLS: tuple[tuple[str, str, Control], ...] = (

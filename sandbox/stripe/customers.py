@@ -1,14 +1,14 @@
-"""Customers, and the cards that they pay with."""
+"""Customers and their cards."""
 
 from copy import deepcopy
 from typing import Any
 
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 routes = Routes()
 
@@ -20,15 +20,15 @@ _CARDS = {
     "pm_card_chargeCustomerFail": "4000000000000341",
     "tok_chargeCustomerFail": "4000000000000341",
 }
-"""Stripe's test cards by their names. The second can be kept, and fails whenever it is charged."""
+"""Stripe's test cards by name. The second can be attached, but every charge fails."""
 
 _REFUSED = "4000000000000002"
 _FAILS_LATER = "4000000000000341"
 
 
 @routes.post("/v1/customers")
-def create_customer(call: Call) -> Json:
-    """A customer."""
+def create_customer(call: StripeCall) -> Json:
+    """Create a customer."""
     world, params = call.world, call.params
     clock = params.text("test_clock")
     customer: Json = {
@@ -62,17 +62,17 @@ def create_customer(call: Call) -> Json:
 
 
 @routes.get("/v1/customers")
-def list_customers(call: Call) -> Json:
-    """All customers, or those with an address or a test clock."""
+def list_customers(call: StripeCall) -> Json:
+    """List all customers, or those with an email address or a test clock."""
     found = matching(
         call.world.store.all("customer"), email=call.params.text("email"), test_clock=call.params.text("test_clock")
     )
-    return listed(call, found, url="/v1/customers")
+    return list_page(call, found, url="/v1/customers")
 
 
 @routes.get("/v1/customers/{customer}")
-def get_customer(call: Call) -> Json:
-    """A customer; of one that was deleted, that it was."""
+def get_customer(call: StripeCall) -> Json:
+    """Return a customer. A deleted customer is only its id and `deleted`."""
     found = call.world.store.find(call.path["customer"])
     if found and found.get("deleted"):
         return render(found)
@@ -80,8 +80,8 @@ def get_customer(call: Call) -> Json:
 
 
 @routes.post("/v1/customers/{customer}")
-def change_customer(call: Call) -> Json:
-    """Change a customer."""
+def change_customer(call: StripeCall) -> Json:
+    """Update a customer."""
     world, params = call.world, call.params
     customer = existing_customer(world, call.path["customer"])
     before = deepcopy(customer)
@@ -94,8 +94,8 @@ def change_customer(call: Call) -> Json:
 
 
 @routes.delete("/v1/customers/{customer}")
-def delete_customer(call: Call) -> Json:
-    """Delete a customer; its subscriptions end at once, and nobody asks for its open invoices any more."""
+def delete_customer(call: StripeCall) -> Json:
+    """Delete a customer. Its subscriptions end at once, and its open invoices are no longer collected."""
     world = call.world
     customer = existing_customer(world, call.path["customer"])
     for subscription in world.store.all("subscription", customer=customer["id"]):
@@ -111,8 +111,8 @@ def delete_customer(call: Call) -> Json:
 
 
 @routes.post("/v1/payment_methods")
-def create_payment_method(call: Call) -> Json:
-    """A card by its number or by one of Stripe's test tokens."""
+def create_payment_method(call: StripeCall) -> Json:
+    """Create a card from its number or from one of Stripe's test tokens."""
     call.params.choice("type", "card")
     card = call.params.nested("card")
     for ignored in ("exp_month", "exp_year", "cvc"):
@@ -124,28 +124,28 @@ def create_payment_method(call: Call) -> Json:
 
 
 @routes.get("/v1/payment_methods")
-def list_payment_methods(call: Call) -> Json:
-    """The cards of a customer."""
+def list_payment_methods(call: StripeCall) -> Json:
+    """List the cards of a customer."""
     call.params.choice("type", "card")
     cards = call.world.store.all("payment_method", customer=call.params.required("customer"))
-    return listed(call, cards, url="/v1/payment_methods")
+    return list_page(call, cards, url="/v1/payment_methods")
 
 
 @routes.get("/v1/payment_methods/{method}")
-def get_payment_method(call: Call) -> Json:
-    """A card."""
+def get_payment_method(call: StripeCall) -> Json:
+    """Return a card."""
     return render(call.world.store.get("payment_method", call.path["method"]))
 
 
 @routes.post("/v1/payment_methods/{method}/attach")
-def attach_payment_method(call: Call) -> Json:
-    """Give a card to a customer."""
+def attach_payment_method(call: StripeCall) -> Json:
+    """Attach a card to a customer."""
     customer = existing_customer(call.world, call.params.required("customer"))
     return render(attach(call.world, call.path["method"], customer))
 
 
-def existing_customer(world: World, name: str) -> Json:
-    """A customer that was not deleted.
+def existing_customer(world: StripeWorld, name: str) -> Json:
+    """Return a customer that is not deleted.
 
     Raises:
         StripeError: there is none.
@@ -156,8 +156,8 @@ def existing_customer(world: World, name: str) -> Json:
     return customer
 
 
-def attach(world: World, method: str, customer: Json) -> Json:
-    """Give a card, or a new one of a test card's name, to a customer."""
+def attach(world: StripeWorld, method: str, customer: Json) -> Json:
+    """Attach a card to a customer, or a new one if the id is a test card's name."""
     card = new_card(world, _CARDS[method]) if method in _CARDS else world.store.get("payment_method", method)
     if card["customer"] not in (None, customer["id"]):
         refuse("This PaymentMethod belongs to another customer.", param="payment_method")
@@ -166,31 +166,31 @@ def attach(world: World, method: str, customer: Json) -> Json:
     return card
 
 
-def make_default(world: World, customer: Json, card: Json) -> None:
-    """Let a customer's invoices be paid by a card."""
+def make_default(world: StripeWorld, customer: Json, card: Json) -> None:
+    """Set the card that pays a customer's invoices."""
     before = deepcopy(customer)
     customer["invoice_settings"] = _invoice_settings(card["id"])
     world.update(customer, "customer.updated", before=before)
 
 
 def is_refused(number: str) -> bool:
-    """Whether the bank does not even let a card be kept."""
+    """Return whether the bank refuses to attach a card."""
     return _digits(number) == _REFUSED
 
 
 def is_card_number(number: str) -> bool:
-    """Whether a text can be a card's number at all."""
+    """Return whether a text has the form of a card number."""
     digits = _digits(number)
     return digits.isdecimal() and len(digits) == 16
 
 
 def fails_when_charged(card: Json) -> bool:
-    """Whether every payment with a card fails."""
+    """Return whether every payment with a card fails."""
     return bool(card["_number"] == _FAILS_LATER)
 
 
-def new_card(world: World, number: str) -> Json:
-    """A card that nobody has yet."""
+def new_card(world: StripeWorld, number: str) -> Json:
+    """Create a card that is not attached to a customer."""
     address = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     digits = _digits(number)
     return {
@@ -223,10 +223,10 @@ def new_card(world: World, number: str) -> Json:
     }
 
 
-def _take_default(world: World, customer: Json, params: Params) -> None:
-    given = params.nested("invoice_settings")
-    if "default_payment_method" in given:
-        method = given.text("default_payment_method")
+def _take_default(world: StripeWorld, customer: Json, params: Params) -> None:
+    settings = params.nested("invoice_settings")
+    if "default_payment_method" in settings:
+        method = settings.text("default_payment_method")
         customer["invoice_settings"] = _invoice_settings(
             world.store.get("payment_method", method)["id"] if method else None
         )

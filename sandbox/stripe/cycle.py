@@ -1,13 +1,13 @@
-"""The life of a subscription: started, paid, renewed, ended."""
+"""The life cycle of a subscription: start, payment, renewal, end."""
 
 from collections.abc import Sequence
 from copy import deepcopy
 
-from infra.local.stripe import invoices, lines
-from infra.local.stripe.items import end_of_period, items_of, listing, period_of, place
-from infra.local.stripe.lines import is_metered
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import invoices, lines
+from sandbox.stripe.items import assign_period, end_of_period, items_of, listing, period_of
+from sandbox.stripe.lines import is_metered
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 FINAL = frozenset({"canceled", "incomplete_expired"})
 _OWING = frozenset({"past_due", "unpaid", "incomplete"})
@@ -50,11 +50,11 @@ _UNCHANGING: Json = {
     "schedule": None,
     "transfer_data": None,
 }
-"""What is the same in every subscription that begins."""
+"""The fields that every new subscription has in common."""
 
 
 def start(
-    world: World,
+    world: StripeWorld,
     customer: Json,
     items: Sequence[Json],
     *,
@@ -64,23 +64,23 @@ def start(
     card: str | None = None,
     on_missing_card: str = "create_invoice",
 ) -> Json:
-    """A subscription with its first invoice, which is paid at once if it can be.
+    """Create a subscription with its first invoice, which is paid at once if possible.
 
     Args:
         world: the account.
         customer: who subscribes.
-        items: what to.
+        items: the items to subscribe to.
         metadata: of the subscription.
         begin: when its first period starts; None: now.
         trial_end: until when nothing is owed; None: no trial.
         card: that pays, instead of the customer's.
-        on_missing_card: what a trial's end brings when there is no card.
+        on_missing_card: the behavior when a trial ends without a card.
     """
     now = world.now(customer) if begin is None else begin
     name = world.new_id("sub")
     anchor = now if trial_end is None else trial_end
     end = trial_end if trial_end is not None else end_of_period(items, anchor=anchor, start=now)
-    place(items, subscription=name, start=now, end=end)
+    assign_period(items, subscription=name, start=now, end=end)
     subscription = _fresh(name, customer, items, metadata=metadata, now=now, anchor=anchor)
     subscription |= {"default_payment_method": card, "trial_end": trial_end}
     subscription["trial_start"] = None if trial_end is None else now
@@ -92,15 +92,15 @@ def start(
     return world.store.get("subscription", name)
 
 
-def pay(world: World, invoice: Json, *, card: Json | None = None) -> bool:
-    """Try to charge an open invoice, and let its subscription follow."""
+def pay(world: StripeWorld, invoice: Json, *, card: Json | None = None) -> bool:
+    """Try to charge an open invoice and update its subscription."""
     paid = invoices.attempt(world, invoice, card=card)
     settle(world, invoice)
     return paid
 
 
-def settle(world: World, invoice: Json) -> None:
-    """Bring a subscription's status to what became of its invoice."""
+def settle(world: StripeWorld, invoice: Json) -> None:
+    """Update a subscription's status after its invoice was paid or failed."""
     name = invoice["parent"]["subscription_details"]["subscription"]
     subscription = world.store.get("subscription", name)
     if subscription["status"] in FINAL:
@@ -108,21 +108,21 @@ def settle(world: World, invoice: Json) -> None:
     set_status(world, subscription, _status_after(world, subscription, invoice))
 
 
-def set_status(world: World, subscription: Json, status: str) -> None:
-    """Change a subscription's status and announce it."""
+def set_status(world: StripeWorld, subscription: Json, status: str) -> None:
+    """Set a subscription's status and publish its event."""
     before = deepcopy(subscription)
     subscription["status"] = status
     world.update(subscription, "customer.subscription.updated", before=before)
 
 
-def renew(world: World, subscription: Json) -> None:
-    """Begin the next period at the end of the current one, and bill both: usage of the old, base of the new."""
+def renew(world: StripeWorld, subscription: Json) -> None:
+    """Begin the next period, and bill the usage of the previous one and the base price of the new one."""
     before = deepcopy(subscription)
     start, end = period_of(subscription)
     items = items_of(subscription)
     of = usage_lines(world, subscription, until=end)
     following = end_of_period(items, anchor=subscription["billing_cycle_anchor"], start=end)
-    place(items, subscription=subscription["id"], start=end, end=following)
+    assign_period(items, subscription=subscription["id"], start=end, end=following)
     of += base_lines(world, subscription) + subscription.pop("_pending", [])
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
@@ -132,8 +132,8 @@ def renew(world: World, subscription: Json) -> None:
     world.update(subscription, "customer.subscription.updated", before=before)
 
 
-def end(world: World, subscription: Json, *, at: int, with_invoice: bool = True, reason: str) -> Json:
-    """End a subscription; what was used until then is billed, or forgotten."""
+def end(world: StripeWorld, subscription: Json, *, at: int, with_invoice: bool = True, reason: str) -> Json:
+    """End a subscription. Its usage so far is billed or discarded."""
     start, _ = period_of(subscription)
     of = usage_lines(world, subscription, until=at) + subscription.pop("_pending", [])
     grace_s = int(world.setting("invoice_grace_s"))
@@ -152,37 +152,37 @@ def end(world: World, subscription: Json, *, at: int, with_invoice: bool = True,
     return subscription
 
 
-def expire(world: World, subscription: Json) -> None:
-    """Give a subscription up whose first invoice was not paid within a day."""
+def expire(world: StripeWorld, subscription: Json) -> None:
+    """Expire a subscription whose first invoice was not paid within a day."""
     invoice = world.store.get("invoice", subscription["latest_invoice"])
     invoices.void(world, invoice)
     set_status(world, subscription, "incomplete_expired")
 
 
-def base_lines(world: World, subscription: Json) -> list[Json]:
-    """The licensed items for the current period."""
+def base_lines(world: StripeWorld, subscription: Json) -> list[Json]:
+    """Return the lines of the licensed items for the current period."""
     begin, finish = period_of(subscription)
     licensed = [item for item in items_of(subscription) if not is_metered(item)]
     return [lines.for_period(world, subscription, item, start=begin, end=finish) for item in licensed]
 
 
-def usage_lines(world: World, subscription: Json, *, until: int) -> list[Json]:
-    """What was used of the metered items in the current period."""
+def usage_lines(world: StripeWorld, subscription: Json, *, until: int) -> list[Json]:
+    """Return the lines of the metered items for the current period."""
     metered = [item for item in items_of(subscription) if is_metered(item) and item["_usage_from"] < until]
     return [lines.for_usage(world, subscription, item, start=item["_usage_from"], end=until) for item in metered]
 
 
-def _bill_first_period(world: World, subscription: Json) -> None:
+def _bill_first_period(world: StripeWorld, subscription: Json) -> None:
     of = base_lines(world, subscription)
     if not of:
         set_status(world, subscription, "active")
         return
     start = subscription["start_date"]
     draft = invoices.draft(world, subscription, reason="subscription_create", of=of, period=(start, start), grace_s=0)
-    pay(world, invoices.finalise(world, draft))
+    pay(world, invoices.finalize(world, draft))
 
 
-def _status_after(world: World, subscription: Json, invoice: Json) -> str:
+def _status_after(world: StripeWorld, subscription: Json, invoice: Json) -> str:
     status = str(subscription["status"])
     if invoice["status"] == "paid":
         others = world.store.all("invoice", customer=subscription["customer"])

@@ -1,4 +1,4 @@
-"""What Stripe refuses, as Stripe says it."""
+"""Errors in Stripe's wire format."""
 
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 @dataclass
 class StripeError(Exception):
-    """An answer with Stripe's error object."""
+    """A response with Stripe's error object."""
 
     status: int
     message: str
@@ -15,16 +15,16 @@ class StripeError(Exception):
     type: str = "invalid_request_error"
     decline_code: str | None = None
 
-    def to_answer(self) -> dict[str, Any]:
-        """The body; what has no value is left out, as Stripe does."""
-        said = {
+    def to_body(self) -> dict[str, Any]:
+        """Return the body, without fields that have no value."""
+        fields = {
             "code": self.code,
             "decline_code": self.decline_code,
             "message": self.message,
             "param": self.param,
             "type": self.type,
         }
-        return {"error": {name: value for name, value in said.items() if value is not None}}
+        return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
 def refuse(message: str, *, param: str | None = None, code: str | None = None) -> NoReturn:
@@ -37,11 +37,11 @@ def refuse(message: str, *, param: str | None = None, code: str | None = None) -
 
 
 def missing(kind: str, name: str) -> StripeError:
-    """A 404 for an object that is not there."""
+    """Return a 404 for an object that does not exist."""
     noun = kind.rpartition(".")[2].replace("_", " ")
     return StripeError(404, f"No such {noun}: '{name}'", "resource_missing", "id")
 
 
 def declined(message: str = "Your card was declined.") -> StripeError:
-    """A 402: the bank said no."""
+    """Return a 402 for a declined card."""
     return StripeError(402, message, "card_declined", type="card_error", decline_code="generic_decline")

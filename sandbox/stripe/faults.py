@@ -1,9 +1,9 @@
-"""Trouble that a test asks for, on the next requests."""
+"""Faults that a test configures for the next requests."""
 
 from dataclasses import dataclass
 
-from infra.local.stripe.errors import StripeError
-from infra.local.stripe.world import World
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.world import StripeWorld
 
 KINDS = {
     "400": StripeError(400, "The request is not valid.", "parameter_invalid"),
@@ -24,33 +24,33 @@ KINDS = {
     "timeout": None,
     "lost_answer": None,
 }
-"""The error of each. `slow` responds late; the last two break the connection, before the work is done and after it."""
+"""The error of each fault. `slow` delays the response; the last two break the connection before and after the work."""
 
 
-_UNTIL_OTHERS = -1
+_UNTIL_REPLACED = -1
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What one request meets."""
+class StripeFault:
+    """The fault of one request."""
 
     error: StripeError | None
-    """None: the work is done."""
+    """None: the request takes effect."""
     is_lost: bool = False
     """The response never arrives."""
     delay_ms: int = 0
-    """How late the response is."""
+    """The delay of the response."""
 
 
 class ConnectionLost(Exception):
-    """The connection ends before anything is done."""
+    """The connection ends before the request takes effect."""
 
 
-def take(world: World, path: str) -> Fault | None:
-    """The trouble of this request, if there is any for it; each is used up.
+def next_fault(world: StripeWorld, path: str) -> StripeFault | None:
+    """Consume and return the fault for this request, if there is one.
 
     Raises:
-        ConnectionLost: the request is never heard.
+        ConnectionLost: the connection ends without a response.
     """
     with world.store.transaction():
         waiting: list[dict[str, str | int]] = world.setting("faults")
@@ -61,9 +61,9 @@ def take(world: World, path: str) -> Fault | None:
         rest = [one for one in waiting if one is not found]
         if left != 0:
             # Below 0 it lasts until other faults are set.
-            rest = [{**found, "times": max(left, _UNTIL_OTHERS)}, *rest]
+            rest = [{**found, "times": max(left, _UNTIL_REPLACED)}, *rest]
         world.set("faults", rest)
     kind = str(found["kind"])
     if kind == "timeout":
         raise ConnectionLost(kind)
-    return Fault(KINDS[kind], is_lost=kind == "lost_answer", delay_ms=int(found.get("delay_ms", 0)))
+    return StripeFault(KINDS[kind], is_lost=kind == "lost_answer", delay_ms=int(found.get("delay_ms", 0)))

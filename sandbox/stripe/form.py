@@ -7,15 +7,15 @@ from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from infra.local.stripe.errors import StripeError, refuse
+from sandbox.stripe.errors import StripeError, refuse
 
 _KEY = re.compile(r"([^\[\]]+)|\[([^\[\]]*)\]")
 _FREE = frozenset({"metadata", "payload"})
-"""Objects whose keys the caller chooses; they are never lists."""
+"""Objects whose keys the caller chooses. They are never lists."""
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The nested parameters of a form or of a query."""
+    """Decode the nested parameters of a form or a query."""
     given: dict[str, Any] = {}
     for key, value in parse_qsl(text, keep_blank_values=True):
         _place(given, [plain or inner for plain, inner in _KEY.findall(key)], value)
@@ -46,7 +46,7 @@ def _with_lists(value: object, *, free: bool) -> object:
 class Params:
     """The parameters of one request, read by name.
 
-    Who reads one, knows it; what nobody has read at the end is refused, so that nothing is silently ignored.
+    Reading a parameter marks it as known. Parameters that remain unread are refused, so that none is silently ignored.
     """
 
     given: Mapping[str, Any]
@@ -60,11 +60,11 @@ class Params:
         return name in self.given
 
     def text(self, name: str) -> str | None:
-        """A text; None when it is not given or empty, which unsets a field."""
+        """Return a text. None if it is missing or empty; an empty text unsets a field."""
         return str(self._take(name) or "") or None
 
     def required(self, name: str) -> str:
-        """A text that must be given.
+        """Return a required text.
 
         Raises:
             StripeError: it is not.
@@ -75,7 +75,7 @@ class Params:
         return value
 
     def choice(self, name: str, *allowed: str) -> str:
-        """One of several words; the first when none is given."""
+        """Return one of several words; the first if the parameter is missing."""
         value = self.text(name) or allowed[0]
         if value not in allowed:
             listed = ", ".join(allowed)
@@ -83,42 +83,42 @@ class Params:
         return value
 
     def integer(self, name: str) -> int | None:
-        """A whole number."""
+        """Return an integer."""
         value = self.text(name)
         if value is not None and not re.fullmatch(r"-?\d{1,18}", value):
             raise StripeError(400, f"Invalid integer: {value}", "parameter_invalid_integer", self._name(name))
         return None if value is None else int(value)
 
     def boolean(self, name: str) -> bool | None:
-        """A truth value."""
+        """Return a boolean."""
         value = self.text(name)
         if value not in {None, "true", "false"}:
             refuse(f"Invalid boolean: {value}", param=self._name(name))
         return None if value is None else value == "true"
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts."""
+        """Return a list of texts."""
         return [str(part) for part in self._list(name)]
 
     def nested(self, name: str) -> "Params":
-        """An object; without parameters when it is not given."""
+        """Return an object, which is empty if it is missing."""
         value = self._take(name)
         return self._inner(name, value)
 
     def many(self, name: str) -> "list[Params]":
-        """A list of objects."""
+        """Return a list of objects."""
         return [self._inner(f"{name}[{index}]", part) for index, part in enumerate(self._list(name))]
 
     def free(self, name: str) -> dict[str, str]:
-        """An object whose keys the caller chooses."""
+        """Return an object whose keys the caller chooses."""
         value = self._take(name)
         return {str(key): str(part) for key, part in cast("dict[str, Any]", value or {}).items()}
 
     def refuse_unread(self) -> None:
-        """Refuse what no one has read.
+        """Refuse parameters that were not read.
 
         Raises:
-            StripeError: a parameter is unknown to Stripe, or to this one.
+            StripeError: Stripe or this server does not know a parameter.
         """
         if self.unread:
             name = min(self.unread)

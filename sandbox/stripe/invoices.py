@@ -1,12 +1,12 @@
-"""Invoices: drafted, finalised, paid or not."""
+"""Invoices: draft, open, paid, void or uncollectible."""
 
 from copy import deepcopy
 
-from infra.local.stripe import lines
-from infra.local.stripe.customers import fails_when_charged
-from infra.local.stripe.errors import StripeError, declined, refuse
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe import lines
+from sandbox.stripe.customers import fails_when_charged
+from sandbox.stripe.errors import StripeError, declined, refuse
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 _UNCHANGING: Json = {
     "object": "invoice",
@@ -50,13 +50,13 @@ _UNCHANGING: Json = {
     "total_discount_amounts": [],
     "total_taxes": [],
 }
-"""What is the same in every draft."""
+"""The fields that every draft has in common."""
 
 
 def draft(
-    world: World, subscription: Json, *, reason: str, of: list[Json], period: tuple[int, int], grace_s: int
+    world: StripeWorld, subscription: Json, *, reason: str, of: list[Json], period: tuple[int, int], grace_s: int
 ) -> Json:
-    """An invoice that is not yet final, announced.
+    """Create a draft invoice and publish its event.
 
     Args:
         world: the account.
@@ -66,7 +66,7 @@ def draft(
         period: of which it bills the usage.
         grace_s: how long it stays open for more usage.
     """
-    invoice = unsaved(world, subscription, reason=reason, of=of, period=period)
+    invoice = build(world, subscription, reason=reason, of=of, period=period)
     invoice["auto_advance"] = subscription["status"] not in {"unpaid", "paused"}
     invoice["automatically_finalizes_at"] = invoice["created"] + grace_s if invoice["auto_advance"] else None
     world.store.put(invoice)
@@ -76,8 +76,8 @@ def draft(
     return invoice
 
 
-def unsaved(world: World, subscription: Json, *, reason: str, of: list[Json], period: tuple[int, int]) -> Json:
-    """An invoice with these lines that is nowhere written down."""
+def build(world: StripeWorld, subscription: Json, *, reason: str, of: list[Json], period: tuple[int, int]) -> Json:
+    """Build an invoice with these lines, without saving it."""
     customer = world.store.get("customer", subscription["customer"])
     name = world.new_id("in")
     invoice: Json = {
@@ -102,14 +102,14 @@ def unsaved(world: World, subscription: Json, *, reason: str, of: list[Json], pe
         "period_start": period[0],
         "test_clock": customer["test_clock"],
     }
-    return summed(world, invoice)
+    return with_totals(world, invoice)
 
 
-def summed(world: World, invoice: Json) -> Json:
-    """An invoice with its usage and its totals as they are now; of a final one nothing changes."""
+def with_totals(world: StripeWorld, invoice: Json) -> Json:
+    """Return an invoice with its current usage and totals. A final invoice never changes."""
     if invoice["status"] != "draft":
         return invoice
-    invoice["_lines"] = [lines.measured(world, line) for line in invoice["_lines"]]
+    invoice["_lines"] = [lines.with_usage(world, line) for line in invoice["_lines"]]
     balance = int(world.store.get("customer", invoice["customer"]).get("balance", 0))
     total = sum(line["amount"] for line in invoice["_lines"])
     due = max(0, total + balance)
@@ -125,11 +125,11 @@ def summed(world: World, invoice: Json) -> Json:
     }
 
 
-def finalise(world: World, invoice: Json) -> Json:
-    """Let an invoice be final: its usage is what the meters say now, and its number is given."""
+def finalize(world: StripeWorld, invoice: Json) -> Json:
+    """Finalize an invoice: fix its usage at the meters' current sums and assign its number."""
     if invoice["status"] != "draft":
         raise StripeError(400, "This invoice is already finalized.", "invoice_not_editable")
-    invoice = summed(world, invoice)
+    invoice = with_totals(world, invoice)
     customer = world.store.get("customer", invoice["customer"])
     now = world.now(customer)
     balance = invoice["starting_balance"] + invoice["total"] - invoice["amount_due"]
@@ -150,8 +150,8 @@ def finalise(world: World, invoice: Json) -> Json:
     return invoice
 
 
-def attempt(world: World, invoice: Json, *, card: Json | None = None) -> bool:
-    """Try to charge what is due, and announce how it went; the subscription is left to its owner.
+def attempt(world: StripeWorld, invoice: Json, *, card: Json | None = None) -> bool:
+    """Try to charge the amount due and publish the result. The subscription stays unchanged.
 
     Args:
         world: the account.
@@ -178,19 +178,19 @@ def attempt(world: World, invoice: Json, *, card: Json | None = None) -> bool:
     return False
 
 
-def fail(world: World, invoice: Json) -> None:
-    """Note a payment that failed, and when the next one is."""
+def fail(world: StripeWorld, invoice: Json) -> None:
+    """Record a failed payment and the time of the next attempt."""
     days: list[int] = world.setting("retry_days")
-    made = int(invoice["attempt_count"])
-    following = world.now_for(invoice["customer"]) + days[made] * DAY_S if made < len(days) else None
+    attempts = int(invoice["attempt_count"])
+    following = world.now_for(invoice["customer"]) + days[attempts] * DAY_S if attempts < len(days) else None
     if invoice["billing_reason"] == "subscription_create":
         following = None  # the first payment is the customer's to make
-    invoice |= {"attempt_count": made + 1, "attempted": True, "next_payment_attempt": following}
+    invoice |= {"attempt_count": attempts + 1, "attempted": True, "next_payment_attempt": following}
     world.emit("invoice.payment_failed", world.store.put(invoice))
 
 
-def void(world: World, invoice: Json, *, status: str = "void") -> Json:
-    """Give up an open invoice: `void`, or `uncollectible`."""
+def void(world: StripeWorld, invoice: Json, *, status: str = "void") -> Json:
+    """Close an open invoice as `void` or `uncollectible`."""
     if invoice["status"] not in {"open", "uncollectible"}:
         refuse("You can only do this with an open invoice.", code="invoice_not_editable")
     stamp, kind = {
@@ -203,8 +203,8 @@ def void(world: World, invoice: Json, *, status: str = "void") -> Json:
     return world.update(invoice, kind, before=before)
 
 
-def card_of(world: World, invoice: Json) -> Json | None:
-    """The card that pays an invoice: the subscription's, else the customer's."""
+def card_of(world: StripeWorld, invoice: Json) -> Json | None:
+    """Return the card that pays an invoice: the subscription's, else the customer's."""
     details = invoice["parent"]["subscription_details"]
     subscription = world.store.get("subscription", details["subscription"])
     customer = world.store.get("customer", invoice["customer"])
@@ -212,8 +212,8 @@ def card_of(world: World, invoice: Json) -> Json | None:
     return world.store.find(name) if name else None
 
 
-def refuse_decline(world: World) -> None:
-    """Let a payment pass, unless the next ones are to be declined.
+def refuse_decline(world: StripeWorld) -> None:
+    """Accept a payment, unless the next payments are configured to be declined.
 
     Raises:
         StripeError: they are.
@@ -224,7 +224,7 @@ def refuse_decline(world: World) -> None:
         raise declined()
 
 
-def _charge(world: World, invoice: Json, card: Json | None) -> bool:
+def _charge(world: StripeWorld, invoice: Json, card: Json | None) -> bool:
     card = card or card_of(world, invoice)
     if card is None or fails_when_charged(card):
         return False

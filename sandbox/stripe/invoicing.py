@@ -1,20 +1,20 @@
-"""The requests about invoices."""
+"""Requests for invoices."""
 
 from copy import deepcopy
 
-from infra.local.stripe import changes, cycle, invoices
-from infra.local.stripe.errors import StripeError, declined, refuse
-from infra.local.stripe.items import end_of_period, items_of, period_of, place
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
+from sandbox.stripe import changes, cycle, invoices
+from sandbox.stripe.errors import StripeError, declined, refuse
+from sandbox.stripe.items import assign_period, end_of_period, items_of, period_of
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
 
 routes = Routes()
 
 
 @routes.get("/v1/invoices")
-def list_invoices(call: Call) -> Json:
-    """All invoices, or those of a customer, a subscription or a status."""
+def list_invoices(call: StripeCall) -> Json:
+    """List all invoices, or those of a customer, a subscription or a status."""
     params = call.params
     found = call.world.store.all("invoice", customer=params.text("customer"))
     found = matching(found, status=params.text("status"))
@@ -24,13 +24,13 @@ def list_invoices(call: Call) -> Json:
     created = params.nested("created")
     bounds = created.integer("gte"), created.integer("lt")
     found = [one for one in found if _within(one["created"], *bounds)]
-    current = [invoices.summed(call.world, one) for one in found]
-    return listed(call, current, url="/v1/invoices")
+    current = [invoices.with_totals(call.world, one) for one in found]
+    return list_page(call, current, url="/v1/invoices")
 
 
 @routes.post("/v1/invoices/create_preview")
-def preview_invoice(call: Call) -> Json:
-    """What the next invoice would be if the period ended now, or what a change of items would cost."""
+def preview_invoice(call: StripeCall) -> Json:
+    """Preview the next invoice, as if the period ended now or as a change of items would make it."""
     world, params = call.world, call.params
     params.choice("preview_mode", "next")
     name = params.required("subscription")
@@ -40,35 +40,35 @@ def preview_invoice(call: Call) -> Json:
     if subscription["status"] in cycle.FINAL:
         raise StripeError(404, "No upcoming invoices for customer", "invoice_upcoming_none")
     details = params.nested("subscription_details")
-    behaviour = details.choice("proration_behavior", *changes.BEHAVIOURS)
+    behavior = details.choice("proration_behavior", *changes.BEHAVIORS)
     at = details.integer("proration_date") or world.now_for(subscription["customer"])
     of: list[Json] = []
     if "items" in details:
-        wanted = changes.wanted_items(world, subscription, details.many("items"))
-        of = changes.change_items(world, subscription, wanted, at=at, behaviour=behaviour)
-    if behaviour == "always_invoice":
-        invoice = invoices.unsaved(world, subscription, reason="subscription_update", of=of, period=(at, at))
+        new_items = changes.apply_changes(world, subscription, details.many("items"))
+        of = changes.change_items(world, subscription, new_items, at=at, behavior=behavior)
+    if behavior == "always_invoice":
+        invoice = invoices.build(world, subscription, reason="subscription_update", of=of, period=(at, at))
     else:
         invoice = _next_invoice(call, subscription, of, ending=bool(details.boolean("cancel_at_period_end")))
     return render(invoice | {"id": f"upcoming_{invoice['id']}"})
 
 
 @routes.get("/v1/invoices/{invoice}")
-def get_invoice(call: Call) -> Json:
-    """An invoice; a draft with its usage as it is now."""
-    return render(invoices.summed(call.world, call.world.store.get("invoice", call.path["invoice"])))
+def get_invoice(call: StripeCall) -> Json:
+    """Return an invoice. A draft shows its current usage."""
+    return render(invoices.with_totals(call.world, call.world.store.get("invoice", call.path["invoice"])))
 
 
 @routes.get("/v1/invoices/{invoice}/lines")
-def list_lines(call: Call) -> Json:
-    """The lines of an invoice."""
-    invoice = invoices.summed(call.world, call.world.store.get("invoice", call.path["invoice"]))
-    return listed(call, invoice["_lines"], url=f"/v1/invoices/{invoice['id']}/lines")
+def list_lines(call: StripeCall) -> Json:
+    """List the lines of an invoice."""
+    invoice = invoices.with_totals(call.world, call.world.store.get("invoice", call.path["invoice"]))
+    return list_page(call, invoice["_lines"], url=f"/v1/invoices/{invoice['id']}/lines")
 
 
 @routes.post("/v1/invoices/{invoice}")
-def change_invoice(call: Call) -> Json:
-    """Change an invoice's metadata."""
+def change_invoice(call: StripeCall) -> Json:
+    """Update an invoice's metadata."""
     invoice = call.world.store.get("invoice", call.path["invoice"])
     before = deepcopy(invoice)
     invoice["metadata"] = merged(invoice["metadata"], call.params.free("metadata"))
@@ -76,60 +76,60 @@ def change_invoice(call: Call) -> Json:
 
 
 @routes.post("/v1/invoices/{invoice}/finalize")
-def finalise_invoice(call: Call) -> Json:
-    """Let a draft be final now."""
+def finalize_invoice(call: StripeCall) -> Json:
+    """Finalize a draft now."""
     call.params.boolean("auto_advance")
-    return render(invoices.finalise(call.world, call.world.store.get("invoice", call.path["invoice"])))
+    return render(invoices.finalize(call.world, call.world.store.get("invoice", call.path["invoice"])))
 
 
 @routes.post("/v1/invoices/{invoice}/pay")
-def pay_invoice(call: Call) -> Json:
+def pay_invoice(call: StripeCall) -> Json:
     """Charge an open invoice now."""
     world, params = call.world, call.params
     invoice = world.store.get("invoice", call.path["invoice"])
     name = params.text("payment_method")
     params.boolean("off_session")
     if invoice["status"] == "draft":
-        invoice = invoices.finalise(world, invoice)
+        invoice = invoices.finalize(world, invoice)
     if invoice["status"] != "open":
         raise StripeError(400, "Invoice is already paid", "invoice_already_paid")
     card = world.store.get("payment_method", name) if name else None
     if not cycle.pay(world, invoice, card=card):
-        raise Kept(declined())
+        raise PaymentAttempted(declined())
     return render(invoice)
 
 
 @routes.post("/v1/invoices/{invoice}/void")
-def void_invoice(call: Call) -> Json:
-    """Give up an open invoice."""
+def void_invoice(call: StripeCall) -> Json:
+    """Void an open invoice."""
     return render(invoices.void(call.world, call.world.store.get("invoice", call.path["invoice"])))
 
 
 @routes.post("/v1/invoices/{invoice}/mark_uncollectible")
-def mark_uncollectible(call: Call) -> Json:
-    """Write an open invoice off."""
+def mark_uncollectible(call: StripeCall) -> Json:
+    """Mark an open invoice as uncollectible."""
     invoice = call.world.store.get("invoice", call.path["invoice"])
     return render(invoices.void(call.world, invoice, status="uncollectible"))
 
 
-class Kept(Exception):
-    """An error whose traces stay: a payment that failed was tried all the same."""
+class PaymentAttempted(Exception):
+    """An error after which the state is kept: the failed payment was attempted."""
 
     def __init__(self, error: StripeError) -> None:
         super().__init__(error.message)
         self.error = error
 
 
-def _next_invoice(call: Call, subscription: Json, extra: list[Json], *, ending: bool) -> Json:
+def _next_invoice(call: StripeCall, subscription: Json, extra: list[Json], *, ending: bool) -> Json:
     world = call.world
     start, end = period_of(subscription)
     of = cycle.usage_lines(world, subscription, until=end) + subscription.get("_pending", []) + extra
     if not ending and not subscription["cancel_at_period_end"]:
         items = items_of(subscription)
         following = end_of_period(items, anchor=subscription["billing_cycle_anchor"], start=end)
-        place(items, subscription=subscription["id"], start=end, end=following)
+        assign_period(items, subscription=subscription["id"], start=end, end=following)
         of += cycle.base_lines(world, subscription)
-    return invoices.unsaved(world, subscription, reason="upcoming", of=of, period=(start, end))
+    return invoices.build(world, subscription, reason="upcoming", of=of, period=(start, end))
 
 
 def _within(moment: int, at_least: int | None, before: int | None) -> bool:

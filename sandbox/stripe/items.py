@@ -1,26 +1,28 @@
-"""The items of a subscription: which price, how many, and for which period."""
+"""The items of a subscription: price, quantity and period."""
 
 from collections.abc import Sequence
 
-from infra.local.stripe import periods
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.lines import is_metered
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import periods
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.lines import is_metered
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 
-def read_items(world: World, given: Sequence[Params]) -> list[Json]:
-    """The items that a request names, still without a period."""
-    made = [new_item(world, one.required("price"), one.integer("quantity"), one.free("metadata")) for one in given]
-    if not made:
+def read_items(world: StripeWorld, requests: Sequence[Params]) -> list[Json]:
+    """Read the items in a request, still without a period."""
+    created = [
+        new_item(world, one.required("price"), one.integer("quantity"), one.free("metadata")) for one in requests
+    ]
+    if not created:
         refuse("Missing required param: items.", param="items", code="parameter_missing")
-    check(made)
-    return made
+    check(created)
+    return created
 
 
-def new_item(world: World, price_id: str, quantity: int | None, metadata: Json | None = None) -> Json:
-    """An item of an active, recurring price.
+def new_item(world: StripeWorld, price_id: str, quantity: int | None, metadata: Json | None = None) -> Json:
+    """Build an item of an active, recurring price.
 
     Raises:
         StripeError: the price is none, or the quantity does not fit it.
@@ -50,7 +52,7 @@ def check(items: Sequence[Json]) -> None:
     """Refuse items that cannot be in one subscription.
 
     Raises:
-        StripeError: a price is there twice, or the prices renew at different times.
+        StripeError: a price occurs twice, or the prices renew at different times.
     """
     prices = [item["price"]["id"] for item in items]
     if len(set(prices)) < len(prices):
@@ -59,8 +61,8 @@ def check(items: Sequence[Json]) -> None:
         refuse("All prices must have the same interval; this Stripe knows no mixed ones.", param="items")
 
 
-def place(items: Sequence[Json], *, subscription: str, start: int, end: int) -> None:
-    """Give items the period of their subscription; what they measure begins with it."""
+def assign_period(items: Sequence[Json], *, subscription: str, start: int, end: int) -> None:
+    """Set the items' period to that of their subscription. Metering begins with it."""
     for item in items:
         item |= {"subscription": subscription, "current_period_start": start, "current_period_end": end}
         if is_metered(item):
@@ -68,25 +70,25 @@ def place(items: Sequence[Json], *, subscription: str, start: int, end: int) -> 
 
 
 def end_of_period(items: Sequence[Json], *, anchor: int, start: int) -> int:
-    """When a period that starts now ends."""
+    """Return the end of a period that begins now."""
     interval, every = _rhythm(items[0])
     return periods.next_end(anchor, start=start, interval=interval, every=every)
 
 
 def items_of(subscription: Json) -> list[Json]:
-    """The items of a subscription."""
+    """Return the items of a subscription."""
     found: list[Json] = subscription["items"]["data"]
     return found
 
 
 def period_of(subscription: Json) -> tuple[int, int]:
-    """The current period of a subscription."""
+    """Return the current period of a subscription."""
     first = items_of(subscription)[0]
     return first["current_period_start"], first["current_period_end"]
 
 
 def listing(subscription_id: str, items: Sequence[Json]) -> Json:
-    """Items as a subscription shows them."""
+    """Return the list of items as a subscription shows it."""
     url = f"/v1/subscription_items?subscription={subscription_id}"
     return {"object": "list", "data": list(items), "has_more": False, "url": url}
 

@@ -1,33 +1,33 @@
-"""The lines of an invoice: a price for a period, a part of it, or usage."""
+"""The lines of an invoice: a price for a whole or partial period, or usage."""
 
-from infra.local.stripe import amounts, meters
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import amounts, meters
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 
 def is_metered(item: Json) -> bool:
-    """Whether a subscription's item is billed by what was used."""
+    """Return whether a subscription's item is billed by usage."""
     return bool(item["price"]["recurring"]["usage_type"] == "metered")
 
 
 def price_of(item: Json) -> int:
-    """The cents of a licensed item for a whole period."""
+    """Return the price of a licensed item for a whole period, in cents."""
     return amounts.charge(item["price"]["unit_amount_decimal"], item["quantity"])
 
 
-def for_period(world: World, subscription: Json, item: Json, *, start: int, end: int) -> Json:
-    """A licensed item for a whole period."""
-    said = f"{item['quantity']} x {_name(world, item)}"
-    line = _line(world, subscription, item, description=said, amount=price_of(item), start=start, end=end)
+def for_period(world: StripeWorld, subscription: Json, item: Json, *, start: int, end: int) -> Json:
+    """Build the line of a licensed item for a whole period."""
+    text = f"{item['quantity']} x {_name(world, item)}"
+    line = _line(world, subscription, item, description=text, amount=price_of(item), start=start, end=end)
     return line | {"quantity": item["quantity"], "quantity_decimal": str(item["quantity"])}
 
 
-def for_part(world: World, subscription: Json, item: Json, *, at: int, sign: int) -> Json:
-    """What a licensed item costs from a moment to its period's end; with sign -1, what of it comes back."""
+def for_part(world: StripeWorld, subscription: Json, item: Json, *, at: int, sign: int) -> Json:
+    """Build the line of a licensed item from a moment to its period's end; sign -1 makes it a credit."""
     start, end = item["current_period_start"], item["current_period_end"]
     cents = sign * amounts.share(price_of(item), part_s=end - at, whole_s=end - start)
-    said = f"{'Remaining' if sign > 0 else 'Unused'} time on {_name(world, item)}"
-    line = _line(world, subscription, item, description=said, amount=cents, start=at, end=end)
+    text = f"{'Remaining' if sign > 0 else 'Unused'} time on {_name(world, item)}"
+    line = _line(world, subscription, item, description=text, amount=cents, start=at, end=end)
     line["parent"] = {
         "invoice_item_details": {
             "invoice_item": world.new_id("ii"),
@@ -41,17 +41,17 @@ def for_part(world: World, subscription: Json, item: Json, *, at: int, sign: int
     return line | {"quantity": item["quantity"], "quantity_decimal": str(item["quantity"])}
 
 
-def for_usage(world: World, subscription: Json, item: Json, *, start: int, end: int) -> Json:
-    """What was used of a metered item in a span; `measured` brings it up to date."""
+def for_usage(world: StripeWorld, subscription: Json, item: Json, *, start: int, end: int) -> Json:
+    """Build the line of a metered item for a span. `measured` updates its quantity."""
     line = _line(world, subscription, item, description=_name(world, item), amount=0, start=start, end=end)
     line["_meter"] = item["price"]["recurring"]["meter"]
     line["_unit"] = item["price"]["unit_amount_decimal"]
     line["_customer"] = subscription["customer"]
-    return measured(world, line)
+    return with_usage(world, line)
 
 
-def measured(world: World, line: Json) -> Json:
-    """A line of usage with the meter's sum as it is now; a negative sum counts as none. Others stay as they are."""
+def with_usage(world: StripeWorld, line: Json) -> Json:
+    """Update a usage line with the meter's current sum, at least zero. Other lines stay unchanged."""
     if "_meter" not in line:
         return line
     meter = world.store.get("billing.meter", line["_meter"])
@@ -61,7 +61,9 @@ def measured(world: World, line: Json) -> Json:
     return line | {"amount": cents, "subtotal": cents, "quantity": used, "quantity_decimal": str(used)}
 
 
-def _line(world: World, subscription: Json, item: Json, *, description: str, amount: int, start: int, end: int) -> Json:
+def _line(
+    world: StripeWorld, subscription: Json, item: Json, *, description: str, amount: int, start: int, end: int
+) -> Json:
     price = item["price"]
     return {
         "id": world.new_id("il"),
@@ -101,6 +103,6 @@ def _line(world: World, subscription: Json, item: Json, *, description: str, amo
     }
 
 
-def _name(world: World, item: Json) -> str:
+def _name(world: StripeWorld, item: Json) -> str:
     price = item["price"]
     return str(price["nickname"] or world.store.get("product", price["product"])["name"])

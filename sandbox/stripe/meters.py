@@ -1,14 +1,14 @@
-"""Billing meters, their events and their sums."""
+"""Billing meters, their events and sums."""
 
 import re
 from copy import deepcopy
 
-from infra.local.stripe import reports
-from infra.local.stripe.errors import StripeError, refuse
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe import reports
+from sandbox.stripe.errors import StripeError, refuse
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 routes = Routes()
 
@@ -18,8 +18,8 @@ _WINDOWS = {"hour": 3600, "day": DAY_S}
 
 
 @routes.post("/v1/billing/meters")
-def create_meter(call: Call) -> Json:
-    """A meter; one active meter for an event name."""
+def create_meter(call: StripeCall) -> Json:
+    """Create a meter. An event name has at most one active meter."""
     world, params = call.world, call.params
     name = params.required("event_name")
     if matching(world.store.all("billing.meter"), event_name=name, status="active"):
@@ -49,21 +49,21 @@ def create_meter(call: Call) -> Json:
 
 
 @routes.get("/v1/billing/meters")
-def list_meters(call: Call) -> Json:
-    """All meters, or those that are active or not."""
+def list_meters(call: StripeCall) -> Json:
+    """List all meters, or those that are active or inactive."""
     found = matching(call.world.store.all("billing.meter"), status=call.params.text("status"))
-    return listed(call, found, url="/v1/billing/meters")
+    return list_page(call, found, url="/v1/billing/meters")
 
 
 @routes.get("/v1/billing/meters/{meter}")
-def get_meter(call: Call) -> Json:
-    """A meter."""
+def get_meter(call: StripeCall) -> Json:
+    """Return a meter."""
     return render(call.world.store.get("billing.meter", call.path["meter"]))
 
 
 @routes.post("/v1/billing/meters/{meter}")
-def rename_meter(call: Call) -> Json:
-    """Change a meter's shown name, which is all that may change."""
+def rename_meter(call: StripeCall) -> Json:
+    """Update a meter's display name. Nothing else can change."""
     meter = call.world.store.get("billing.meter", call.path["meter"])
     before = deepcopy(meter)
     meter |= {"display_name": call.params.required("display_name"), "updated": call.world.now()}
@@ -71,22 +71,22 @@ def rename_meter(call: Call) -> Json:
 
 
 @routes.post("/v1/billing/meters/{meter}/deactivate")
-def deactivate_meter(call: Call) -> Json:
-    """Let a meter take no more events."""
+def deactivate_meter(call: StripeCall) -> Json:
+    """Deactivate a meter."""
     return _switch(call, status="inactive", at=call.world.now())
 
 
 @routes.post("/v1/billing/meters/{meter}/reactivate")
-def reactivate_meter(call: Call) -> Json:
-    """Let a meter take events again."""
+def reactivate_meter(call: StripeCall) -> Json:
+    """Reactivate a meter."""
     return _switch(call, status="active", at=None)
 
 
 @routes.post("/v1/billing/meter_events")
-def record_meter_event(call: Call) -> Json:
-    """Count usage; the same identifier is never counted again.
+def record_meter_event(call: StripeCall) -> Json:
+    """Record usage. The same identifier is never counted again.
 
-    Whether the customer exists is found out later, as at Stripe: the meter reports it as an event.
+    As at Stripe, an unknown customer is not an error of this request: the meter reports it as an event.
     """
     world, params = call.world, call.params
     name, payload = params.required("event_name"), params.free("payload")
@@ -98,8 +98,8 @@ def record_meter_event(call: Call) -> Json:
     if not customer or not re.fullmatch(r"-?\d{1,15}", value):
         refuse("The payload must hold a customer and a whole number as value.", param="payload")
     now = world.now_for(customer)
-    given = params.integer("timestamp")
-    moment = now if given is None else given
+    timestamp = params.integer("timestamp")
+    moment = now if timestamp is None else timestamp
     _refuse_out_of_bounds(moment, now=now)
     identifier = params.text("identifier") or world.new_id("mevt")
     if world.store.run("SELECT 1 FROM usage WHERE identifier = ?", identifier):
@@ -123,8 +123,8 @@ def record_meter_event(call: Call) -> Json:
 
 
 @routes.post("/v1/billing/meter_event_adjustments")
-def cancel_meter_event(call: Call) -> Json:
-    """Take a meter event back, by its identifier."""
+def cancel_meter_event(call: StripeCall) -> Json:
+    """Cancel a meter event by its identifier."""
     params = call.params
     name, identifier = params.required("event_name"), params.nested("cancel").required("identifier")
     params.choice("type", "cancel")
@@ -144,8 +144,8 @@ def cancel_meter_event(call: Call) -> Json:
 
 
 @routes.get("/v1/billing/meters/{meter}/event_summaries")
-def list_summaries(call: Call) -> Json:
-    """The sums of a customer, in one piece or by hours or days; they lag by `meter_lag_s`."""
+def list_summaries(call: StripeCall) -> Json:
+    """List the sums of a customer, as a total or by hour or day. They lag by `meter_lag_s`."""
     world, params = call.world, call.params
     meter = world.store.get("billing.meter", call.path["meter"])
     customer = params.required("customer")
@@ -161,12 +161,14 @@ def list_summaries(call: Call) -> Json:
         _summary(meter, begin, finish, total(world, customer, meter, start=begin, end=finish, received_until=until))
         for begin, finish in steps
     ]
-    shown = [one for one in sums if one["aggregated_value"] or not window]
-    return listed(call, shown[::-1], url=f"/v1/billing/meters/{meter['id']}/event_summaries")
+    visible = [one for one in sums if one["aggregated_value"] or not window]
+    return list_page(call, visible[::-1], url=f"/v1/billing/meters/{meter['id']}/event_summaries")
 
 
-def total(world: World, customer: str, meter: Json, *, start: int, end: int, received_until: int | None = None) -> int:
-    """The sum of a customer's events of a half-open span."""
+def total(
+    world: StripeWorld, customer: str, meter: Json, *, start: int, end: int, received_until: int | None = None
+) -> int:
+    """Return the sum of a customer's events in a half-open span."""
     latest = received_until if received_until is not None else world.real_now()
     rows = world.store.run(
         "SELECT COALESCE(SUM(value), 0) FROM usage WHERE customer = ? AND event_name = ?"
@@ -176,7 +178,7 @@ def total(world: World, customer: str, meter: Json, *, start: int, end: int, rec
     return int(rows[0][0])
 
 
-def _is_customer(world: World, name: str) -> bool:
+def _is_customer(world: StripeWorld, name: str) -> bool:
     found = world.store.find(name)
     return found is not None and found["object"] == "customer" and not found.get("deleted")
 
@@ -202,7 +204,7 @@ def _summary(meter: Json, start: int, end: int, value: int) -> Json:
     }
 
 
-def _switch(call: Call, *, status: str, at: int | None) -> Json:
+def _switch(call: StripeCall, *, status: str, at: int | None) -> Json:
     meter = call.world.store.get("billing.meter", call.path["meter"])
     before = deepcopy(meter)
     meter |= {"status": status, "status_transitions": {"deactivated_at": at}, "updated": call.world.now()}

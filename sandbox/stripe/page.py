@@ -1,4 +1,4 @@
-"""Plain pages for a person's browser, without scripts."""
+"""Plain HTML pages without scripts."""
 
 from html import escape
 
@@ -14,39 +14,39 @@ button { font: inherit; padding: .5rem 1rem; margin: .3rem .3rem .3rem 0 }
 
 
 def page(title: str, *parts: str, problem: str = "", note: str = "") -> str:
-    """A whole page; `problem` and `note` are said first."""
-    said = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
-    said += f'<p class="note" role="status">{escape(note)}</p>' if note else ""
+    """Build a page. `problem` and `note` come first."""
+    messages = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    messages += f'<p class="note" role="status">{escape(note)}</p>' if note else ""
     no_icon = '<link rel="icon" href="data:,">'
     head = f'<meta charset="utf-8">{no_icon}<title>{escape(title)}</title><style>{_STYLE}</style>'
-    body = f"<main><h1>{escape(title)}</h1>{said}{''.join(parts)}</main>"
+    body = f"<main><h1>{escape(title)}</h1>{messages}{''.join(parts)}</main>"
     test = "<footer><small>Local Stripe, test mode. No money moves.</small></footer>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}{test}</body></html>'
 
 
 def text(words: str) -> str:
-    """A paragraph."""
+    """Build a paragraph."""
     return f"<p>{escape(words)}</p>"
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table; its last column holds money."""
+    """Build a table whose last column contains amounts."""
     top = _row("th", heads)
     return f"<table><thead>{top}</thead><tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
 
 
 def form(legend: str, *inside: str) -> str:
-    """A form that is sent to the page's own address."""
+    """Build a form that posts to the page's own address."""
     return f'<form method="post"><fieldset><legend>{escape(legend)}</legend>{"".join(inside)}</fieldset></form>'
 
 
 def button(action: str, label: str) -> str:
-    """A button; the form is sent with `action`."""
+    """Build a button that posts the form with `action`."""
     return f'<button type="submit" name="action" value="{escape(action)}">{escape(label)}</button>'
 
 
 def card_number(value: str = "4242 4242 4242 4242") -> str:
-    """The field for a card's number, with what Stripe's test cards do."""
+    """Build the field for a card number, with an explanation of Stripe's test cards."""
     tells = "4242 4242 4242 4242 pays; 4000 0000 0000 0002 is declined; 4000 0000 0000 0341 fails later."
     return (
         f'<label for="number">Card number</label><input id="number" name="number" value="{escape(value)}"'
@@ -55,7 +55,7 @@ def card_number(value: str = "4242 4242 4242 4242") -> str:
 
 
 def choice(name: str, value: str, label: str, *, chosen: bool) -> str:
-    """One of several options."""
+    """Build a choice of one among several options."""
     mark = " checked" if chosen else ""
     which = f"{name}-{value}"
     return (
@@ -65,14 +65,14 @@ def choice(name: str, value: str, label: str, *, chosen: bool) -> str:
 
 
 def link(address: str, label: str) -> str:
-    """A link."""
+    """Build a link."""
     return f'<p><a href="{escape(address)}">{escape(label)}</a></p>'
 
 
 def dollars(cents: int) -> str:
-    """An amount for people."""
-    sign, whole = ("-" if cents < 0 else ""), abs(cents)
-    return f"{sign}${whole // 100:,}.{whole % 100:02d}"
+    """Format an amount in cents for a page."""
+    sign, total = ("-" if cents < 0 else ""), abs(cents)
+    return f"{sign}${total // 100:,}.{total % 100:02d}"
 
 
 def _row(cell: str, values: tuple[str, ...]) -> str:

@@ -1,68 +1,68 @@
-"""The pages for a person: checkout, portal and a single invoice."""
+"""The pages for a browser: checkout, portal and invoice."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.local.stripe import checkout, cycle, portal
-from infra.local.stripe.amounts import charge
-from infra.local.stripe.errors import StripeError
-from infra.local.stripe.items import items_of, period_of
-from infra.local.stripe.lines import is_metered
-from infra.local.stripe.page import button, card_number, choice, dollars, form, link, page, table, text
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import checkout, cycle, portal
+from sandbox.stripe.amounts import charge
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.items import items_of, period_of
+from sandbox.stripe.lines import is_metered
+from sandbox.stripe.page import button, card_number, choice, dollars, form, link, page, table, text
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 _MISSING = 404
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A page, or where to go instead."""
+class RenderedPage:
+    """A page or a redirect."""
 
     html: str = ""
     location: str | None = None
     status: int = 200
 
 
-def show(world: World, kind: str, name: str, *, sent: dict[str, Any] | None) -> Shown:
-    """Answer a browser.
+def render_page(world: StripeWorld, kind: str, name: str, *, sent: dict[str, Any] | None) -> RenderedPage:
+    """Handle a browser's request.
 
     Args:
         world: the account.
         kind: `checkout`, `portal` or `invoices`.
-        name: of the session or the invoice.
-        sent: the form that was sent; None: the page is only looked at.
+        name: the id of the session or the invoice.
+        sent: the posted form; None for a GET.
     """
-    answer = {"checkout": _checkout, "portal": _portal, "invoices": _invoice}[kind]
+    render = {"checkout": _checkout, "portal": _portal, "invoices": _invoice}[kind]
     try:
         with world.store.transaction():
-            return answer(world, name, sent, "")
+            return render(world, name, sent, "")
     except StripeError as error:
         if error.status == _MISSING:
-            return Shown(page("There is no such page"), status=_MISSING)
+            return RenderedPage(page("There is no such page"), status=_MISSING)
         with world.store.transaction():
-            return answer(world, name, None, error.message)
+            return render(world, name, None, error.message)
 
 
-def _checkout(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
+def _checkout(world: StripeWorld, name: str, sent: dict[str, Any] | None, problem: str) -> RenderedPage:
     session = world.store.get("checkout.session", name)
     if sent and sent.get("action") == "cancel" and session["cancel_url"]:
-        return Shown(location=session["cancel_url"])
+        return RenderedPage(location=session["cancel_url"])
     if sent and sent.get("action") == "pay":
         session = checkout.complete(world, session, number=str(sent.get("number", "")))
-        return Shown(location=session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
+        return RenderedPage(location=session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
     if session["status"] != "open":
-        return Shown(page("Checkout", text(f"This session is {session['status']}.")))
+        return RenderedPage(page("Checkout", text(f"This session is {session['status']}.")))
     prices = [world.store.get("price", one["price"]) for one in session["_items"]]
     rows = [(_price_name(world, price), _price_text(price)) for price in prices]
     due = text(f"Due today: {dollars(session['amount_total'])}")
     back = button("cancel", "Cancel") if session["cancel_url"] else ""
     paying = form("Pay with card", card_number(), button("pay", "Subscribe"), back)
-    return Shown(page("Subscribe to ainexus", table(("Item", "Price"), rows), due, paying, problem=problem))
+    return RenderedPage(page("Subscribe to ainexus", table(("Item", "Price"), rows), due, paying, problem=problem))
 
 
-def _portal(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
+def _portal(world: StripeWorld, name: str, sent: dict[str, Any] | None, problem: str) -> RenderedPage:
     session = world.store.get("billing_portal.session", name)
     customer = world.store.get("customer", session["customer"])
     subscription = portal.subscription_of(world, customer["id"])
@@ -73,10 +73,10 @@ def _portal(world: World, name: str, sent: dict[str, Any] | None, problem: str) 
     parts += [_card(world, customer), _history(world, customer["id"])]
     if session["return_url"]:
         parts.append(link(session["return_url"], "Return to ainexus"))
-    return Shown(page("Your billing", *parts, problem=problem, note=note))
+    return RenderedPage(page("Your billing", *parts, problem=problem, note=note))
 
 
-def _invoice(world: World, name: str, sent: dict[str, Any] | None, problem: str) -> Shown:
+def _invoice(world: StripeWorld, name: str, sent: dict[str, Any] | None, problem: str) -> RenderedPage:
     invoice = world.store.get("invoice", name)
     note = ""
     if sent and sent.get("action") == "pay" and invoice["status"] == "open":
@@ -86,10 +86,10 @@ def _invoice(world: World, name: str, sent: dict[str, Any] | None, problem: str)
     parts = [text(f"Status: {invoice['status']}"), table(("Line", "Amount"), rows)]
     if invoice["status"] == "open":
         parts.append(form("Payment", button("pay", f"Pay {dollars(invoice['amount_due'])}")))
-    return Shown(page(f"Invoice {invoice['number'] or '(draft)'}", *parts, problem=problem, note=note))
+    return RenderedPage(page(f"Invoice {invoice['number'] or '(draft)'}", *parts, problem=problem, note=note))
 
 
-def _act(world: World, session: Json, customer: Json, subscription: Json | None, sent: dict[str, Any]) -> str:
+def _act(world: StripeWorld, session: Json, customer: Json, subscription: Json | None, sent: dict[str, Any]) -> str:
     action = sent.get("action")
     if action == "card":
         portal.change_card(world, customer, str(sent.get("number", "")))
@@ -104,7 +104,7 @@ def _act(world: World, session: Json, customer: Json, subscription: Json | None,
     return ""
 
 
-def _current(world: World, session: Json, subscription: Json) -> str:
+def _current(world: StripeWorld, session: Json, subscription: Json) -> str:
     base = next((item for item in items_of(subscription) if not is_metered(item)), None)
     has = base["price"]["id"] if base else ""
     options = [
@@ -118,7 +118,7 @@ def _current(world: World, session: Json, subscription: Json) -> str:
     return status + until + form("Plan", *options, button("plan", "Change plan")) + form("Subscription", leave)
 
 
-def _card(world: World, customer: Json) -> str:
+def _card(world: StripeWorld, customer: Json) -> str:
     name = customer["invoice_settings"]["default_payment_method"]
     has = (
         text(f"Card ending in {world.store.get('payment_method', name)['card']['last4']}.")
@@ -128,7 +128,7 @@ def _card(world: World, customer: Json) -> str:
     return has + form("Card", card_number(), button("card", "Change card"))
 
 
-def _history(world: World, customer: str) -> str:
+def _history(world: StripeWorld, customer: str) -> str:
     found = [one for one in world.store.all("invoice", customer=customer) if one["status"] != "draft"]
     rows = [(str(one["number"]), one["status"], dollars(one["total"])) for one in found]
     links = [
@@ -141,7 +141,7 @@ def _day(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
-def _price_name(world: World, price: Json) -> str:
+def _price_name(world: StripeWorld, price: Json) -> str:
     return str(price["nickname"] or world.store.get("product", price["product"])["name"])
 
 

@@ -1,10 +1,10 @@
 """Payments of invoices, their refunds by credit note, and disputes."""
 
-from infra.local.stripe.errors import StripeError, refuse
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe.errors import StripeError, refuse
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 routes = Routes()
 
@@ -12,27 +12,27 @@ REASONS = ("duplicate", "fraudulent", "order_change", "product_unsatisfactory")
 
 
 @routes.get("/v1/payment_intents/{intent}")
-def get_intent(call: Call) -> Json:
-    """A payment intent."""
+def get_intent(call: StripeCall) -> Json:
+    """Return a payment intent."""
     return render(call.world.store.get("payment_intent", call.path["intent"]))
 
 
 @routes.get("/v1/charges/{charge}")
-def get_charge(call: Call) -> Json:
-    """A charge."""
+def get_charge(call: StripeCall) -> Json:
+    """Return a charge."""
     return render(call.world.store.get("charge", call.path["charge"]))
 
 
 @routes.get("/v1/credit_notes")
-def list_credit_notes(call: Call) -> Json:
-    """All credit notes, or those of a customer or an invoice."""
+def list_credit_notes(call: StripeCall) -> Json:
+    """List all credit notes, or those of a customer or an invoice."""
     params = call.params
     found = call.world.store.all("credit_note", customer=params.text("customer"))
-    return listed(call, matching(found, invoice=params.text("invoice")), url="/v1/credit_notes")
+    return list_page(call, matching(found, invoice=params.text("invoice")), url="/v1/credit_notes")
 
 
 @routes.post("/v1/credit_notes")
-def create_credit_note(call: Call) -> Json:
+def create_credit_note(call: StripeCall) -> Json:
     """Refund a part of a paid invoice."""
     world, params = call.world, call.params
     invoice = world.store.get("invoice", params.required("invoice"))
@@ -43,7 +43,7 @@ def create_credit_note(call: Call) -> Json:
     if amount is None or amount != refunded:
         refuse("The sum of refund_amount must equal the credit note's amount.", param="refund_amount")
     if not 0 < amount <= invoice["amount_paid"] - invoice["post_payment_credit_notes_amount"]:
-        refuse("The credit note's amount is over what is left of the invoice.", param="amount")
+        refuse("The credit note's amount exceeds the rest of the invoice.", param="amount")
     note = _credit_note(world, invoice, amount=amount, reason=reason)
     before = {**invoice}
     invoice["post_payment_credit_notes_amount"] += amount
@@ -52,16 +52,16 @@ def create_credit_note(call: Call) -> Json:
     return render(note)
 
 
-def dispute(world: World, invoice: Json) -> Json:
-    """Let the cardholder dispute the payment of an invoice.
+def dispute(world: StripeWorld, invoice: Json) -> Json:
+    """Open a dispute of an invoice's payment.
 
     Raises:
-        StripeError: nothing was paid.
+        StripeError: the invoice was not paid.
     """
     if not invoice["amount_paid"]:
         refuse("This invoice has no payment.", param="invoice")
     charge = payment_of(world, invoice)
-    made: Json = {
+    payment: Json = {
         "id": world.new_id("du"),
         "object": "dispute",
         "amount": charge["amount"],
@@ -85,12 +85,12 @@ def dispute(world: World, invoice: Json) -> Json:
         "reason": "fraudulent",
         "status": "needs_response",
     }
-    world.emit("charge.dispute.created", world.store.put(made))
-    return made
+    world.emit("charge.dispute.created", world.store.put(payment))
+    return payment
 
 
-def payment_of(world: World, invoice: Json) -> Json:
-    """The charge of a paid invoice; it and its payment intent are made when they are first asked for."""
+def payment_of(world: StripeWorld, invoice: Json) -> Json:
+    """Return the charge of a paid invoice. The charge and its payment intent are created on first use."""
     charge_id = f"ch_{invoice['id'].removeprefix('in_')}"
     found = world.store.find(charge_id)
     if found:
@@ -131,7 +131,7 @@ def payment_of(world: World, invoice: Json) -> Json:
     return world.store.put(charge)
 
 
-def _refund(world: World, invoice: Json, *, amount: int) -> Json:
+def _refund(world: StripeWorld, invoice: Json, *, amount: int) -> Json:
     charge = payment_of(world, invoice)
     if amount > charge["amount"] - charge["amount_refunded"]:
         raise StripeError(400, "Refund amount is over the unrefunded amount.", "charge_already_refunded", "amount")
@@ -155,7 +155,7 @@ def _refund(world: World, invoice: Json, *, amount: int) -> Json:
     )
 
 
-def _credit_note(world: World, invoice: Json, *, amount: int, reason: str) -> Json:
+def _credit_note(world: StripeWorld, invoice: Json, *, amount: int, reason: str) -> Json:
     name = world.new_id("cn")
     refund = _refund(world, invoice, amount=amount)
     url = f"/v1/credit_notes/{name}/lines"

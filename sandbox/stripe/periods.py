@@ -8,7 +8,7 @@ _MONTHS = {"month": 1, "year": 12}
 
 
 def after(anchor: int, *, interval: str, count: int) -> int:
-    """The moment that lies `count` intervals after an anchor.
+    """Return the time `count` intervals after an anchor.
 
     A month keeps the anchor's day; where the month is too short it is the month's last day, and the next one
     has the anchor's day again.
@@ -23,7 +23,7 @@ def after(anchor: int, *, interval: str, count: int) -> int:
 
 
 def next_end(anchor: int, *, start: int, interval: str, every: int) -> int:
-    """The end of the period that starts at `start`: the first later moment on the anchor's grid."""
+    """Return the end of the period that begins at `start`: the first later time on the anchor's grid."""
     count = every
     while after(anchor, interval=interval, count=count) <= start:
         count += every

@@ -1,18 +1,18 @@
-"""The billing portal: its sessions, and what customers may do in it."""
+"""The billing portal: its sessions and the changes that customers may make."""
 
 from copy import deepcopy
 from typing import Any
 
-from infra.local.stripe import amounts, changes, cycle, schedules
-from infra.local.stripe.customers import attach, existing_customer, is_card_number, is_refused, make_default, new_card
-from infra.local.stripe.errors import declined, refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.items import items_of, new_item, period_of
-from infra.local.stripe.lines import is_metered
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import amounts, changes, cycle, schedules
+from sandbox.stripe.customers import attach, existing_customer, is_card_number, is_refused, make_default, new_card
+from sandbox.stripe.errors import declined, refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.items import items_of, new_item, period_of
+from sandbox.stripe.lines import is_metered
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 routes = Routes()
 
@@ -21,8 +21,8 @@ _LATER = "decreasing_item_amount"
 
 
 @routes.post("/v1/billing_portal/sessions")
-def create_session(call: Call) -> Json:
-    """A session for a customer."""
+def create_session(call: StripeCall) -> Json:
+    """Create a session for a customer."""
     world, params = call.world, call.params
     customer = existing_customer(world, params.required("customer"))
     name = params.text("configuration")
@@ -44,51 +44,51 @@ def create_session(call: Call) -> Json:
 
 
 @routes.post("/v1/billing_portal/configurations")
-def create_configuration(call: Call) -> Json:
-    """What customers may do; the first configuration is the default."""
+def create_configuration(call: StripeCall) -> Json:
+    """Create a configuration of allowed changes. The first configuration is the default."""
     world, params = call.world, call.params
     is_default = not world.store.all("billing_portal.configuration")
-    made = _configuration(world, _features(params.nested("features"), {}), is_default=is_default)
-    _take_words(made, params)
-    return render(world.store.put(made))
+    created = _configuration(world, _features(params.nested("features"), {}), is_default=is_default)
+    _set_texts(created, params)
+    return render(world.store.put(created))
 
 
 @routes.get("/v1/billing_portal/configurations")
-def list_configurations(call: Call) -> Json:
-    """All configurations."""
+def list_configurations(call: StripeCall) -> Json:
+    """List all configurations."""
     params = call.params
-    wanted = {"active": params.boolean("active"), "is_default": params.boolean("is_default")}
-    found = matching(call.world.store.all("billing_portal.configuration"), **wanted)
-    return listed(call, found, url="/v1/billing_portal/configurations")
+    filters = {"active": params.boolean("active"), "is_default": params.boolean("is_default")}
+    found = matching(call.world.store.all("billing_portal.configuration"), **filters)
+    return list_page(call, found, url="/v1/billing_portal/configurations")
 
 
 @routes.get("/v1/billing_portal/configurations/{configuration}")
-def get_configuration(call: Call) -> Json:
-    """A configuration."""
+def get_configuration(call: StripeCall) -> Json:
+    """Return a configuration."""
     return render(call.world.store.get("billing_portal.configuration", call.path["configuration"]))
 
 
 @routes.post("/v1/billing_portal/configurations/{configuration}")
-def change_configuration(call: Call) -> Json:
-    """Change a configuration."""
+def change_configuration(call: StripeCall) -> Json:
+    """Update a configuration."""
     world, params = call.world, call.params
     found = world.store.get("billing_portal.configuration", call.path["configuration"])
     before = deepcopy(found)
     found["features"] = _features(params.nested("features"), found["features"])
-    _take_words(found, params)
+    _set_texts(found, params)
     active = params.boolean("active")
     found["active"] = found["active"] if active is None else active
     return render(world.update(found, "billing_portal.configuration.updated", before=before))
 
 
-def subscription_of(world: World, customer: str) -> Json | None:
-    """The subscription that a customer manages."""
+def subscription_of(world: StripeWorld, customer: str) -> Json | None:
+    """Return the subscription that a customer manages."""
     found = world.store.all("subscription", customer=customer)
     return next((one for one in found if one["status"] not in cycle.FINAL), None)
 
 
-def choices(world: World, session: Json) -> list[Json]:
-    """The base prices that a customer may change to: those of the configuration, else every active one."""
+def choices(world: StripeWorld, session: Json) -> list[Json]:
+    """Return the base prices to choose from: those of the configuration, else all active ones."""
     features = world.store.get("billing_portal.configuration", session["configuration"])["features"]
     products: list[Json] = features["subscription_update"]["products"]
     offered = {str(price) for one in products for price in one["prices"]}
@@ -96,10 +96,10 @@ def choices(world: World, session: Json) -> list[Json]:
     return [one for one in licensed[::-1] if not offered or one["id"] in offered]
 
 
-def change_plan(world: World, session: Json, subscription: Json, price_id: str) -> str:
-    """Change to another base price, with the metered prices of the same `metadata.plan`; says when it holds.
+def change_plan(world: StripeWorld, session: Json, subscription: Json, price_id: str) -> str:
+    """Change to another base price and the metered prices of the same `metadata.plan`. Return when the change applies.
 
-    What makes the subscription cheaper waits for the period's end where the configuration says so.
+    A cheaper plan begins at the period's end if the configuration requires it.
     """
     price = world.store.get("price", price_id)
     update = world.store.get("billing_portal.configuration", session["configuration"])["features"][
@@ -114,18 +114,18 @@ def change_plan(world: World, session: Json, subscription: Json, price_id: str) 
         schedules.change_at_end(world, subscription, _items(world, subscription, price))
         return "Your plan changes at the end of the period."
     before = deepcopy(subscription)
-    at, behaviour = world.now_for(subscription["customer"]), update["proration_behavior"]
-    of = changes.change_items(world, subscription, _items(world, subscription, price), at=at, behaviour=behaviour)
-    changes.bill(world, subscription, of, at=at, behaviour=behaviour, payment="error_if_incomplete")
+    at, behavior = world.now_for(subscription["customer"]), update["proration_behavior"]
+    of = changes.change_items(world, subscription, _items(world, subscription, price), at=at, behavior=behavior)
+    changes.bill(world, subscription, of, at=at, behavior=behavior, payment="error_if_incomplete")
     world.update(subscription, "customer.subscription.updated", before=before)
     return "Your plan is changed."
 
 
-def change_card(world: World, customer: Json, number: str) -> None:
-    """Pay with another card from now on.
+def change_card(world: StripeWorld, customer: Json, number: str) -> None:
+    """Set the card for future payments.
 
     Raises:
-        StripeError: the card is none, or is declined.
+        StripeError: the card is invalid or declined.
     """
     if not is_card_number(number):
         refuse("Your card number is invalid.", param="number", code="invalid_number")
@@ -139,8 +139,8 @@ def change_card(world: World, customer: Json, number: str) -> None:
         world.update(changed, "customer.subscription.updated", before=subscription)
 
 
-def cancel_later(world: World, subscription: Json, *, later: bool) -> None:
-    """Cancel at the period's end, or do not."""
+def cancel_later(world: StripeWorld, subscription: Json, *, later: bool) -> None:
+    """Cancel at the period's end, or withdraw the cancellation."""
     before = deepcopy(subscription)
     subscription |= {
         "cancel_at_period_end": later,
@@ -151,8 +151,8 @@ def cancel_later(world: World, subscription: Json, *, later: bool) -> None:
     world.update(subscription, "customer.subscription.updated", before=before)
 
 
-def _items(world: World, subscription: Json, base: Json) -> list[Json]:
-    """The items of a plan: a price that stays keeps its item."""
+def _items(world: StripeWorld, subscription: Json, base: Json) -> list[Json]:
+    """Return the items of a plan. A price that stays keeps its item."""
     has = {item["price"]["id"]: item for item in items_of(subscription)}
     plan = base["metadata"].get("plan")
     others = matching(world.store.all("price"), active=True)
@@ -171,12 +171,12 @@ def _cents(price: Json) -> int:
     return amounts.charge(price["unit_amount_decimal"], 1)
 
 
-def _default(world: World) -> Json:
+def _default(world: StripeWorld) -> Json:
     found = matching(world.store.all("billing_portal.configuration"), is_default=True)
     return found[0] if found else world.store.put(_configuration(world, _features(Params({}), {}), is_default=True))
 
 
-def _configuration(world: World, features: Json, *, is_default: bool) -> Json:
+def _configuration(world: StripeWorld, features: Json, *, is_default: bool) -> Json:
     return {
         "id": world.new_id("bpc"),
         "object": "billing_portal.configuration",
@@ -195,19 +195,19 @@ def _configuration(world: World, features: Json, *, is_default: bool) -> Json:
     }
 
 
-def _features(given: Params, had: dict[str, Any]) -> Json:
-    """The features that a request names, over those that there were."""
-    cancel, update = given.nested("subscription_cancel"), given.nested("subscription_update")
+def _features(requested: Params, had: dict[str, Any]) -> Json:
+    """Merge the features in a request into the previous ones."""
+    cancel, update = requested.nested("subscription_cancel"), requested.nested("subscription_update")
     was_cancel, was_update = had.get("subscription_cancel", {}), had.get("subscription_update", {})
-    customer = given.nested("customer_update")
+    customer = requested.nested("customer_update")
     return {
         "customer_update": {
             "allowed_updates": customer.texts("allowed_updates"),
             "enabled": bool(customer.boolean("enabled")),
         },
-        "invoice_history": {"enabled": _enabled(given, "invoice_history", had)},
+        "invoice_history": {"enabled": _enabled(requested, "invoice_history", had)},
         "payment_method_update": {
-            "enabled": _enabled(given, "payment_method_update", had),
+            "enabled": _enabled(requested, "payment_method_update", had),
             "payment_method_configuration": None,
         },
         "subscription_cancel": {
@@ -228,12 +228,12 @@ def _features(given: Params, had: dict[str, Any]) -> Json:
     }
 
 
-def _enabled(given: Params, name: str, had: dict[str, Any]) -> bool:
-    return _or(given.nested(name).boolean("enabled"), had.get(name, {}).get("enabled", True))
+def _enabled(requested: Params, name: str, had: dict[str, Any]) -> bool:
+    return _or(requested.nested(name).boolean("enabled"), had.get(name, {}).get("enabled", True))
 
 
-def _or(said: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 — two values of one kind
-    return otherwise if said is None else said
+def _or(value: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 — two values of one kind
+    return otherwise if value is None else value
 
 
 def _products(update: Params) -> list[Json]:
@@ -248,13 +248,13 @@ def _products(update: Params) -> list[Json]:
 
 
 def _conditions(update: Params, had: dict[str, Any]) -> list[Json]:
-    given = update.nested("schedule_at_period_end")
-    if "conditions" in given:
-        return [{"type": one.choice("type", _LATER, "shortening_interval")} for one in given.many("conditions")]
+    requested = update.nested("schedule_at_period_end")
+    if "conditions" in requested:
+        return [{"type": one.choice("type", _LATER, "shortening_interval")} for one in requested.many("conditions")]
     return had.get("schedule_at_period_end", {}).get("conditions", [{"type": _LATER}])
 
 
-def _take_words(configuration: Json, params: Params) -> None:
+def _set_texts(configuration: Json, params: Params) -> None:
     profile = params.nested("business_profile")
     for name in ("headline", "privacy_policy_url", "terms_of_service_url"):
         if name in profile:
@@ -265,12 +265,12 @@ def _take_words(configuration: Json, params: Params) -> None:
     configuration["metadata"] = merged(configuration["metadata"], params.free("metadata"))
 
 
-def _flow(given: Params) -> Json:
-    kind = given.choice("type", "payment_method_update", "subscription_cancel", "subscription_update")
-    after = given.nested("after_completion")
+def _flow(requested: Params) -> Json:
+    kind = requested.choice("type", "payment_method_update", "subscription_cancel", "subscription_update")
+    after = requested.nested("after_completion")
     redirect = after.nested("redirect").text("return_url")
     for name in ("subscription_cancel", "subscription_update"):
-        given.nested(name).text("subscription")
+        requested.nested(name).text("subscription")
     return {
         "after_completion": {
             "hosted_confirmation": None,

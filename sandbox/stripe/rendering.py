@@ -1,42 +1,42 @@
-"""How an object leaves the server: without what is the server's own, and expanded as asked."""
+"""Objects in the wire format: without internal fields, and expanded on request."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.store import Json
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.store import Json
 
-_SHOWN_LINES = 10
+_MAX_LINES = 10
 
 
 def render(thing: Json) -> Json:
-    """An object as Stripe shows it."""
-    shown = cast("Json", _public(thing))
+    """Return an object in Stripe's wire format."""
+    rendered = cast("Json", _public(thing))
     if thing.get("object") == "invoice" and "_lines" in thing:
-        shown["lines"] = lines_of(thing)
-    return shown
+        rendered["lines"] = lines_of(thing)
+    return rendered
 
 
 def lines_of(invoice: Json) -> Json:
-    """The first lines of an invoice; the others are to be listed."""
+    """Return the first lines of an invoice; the rest has a list of its own."""
     every: list[Json] = invoice["_lines"]
     return {
         "object": "list",
-        "data": [_public(line) for line in every[:_SHOWN_LINES]],
-        "has_more": len(every) > _SHOWN_LINES,
+        "data": [_public(line) for line in every[:_MAX_LINES]],
+        "has_more": len(every) > _MAX_LINES,
         "url": f"/v1/invoices/{invoice['id']}/lines",
     }
 
 
-def expand(answer: Json, paths: Sequence[str], find: Callable[[str], Json | None]) -> Json:
-    """An answer with the ids at some paths replaced by their objects.
+def expand(response: Json, paths: Sequence[str], find: Callable[[str], Json | None]) -> Json:
+    """Replace the ids at these paths of a response with their objects.
 
     Raises:
-        StripeError: a path leads nowhere.
+        StripeError: a path does not exist.
     """
     for path in paths:
-        _expand(answer, path.split("."), find, path=path)
-    return answer
+        _expand(response, path.split("."), find, path=path)
+    return response
 
 
 def _expand(here: object, parts: list[str], find: Callable[[str], Json | None], *, path: str) -> None:

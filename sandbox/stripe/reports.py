@@ -1,10 +1,10 @@
-"""Error reports of meters: events of Stripe's second kind, which are thin and whose data is to be fetched."""
+"""Meter error reports: thin events of Stripe's second API, whose data is fetched separately."""
 
 from datetime import UTC, datetime
 
-from infra.local.stripe.routes import Call, Routes
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe.routes import Routes, StripeCall
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 routes = Routes()
 
@@ -12,13 +12,13 @@ KIND = "v2.core.event"
 
 
 @routes.get("/v2/core/events/{event}")
-def get_event(call: Call) -> Json:
-    """A report with its data."""
+def get_event(call: StripeCall) -> Json:
+    """Return an event of the second API with its data."""
     return call.world.store.get(KIND, call.path["event"])
 
 
-def emit(world: World, meter: Json, *, identifier: str, code: str) -> None:
-    """Report that a meter could not count an event."""
+def emit(world: StripeWorld, meter: Json, *, identifier: str, code: str) -> None:
+    """Publish the report that a meter could not count an event."""
     now = datetime.fromtimestamp(world.now(), UTC).isoformat().replace("+00:00", ".000Z")
     sample = {"error_message": f"{code}: {identifier}", "request": {"identifier": identifier}}
     reason = {"error_count": 1, "error_types": [{"code": code, "error_count": 1, "sample_errors": [sample]}]}
@@ -47,5 +47,5 @@ def emit(world: World, meter: Json, *, identifier: str, code: str) -> None:
 
 
 def thin(event: Json) -> Json:
-    """An event as it is delivered."""
+    """Return an event as it is delivered."""
     return {name: value for name, value in event.items() if name != "data"} if event["object"] == KIND else event

@@ -1,17 +1,17 @@
-"""Subscription schedules: what a subscription will be, phase by phase."""
+"""Subscription schedules: the future phases of a subscription."""
 
 from collections.abc import Sequence
 from copy import deepcopy
 
-from infra.local.stripe import changes, cycle
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.items import items_of, new_item, period_of
-from infra.local.stripe.periods import after, next_end
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import World
+from sandbox.stripe import changes, cycle
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.items import items_of, new_item, period_of
+from sandbox.stripe.periods import after, next_end
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import StripeWorld
 
 routes = Routes()
 
@@ -42,43 +42,43 @@ _SETTINGS: Json = {
 
 
 @routes.post("/v1/subscription_schedules")
-def create_schedule(call: Call) -> Json:
-    """A schedule of a subscription that runs; its first phase is the current period."""
+def create_schedule(call: StripeCall) -> Json:
+    """Create a schedule for an active subscription. Its first phase is the current period."""
     subscription = call.world.store.get("subscription", call.params.required("from_subscription"))
     return render(create(call.world, subscription, metadata=call.params.free("metadata")))
 
 
 @routes.get("/v1/subscription_schedules")
-def list_schedules(call: Call) -> Json:
-    """All schedules, or those of a customer."""
+def list_schedules(call: StripeCall) -> Json:
+    """List all schedules, or those of a customer."""
     found = call.world.store.all("subscription_schedule", customer=call.params.text("customer"))
-    return listed(call, found, url="/v1/subscription_schedules")
+    return list_page(call, found, url="/v1/subscription_schedules")
 
 
 @routes.get("/v1/subscription_schedules/{schedule}")
-def get_schedule(call: Call) -> Json:
-    """A schedule."""
+def get_schedule(call: StripeCall) -> Json:
+    """Return a schedule."""
     return render(call.world.store.get("subscription_schedule", call.path["schedule"]))
 
 
 @routes.post("/v1/subscription_schedules/{schedule}")
-def change_schedule(call: Call) -> Json:
-    """Change the phases of a schedule; those that have begun must stay among them."""
+def change_schedule(call: StripeCall) -> Json:
+    """Update the phases of a schedule. It must contain all phases that have begun."""
     world, params = call.world, call.params
     schedule = _active(world, call.path["schedule"])
     before = deepcopy(schedule)
     if "end_behavior" in params:
         schedule["end_behavior"] = params.choice("end_behavior", *_ENDS)
     schedule["metadata"] = merged(schedule["metadata"], params.free("metadata"))
-    params.choice("proration_behavior", *changes.BEHAVIOURS)
+    params.choice("proration_behavior", *changes.BEHAVIORS)
     if "phases" in params:
         schedule["phases"] = _read_phases(world, schedule, params.many("phases"))
     return render(world.update(schedule, "subscription_schedule.updated", before=before))
 
 
 @routes.post("/v1/subscription_schedules/{schedule}/release")
-def release_schedule(call: Call) -> Json:
-    """Let a subscription go on as it is, without its schedule."""
+def release_schedule(call: StripeCall) -> Json:
+    """Release a subscription from its schedule without changing it."""
     call.params.boolean("preserve_cancel_date")
     schedule = _active(call.world, call.path["schedule"])
     release(call.world, schedule)
@@ -86,8 +86,8 @@ def release_schedule(call: Call) -> Json:
 
 
 @routes.post("/v1/subscription_schedules/{schedule}/cancel")
-def cancel_schedule(call: Call) -> Json:
-    """End a schedule and its subscription now."""
+def cancel_schedule(call: StripeCall) -> Json:
+    """Cancel a schedule and its subscription now."""
     world = call.world
     with_invoice = call.params.boolean("invoice_now") is not False
     schedule = _active(world, call.path["schedule"])
@@ -99,11 +99,11 @@ def cancel_schedule(call: Call) -> Json:
     return render(canceled)
 
 
-def create(world: World, subscription: Json, *, metadata: Json) -> Json:
-    """Give a subscription a schedule whose only phase is the current period.
+def create(world: StripeWorld, subscription: Json, *, metadata: Json) -> Json:
+    """Create a schedule whose only phase is the subscription's current period.
 
     Raises:
-        StripeError: it has one already, or has ended.
+        StripeError: the subscription has a schedule already, or has ended.
     """
     if subscription["schedule"] or subscription["status"] in cycle.FINAL:
         refuse("The subscription has a schedule already, or has ended.", param="from_subscription")
@@ -123,7 +123,7 @@ def create(world: World, subscription: Json, *, metadata: Json) -> Json:
         "end_behavior": "release",
         "livemode": False,
         "metadata": metadata,
-        "phases": [_phase(items, start=start, end=end, behaviour="create_prorations", metadata={})],
+        "phases": [_phase(items, start=start, end=end, behavior="create_prorations", metadata={})],
         "released_at": None,
         "released_subscription": None,
         "status": "active",
@@ -137,8 +137,8 @@ def create(world: World, subscription: Json, *, metadata: Json) -> Json:
     return schedule
 
 
-def change_at_end(world: World, subscription: Json, items: Sequence[Json]) -> None:
-    """Let a subscription have other items from its next period on, instead of what was planned."""
+def change_at_end(world: StripeWorld, subscription: Json, items: Sequence[Json]) -> None:
+    """Schedule other items for a subscription from its next period, replacing the present schedule."""
     planned = subscription["schedule"]
     schedule = (
         world.store.get("subscription_schedule", planned) if planned else create(world, subscription, metadata={})
@@ -153,13 +153,13 @@ def change_at_end(world: World, subscription: Json, items: Sequence[Json]) -> No
         every=recurring["interval_count"],
     )
     phase_items = [_phase_item(item["price"]["id"], item.get("quantity")) for item in items]
-    following = _phase(phase_items, start=begin, end=end, behaviour="none", metadata={})
+    following = _phase(phase_items, start=begin, end=end, behavior="none", metadata={})
     schedule["phases"] = [*(one for one in schedule["phases"] if one["end_date"] <= begin), following]
     world.update(schedule, "subscription_schedule.updated", before=before)
 
 
-def release(world: World, schedule: Json) -> None:
-    """Take a schedule from its subscription."""
+def release(world: StripeWorld, schedule: Json) -> None:
+    """Detach a schedule from its subscription."""
     subscription = world.store.get("subscription", schedule["subscription"])
     schedule |= {
         "status": "released",
@@ -172,8 +172,8 @@ def release(world: World, schedule: Json) -> None:
     world.update({**subscription, "schedule": None}, "customer.subscription.updated", before=subscription)
 
 
-def advance(world: World, schedule: Json) -> None:
-    """Begin the phase after the current one; after the last one the schedule ends."""
+def advance(world: StripeWorld, schedule: Json) -> None:
+    """Begin the next phase. After the last one the schedule ends."""
     at = schedule["current_phase"]["end_date"]
     subscription = world.store.get("subscription", schedule["subscription"])
     phase = next((one for one in schedule["phases"] if one["start_date"] == at), None)
@@ -184,19 +184,19 @@ def advance(world: World, schedule: Json) -> None:
         release(world, schedule)
         return
     before, before_schedule = deepcopy(subscription), deepcopy(schedule)
-    behaviour = phase["proration_behavior"]
-    wanted = _wanted(world, subscription, phase)
-    of = changes.change_items(world, subscription, wanted, at=at, behaviour=behaviour)
-    pending = behaviour if at < period_of(subscription)[1] else "create_prorations"
-    changes.bill(world, subscription, of, at=at, behaviour=pending, payment="allow_incomplete")
+    behavior = phase["proration_behavior"]
+    new_items = _items_of_phase(world, subscription, phase)
+    of = changes.change_items(world, subscription, new_items, at=at, behavior=behavior)
+    pending = behavior if at < period_of(subscription)[1] else "create_prorations"
+    changes.bill(world, subscription, of, at=at, behavior=pending, payment="allow_incomplete")
     subscription["metadata"] = {**subscription["metadata"], **phase["metadata"]}
     world.update(subscription, "customer.subscription.updated", before=before)
     schedule["current_phase"] = {"start_date": at, "end_date": phase["end_date"]}
     world.update(schedule, "subscription_schedule.updated", before=before_schedule)
 
 
-def _wanted(world: World, subscription: Json, phase: Json) -> list[Json]:
-    """A phase's items; a price that stays keeps its item."""
+def _items_of_phase(world: StripeWorld, subscription: Json, phase: Json) -> list[Json]:
+    """Return a phase's items. A price that stays keeps its item."""
     has = {item["price"]["id"]: item for item in items_of(subscription)}
     return [
         {**has[one["price"]], **({"quantity": one["quantity"]} if "quantity" in has[one["price"]] else {})}
@@ -206,29 +206,29 @@ def _wanted(world: World, subscription: Json, phase: Json) -> list[Json]:
     ]
 
 
-def _read_phases(world: World, schedule: Json, given: Sequence[Params]) -> list[Json]:
+def _read_phases(world: StripeWorld, schedule: Json, requested: Sequence[Params]) -> list[Json]:
     begin = schedule["phases"][0]["start_date"]
     subscription = world.store.get("subscription", schedule["subscription"])
-    made: list[Json] = []
-    for one in given:
+    phases: list[Json] = []
+    for one in requested:
         start = one.integer("start_date") or begin
         if start != begin:
             refuse("A phase must start where the one before it ends.", param="phases")
         begin = _end_of_phase(one, start=start, subscription=subscription)
         items = [_read_item(world, item) for item in one.many("items")]
-        behaviour = one.choice("proration_behavior", *changes.BEHAVIOURS)
-        made.append(_phase(items, start=start, end=begin, behaviour=behaviour, metadata=one.free("metadata")))
+        behavior = one.choice("proration_behavior", *changes.BEHAVIORS)
+        phases.append(_phase(items, start=start, end=begin, behavior=behavior, metadata=one.free("metadata")))
     current = schedule["current_phase"]
-    if current not in [{"end_date": one["end_date"], "start_date": one["start_date"]} for one in made]:
+    if current not in [{"end_date": one["end_date"], "start_date": one["start_date"]} for one in phases]:
         refuse("The phase that has begun must keep its dates.", param="phases")
-    return made
+    return phases
 
 
-def _end_of_phase(given: Params, *, start: int, subscription: Json) -> int:
-    """A phase without an end lasts for one period of its price."""
-    said, duration = given.integer("end_date"), given.nested("duration")
-    if said is not None:
-        return said
+def _end_of_phase(requested: Params, *, start: int, subscription: Json) -> int:
+    """Return the end of a phase. Without an explicit end it lasts one period of its price."""
+    end, duration = requested.integer("end_date"), requested.nested("duration")
+    if end is not None:
+        return end
     recurring = items_of(subscription)[0]["price"]["recurring"]
     interval = duration.text("interval") or recurring["interval"]
     anchor = subscription["billing_cycle_anchor"]
@@ -238,20 +238,20 @@ def _end_of_phase(given: Params, *, start: int, subscription: Json) -> int:
     return after(anchor, interval=interval, count=grid + (duration.integer("interval_count") or 1))
 
 
-def _read_item(world: World, given: Params) -> Json:
-    price, quantity = given.required("price"), given.integer("quantity")
-    new_item(world, price, quantity)  # refuses what cannot be
+def _read_item(world: StripeWorld, requested: Params) -> Json:
+    price, quantity = requested.required("price"), requested.integer("quantity")
+    new_item(world, price, quantity)  # refuses invalid prices
     metered = world.store.get("price", price)["recurring"]["usage_type"] == "metered"
     return _phase_item(price, None if metered else quantity or 1)
 
 
 def _phase_item(price: str, quantity: int | None) -> Json:
     item: Json = {"billing_thresholds": None, "discounts": [], "metadata": {}, "price": price, "tax_rates": []}
-    shown = {} if quantity is None else {"quantity": quantity}
-    return {**item, **shown, "_given_quantity": quantity}
+    quantity_field = {} if quantity is None else {"quantity": quantity}
+    return {**item, **quantity_field, "_given_quantity": quantity}
 
 
-def _phase(items: list[Json], *, start: int, end: int, behaviour: str, metadata: Json) -> Json:
+def _phase(items: list[Json], *, start: int, end: int, behavior: str, metadata: Json) -> Json:
     return {
         **dict.fromkeys(_UNSET),
         "add_invoice_items": [],
@@ -260,12 +260,12 @@ def _phase(items: list[Json], *, start: int, end: int, behaviour: str, metadata:
         "end_date": end,
         "items": items,
         "metadata": metadata,
-        "proration_behavior": behaviour,
+        "proration_behavior": behavior,
         "start_date": start,
     }
 
 
-def _active(world: World, name: str) -> Json:
+def _active(world: StripeWorld, name: str) -> Json:
     schedule = world.store.get("subscription_schedule", name)
     if schedule["status"] != "active":
         refuse("You can only change a schedule that is active.", param="schedule")

@@ -1,4 +1,4 @@
-"""The HTTP server: the API, the pages and the controls, on this machine alone."""
+"""The HTTP server on 127.0.0.1: the API, the pages and the controls."""
 
 import json
 import threading
@@ -11,57 +11,57 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from infra.local.stripe import pages
-from infra.local.stripe.api import Answer, Request, answer
-from infra.local.stripe.controls import control
-from infra.local.stripe.delivery import Courier
-from infra.local.stripe.faults import ConnectionLost
-from infra.local.stripe.keys import Keys
-from infra.local.stripe.store import Store
-from infra.local.stripe.timeline import pass_time
-from infra.local.stripe.world import World
+from sandbox.stripe import pages
+from sandbox.stripe.api import StripeRequest, StripeResponse, handle_request
+from sandbox.stripe.controls import control
+from sandbox.stripe.delivery import WebhookSender
+from sandbox.stripe.faults import ConnectionLost
+from sandbox.stripe.keys import StripeKeys
+from sandbox.stripe.store import StripeStore
+from sandbox.stripe.timeline import pass_time
+from sandbox.stripe.world import StripeWorld
 
 HOST = "127.0.0.1"
 _TICK_S = 1
-_LARGEST = 1_000_000
+_MAX_BODY_BYTES = 1_000_000
 
-Watcher = Callable[[Request, Answer], None]
-"""Sees every request of the API with its answer."""
+Watcher = Callable[[StripeRequest, StripeResponse], None]
+"""Called with every API request and its response."""
 
 
 @dataclass
 class LocalStripe:
-    """One running Stripe."""
+    """A running Stripe."""
 
-    keys: Keys
+    keys: StripeKeys
     port: int = 0
-    """0: any that is free."""
+    """0: any free port."""
     path: Path | None = None
-    """Of the state; None: in memory."""
+    """The file of the state; None: in memory."""
     watcher: Watcher | None = None
     mark: str = ""
-    """What its health answer carries, so that it can be told from another."""
+    """Returned by the health check, to distinguish this process from others."""
     stop_patience_s: float = 0.5
-    """How long a stop may take to be noticed."""
+    """The polling interval of a stop."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.http = _Server((HOST, self.port), _Handler)
         self.port = int(self.http.server_address[1])
         self.url = f"http://localhost:{self.port}"
-        self.world = World(Store(self.path), self.url, self.keys.api_key, self.keys.webhook_secret)
+        self.world = StripeWorld(StripeStore(self.path), self.url, self.keys.api_key, self.keys.webhook_secret)
         self.http.owner = self
-        self.courier = Courier(self.world)
+        self.courier = WebhookSender(self.world)
 
     def start(self) -> "LocalStripe":
-        """Answer from now on, in threads of its own."""
+        """Start to serve requests in separate threads."""
         self.courier.start()
         for work in (partial(self.http.serve_forever, self.stop_patience_s), self._tick):
             threading.Thread(target=work, daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Answer no more; what was done is kept."""
+        """Stop serving. All data stays."""
         self._stopped.set()
         self.courier.stop()
         self.http.shutdown()
@@ -69,7 +69,7 @@ class LocalStripe:
         self.world.store.close()
 
     def pause(self, delay_ms: int) -> None:
-        """Hold a response back, at most until the server stops."""
+        """Delay a response, at most until the server stops."""
         if delay_ms:
             self._stopped.wait(delay_ms / 1000)
 
@@ -88,28 +88,28 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes, and the second must not wait for an answer
+    disable_nagle_algorithm = True  # head and body are two writes, and the second must not wait for an acknowledgement
     server_version = "LocalStripe"
 
     def do_GET(self) -> None:
-        self._answer("GET")
+        self._respond("GET")
 
     def do_POST(self) -> None:
-        self._answer("POST")
+        self._respond("POST")
 
     def do_DELETE(self) -> None:
-        self._answer("DELETE")
+        self._respond("DELETE")
 
     @property
     def _owner(self) -> LocalStripe:
         return cast("_Server", self.server).owner
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 — http.server's own signature
-        """Say nothing: a form may hold what is nobody's business."""
+        """Log no request, because a form may contain private data."""
 
-    def _answer(self, method: str) -> None:
+    def _respond(self, method: str) -> None:
         address = urlsplit(self.path)
-        length = min(int(self.headers.get("Content-Length") or 0), _LARGEST)
+        length = min(int(self.headers.get("Content-Length") or 0), _MAX_BODY_BYTES)
         body = self.rfile.read(length).decode() if length else ""
         if address.path.startswith("/_local/"):
             self._control(method, address.path, body)
@@ -124,35 +124,35 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self, method: str, path: str, query: str, body: str) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         owner = self._owner
-        request = Request(method, path, query or (body if method == "GET" else ""), headers, body or query)
+        request = StripeRequest(method, path, query or (body if method == "GET" else ""), headers, body or query)
         try:
-            made = answer(owner.world, request)
+            response = handle_request(owner.world, request)
         except ConnectionLost:
             self.close_connection = True
             return
         if owner.watcher:
-            owner.watcher(request, made)
-        self._owner.pause(made.delay_ms)
-        if made.lost:
+            owner.watcher(request, response)
+        self._owner.pause(response.delay_ms)
+        if response.lost:
             self.close_connection = True
             return
         # After a late response the client may be gone.
         with suppress(ConnectionError):
-            self._send(made.status, "application/json", json.dumps(made.body, indent=2), made.headers)
+            self._send(response.status, "application/json", json.dumps(response.body, indent=2), response.headers)
 
     def _control(self, method: str, path: str, body: str) -> None:
         owner = self._owner
         try:
-            given = json.loads(body or "{}")
+            parameters = json.loads(body or "{}")
         except ValueError:
-            given = None
-        if not isinstance(given, dict):
+            parameters = None
+        if not isinstance(parameters, dict):
             self._send(400, "application/json", '{"error": {"message": "A control takes a JSON object."}}')
             return
-        status, made = control(owner.world, method, path, given)  # pyright: ignore[reportUnknownArgumentType] — JSON
+        status, response = control(owner.world, method, path, parameters)  # pyright: ignore[reportUnknownArgumentType] — JSON
         if path == "/_local/health":
-            made |= {"mark": owner.mark}
-        self._send(status, "application/json", json.dumps(made))
+            response |= {"mark": owner.mark}
+        self._send(status, "application/json", json.dumps(response))
 
     def _page(self, method: str, path: str, body: str) -> None:
         parts = path.split("/")
@@ -160,11 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, "text/plain", "There is no such page.")
             return
         sent = dict(parse_qsl(body, keep_blank_values=True)) if method == "POST" else None
-        shown = pages.show(self._owner.world, parts[2], parts[3], sent=sent)
-        if shown.location:
-            self._send(303, "text/plain", "", {"Location": shown.location})
+        rendered = pages.render_page(self._owner.world, parts[2], parts[3], sent=sent)
+        if rendered.location:
+            self._send(303, "text/plain", "", {"Location": rendered.location})
         else:
-            self._send(shown.status, "text/html; charset=utf-8", shown.html)
+            self._send(rendered.status, "text/html; charset=utf-8", rendered.html)
 
     def _send(self, status: int, kind: str, body: str, headers: dict[str, str] | None = None) -> None:
         raw = body.encode()

@@ -1,4 +1,4 @@
-"""The state: one SQLite file; objects as JSON by id, meter events in rows."""
+"""The state in one SQLite file: objects as JSON by id, meter events as rows."""
 
 import json
 import sqlite3
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.local.stripe.errors import missing
+from sandbox.stripe.errors import missing
 
 Json = dict[str, Any]
-"""An object of Stripe; names that begin with `_` are this server's own and never leave it."""
+"""An object of Stripe. Names that begin with `_` are internal and never leave the server."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -35,11 +35,11 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 
 
-class Store:
-    """The state of one server; who changes it holds it for a transaction.
+class StripeStore:
+    """The state of one server. Every change needs a transaction.
 
     Args:
-        path: of the file; None: in memory.
+        path: the database file; None: in memory.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -51,7 +51,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All or nothing of what is done inside; one at a time, and one inside of another is a part of it."""
+        """Run the block as one transaction. Transactions run one at a time; a nested one joins the outer one."""
         with self._lock:
             if self._in_transaction:
                 yield
@@ -66,7 +66,7 @@ class Store:
                 self.run("COMMIT" if is_done else "ROLLBACK")
 
     def run(self, statement: str, *values: str | int | None) -> "list[tuple[Any, ...]]":
-        """One statement, and its rows."""
+        """Execute a statement and return its rows."""
         with self._lock:
             return self._database.execute(statement, values).fetchall()
 
@@ -76,7 +76,7 @@ class Store:
             self._database.close()
 
     def put(self, thing: Json) -> Json:
-        """Write an object, over the one with the same id."""
+        """Save an object, replacing one with the same id."""
         customer = thing.get("customer")
         self.run(
             "INSERT INTO objects (id, kind, customer, body) VALUES (?, ?, ?, ?)"
@@ -86,12 +86,12 @@ class Store:
         return thing
 
     def find(self, name: str) -> Json | None:
-        """The object with an id, of any kind."""
+        """Return the object with this id, of any kind."""
         rows = self.run("SELECT body FROM objects WHERE id = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
     def get(self, kind: str, name: str) -> Json:
-        """The object of a kind with an id.
+        """Return the object of this kind and id.
 
         Raises:
             StripeError: there is none.
@@ -102,11 +102,11 @@ class Store:
         return found
 
     def remove(self, name: str) -> None:
-        """Forget an object."""
+        """Delete an object."""
         self.run("DELETE FROM objects WHERE id = ?", name)
 
     def all(self, kind: str, *, customer: str | None = None) -> list[Json]:
-        """All objects of a kind, newest first."""
+        """Return all objects of a kind, newest first."""
         where, values = "", [kind]
         if customer is not None:
             where, values = " AND customer = ?", [kind, customer]
@@ -114,10 +114,10 @@ class Store:
         return [json.loads(row[0]) for row in rows]
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 — JSON of the setting's own shape
-        """A setting; None when it was never set."""
+        """Return a setting; None if it was never set."""
         rows = self.run("SELECT value FROM settings WHERE name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
     def set(self, name: str, value: object) -> None:
-        """Keep a setting."""
+        """Save a setting."""
         self.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, json.dumps(value))

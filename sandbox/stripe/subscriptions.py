@@ -1,16 +1,16 @@
-"""The requests about subscriptions."""
+"""Requests for subscriptions."""
 
 from copy import deepcopy
 
-from infra.local.stripe import changes, cycle
-from infra.local.stripe.customers import existing_customer
-from infra.local.stripe.errors import declined, refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.items import items_of, period_of, read_items
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import DAY_S, World
+from sandbox.stripe import changes, cycle
+from sandbox.stripe.customers import existing_customer
+from sandbox.stripe.errors import declined, refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.items import items_of, period_of, read_items
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import DAY_S, StripeWorld
 
 routes = Routes()
 
@@ -19,8 +19,8 @@ _ENDED = ("canceled", "incomplete_expired")
 
 
 @routes.post("/v1/subscriptions")
-def create_subscription(call: Call) -> Json:
-    """A subscription, with its first invoice."""
+def create_subscription(call: StripeCall) -> Json:
+    """Create a subscription with its first invoice."""
     world, params = call.world, call.params
     customer = existing_customer(world, params.required("customer"))
     payment = params.choice("payment_behavior", *PAYMENTS)
@@ -44,8 +44,8 @@ def create_subscription(call: Call) -> Json:
 
 
 @routes.get("/v1/subscriptions")
-def list_subscriptions(call: Call) -> Json:
-    """The subscriptions that have not ended, or those with a status; `all` are all."""
+def list_subscriptions(call: StripeCall) -> Json:
+    """List the subscriptions that have not ended, or those with a status; `all` lists all."""
     params = call.params
     found = call.world.store.all("subscription", customer=params.text("customer"))
     status, price = params.text("status"), params.text("price")
@@ -57,37 +57,37 @@ def list_subscriptions(call: Call) -> Json:
         found = matching(found, status=status)
     if price:
         found = [one for one in found if price in {item["price"]["id"] for item in items_of(one)}]
-    return listed(call, found, url="/v1/subscriptions")
+    return list_page(call, found, url="/v1/subscriptions")
 
 
 @routes.get("/v1/subscriptions/{subscription}")
-def get_subscription(call: Call) -> Json:
-    """A subscription."""
+def get_subscription(call: StripeCall) -> Json:
+    """Return a subscription."""
     return render(call.world.store.get("subscription", call.path["subscription"]))
 
 
 @routes.post("/v1/subscriptions/{subscription}")
-def change_subscription(call: Call) -> Json:
-    """Change a subscription."""
+def change_subscription(call: StripeCall) -> Json:
+    """Update a subscription."""
     world, params = call.world, call.params
     subscription = running(world, call.path["subscription"])
     before = deepcopy(subscription)
     _change_fields(world, subscription, params)
-    behaviour = params.choice("proration_behavior", *changes.BEHAVIOURS)
+    behavior = params.choice("proration_behavior", *changes.BEHAVIORS)
     payment = params.choice("payment_behavior", *PAYMENTS)
     at = params.integer("proration_date") or world.now_for(subscription["customer"])
     if "items" in params:
-        wanted = changes.wanted_items(world, subscription, params.many("items"))
-        of = changes.change_items(world, subscription, wanted, at=at, behaviour=behaviour)
-        changes.bill(world, subscription, of, at=at, behaviour=behaviour, payment=payment)
+        new_items = changes.apply_changes(world, subscription, params.many("items"))
+        of = changes.change_items(world, subscription, new_items, at=at, behavior=behavior)
+        changes.bill(world, subscription, of, at=at, behavior=behavior, payment=payment)
     if params.text("trial_end") == "now" and subscription["status"] == "trialing":
         changes.end_trial(world, subscription)
     return render(world.update(subscription, "customer.subscription.updated", before=before))
 
 
 @routes.delete("/v1/subscriptions/{subscription}")
-def cancel_subscription(call: Call) -> Json:
-    """End a subscription now; `invoice_now` bills what was used."""
+def cancel_subscription(call: StripeCall) -> Json:
+    """End a subscription now. `invoice_now` bills its usage."""
     world, params = call.world, call.params
     subscription = running(world, call.path["subscription"])
     if params.boolean("prorate"):
@@ -99,8 +99,8 @@ def cancel_subscription(call: Call) -> Json:
 
 
 @routes.post("/v1/subscriptions/{subscription}/resume")
-def resume_subscription(call: Call) -> Json:
-    """Let a paused subscription go on."""
+def resume_subscription(call: StripeCall) -> Json:
+    """Resume a paused subscription."""
     world = call.world
     call.params.choice("billing_cycle_anchor", "unchanged", "now")
     subscription = running(world, call.path["subscription"])
@@ -111,8 +111,8 @@ def resume_subscription(call: Call) -> Json:
     return render(subscription)
 
 
-def running(world: World, name: str) -> Json:
-    """A subscription that has not ended.
+def running(world: StripeWorld, name: str) -> Json:
+    """Return a subscription that has not ended.
 
     Raises:
         StripeError: there is none.
@@ -124,26 +124,26 @@ def running(world: World, name: str) -> Json:
 
 
 def trial_end(params: Params, *, now: int) -> int | None:
-    """When a trial that a request asks for ends."""
+    """Return the end of the trial that a request asks for."""
     days, moment = params.integer("trial_period_days"), params.integer("trial_end")
     return now + days * DAY_S if days else moment
 
 
 def missing_card(settings: Params) -> str:
-    """What a request wants to happen when a trial ends and there is no card."""
-    behaviour = settings.nested("end_behavior")
-    return behaviour.choice("missing_payment_method", "create_invoice", "cancel", "pause")
+    """Return the requested behavior for a trial that ends without a card."""
+    behavior = settings.nested("end_behavior")
+    return behavior.choice("missing_payment_method", "create_invoice", "cancel", "pause")
 
 
 def _read_constants(params: Params) -> None:
-    """What may be said and has but one value here."""
+    """Accept parameters that have only one valid value here."""
     params.choice("collection_method", "charge_automatically")
     params.nested("billing_mode").choice("type", "flexible")
-    params.choice("proration_behavior", *changes.BEHAVIOURS)
+    params.choice("proration_behavior", *changes.BEHAVIORS)
     params.boolean("off_session")
 
 
-def _change_fields(world: World, subscription: Json, params: Params) -> None:
+def _change_fields(world: StripeWorld, subscription: Json, params: Params) -> None:
     subscription["metadata"] = merged(subscription["metadata"], params.free("metadata"))
     params.boolean("off_session")
     if "default_payment_method" in params:
@@ -160,13 +160,13 @@ def _change_fields(world: World, subscription: Json, params: Params) -> None:
 
 
 def _take_details(subscription: Json, params: Params) -> None:
-    given = params.nested("cancellation_details")
+    details = params.nested("cancellation_details")
     for name in ("comment", "feedback"):
-        if name in given:
-            subscription["cancellation_details"][name] = given.text(name)
+        if name in details:
+            subscription["cancellation_details"][name] = details.text(name)
 
 
-def _cancel_later(world: World, subscription: Json, *, later: bool) -> None:
+def _cancel_later(world: StripeWorld, subscription: Json, *, later: bool) -> None:
     subscription |= {
         "cancel_at_period_end": later,
         "cancel_at": period_of(subscription)[1] if later else None,

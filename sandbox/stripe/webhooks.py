@@ -2,22 +2,22 @@
 
 from copy import deepcopy
 
-from infra.local.stripe.errors import refuse
-from infra.local.stripe.form import Params
-from infra.local.stripe.rendering import render
-from infra.local.stripe.routes import Call, Routes, listed, matching, merged
-from infra.local.stripe.store import Json
-from infra.local.stripe.world import API_VERSION, World
+from sandbox.stripe.errors import refuse
+from sandbox.stripe.form import Params
+from sandbox.stripe.rendering import render
+from sandbox.stripe.routes import Routes, StripeCall, list_page, matching, merged
+from sandbox.stripe.store import Json
+from sandbox.stripe.world import API_VERSION, StripeWorld
 
 routes = Routes()
 
 OF_THE_MESH = "we_local"
-"""The endpoint of the mesh's own API; its secret is the one that `ainexus up` has put into the mesh."""
+"""The endpoint of the mesh's own API, with the secret that `ainexus up` stored in the mesh."""
 
 
 @routes.post("/v1/webhook_endpoints")
-def create_endpoint(call: Call) -> Json:
-    """An endpoint; its secret is shown this once."""
+def create_endpoint(call: StripeCall) -> Json:
+    """Create an endpoint. Only this response contains its secret."""
     world, params = call.world, call.params
     endpoint = _endpoint(world, world.new_id("we"), url=params.required("url"))
     endpoint |= {
@@ -31,20 +31,20 @@ def create_endpoint(call: Call) -> Json:
 
 
 @routes.get("/v1/webhook_endpoints")
-def list_endpoints(call: Call) -> Json:
-    """All endpoints."""
-    return listed(call, call.world.store.all("webhook_endpoint"), url="/v1/webhook_endpoints")
+def list_endpoints(call: StripeCall) -> Json:
+    """List all endpoints."""
+    return list_page(call, call.world.store.all("webhook_endpoint"), url="/v1/webhook_endpoints")
 
 
 @routes.get("/v1/webhook_endpoints/{endpoint}")
-def get_endpoint(call: Call) -> Json:
-    """An endpoint."""
+def get_endpoint(call: StripeCall) -> Json:
+    """Return an endpoint."""
     return render(call.world.store.get("webhook_endpoint", call.path["endpoint"]))
 
 
 @routes.post("/v1/webhook_endpoints/{endpoint}")
-def change_endpoint(call: Call) -> Json:
-    """Change an endpoint."""
+def change_endpoint(call: StripeCall) -> Json:
+    """Update an endpoint."""
     params = call.params
     endpoint = call.world.store.get("webhook_endpoint", call.path["endpoint"])
     if "url" in params:
@@ -58,36 +58,36 @@ def change_endpoint(call: Call) -> Json:
 
 
 @routes.delete("/v1/webhook_endpoints/{endpoint}")
-def delete_endpoint(call: Call) -> Json:
-    """Remove an endpoint."""
+def delete_endpoint(call: StripeCall) -> Json:
+    """Delete an endpoint."""
     endpoint = call.world.store.get("webhook_endpoint", call.path["endpoint"])
     call.world.store.remove(endpoint["id"])
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
 @routes.get("/v1/events")
-def list_events(call: Call) -> Json:
-    """All events, or those of some types."""
+def list_events(call: StripeCall) -> Json:
+    """List all events, or those of some types."""
     params = call.params
     types = params.texts("types")
     found = matching(call.world.store.all("event"), type=params.text("type"))
-    return listed(call, [one for one in found if not types or one["type"] in types], url="/v1/events")
+    return list_page(call, [one for one in found if not types or one["type"] in types], url="/v1/events")
 
 
 @routes.get("/v1/events/{event}")
-def get_event(call: Call) -> Json:
-    """An event."""
+def get_event(call: StripeCall) -> Json:
+    """Return an event."""
     return render(call.world.store.get("event", call.path["event"]))
 
 
-def point_to_mesh(world: World, url: str) -> Json:
-    """Let every event go to the mesh's API; saying it twice is saying it once."""
+def set_mesh_url(world: StripeWorld, url: str) -> Json:
+    """Deliver every event to the mesh's API. The call is idempotent."""
     had = world.store.find(OF_THE_MESH)
     endpoint = deepcopy(had) if had else _endpoint(world, OF_THE_MESH, url=url)
     return world.store.put(endpoint | {"url": url, "_secret": world.webhook_secret})
 
 
-def _endpoint(world: World, name: str, *, url: str) -> Json:
+def _endpoint(world: StripeWorld, name: str, *, url: str) -> Json:
     return {
         "id": name,
         "object": "webhook_endpoint",

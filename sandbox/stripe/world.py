@@ -1,4 +1,4 @@
-"""The account: its state, its clock, its settings, and what it announces."""
+"""The account: its state, its clock, its settings and its events."""
 
 import secrets
 import time
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.local.stripe.rendering import render
-from infra.local.stripe.store import Json, Store
+from sandbox.stripe.rendering import render
+from sandbox.stripe.store import Json, StripeStore
 
 API_VERSION = "2026-08-26.dahlia"
 DAY_S = 86_400
 _REORDER_MS = 1_000
-"""Within which time the order of deliveries is lost."""
+"""The time within which chaos shuffles deliveries."""
 
 DEFAULTS: dict[str, Any] = {
     "offset_s": 0,
@@ -25,46 +25,46 @@ DEFAULTS: dict[str, Any] = {
     "faults": [],
     "chaos": {},
 }
-"""Settings until they are set; README.md says what each does."""
+"""The default settings, which README.md explains."""
 
 _USED_UP = frozenset({"decline_payments", "faults"})
-"""Settings that requests use up, also those that come to nothing; so they are no part of the stored state."""
+"""Settings that every request consumes, even one that fails. They are not part of a transaction."""
 
 
 @dataclass
-class World:
+class StripeWorld:
     """One Stripe account in test mode."""
 
-    store: Store
+    store: StripeStore
     base_url: str
-    """Where a person's browser finds the pages."""
+    """The address of the pages."""
     api_key: str
     webhook_secret: str
-    """Signs what goes to the endpoint that the mesh has."""
+    """Signs the events to the mesh's endpoint."""
     moment: int | None = None
-    """The time while the past is worked off; None: the clock's."""
+    """The time of the action in progress while time passes; None: the clock's."""
     idempotency_key: str | None = None
-    """Of the request that is being answered."""
+    """The request that is being handled."""
     _left: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def real_now(self) -> int:
-        """The machine's time."""
+        """Return the machine's time."""
         return time.time_ns() // 1_000_000_000
 
     def now(self, customer: Json | None = None) -> int:
-        """The account's time, or that of a customer's test clock."""
+        """Return the account's time, or that of a customer's test clock."""
         if self.moment is not None:
             return self.moment
         clock = self.store.find(customer["test_clock"]) if customer and customer.get("test_clock") else None
         return int(clock["frozen_time"]) if clock else self.real_now() + int(self.setting("offset_s"))
 
     def now_for(self, customer_id: str | None) -> int:
-        """The time of a customer by its id."""
+        """Return the time of a customer."""
         return self.now(self.store.find(customer_id) if customer_id else None)
 
     @contextmanager
     def at(self, moment: int) -> Generator[None]:
-        """Do something as if it were a given time."""
+        """Run the block as if it were a given time."""
         before, self.moment = self.moment, moment
         try:
             yield
@@ -72,7 +72,7 @@ class World:
             self.moment = before
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 — JSON of the setting's own shape
-        """A setting, or its default."""
+        """Return a setting or its default."""
         found = self._left.get(name) if name in _USED_UP else self.store.setting(name)
         return DEFAULTS[name] if found is None else found
 
@@ -84,11 +84,11 @@ class World:
             self.store.set(name, value)
 
     def new_id(self, prefix: str) -> str:
-        """An id as Stripe makes them."""
+        """Create an id in Stripe's format."""
         return f"{prefix}_{secrets.token_hex(12)}"
 
     def emit(self, kind: str, thing: Json, *, previous: Json | None = None) -> Json:
-        """Announce what happened to an object, and queue it for every endpoint that listens."""
+        """Publish an event of an object to every subscribed endpoint."""
         data: Json = {"object": render(thing)}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -109,21 +109,21 @@ class World:
         return event
 
     def listeners(self, kind: str) -> list[Json]:
-        """The endpoints that want events of a type."""
+        """Return the endpoints that receive events of a type."""
         return [one for one in self.store.all("webhook_endpoint") if _listens(one, kind)]
 
     def deliver(self, event_id: str, endpoints: Iterable[Json]) -> None:
-        """Queue an event as the chaos that is set lets it through."""
+        """Queue an event with the configured chaos."""
         chaos: dict[str, int] = self.setting("chaos")
         for endpoint in endpoints:
             if chaos.get("hold") or _happens(chaos.get("drop", 0)):
                 continue
             for _ in range(2 if _happens(chaos.get("duplicate", 0)) else 1):
-                self._queue(
+                self._enqueue(
                     event_id, endpoint["id"], delay_ms=chaos.get("delay_ms", 0), any_order=chaos.get("reorder", 0)
                 )
 
-    def _queue(self, event_id: str, endpoint_id: str, *, delay_ms: int, any_order: int) -> None:
+    def _enqueue(self, event_id: str, endpoint_id: str, *, delay_ms: int, any_order: int) -> None:
         late_ms = delay_ms + (secrets.randbelow(_REORDER_MS) if any_order else 0)
         due_ms = time.time_ns() // 1_000_000 + late_ms if late_ms else 0
         self.store.run(
@@ -132,7 +132,7 @@ class World:
         )
 
     def update(self, thing: Json, kind: str, *, before: Json) -> Json:
-        """Write an object and announce what of it has changed; nothing when nothing has."""
+        """Save an object and publish an event of its changes, if there are any."""
         self.store.put(thing)
         was, now = render(before), render(thing)
         changed = {name: was.get(name) for name in now if now[name] != was.get(name)}

@@ -1,10 +1,10 @@
-"""What the agents service is made of."""
+"""Declaration of the agents service."""
 
-from services.agents import api, consumer
-from services.agents.table import SLICE
-from shared.declaration import Access, Function, Objects, Service, TenantSecrets, exporter_of, remover_of
+from services.agents.functions import api, consumer, exporter, remover
+from services.agents.partitions import SLICE
+from shared.declaration import Access, Function, ObjectGrant, Service, TenantSecrets, exporter_of, remover_of
 from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
-from shared.events.tenants import SAID_BY_ALL
+from shared.events.tenants import PUBLISHED_BY_ALL
 
 SERVICE = Service(
     name="agents",
@@ -13,24 +13,24 @@ SERVICE = Service(
     functions=(
         Function(
             "api",
-            "services.agents.api.handler",
+            "services.agents.functions.api.handler",
             access=Access.TENANT,
-            routes=api.app.routes,
-            objects=(Objects("agents", write=True),),
+            routes=api.handler.routes,
+            objects=(ObjectGrant("agents", write=True),),
             tenant_secrets=TenantSecrets.WRITE,
         ),
-        Function("consumer", "services.agents.consumer.consumer", subscriptions=consumer.consumer.types),
+        Function("consumer", "services.agents.functions.consumer.handler", subscriptions=consumer.handler.types),
         remover_of(
             "agents",
-            "services.agents.consumer.remover",
-            consumer.remover.types,
+            "services.agents.functions.remover.handler",
+            remover.handler.types,
             folder="agents",
             tenant_secrets=TenantSecrets.DESTROY,
         ),
-        exporter_of("agents", "services.agents.consumer.exporter", consumer.exporter.types, folder="agents"),
+        exporter_of("agents", "services.agents.functions.exporter.handler", exporter.handler.types, folder="agents"),
     ),
     emits=(
-        *SAID_BY_ALL,
+        *PUBLISHED_BY_ALL,
         AgentCreated.TYPE,
         AgentUpdated.TYPE,
         AgentVersionPublished.TYPE,

@@ -1,34 +1,34 @@
-"""The real things of this service."""
+"""Production dependencies of the agents service."""
 
 import os
 from functools import cache
 
-from services.agents import table
-from services.agents.domain import Addresses
-from services.agents.gateways.vault import SecretsVault, Vault
-from shared.storage.clients import own_client, tenant_client
+from services.agents.base_urls.domain import BaseUrlPolicy
+from services.agents.partitions import SLICE
+from services.agents.provider_keys.gateway import SecretsVault, Vault
+from shared.aws.clients import own_client, tenant_client
 from shared.wiring import SliceWiring
 
-_own = SliceWiring(table.SLICE, service="agents", folder="agents")
+_own = SliceWiring(SLICE, service="agents", folder="agents")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 documents = _own.tenant_objects
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
-depot = _own.depot
+artifact_store = _own.artifact_store
 
 
 @cache
 def vault() -> Vault:
-    """The keys of the tenant that is acted for."""
+    """Return the vault of the calling tenant's keys."""
     return SecretsVault(tenant_client("secretsmanager"), environment=os.environ["ENVIRONMENT"])
 
 
 @cache
-def every_vault() -> Vault:
-    """The keys of every tenant, for their removal."""
+def all_tenants_vault() -> Vault:
+    """Return a vault with access to the keys of every tenant, for their deletion."""
     return SecretsVault(own_client("secretsmanager"), environment=os.environ["ENVIRONMENT"])
 
 
 @cache
-def addresses() -> Addresses:
-    """Which servers may be named in this environment."""
-    return Addresses(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true")
+def base_urls() -> BaseUrlPolicy:
+    """Return the rule for the servers that may be named in this environment."""
+    return BaseUrlPolicy(allow_private=os.environ["ALLOW_PRIVATE_BASE_URLS"] == "true")

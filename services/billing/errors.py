@@ -1,7 +1,8 @@
-"""What can go wrong with customers, their subscriptions and invoices."""
+"""Errors of customers, subscriptions, invoices and Stripe."""
 
 from shared.errors import (
     AinexusError,
+    ChangedMeanwhile,
     Conflict,
     DependencyUnavailable,
     IdempotencyKeyReused,
@@ -13,149 +14,149 @@ from shared.errors import (
 
 
 class CustomerExists(Conflict):
-    """The tenant has its customer record already."""
+    """The tenant already has a customer record."""
 
     def __init__(self) -> None:
-        super().__init__("The tenant has a customer record.")
+        super().__init__("The tenant already has a customer record.")
 
 
-class CustomerChanged(Conflict):
-    """The customer record is not the one that was read."""
+class CustomerChanged(ChangedMeanwhile):
+    """The customer record changed after it was read."""
 
     def __init__(self) -> None:
-        super().__init__("The tenant's billing changed at the same time; try again.")
+        super().__init__("The tenant's billing changed at the same time. Try again.")
 
 
-class InvoiceChanged(Conflict):
-    """The invoice is not the one that was read."""
+class InvoiceChanged(ChangedMeanwhile):
+    """The invoice changed after it was read."""
 
     def __init__(self) -> None:
         super().__init__("The invoice changed at the same time.")
 
 
 class EntryChanged(Conflict):
-    """The entry of the sync ledger is not the one that was read."""
+    """The entry of the sync ledger changed after it was read."""
 
     def __init__(self) -> None:
         super().__init__("The entry changed at the same time.")
 
 
-class AlreadyKept(Conflict):
-    """The usage of this hour is known."""
+class HourAlreadyStored(Conflict):
+    """This revision of the hour is already stored."""
 
     def __init__(self) -> None:
-        super().__init__("The usage of this hour is known.")
+        super().__init__("The usage of this hour is already stored.")
 
 
-class AlreadyBooked(Conflict):
-    """The hour is in the sync ledger, or another one was booked at the same time."""
+class HourAlreadyBooked(ChangedMeanwhile):
+    """The hour is already in the sync ledger, or another hour was booked at the same time."""
 
     def __init__(self) -> None:
         super().__init__("Another hour was booked at the same time.")
 
 
-class AlreadyReceived(Conflict):
-    """The webhook is in the inbox."""
+class WebhookAlreadyReceived(Conflict):
+    """The webhook is already in the inbox."""
 
     def __init__(self, *, done: bool) -> None:
-        super().__init__("The webhook was received before.")
+        super().__init__("The webhook was already received.")
         self.done = done
 
 
-class BooksTooLarge(Conflict):
-    """A tenant's books do not fit into memory."""
+class TooManyRecords(Conflict):
+    """A tenant's records do not fit into memory."""
 
     def __init__(self) -> None:
-        super().__init__("These books are too large to be compared at once. Compare them from a later time on.")
+        super().__init__("The records of this tenant are too large to compare at once. Choose a later start time.")
 
 
-class BilledByHand(Conflict):
-    """The tenant's plan is none of Stripe's business."""
+class BilledManually(Conflict):
+    """Stripe does not bill this tenant, so it has no subscription to change."""
 
     def __init__(self) -> None:
-        super().__init__("This tenant is billed by hand; a checkout of a paid plan changes that.")
+        super().__init__("This tenant is billed manually. Start a checkout of a paid plan instead.")
 
 
 class AlreadySubscribed(Conflict):
-    """There is a subscription that goes on."""
+    """The tenant already has an ongoing subscription."""
 
     def __init__(self) -> None:
-        super().__init__("The tenant has a subscription; change its plan instead.")
+        super().__init__("The tenant already has a subscription. Change its plan instead.")
 
 
 class CheckoutInProgress(Conflict):
-    """Another request is opening a checkout of this tenant."""
+    """Another request is opening a checkout page for this tenant."""
 
     def __init__(self) -> None:
         super().__init__("Another checkout of this tenant is being opened. Try again in a minute.")
 
 
 class CheckoutClosed(Conflict):
-    """The page that was opened with this Idempotency-Key is paid, expired or replaced."""
+    """The checkout page that was opened with this Idempotency-Key is paid, expired or replaced."""
 
     def __init__(self) -> None:
         super().__init__("The checkout of this Idempotency-Key is no longer open. Start another with a new key.")
 
 
 class NoCustomerAtStripe(Conflict):
-    """There is nothing at Stripe that a portal could show."""
+    """The tenant has no customer at Stripe, so there is nothing for a portal to show."""
 
     def __init__(self) -> None:
-        super().__init__("The tenant has never been to the checkout; begin there.")
+        super().__init__("The tenant has no customer at Stripe yet. Start a checkout first.")
 
 
 class PlanIsFree(InvalidRequest):
-    """A checkout of a plan that costs nothing."""
+    """The free plan needs no checkout."""
 
     def __init__(self) -> None:
         super().__init__("The free plan needs no checkout.")
 
 
 class InvoiceNotFound(NotFound):
-    """There is no such invoice of this tenant."""
+    """The tenant has no invoice with this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such invoice.")
 
 
 class PaymentsNotConfigured(DependencyUnavailable):
-    """No key of Stripe is put in."""
+    """No Stripe API key is configured."""
 
     def __init__(self) -> None:
-        super().__init__("Payments are not configured here: Stripe's key is not put in.")
+        super().__init__("Payments are not configured: no Stripe API key is set.")
 
 
 class PaymentsUnavailable(DependencyUnavailable):
-    """Stripe does not respond; whether the request was carried out is not known."""
+    """Stripe does not respond. The request may or may not have been carried out."""
 
-    def __init__(self, message: str = "The payment provider does not answer now; nothing was changed twice.") -> None:
+    def __init__(self, message: str = "The payment provider is unavailable. Try again in a moment.") -> None:
         super().__init__(message, retry_after_s=5)
 
 
-class NothingDone(PaymentsUnavailable):
-    """Stripe, or our own code, did not carry the request out, and the same request may succeed later."""
+class RequestNotExecuted(PaymentsUnavailable):
+    """The request was not carried out, and the same request may succeed later."""
 
 
-class PaymentsBusy(NothingDone):
-    """Stripe limits the rate of requests, or another request holds the object (429)."""
+class PaymentsBusy(RequestNotExecuted):
+    """Stripe limits the rate of requests, or another request locks the object (429)."""
 
     def __init__(self) -> None:
-        super().__init__("The payment provider has too many requests; try again in a moment.")
+        super().__init__("The payment provider limits the rate of requests. Try again in a moment.")
 
 
-class OutOfTime(NothingDone):
+class NotEnoughTime(RequestNotExecuted):
     """The invocation has no time left for another request."""
 
     def __init__(self) -> None:
-        super().__init__("There was not enough time left; try again.")
+        super().__init__("There was not enough time left. Try again.")
 
 
-class BookingUnfinished(OutOfTime):
-    """More hours wait to be booked than are booked at once; the next try goes on."""
+class BookingIncomplete(NotEnoughTime):
+    """More hours wait to be booked than one operation books. The next attempt continues."""
 
 
-class KeyNotAccepted(NothingDone):
-    """Stripe does not accept the API key, or not for this request (401, 403, a key of the other mode)."""
+class ApiKeyRejected(RequestNotExecuted):
+    """Stripe rejects the API key, or the key lacks a permission or belongs to the other mode (401, 403)."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -164,14 +165,14 @@ class KeyNotAccepted(NothingDone):
         )
 
 
-class CatalogueMissing(NothingDone):
-    """The meters or prices are not at Stripe."""
+class CatalogMissing(RequestNotExecuted):
+    """A meter or price does not exist at Stripe."""
 
     def __init__(self) -> None:
         super().__init__("The price list is not set up at the payment provider: run `ainexus billing setup`.")
 
 
-class PaymentRefused(PaymentRequired):
+class PaymentDeclined(PaymentRequired):
     """The card was declined."""
 
     def __init__(self) -> None:
@@ -186,29 +187,30 @@ class KeyReused(IdempotencyKeyReused):
 
 
 class PriceInUse(Conflict):
-    """A set-up would change the price of subscriptions that go on."""
+    """The setup would change the price of ongoing subscriptions."""
 
     def __init__(self, lookup_keys: str) -> None:
         super().__init__(
-            f"In use, so not to be changed: {lookup_keys}. Move their subscriptions to another plan first."
+            f"These prices are in use and cannot be changed: {lookup_keys}. "
+            "Move their subscriptions to another plan first."
         )
 
 
 class BadSignature(Malformed):
-    """The webhook is not Stripe's, or not of now."""
+    """The signature of the webhook is missing or wrong, or its timestamp is out of bounds."""
 
     def __init__(self) -> None:
         super().__init__("The signature of this webhook is not valid.")
 
 
-class RefusedByStripe(Exception):
-    """Stripe refuses this very request, and would again; the message is for operators alone.
+class RejectedByStripe(Exception):
+    """Stripe rejects this request and would reject it again. Only operators see the message.
 
     Args:
-        message: Stripe's code and text.
+        message: Stripe's error code and text.
         code: Stripe's error code, if any.
         param: the parameter that Stripe names, if any.
-        status: of the HTTP response.
+        status: the status of the HTTP response.
     """
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None, status: int = 400) -> None:
@@ -219,19 +221,19 @@ class RefusedByStripe(Exception):
 
     @property
     def is_missing(self) -> bool:
-        """Whether the object does not exist at Stripe."""
+        """Return whether the object does not exist at Stripe."""
         return self.code == "resource_missing"
 
 
 class SubscriptionMissing(AinexusError):
-    """The grace of a tenant is over, and Stripe does not show whether it has paid."""
+    """The grace period of a tenant is over, and Stripe has no subscription that decides its status."""
 
     def __init__(self) -> None:
-        super().__init__("The tenant's grace is over, but Stripe has no subscription of it. Look there.")
+        super().__init__("The grace period is over, but Stripe has no subscription. Check the customer at Stripe.")
 
 
 class UsageNotAccepted(AinexusError):
-    """A meter event was refused for a reason that may pass; it is tried again, and quarantined in the end.
+    """Stripe rejected a meter event for a reason that may pass. It is retried, and quarantined after five failures.
 
-    It is raised in sweeps and commands alone, so that only operators see Stripe's text.
+    Only sweeps and commands raise this error, so only operators see Stripe's text.
     """

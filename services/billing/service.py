@@ -1,11 +1,11 @@
-"""What the billing service is made of."""
+"""Declaration of the billing service."""
 
-from services.billing import api, consumer
-from services.billing.table import SLICE
-from services.billing.table.notices import KEYS
+from services.billing.functions import api, consumer, exporter, operators, remover, webhook
+from services.billing.partitions import SLICE
+from services.billing.stripe_webhooks.table import KEY_PATTERN
 from shared.declaration import USUAL_ALARMS, Access, Function, Service, exporter_of, remover_of
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, SubscriptionChanged, UsageSynced
-from shared.events.tenants import SAID_BY_ALL
+from shared.events.tenants import PUBLISHED_BY_ALL
 
 _STRIPE = ("stripe/secret",)
 
@@ -16,49 +16,58 @@ SERVICE = Service(
     functions=(
         Function(
             "api",
-            "services.billing.api.handler",
+            "services.billing.functions.api.handler",
             access=Access.TENANT,
-            routes=api.application.app.routes,
+            routes=api.handler.routes,
             secrets=_STRIPE,
         ),
         Function(
             "operators",
-            "services.billing.api.operators_handler",
-            routes=api.operators.app.routes,
+            "services.billing.functions.operators.handler",
+            routes=operators.handler.routes,
             reads_due=True,
             secrets=_STRIPE,
         ),
         Function(
             "webhook",
-            "services.billing.api.webhook",
+            "services.billing.functions.webhook.handler",
             access=Access.NONE,
-            routes=api.webhook.routes,
+            routes=webhook.handler.routes,
             secrets=_STRIPE,
-            keys=(KEYS,),
+            keys=(KEY_PATTERN,),
             sends_to=("inbox",),
         ),
-        Function("inbox", "services.billing.consumer.inbox", secrets=_STRIPE, keys=(KEYS,), queued=True, timeout_s=60),
+        Function(
+            "inbox",
+            "services.billing.functions.inbox.handler",
+            secrets=_STRIPE,
+            keys=(KEY_PATTERN,),
+            queued=True,
+            timeout_s=60,
+        ),
         Function(
             "consumer",
-            "services.billing.consumer.consumer",
-            subscriptions=consumer.consumer.types,
+            "services.billing.functions.consumer.handler",
+            subscriptions=consumer.handler.types,
             secrets=_STRIPE,
             timeout_s=60,
         ),
-        remover_of("billing", "services.billing.consumer.remover", consumer.remover.types),
-        exporter_of("billing", "services.billing.consumer.exporter", consumer.exporter.types),
+        remover_of("billing", "services.billing.functions.remover.handler", remover.handler.types),
+        exporter_of("billing", "services.billing.functions.exporter.handler", exporter.handler.types),
         Function(
             "sweep",
-            "services.billing.consumer.sweep",
+            "services.billing.functions.sweep.handler",
             reads_due=True,
             every_minutes=1,
             secrets=_STRIPE,
-            keys=(KEYS,),
+            keys=(KEY_PATTERN,),
             timeout_s=60,
         ),
-        Function("admin", "services.billing.consumer.admin", reads_due=True, secrets=_STRIPE, timeout_s=300),
+        Function(
+            "commands", "services.billing.functions.commands.handler", reads_due=True, secrets=_STRIPE, timeout_s=300
+        ),
     ),
-    emits=(*SAID_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
+    emits=(*PUBLISHED_BY_ALL, SubscriptionChanged.TYPE, InvoicePaid.TYPE, InvoicePaymentFailed.TYPE, UsageSynced.TYPE),
     alarms=(
         *USUAL_ALARMS,
         "sync-lag",

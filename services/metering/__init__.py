@@ -1,1 +1,1 @@
-"""Metering: every use counted exactly once, in a ledger and in counters by the hour."""
+"""Metering: counts each usage event exactly once, in a ledger and in hourly counters."""

@@ -1,10 +1,9 @@
-"""What the metering service is made of."""
+"""The declaration of the metering service."""
 
-from services.metering import api
-from services.metering.consumer import usage
-from services.metering.domain.summary import LOOKED_AT_AGAIN_AFTER_S
-from services.metering.table import SLICE
-from shared.declaration import USUAL_ALARMS, Access, Function, Objects, Service, exporter_of, remover_of
+from services.metering.functions import api, consumer, exporter, operators, remover, summariser
+from services.metering.partitions import SLICE
+from services.metering.summaries.domain import RECHECK_DELAY_S
+from shared.declaration import USUAL_ALARMS, Access, Function, ObjectGrant, Service, exporter_of, remover_of
 from shared.events.metering import (
     QuotaThresholdReached,
     UsageBatchIngested,
@@ -14,68 +13,68 @@ from shared.events.metering import (
     UsageSummarised,
     UsageTenantClosed,
 )
-from shared.events.tenants import SAID_BY_ALL
+from shared.events.tenants import PUBLISHED_BY_ALL
 
 SERVICE = Service(
     name="metering",
-    purpose="Metering: every use counted exactly once, in a ledger and in counters by the hour.",
+    purpose="Metering: counts each usage event exactly once, in a ledger and in hourly counters.",
     slice=SLICE,
     functions=(
-        Function("api", "services.metering.api.handler", access=Access.TENANT, routes=api.application.app.routes),
+        Function("api", "services.metering.functions.api.handler", access=Access.TENANT, routes=api.handler.routes),
         Function(
             "operators",
-            "services.metering.api.admin_handler",
-            routes=api.admin.app.routes,
-            objects=(Objects("usage"),),
+            "services.metering.functions.operators.handler",
+            routes=operators.handler.routes,
+            objects=(ObjectGrant("usage"),),
             sends_to=("reporter",),
         ),
         Function(
             "reporter",
-            "services.metering.consumer.reporter.handler",
+            "services.metering.functions.reporter.handler",
             queued=True,
             reads_due=True,
-            objects=(Objects("usage", write=True),),
+            objects=(ObjectGrant("usage", write=True),),
             timeout_s=900,
             memory_mb=1769,
             batch_size=1,
         ),
         Function(
             "consumer",
-            "services.metering.consumer.usage.consumer",
-            subscriptions=usage.consumer.types,
-            control=usage.CONTROL,
+            "services.metering.functions.consumer.handler",
+            subscriptions=consumer.handler.types,
+            control=consumer.CONTROL,
         ),
         Function(
             "summariser",
-            "services.metering.consumer.usage.summariser",
-            subscriptions=usage.summariser.types,
-            delay_s=LOOKED_AT_AGAIN_AFTER_S,
+            "services.metering.functions.summariser.handler",
+            subscriptions=summariser.handler.types,
+            delay_s=RECHECK_DELAY_S,
         ),
-        remover_of("metering", "services.metering.consumer.usage.remover", usage.remover.types, folder="usage"),
-        exporter_of("metering", "services.metering.consumer.usage.exporter", usage.exporter.types, folder="usage"),
+        remover_of("metering", "services.metering.functions.remover.handler", remover.handler.types, folder="usage"),
+        exporter_of("metering", "services.metering.functions.exporter.handler", exporter.handler.types, folder="usage"),
         Function(
             "closer",
-            "services.metering.consumer.usage.closer",
+            "services.metering.functions.closer.handler",
             reads_due=True,
             every_minutes=1,
             timeout_s=55,
-            # A whole CPU: 100,000 tenants are closed within half an hour.
+            # A full CPU: 100,000 tenants are closed within half an hour.
             memory_mb=1769,
         ),
         Function(
             "archiver",
-            "services.metering.consumer.usage.archiver",
+            "services.metering.functions.archiver.handler",
             reads_due=True,
             every_minutes=60,
-            objects=(Objects("usage", write=True),),
+            objects=(ObjectGrant("usage", write=True),),
             timeout_s=900,
             memory_mb=1769,
         ),
-        Function("admin", "services.metering.consumer.commands.admin", reads_due=True, timeout_s=900),
+        Function("commands", "services.metering.functions.commands.handler", reads_due=True, timeout_s=900),
     ),
     emits=(
-        *SAID_BY_ALL,
-        # Superseded; what an earlier version wrote may still be in the outbox.
+        *PUBLISHED_BY_ALL,
+        # Superseded. The outbox may still contain events of an earlier version.
         UsageIngested.TYPE,
         UsageBatchIngested.TYPE,
         UsageSummarised.TYPE,

@@ -1,52 +1,56 @@
-"""The real things of this service."""
+"""The production dependencies of this service."""
 
 import os
 from functools import cache
 
-from services.metering.gateways.bucket import ExportBucket
-from services.metering.gateways.queue import ExportQueue, SqsExportQueue
-from services.metering.operations.ingesting import RefusedTenants
-from services.metering.operations.summarising import Pauses
-from services.metering.table import SLICE, exports
-from services.metering.table.rows import SeenRows
-from shared.storage.clients import own_client
+from services.metering.counters.table.rows import SeenRows
+from services.metering.exports.gateway.bucket import ExportBucket
+from services.metering.exports.gateway.queue import ExportQueue, SqsExportQueue
+from services.metering.exports.table import OPERATORS
+from services.metering.ingestion.operations import ThrottledTenants
+from services.metering.partitions import SLICE
+from services.metering.summaries.operations import SummaryThrottle
+from shared.aws.clients import own_client
 from shared.storage.objects import Archives
 from shared.wiring import SliceWiring
+
+CONSUMER = "metering.consumer"
+"""The name of the consumer function. Inbox marks contain it."""
 
 _own = SliceWiring(SLICE, service="metering", folder="usage")
 tenant_store, slice_store, copies = _own.tenant_store, _own.slice_store, _own.copies
 access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_folder
-depot = _own.depot
+artifact_store = _own.artifact_store
 
 
 @cache
-def pauses() -> Pauses:
-    """Between summaries, as this container knows of them."""
-    return Pauses()
+def summary_throttle() -> SummaryThrottle:
+    """Return the summary intervals that this container knows."""
+    return SummaryThrottle()
 
 
 @cache
-def refused_tenants() -> RefusedTenants:
-    """Return the tenants that this container has refused to take reports from."""
-    return RefusedTenants()
+def throttled_tenants() -> ThrottledTenants:
+    """Return the tenants whose reports this container refused."""
+    return ThrottledTenants()
 
 
 @cache
 def seen_rows() -> SeenRows:
-    """Return the rows of counters that this container knows to exist."""
+    """Return the counter rows that this container knows to exist."""
     return SeenRows()
 
 
 def archives() -> Archives:
-    """The archives of every tenant."""
+    """Return the archives of every tenant."""
     return Archives(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def export_bucket() -> ExportBucket:
-    """Where exports lie."""
-    return ExportBucket(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"], owner=exports.OPERATORS)
+    """Return the bucket of exports."""
+    return ExportBucket(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"], owner=OPERATORS)
 
 
 def export_queue() -> ExportQueue:
-    """Who writes exports."""
+    """Return the queue of exports."""
     return SqsExportQueue(own_client("sqs"), url=os.environ["REPORTER_QUEUE_URL"])

@@ -1,4 +1,4 @@
-"""What can go wrong with runs."""
+"""Errors of the runs service."""
 
 from datetime import datetime
 
@@ -9,25 +9,26 @@ from shared.errors import (
     InvalidRequest,
     LimitReached,
     NotFound,
+    Shortage,
     TooManyRequests,
 )
 
 
 class RunNotFound(NotFound):
-    """There is no such run in this tenant."""
+    """The tenant has no such run."""
 
     def __init__(self) -> None:
         super().__init__("There is no such run.")
 
 
-class AgentNotFound(NotFound):
-    """There is no such agent in this tenant, or it was deleted."""
+class RequestedAgentNotFound(NotFound):
+    """The tenant has no such agent, or it was deleted."""
 
     def __init__(self) -> None:
         super().__init__("There is no such agent.")
 
 
-class VersionNotFound(NotFound):
+class RequestedVersionNotFound(NotFound):
     """The agent has no such version."""
 
     def __init__(self) -> None:
@@ -38,33 +39,36 @@ class BadRange(InvalidRequest):
     """The time range is empty."""
 
     def __init__(self) -> None:
-        super().__init__("`from` must lie before `to`.")
+        super().__init__("`from` must be before `to`.")
 
 
 class LeaseLost(Exception):
-    """Another attempt has this run now; nothing that this one still does may count."""
+    """Another attempt has the run now, so nothing that this one still does may have an effect."""
 
 
 class WorkerNotReached(Exception):
-    """No worker has begun the run, and none will by this call."""
+    """No worker has begun the run, and none will because of this invocation."""
 
 
 class CancelRequested(Exception):
-    """The client has cancelled the run; nothing more may be sent."""
+    """The client has cancelled the run, so nothing more may be sent."""
 
 
 class ProviderFailed(Exception):
-    """A call to a model did not end with an answer.
+    """A call to a model ended without an answer.
 
     Args:
-        code: what the run will say, one of `ProviderRejected`, `ProviderUnauthorized`, `ProviderModelNotFound`,
+        code: the run's error code, one of `ProviderRejected`, `ProviderUnauthorized`, `ProviderModelNotFound`,
             `ProviderRateLimited`, `ProviderUnavailable`, `ProviderTimeout`, `ConnectionFailed`, `StreamTruncated`,
-            `StreamCorrupt`, `ProviderNotConfigured`.
-        message: for the user; never holds a key, nor what a provider sent back beyond its own error message.
+            `StreamCorrupt`, `ToolCallInvalid`, `AnswerTooLarge`, `ProviderNotConfigured`.
+        message: the message for the user; it never contains a key, nor anything from the provider but its own error
+            message.
         retry: whether the same call may succeed a moment later.
-        retry_after_s: when the provider asks to be called again.
-        usage_known: whether the provider certainly counted nothing but what it said (`Counted`); False when it may
-            have gone on working.
+        retry_after_s: the seconds after which the provider asks to be called again.
+        usage_known: whether the provider's usage is certainly what it has reported (`UsageUpdate`); False if it may
+            have continued to work.
+        unsupported: the parameters of the request, by the provider's names, that the provider does not support. It
+            has not begun to work.
     """
 
     def __init__(
@@ -75,9 +79,11 @@ class ProviderFailed(Exception):
         retry: bool = False,
         retry_after_s: float | None = None,
         usage_known: bool = True,
+        unsupported: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
+        self.unsupported = unsupported
         self.retry = retry
         self.retry_after_s = retry_after_s
         self.usage_known = usage_known
@@ -105,7 +111,7 @@ class RunAlreadyEnded(Conflict):
 
 
 class RunNotEnded(Conflict):
-    """Only a run that has ended can be deleted."""
+    """The run has not ended; only ended runs can be deleted."""
 
     def __init__(self) -> None:
         super().__init__("The run has not ended; cancel it first.")
@@ -118,36 +124,57 @@ class StorageFull(LimitReached):
         super().__init__(f"The plan allows {allowed_gb} GB of stored inputs and outputs: delete runs to make room.")
 
 
-class ToolOutputsMismatch(InvalidRequest):
-    """The outputs are not those that the run asks for."""
+class ObjectsBeingRemoved(DependencyUnavailable):
+    """The objects that an earlier attempt of the same request has left are being removed; nothing was stored."""
 
     def __init__(self) -> None:
-        super().__init__("Give one output for each tool call that the run asks for, and no other.")
+        super().__init__(
+            "A previous attempt of this request is being cleaned up. Try again in a moment.", retry_after_s=5
+        )
+
+
+class ToolOutputsMismatch(InvalidRequest):
+    """The outputs are not those of the requested tool calls."""
+
+    def __init__(self) -> None:
+        super().__init__("Submit exactly one output for each requested tool call.")
+
+
+class ToolOutputsTooLarge(InvalidRequest):
+    """The run's conversation would exceed its size limit."""
+
+    def __init__(self) -> None:
+        super().__init__("The tool calls and outputs of a run can have 2 MB together. Send shorter outputs.")
 
 
 class RequestsUsedUp(LimitReached):
-    """The month's requests are used up."""
+    """No request of the month's limit is left."""
 
-    def __init__(self, resets_at: datetime) -> None:
-        super().__init__("The requests of this month are used up.", resets_at=resets_at)
+    def __init__(self, resets_at: datetime, *, limit: int) -> None:
+        shortage = Shortage("requests", limit=limit, needed=1, left=0)
+        super().__init__("The requests of this month are used up.", resets_at=resets_at, shortage=shortage)
 
 
 class TokensUsedUp(LimitReached):
-    """Fewer of the month's tokens are left than the input may take."""
+    """Fewer tokens of the month's limit are left than the input may use."""
 
-    def __init__(self, resets_at: datetime) -> None:
-        super().__init__("Too few of this month's tokens are left for this call.", resets_at=resets_at)
+    def __init__(self, resets_at: datetime, *, limit: int, needed: int, left: int) -> None:
+        super().__init__(
+            "Too few of this month's tokens are left for this call.",
+            resets_at=resets_at,
+            shortage=Shortage("tokens", limit=limit, needed=needed, left=left),
+        )
 
 
 class CostUsedUp(LimitReached):
-    """Less is left of the run's `max_cost_usd` than the input may cost."""
+    """The remainder of the run's `max_cost_usd` is less than the input may cost."""
 
     def __init__(self) -> None:
         super().__init__("Too little of the run's max_cost_usd is left for this call.")
 
 
 class ModelWithoutPrice(InvalidRequest):
-    """The run may cost so much only, and nobody knows what its model costs."""
+    """The run has a cost limit, and the price of its model is unknown."""
 
     def __init__(self, model: str) -> None:
         message = f"The price of the model {model} is not known."
@@ -155,20 +182,20 @@ class ModelWithoutPrice(InvalidRequest):
 
 
 class TooManyOpenCalls(TooManyRequests):
-    """As many calls of this tenant are waiting or under way as there may be."""
+    """The tenant has the maximum number of open calls."""
 
     def __init__(self) -> None:
         super().__init__("Too many runs of this tenant are under way; try again when some have ended.", retry_after_s=5)
 
 
 class NoFreeSlot(Exception):
-    """As many runs of the tenant execute as may; the next one waits in the tenant's own queue.
+    """The next run of the tenant must wait in the tenant's own queue, since no slot is free for it.
 
     Args:
         period: the month that holds the tenant's slots.
-        limit: runs that may execute at once.
-        waiting: runs that wait already.
-        is_full: False where the slots that are free belong to runs that wait already.
+        limit: the maximum number of executing runs.
+        waiting: the number of waiting runs.
+        is_full: whether all slots are taken; False if the free slots belong to runs that wait already.
     """
 
     def __init__(self, period: str, *, limit: int, waiting: int, is_full: bool) -> None:
@@ -180,7 +207,7 @@ class NoFreeSlot(Exception):
 
 
 class TooManyWaitingRuns(TooManyRequests):
-    """As many runs of this tenant wait as may."""
+    """The tenant has the maximum number of waiting runs."""
 
     def __init__(self, waiting: int) -> None:
         message = f"{waiting} runs of this tenant are queued already; try again when some have ended."
@@ -188,7 +215,7 @@ class TooManyWaitingRuns(TooManyRequests):
 
 
 class BudgetMoved(DependencyUnavailable):
-    """A budget was changed between its reading and its correction."""
+    """The budget was changed between its reading and its correction."""
 
     def __init__(self) -> None:
-        super().__init__("The budget has changed meanwhile; look again.", retry_after_s=1)
+        super().__init__("The budget changed during the correction. Run the command again.", retry_after_s=1)

@@ -1,13 +1,12 @@
-"""What the runs service is made of."""
+"""The declaration of the runs service."""
 
-from services.runs.api import runs, stream
-from services.runs.consumer import events, exporter, remover, worker
-from services.runs.table import SLICE
+from services.runs.functions import api, consumer, exporter, remover, stream, worker
+from services.runs.partitions import SLICE
 from shared.declaration import (
     USUAL_ALARMS,
     Access,
     Function,
-    Objects,
+    ObjectGrant,
     Service,
     TenantSecrets,
     exporter_of,
@@ -24,7 +23,7 @@ from shared.events.runs import (
     TenantRunsStopped,
     UsageRecorded,
 )
-from shared.events.tenants import SAID_BY_ALL
+from shared.events.tenants import PUBLISHED_BY_ALL
 
 SERVICE = Service(
     name="runs",
@@ -33,26 +32,26 @@ SERVICE = Service(
     functions=(
         Function(
             "api",
-            "services.runs.api.runs.handler",
+            "services.runs.functions.api.handler",
             access=Access.TENANT,
-            routes=runs.handler.routes,
-            objects=(Objects("agents"), Objects("runs", write=True, delete=True)),
+            routes=api.handler.routes,
+            objects=(ObjectGrant("agents"), ObjectGrant("runs", write=True, delete=True)),
             invokes=("worker",),
         ),
         Function(
             "stream",
-            "services.runs.api.stream.handler",
+            "services.runs.functions.stream.handler",
             access=Access.TENANT,
             routes=stream.handler.routes,
-            objects=(Objects("runs"),),
-            at_most=200,
+            objects=(ObjectGrant("runs"),),
+            max_concurrency=200,
         ),
         Function(
             "worker",
-            "services.runs.consumer.worker.handler",
+            "services.runs.functions.worker.handler",
             access=Access.TENANT,
             subscriptions=worker.queue.types,
-            objects=(Objects("agents"), Objects("runs", write=True)),
+            objects=(ObjectGrant("agents"), ObjectGrant("runs", write=True)),
             secrets=("openai/key", "anthropic/key"),
             tenant_secrets=TenantSecrets.READ,
             calls_models=True,
@@ -60,30 +59,30 @@ SERVICE = Service(
         ),
         Function(
             "consumer",
-            "services.runs.consumer.events.handler",
-            subscriptions=events.handler.types,
-            control=events.CONTROL,
+            "services.runs.functions.consumer.handler",
+            subscriptions=consumer.handler.types,
+            control=consumer.CONTROL,
         ),
-        remover_of("runs", "services.runs.consumer.remover.handler", remover.handler.types, folder="runs"),
-        exporter_of("runs", "services.runs.consumer.exporter.handler", exporter.handler.types, folder="runs"),
+        remover_of("runs", "services.runs.functions.remover.handler", remover.handler.types, folder="runs"),
+        exporter_of("runs", "services.runs.functions.exporter.handler", exporter.handler.types, folder="runs"),
         Function(
             "reaper",
-            "services.runs.consumer.reaper.handler",
+            "services.runs.functions.reaper.handler",
             reads_due=True,
             every_minutes=1,
             timeout_s=58,
-            objects=(Objects("runs", write=True, delete=True),),
+            objects=(ObjectGrant("runs", write=True, delete=True),),
         ),
         Function(
-            "admin",
-            "services.runs.consumer.admin.handler",
-            objects=(Objects("runs"),),
+            "commands",
+            "services.runs.functions.commands.handler",
+            objects=(ObjectGrant("runs"),),
             reads_due=True,
             timeout_s=300,
         ),
     ),
     emits=(
-        *SAID_BY_ALL,
+        *PUBLISHED_BY_ALL,
         RunQueued.TYPE,
         RunCompleted.TYPE,
         RunFailed.TYPE,

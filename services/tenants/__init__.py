@@ -1,1 +1,1 @@
-"""Tenants: the organisations, their limits, users and projects."""
+"""Tenants: organizations with their limits, users and projects."""

@@ -1,63 +1,73 @@
-"""What can go wrong with tenants, users and projects."""
+"""Errors of tenants, users and projects."""
 
-from shared.errors import Conflict, DependencyUnavailable, Detail, Forbidden, InvalidRequest, LimitReached, NotFound
+from shared.errors import (
+    ChangedMeanwhile,
+    Conflict,
+    DependencyUnavailable,
+    Detail,
+    Forbidden,
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    PreconditionFailed,
+)
 
 
 class TenantNotFound(NotFound):
-    """There is no such tenant."""
+    """No tenant has this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
 
 
 class TenantGone(Forbidden):
-    """The tenant was deleted; tokens of its users may outlive it by some minutes."""
+    """The tenant was deleted. Tokens of its users may remain valid for some minutes."""
 
     def __init__(self) -> None:
         super().__init__("The tenant was deleted.")
 
 
 class TenantExists(Conflict):
-    """The slug is taken, now or by a tenant that was."""
+    """The id belongs to a tenant or belonged to a deleted one."""
 
     def __init__(self) -> None:
-        super().__init__("There is a tenant with this id, or there was one.")
+        super().__init__("This tenant id is or was in use. Choose another id.")
 
 
-class TenantChangedMeanwhile(Conflict):
-    """Somebody else was faster, several times."""
+class TenantChangedMeanwhile(ChangedMeanwhile):
+    """Concurrent requests changed the tenant at every attempt."""
 
     def __init__(self) -> None:
         super().__init__("The tenant was changed at the same time; read it again.")
 
 
 class TenantNotSuspended(Conflict):
-    """There is no operator's suspension to lift."""
+    """No operator has suspended the tenant."""
 
     def __init__(self) -> None:
         super().__init__("No operator has suspended this tenant.")
 
 
 class TenantBeingDeleted(Conflict):
-    """The tenant goes, and cannot be changed any more."""
+    """The deletion of the tenant has begun, so it cannot be changed."""
 
     def __init__(self) -> None:
         super().__init__("The tenant is being deleted.")
 
 
 class OverageNeedsMeteredPlan(Conflict):
-    """Nothing above the limits can be charged on this plan."""
+    """The plan has no prices for usage above its limits."""
 
     def __init__(self) -> None:
-        super().__init__("The plan has no prices for usage, so its limits cannot be passed.")
+        super().__init__("This plan does not support overage. Choose a plan with metered prices.")
 
 
 class SettingsTooLarge(InvalidRequest):
-    """The settings would be over their limit.
+    """The settings would exceed their limit.
 
     Args:
-        size_bytes: of all settings after the change.
-        max_bytes: that they may have.
+        size_bytes: the size of all settings after the change.
+        max_bytes: the limit.
     """
 
     def __init__(self, size_bytes: int, max_bytes: int) -> None:
@@ -66,56 +76,70 @@ class SettingsTooLarge(InvalidRequest):
 
 
 class ExportNotFound(NotFound):
-    """There is no such export of this tenant."""
+    """The tenant has no export with this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such export.")
 
 
 class ProjectNotFound(NotFound):
-    """There is no such project in this tenant."""
+    """The tenant has no project with this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such project.")
 
 
+class ProjectChangedMeanwhile(PreconditionFailed):
+    """Another request changed the project after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The project was changed at the same time; read it again.")
+
+
 class ProjectLimitReached(LimitReached):
-    """The tenant has as many projects as its plan allows."""
+    """The tenant has the maximum number of projects."""
 
     def __init__(self) -> None:
         super().__init__("The plan allows no more projects.")
 
 
 class UserNotFound(NotFound):
-    """There is no such user in this tenant."""
+    """The tenant has no user with this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such user.")
 
 
 class UserExists(Conflict):
-    """The address is a user of this tenant, or is just being removed."""
+    """The address belongs to a user of this tenant, possibly one who is being removed."""
 
     def __init__(self) -> None:
         super().__init__("There is a user with this address.")
 
 
-class UserNotActive(Conflict):
-    """The user cannot sign in, so nothing about it can be changed."""
+class UserChangedMeanwhile(PreconditionFailed):
+    """Another request changed the user after it was read."""
 
     def __init__(self) -> None:
-        super().__init__("The user is disabled.")
+        super().__init__("The user was changed at the same time; read it again.")
+
+
+class UserNotActive(Conflict):
+    """The user is disabled or being removed, so it cannot be changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The user is disabled or being removed.")
 
 
 class UserLimitReached(LimitReached):
-    """The tenant has as many users as its plan allows."""
+    """The tenant has the maximum number of users."""
 
     def __init__(self) -> None:
         super().__init__("The plan allows no more users.")
 
 
 class LastTenantAdmin(Conflict):
-    """Nobody could administer the tenant any more."""
+    """The change would leave the tenant without an admin."""
 
     def __init__(self) -> None:
         super().__init__("This is the tenant's last tenant_admin; make another one first.")
@@ -128,15 +152,29 @@ class UserOfAnotherTenant(Conflict):
         super().__init__("This address cannot be used.")
 
 
+class AddressTaken(Conflict):
+    """The address belongs to another user of the pool."""
+
+    def __init__(self) -> None:
+        super().__init__("This address cannot be used.")
+
+
+class AddressChanging(Conflict):
+    """The user pool does not have the previous change of the address yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The user's address is being changed. Try again in a few seconds.")
+
+
 class AddressNotValid(InvalidRequest):
-    """The user pool takes the address for none."""
+    """The user pool refuses the address as malformed."""
 
     def __init__(self) -> None:
-        super().__init__("This is no address that somebody can sign in with.")
+        super().__init__("The address is not a valid sign-in address.")
 
 
-class IdentityUnavailable(DependencyUnavailable):
-    """The user pool does not answer."""
+class UserPoolUnavailable(DependencyUnavailable):
+    """The user pool does not respond."""
 
     def __init__(self) -> None:
-        super().__init__("The user pool does not answer.", retry_after_s=1)
+        super().__init__("The user pool is unavailable. Try again.", retry_after_s=1)

@@ -1,12 +1,13 @@
-"""What the tenants service is made of."""
+"""Declaration of the tenants service."""
 
-from services.tenants import api, consumer
-from services.tenants.domain.certificate import SERVICES
-from services.tenants.table import SLICE
+from services.tenants.functions import api, consumer, exporter, operators, remover
+from services.tenants.partitions import SLICE
+from services.tenants.tenants.domain.services import SERVICES
 from shared.declaration import (
+    USUAL_ALARMS,
     Access,
     Function,
-    Objects,
+    ObjectGrant,
     Service,
     exporter_of,
     exports_of,
@@ -14,7 +15,7 @@ from shared.declaration import (
     writing_of_exports,
 )
 from shared.events.tenants import (
-    SAID_BY_ALL,
+    PUBLISHED_BY_ALL,
     ProjectCreated,
     ProjectDeleted,
     TenantCreated,
@@ -26,48 +27,60 @@ from shared.events.tenants import (
     TenantSuspended,
     TenantUpdated,
     UserDisabled,
+    UserEmailChanged,
     UserInvited,
     UserRemoved,
     UserRoleChanged,
 )
 
-_EXPORTS = tuple(Objects(exports_of(service)) for service in sorted(SERVICES))
-"""The exports of every service, to be listed and given out."""
+_EXPORTS = tuple(ObjectGrant(exports_of(service)) for service in sorted(SERVICES))
+"""The exports of every service, which this service lists and makes downloadable."""
 
 SERVICE = Service(
     name="tenants",
-    purpose="Tenants: the organisations, their limits, users and projects.",
+    purpose="Tenants: organizations with their limits, users and projects.",
     slice=SLICE,
     functions=(
         Function(
             "api",
-            "services.tenants.api.handler",
+            "services.tenants.functions.api.handler",
             access=Access.TENANT,
-            routes=api.application.app.routes,
+            routes=api.handler.routes,
             manages_users=True,
         ),
         Function(
             "operators",
-            "services.tenants.api.admin_handler",
-            routes=api.admin.app.routes,
+            "services.tenants.functions.operators.handler",
+            acts_for_tenants=True,
+            routes=operators.handler.routes,
             objects=_EXPORTS,
             reads_due=True,
         ),
         Function(
             "consumer",
-            "services.tenants.consumer.consumer",
-            subscriptions=consumer.consumer.types,
+            "services.tenants.functions.consumer.handler",
+            subscriptions=consumer.handler.types,
             objects=(*_EXPORTS, writing_of_exports("tenants")),
             manages_users=True,
             timeout_s=300,
         ),
-        remover_of("tenants", "services.tenants.consumer.remover", consumer.remover.types, manages_users=True),
-        exporter_of("tenants", "services.tenants.consumer.exporter", consumer.exporter.types),
-        Function("sweep", "services.tenants.consumer.sweep", reads_due=True, manages_users=True, every_minutes=5),
-        Function("census", "services.tenants.consumer.census", reads_due=True, every_minutes=60, timeout_s=300),
+        remover_of("tenants", "services.tenants.functions.remover.handler", remover.handler.types, manages_users=True),
+        exporter_of("tenants", "services.tenants.functions.exporter.handler", exporter.handler.types),
         Function(
-            "admin",
-            "services.tenants.consumer.admin",
+            "sweep",
+            "services.tenants.functions.sweep.handler",
+            reads_due=True,
+            manages_users=True,
+            every_minutes=5,
+            # In this time, a rollout updates some 3,000 users.
+            timeout_s=290,
+        ),
+        Function(
+            "metrics", "services.tenants.functions.metrics.handler", reads_due=True, every_minutes=60, timeout_s=300
+        ),
+        Function(
+            "commands",
+            "services.tenants.functions.commands.handler",
             objects=_EXPORTS,
             reads_due=True,
             manages_users=True,
@@ -84,10 +97,12 @@ SERVICE = Service(
         TenantExportRequested.TYPE,
         UserInvited.TYPE,
         UserRoleChanged.TYPE,
+        UserEmailChanged.TYPE,
         UserDisabled.TYPE,
         UserRemoved.TYPE,
         ProjectCreated.TYPE,
         ProjectDeleted.TYPE,
-        *SAID_BY_ALL,
+        *PUBLISHED_BY_ALL,
     ),
+    alarms=(*USUAL_ALARMS, "quarantine"),
 )

@@ -1,28 +1,28 @@
-"""The real things of this service."""
+"""Dependencies of this service in production."""
 
 import os
 from functools import cache
 
-from services.tenants.gateways.cognito import CognitoIdentity
-from services.tenants.gateways.identity import Identity
-from services.tenants.table import SLICE
-from services.tenants.table.tenants import get_access
-from shared.storage.clients import own_client
+from services.tenants.partitions import SLICE
+from services.tenants.tenants.table.tenants import TenantRecord
+from services.tenants.users.gateway.cognito import CognitoUserPool
+from services.tenants.users.gateway.user_pool import UserPool
+from shared.aws.clients import own_client
 from shared.tenancy.context import TenantAccess
 from shared.wiring import SliceWiring
 
 _own = SliceWiring(SLICE, service="tenants")
 tenant_store, slice_store = _own.tenant_store, _own.slice_store
-empty_folder, depot = _own.empty_folder, _own.depot
+empty_folder, artifact_store = _own.empty_folder, _own.artifact_store
 artifacts = _own.slice_objects
 
 
 @cache
-def identity() -> Identity:
-    """The user pool."""
-    return CognitoIdentity(own_client("cognito-idp"), user_pool_id=os.environ["USER_POOL_ID"])
+def user_pool() -> UserPool:
+    """Return the user pool of the environment."""
+    return CognitoUserPool(own_client("cognito-idp"), user_pool_id=os.environ["USER_POOL_ID"])
 
 
 def access(tenant_id: str) -> TenantAccess:
-    """This service owns the tenants, so it needs no copy."""
-    return get_access(tenant_store(), tenant_id)
+    """Return a tenant's access from its own item. This service owns tenants, so it needs no copy."""
+    return TenantRecord(tenant_store(), tenant_id).access()

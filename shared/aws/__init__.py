@@ -1,1 +1,1 @@
-"""AWS's JSON protocols without botocore, for the calls that every run makes. Decision 13 says why."""
+"""AWS's JSON protocols without botocore, for the calls that every run makes. See decision 13."""

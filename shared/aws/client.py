@@ -1,4 +1,4 @@
-"""Calls to AWS, with the errors and the retries of botocore's standard mode."""
+"""Calls to AWS with the errors and the retries of botocore's standard mode."""
 
 import json
 import os
@@ -29,38 +29,38 @@ _NAMES = {
     "secretsmanager": "Secrets Manager",
     "sts": "STS",
 }
-"""The services as X-Ray names them, by botocore's endpoint prefix."""
+"""X-Ray's names of the services, by botocore's endpoint prefix."""
 _FIRST_PAUSE_S, _FIRST_PAUSE_OF_THROTTLED_S, _LONGEST_PAUSE_S = 0.025, 1.0, 20.0
 
 Answer = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call, as it is written on the wire."""
+class AwsRequest:
+    """A call in its wire format, before it is signed."""
 
     operation: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     table: str = ""
-    """Which table it is about, if it is about one."""
+    """The table that the call accesses; empty if none."""
     method: str = "POST"
 
 
 class Caller:
-    """Signs calls, sends them, and tries again what may pass, until the invocation's time is over.
+    """A client that signs and sends calls, and retries transient errors until the invocation's time is over.
 
-    A write whose answer was lost may be sent twice, as by botocore: who writes makes that harmless.
+    A write whose response was lost may be sent twice, as with botocore, so writes must be idempotent.
 
     Args:
-        connections: to the service's endpoint.
-        scope: of the signatures.
-        keys: asked for at each try.
-        attempts: how often a call is tried in all.
-        sleep: waits for so many seconds.
-        draw: between 0 and 1.
-        clock: gives the time in UTC.
+        connections: the connections to the service's endpoint.
+        scope: the scope of the signatures.
+        keys: returns the signing keys; called before each attempt.
+        attempts: the maximum number of attempts per call.
+        sleep: waits for a number of seconds.
+        draw: returns a random number between 0 and 1.
+        clock: returns the time in UTC.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class Caller:
         self._draw = draw
         self._clock = clock
 
-    def call(self, call: Call) -> Reply:
-        """Make the call.
+    def call(self, call: AwsRequest) -> Reply:
+        """Send a call and return its response.
 
         Raises:
-            ClientError: AWS has refused it.
-            BotoCoreError: no answer came.
+            ClientError: AWS refused the call.
+            BotoCoreError: no response was received.
         """
         about = {"table_name": call.table} if call.table else {}
         with call_to_aws(_NAMES[self._scope.service], call.operation, **about):
             return self._call(call)
 
-    def _call(self, call: Call) -> Reply:
+    def _call(self, call: AwsRequest) -> Reply:
         for attempt in range(self._attempts):
             is_last = attempt == self._attempts - 1 or remaining_s() == 0
             try:
@@ -113,7 +113,7 @@ class Caller:
         msg = "every answer was damaged"
         raise HTTPClientError(error=ValueError(msg))
 
-    def _send(self, call: Call) -> Reply:
+    def _send(self, call: AwsRequest) -> Reply:
         named = {**call.headers, "host": self._connections.host, **_trace()}
         signed = sign(call.method, call.path, named, call.body, keys=self._keys(), scope=self._scope, at=self._clock())
         return self._connections.send(call.method, call.path, signed, call.body)
@@ -123,7 +123,7 @@ class Caller:
 
 
 class JsonService:
-    """A service that speaks AWS's JSON protocol.
+    """A service with AWS's JSON protocol.
 
     https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
     """
@@ -134,15 +134,15 @@ class JsonService:
         self._type = f"application/x-amz-json-{version}"
 
     def ask(self, operation: str, arguments: Mapping[str, Any]) -> Answer:
-        """Make a call; the answer is as the service has written it."""
+        """Send a call and return the response body as the service wrote it."""
         body = json.dumps(arguments, separators=(",", ":")).encode()
         headers = {"content-type": self._type, "x-amz-target": f"{self._target}.{operation}"}
-        call = Call(operation, "/", headers, body, table=arguments.get("TableName", ""))
+        call = AwsRequest(operation, "/", headers, body, table=arguments.get("TableName", ""))
         return json.loads(self._caller.call(call).body)
 
 
 def texts_of(body: bytes) -> dict[str, str]:
-    """The texts of an XML document by the names of their elements; nothing when it is none."""
+    """Return the texts of an XML document by element name; empty if the body is not XML."""
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 — from AWS, whose certificate was checked
     except ElementTree.ParseError:
@@ -151,7 +151,7 @@ def texts_of(body: bytes) -> dict[str, str]:
 
 
 def _trace() -> dict[str, str]:
-    """The trace that the Lambda runtime is in, as botocore sends it on."""
+    """Return the header that passes on the trace of the Lambda runtime, as botocore does."""
     trace = os.environ.get("_X_AMZN_TRACE_ID")
     if not trace or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         return {}
@@ -159,23 +159,23 @@ def _trace() -> dict[str, str]:
 
 
 def _is_whole(reply: Reply) -> bool:
-    """Whether a body is what was sent, where the service tells its checksum."""
+    """Return whether the body matches its checksum, if the service sends one."""
     checksum = reply.headers.get("x-amz-crc32")
     return checksum is None or int(checksum) == zlib.crc32(reply.body)
 
 
 def _error_of(reply: Reply, operation: str) -> ClientError | None:
-    """The error in the reply, as botocore raises it: with all that the service says of it."""
+    """Return the error in a reply as botocore raises it, with all fields of the response."""
     if reply.status < 300:
         return None
-    said = _document(reply.body)
-    kind = str(said.get("__type") or reply.headers.get("x-amzn-errortype") or said.get("code") or reply.status)
+    document = _document(reply.body)
+    kind = str(document.get("__type") or reply.headers.get("x-amzn-errortype") or document.get("code") or reply.status)
     response: Any = {
-        **{name: value for name, value in said.items() if name not in {"__type", "code", "message"}},
+        **{name: value for name, value in document.items() if name not in {"__type", "code", "message"}},
         "Error": {
             # `com.amazonaws.dynamodb.v20120810#Code`, or in a header `Code:http://…`.
             "Code": kind.rpartition("#")[2].partition(":")[0],
-            "Message": str(said.get("message") or said.get("Message") or ""),
+            "Message": str(document.get("message") or document.get("Message") or ""),
         },
         "ResponseMetadata": {
             "HTTPStatusCode": reply.status,
@@ -186,7 +186,7 @@ def _error_of(reply: Reply, operation: str) -> ClientError | None:
 
 
 def _document(body: bytes) -> Answer:
-    """What an error says, in JSON or in XML; nothing when it is neither."""
+    """Return the fields of an error in JSON or XML; empty for any other body."""
     if body.startswith(b"<"):
         found = texts_of(body)
         return {"code": found["Code"], "message": found.get("Message", "")} if "Code" in found else {}

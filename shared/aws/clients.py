@@ -1,6 +1,6 @@
-"""AWS clients, one of each per container, made when they are first needed.
+"""AWS clients, created once per container, on first use.
 
-The calls that runs make are made without botocore; `AWS_CLIENTS=botocore` makes them with it (decision 13).
+The calls that runs make do not use botocore, unless `AWS_CLIENTS=botocore` is set (decision 13).
 """
 
 import os
@@ -11,29 +11,29 @@ from typing import Any
 
 from shared.aws.client import Caller
 from shared.aws.connection import Connections
+from shared.aws.credentials import TenantCredentials
 from shared.aws.services import DynamoDB, Events, Functions, Objects, Secrets, Tokens
 from shared.aws.signing import Keys, Scope
-from shared.storage.credentials import TenantCredentials
 
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-    # What is loaded before the snapshot is taken costs no request anything.
-    from shared.storage import sdk as _  # noqa: F401 — to have it loaded
+    # Modules that are loaded before the snapshot is taken cost no request any time.
+    from shared.aws import sdk as _  # noqa: F401 — the import is the purpose
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 2.0, 10.0, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A client that is asked for."""
+class ClientSettings:
+    """The settings of a client."""
 
     service: str
     keys: Callable[[], Keys] | None
-    """What it signs with; None: what the function has."""
+    """Returns the signing keys; None for the function's own."""
     read_timeout_s: float = _READ_S
     attempts: int = _ATTEMPTS
 
     def caller(self, bucket: str = "") -> Caller:
-        """Makes calls without botocore; of S3 to the host of a bucket."""
+        """Return a caller that does not use botocore; for S3, one for the host of a bucket."""
         region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
         host = f"{bucket}.{self.service}" if bucket else self.service
         url = _endpoint() or f"https://{host}.{region}.amazonaws.com"
@@ -41,9 +41,9 @@ class Asked:
         scope = Scope(self.service, region)
         return Caller(connections, scope=scope, keys=self.keys or _own_keys, attempts=self.attempts)
 
-    def of_botocore(self) -> Any:  # noqa: ANN401 — botocore makes clients from data
-        """Botocore's own."""
-        from shared.storage import sdk  # It takes longer than all the rest, and is seldom needed.
+    def botocore_client(self) -> Any:  # noqa: ANN401 — botocore makes clients from data
+        """Return botocore's client."""
+        from shared.aws import sdk  # The import takes longer than all others, and is rarely needed.
 
         return sdk.client(
             self.service,
@@ -54,57 +54,60 @@ class Asked:
         )
 
 
-_LEAN: dict[str, Callable[[Asked], Any]] = {
+_LEAN: dict[str, Callable[[ClientSettings], Any]] = {
     "dynamodb": lambda asked: DynamoDB(asked.caller()),
     "events": lambda asked: Events(asked.caller()),
     "lambda": lambda asked: Functions(asked.caller()),
-    "s3": lambda asked: Objects(asked.caller, asked.of_botocore, by_path=_endpoint() is not None),
-    "secretsmanager": lambda asked: Secrets(asked.caller(), asked.of_botocore),
+    "s3": lambda asked: Objects(asked.caller, asked.botocore_client, by_path=_endpoint() is not None),
+    "secretsmanager": lambda asked: Secrets(asked.caller(), asked.botocore_client),
     "sts": lambda asked: Tokens(asked.caller()),
 }
 
 
 @cache
 def own_client(service: str, *, read_timeout_s: float | None = None, attempts: int | None = None) -> Any:  # noqa: ANN401 — as above
-    """A client with the function's own role.
+    """Return a client with the function's own role.
 
     Args:
-        service: as botocore names it.
-        read_timeout_s: how long an answer may take; the default is 10 s.
-        attempts: how often a call is tried in all; the default is 3.
+        service: botocore's name of the service.
+        read_timeout_s: the maximum time to wait for a response, 10 s by default.
+        attempts: the maximum number of attempts per call, 3 by default.
     """
     return new_client(service, read_timeout_s=read_timeout_s, attempts=attempts)
 
 
 def new_client(service: str, *, read_timeout_s: float | None = None, attempts: int | None = None) -> Any:  # noqa: ANN401 — as above
-    """As `own_client`, for callers that bound how many clients they keep: a tenant may choose the timeout."""
-    return _made(Asked(service, None, read_timeout_s or _READ_S, attempts or _ATTEMPTS))
+    """Return a new client, not a cached one: a tenant may choose the timeout, so callers bound the clients they keep.
+
+    See `own_client` for the arguments.
+    """
+    return _create(ClientSettings(service, None, read_timeout_s or _READ_S, attempts or _ATTEMPTS))
 
 
 @cache
 def tenant_client(service: str) -> Any:  # noqa: ANN401 — as above
-    """A client that reaches only the data of the tenant which the current context acts for."""
-    return _made(Asked(service, _tenant_keys))
+    """Return a client that can access only the data of the current context's tenant."""
+    return _create(ClientSettings(service, _tenant_keys))
 
 
-def _made(asked: Asked) -> Any:  # noqa: ANN401 — as above
+def _create(asked: ClientSettings) -> Any:  # noqa: ANN401 — as above
     is_lean = asked.service in _LEAN and os.environ.get("AWS_CLIENTS") != "botocore"
-    return _LEAN[asked.service](asked) if is_lean else asked.of_botocore()
+    return _LEAN[asked.service](asked) if is_lean else asked.botocore_client()
 
 
 def _endpoint() -> str | None:
-    """Where all services are, when they are not where AWS has them."""
+    """Return the endpoint of all services, if it is not AWS's own."""
     return os.environ.get("AWS_ENDPOINT_URL")
 
 
 def _own_keys() -> Keys:
-    """Those that the Lambda runtime gives; elsewhere those that botocore finds."""
+    """Return the keys of the Lambda runtime, or elsewhere those that botocore finds."""
     environ = os.environ
     if "AWS_ACCESS_KEY_ID" in environ and "AWS_SECRET_ACCESS_KEY" in environ:
         return Keys(
             environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN") or None
         )
-    from shared.storage import sdk  # As above.
+    from shared.aws import sdk  # As above.
 
     return sdk.own_keys()
 

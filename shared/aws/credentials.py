@@ -1,12 +1,10 @@
-"""The tenant's own key to the data: a role assumed with the session tag `tenant_id`.
+"""Credentials limited to one tenant's data: a role assumed with the session tag `tenant_id`.
 
-One client serves all tenants of a container: it asks for credentials at each call, and gets those of the tenant that
-the current context is bound to. Outside of such a context there are none, and the call fails.
+One client serves all tenants of a container: it requests credentials for each call, and receives those of the tenant
+that the current scope is bound to. Without a bound tenant there are none, and the call fails.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -15,36 +13,31 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.aws.errors import is_passing
 from shared.aws.signing import Keys
 from shared.errors import DependencyUnavailable
+from shared.scope import Opened, current, narrowed
 
-_bound_tenant: ContextVar[str | None] = ContextVar("bound_tenant", default=None)
 _RENEW_BEFORE_END = timedelta(minutes=5)
 MAX_SESSIONS = 1_000
-"""Tenants whose session a container keeps, some 2 KB each; the oldest is dropped first."""
+"""Tenants whose session a container caches, about 2 KB each; the oldest is dropped first."""
 
 
 class TokenService(Protocol):
-    """The call that is made; boto3's STS client has it."""
+    """The operation that is called, as in boto3's STS client."""
 
     def assume_role(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """AssumeRole."""
+        """Call AssumeRole."""
 
 
 class NoTenantBound(RuntimeError):
-    """Data was to be read outside of any tenant's context."""
+    """Data was accessed outside of a tenant's context."""
 
 
-@contextmanager
-def acting_for(tenant_id: str) -> Generator[None]:
-    """Everything in this block reaches the data of this tenant only."""
-    token = _bound_tenant.set(tenant_id)
-    try:
-        yield
-    finally:
-        _bound_tenant.reset(token)
+def acting_for(tenant_id: str) -> Opened:
+    """Limit all access to data in this block to one tenant."""
+    return narrowed(tenant_id=tenant_id)
 
 
 class TenantCredentials:
-    """Credentials of the tenant that the current context acts for, cached per tenant until shortly before their end."""
+    """Credentials of the current scope's tenant, cached per tenant until shortly before they expire."""
 
     def __init__(self, tokens: Callable[[], TokenService], *, role_arn: str) -> None:
         self._tokens = tokens
@@ -56,9 +49,9 @@ class TenantCredentials:
 
         Raises:
             NoTenantBound: the call is made outside of `acting_for`.
-            DependencyUnavailable: no session can be had now, and there is none that is still valid.
+            DependencyUnavailable: no session is available now, and no cached one is valid.
         """
-        tenant_id = _bound_tenant.get()
+        tenant_id = current().tenant_id
         if tenant_id is None:
             msg = "no tenant is bound to this call"
             raise NoTenantBound(msg)
@@ -76,7 +69,7 @@ class TenantCredentials:
                 return keys
             raise
         self._cache.pop(tenant_id, None)
-        # A copy of the keys, because other threads add theirs meanwhile.
+        # A copy of the keys, because other threads add theirs at the same time.
         for oldest in list(self._cache)[: -MAX_SESSIONS + 1]:
             self._cache.pop(oldest, None)
         self._cache[tenant_id] = renewed

@@ -1,6 +1,6 @@
-"""Clients by botocore, for all that `shared/aws` does not call itself.
+"""Botocore's clients, for all calls that `shared/aws` does not implement.
 
-To import this takes longer than most functions need for all the rest: they do it with the first such call.
+The import takes longer than everything else that most functions import, so they import it at the first such call.
 """
 
 from collections.abc import Callable
@@ -15,29 +15,29 @@ from shared.aws.signing import Keys
 from shared.tracing import traced
 
 
-class Changing(Credentials):
-    """Those of whoever calls: they are asked for at each call."""
+class CallerCredentials(Credentials):
+    """The credentials of the current caller, requested for each call."""
 
     def __init__(self, keys: Callable[[], Keys]) -> None:
         super().__init__("", "")
         self._keys = keys
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """What botocore signs a call with."""
+        """Return the credentials with which botocore signs a call."""
         return ReadOnlyCredentials(*self._keys())
 
 
 def client(
     service: str, *, keys: Callable[[], Keys] | None, connect_timeout_s: float, read_timeout_s: float, attempts: int
 ) -> Any:  # noqa: ANN401 — botocore makes clients from data
-    """A client.
+    """Return a client.
 
     Args:
-        service: as botocore names it.
-        keys: what it signs with; None: what botocore finds.
-        connect_timeout_s: for a connection to be made.
-        read_timeout_s: for each piece of an answer.
-        attempts: how often a call is tried in all.
+        service: botocore's name of the service.
+        keys: returns the signing keys; None for the credentials that botocore finds.
+        connect_timeout_s: the time limit for opening a connection.
+        read_timeout_s: the time limit for each piece of a response.
+        attempts: the maximum number of attempts per call.
     """
     config = Config(
         connect_timeout=connect_timeout_s,
@@ -50,7 +50,7 @@ def client(
 
 
 def own_keys() -> Keys:
-    """Those that botocore finds: of a profile, say."""
+    """Return the keys that botocore finds, for example those of a profile."""
     credentials: Any = _own_session().get_credentials()
     found = credentials.get_frozen_credentials()
     return Keys(found.access_key, found.secret_key, found.token)
@@ -64,5 +64,5 @@ def _own_session() -> botocore.session.Session:
 @cache
 def _session_of(keys: Callable[[], Keys]) -> botocore.session.Session:
     session = botocore.session.Session()
-    session._credentials = Changing(keys)  # pyright: ignore[reportAttributeAccessIssue]
+    session._credentials = CallerCredentials(keys)  # pyright: ignore[reportAttributeAccessIssue]
     return traced(session)

@@ -1,4 +1,4 @@
-"""Signature Version 4: which headers make a request one of ours.
+"""Signatures of AWS requests, version 4.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -15,36 +15,37 @@ BODY_HASH = "x-amz-content-sha256"
 
 
 class Keys(NamedTuple):
-    """What a request is signed with."""
+    """The credentials that sign a request."""
 
     access_key: str
     secret_key: str
     token: str | None
-    """Of temporary keys."""
+    """The session token of temporary credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a signature is good."""
+    """The service and the region in which a signature is valid."""
 
     service: str
-    """As it signs: `dynamodb`."""
+    """The service's signing name, for example `dynamodb`."""
     region: str
 
 
 def sign(
     method: str, path: str, headers: Mapping[str, str], body: bytes, *, keys: Keys, scope: Scope, at: datetime
 ) -> dict[str, str]:
-    """The headers of the request, with those that sign it.
+    """Return the request's headers with those of its signature.
 
     Args:
-        method: `POST`.
-        path: without a query, as it is sent; only S3 takes one with escapes.
-        headers: in lower case, with `host`; all of them are signed. S3 wants the body's hash among them.
-        body: as it is sent.
-        keys: whose request it is.
-        scope: where it is sent to.
-        at: the time, in UTC; AWS accepts it for five minutes.
+        method: the HTTP method, for example `POST`.
+        path: the path as it is sent, without a query; only S3 accepts escapes in it.
+        headers: the headers with names in lower case, including `host`; all of them are signed. S3 requires the body's
+            hash among them.
+        body: the body as it is sent.
+        keys: the credentials of the caller.
+        scope: the service and the region that receive the request.
+        at: the time in UTC; AWS accepts the signature for five minutes.
     """
     moment = f"{at:%Y%m%dT%H%M%SZ}"
     named = {**headers, "x-amz-date": moment}
@@ -66,7 +67,7 @@ def sign(
 
 @lru_cache(maxsize=64)
 def _signing_key(secret_key: str, day: str, scope: Scope) -> bytes:
-    """Good for a day; the tenants of a container each have their own."""
+    """Return a signing key, which is valid for one day. Each tenant of a container has keys of its own."""
     key = f"AWS4{secret_key}".encode()
     for part in (day, scope.region, scope.service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")

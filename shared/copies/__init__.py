@@ -1,1 +1,1 @@
-"""What a service keeps of another one's state, learnt from its events."""
+"""Copies of other services' state, kept up to date by events."""

@@ -1,19 +1,19 @@
-"""Statuses of tenants that were read a moment ago, where a read for each message would cost too much."""
+"""Statuses of tenants that were read a moment ago, for callers where a read per message would cost too much."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.tenancy.context import TenantAccess
 
-KEPT = timedelta(seconds=1)
+CACHE_LIFETIME = timedelta(seconds=1)
 
 
 class RecentStatuses:
-    """The statuses of tenants, at most a second old; an event that changes one takes about as long.
+    """Cached statuses of tenants, at most one second old; the event of a change takes about as long to arrive.
 
     Args:
         read: reads the copy of a tenant.
-        clock: gives the time.
+        clock: returns the time.
     """
 
     def __init__(self, read: Callable[[str], TenantAccess], *, clock: Callable[[], datetime]) -> None:
@@ -31,6 +31,6 @@ class RecentStatuses:
         known = self._known.get(tenant_id)
         if known is None or known[1] <= now:
             self._known = {name: entry for name, entry in list(self._known.items()) if entry[1] > now}
-            known = (self._read(tenant_id).status, now + KEPT)
+            known = (self._read(tenant_id).status, now + CACHE_LIFETIME)
             self._known[tenant_id] = known
         return known[0]

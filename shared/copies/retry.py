@@ -1,4 +1,4 @@
-"""Waiting for a copy that is on its way: events take milliseconds, but they take them."""
+"""Waiting for a copy whose event is in transit, usually for milliseconds."""
 
 import time
 from collections.abc import Callable
@@ -9,26 +9,26 @@ from shared.errors import DependencyUnavailable
 
 T = TypeVar("T")
 
-_PATIENCE_S = 5.0
+_MAX_WAIT_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 
 
-def read_until_there(
+def read_until_present(
     read: Callable[[], T | None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Read again until something is there, for up to 5 s and not past the deadline.
+    """Repeat a read until it returns a value, for up to 5 s and not past the deadline.
 
     Raises:
-        DependencyUnavailable: it did not arrive.
+        DependencyUnavailable: no value arrived in time.
     """
-    deadline = monotonic() + bounded_s(_PATIENCE_S)
+    deadline = monotonic() + bounded_s(_MAX_WAIT_S)
     pause = _FIRST_PAUSE_S
     while (found := read()) is None:
         if monotonic() + pause > deadline:
-            msg = "This was made a moment ago and is not known everywhere yet; try again."
+            msg = "This resource was created a moment ago and is not available everywhere yet. Try again."
             raise DependencyUnavailable(msg, retry_after_s=1)
         sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -1,6 +1,9 @@
-"""The copy of a tenant's status, plan and limits that every service but tenants keeps in its own slice."""
+"""The copy of a tenant's status, plan and limits that every service except tenants keeps in its own slice."""
 
-from shared.copies.patience import read_until_there
+from dataclasses import dataclass, replace
+
+from shared.copies.retry import read_until_present
+from shared.copies.table import CopyTable
 from shared.declaration import Slice
 from shared.events.envelope import Event
 from shared.events.tenants import (
@@ -13,9 +16,9 @@ from shared.events.tenants import (
     TenantUpdated,
 )
 from shared.plans import LIMITS, Plan
-from shared.storage.items import Item, Key, Reader, Value
+from shared.storage.codec import Codec
+from shared.storage.items import Key
 from shared.storage.store import Store
-from shared.storage.transaction import Expression, Transaction
 from shared.tenancy.context import Allowance, TenantAccess
 
 TENANT_CHANGES: tuple[type[TenantState], ...] = (
@@ -25,94 +28,93 @@ TENANT_CHANGES: tuple[type[TenantState], ...] = (
     TenantReactivated,
 )
 TENANT_STATES = (TenantCreated, *TENANT_CHANGES, TenantDeletionRequested)
-"""The events that the copy is kept from."""
+"""The events that update the copy."""
 
 DELETED = "deleted"
-"""The status of a tombstone: it outlives whatever comes late."""
+"""The status of a tombstone, which late events cannot overwrite."""
 
 
 def access_key(owned: Slice, tenant_id: str) -> Key:
-    """Where the copy lies."""
+    """Return the key of the copy."""
     return Key(owned.key(tenant_id), "COPY#TENANT")
 
 
-def access_from_item(tenant_id: str, item: Item) -> TenantAccess:
-    """The copy as it was kept; a tombstone allows nothing."""
-    reader = Reader(item)
-    if reader.text("status") == DELETED:
-        return TenantAccess(tenant_id, reader.integer("seq"), DELETED, "", (), Allowance(0, 0, 0, overage=False))
-    return TenantAccess(
-        tenant_id=tenant_id,
-        seq=reader.integer("seq"),
-        status=reader.text("status"),
-        plan=reader.text("plan"),
-        enabled_features=reader.texts("enabled_features"),
-        allowance=Allowance(
-            requests_per_month=reader.integer("max_requests_per_month"),
-            tokens_per_month=reader.integer("max_tokens_per_month"),
-            storage_gb=reader.integer("max_storage_gb"),
-            overage=reader.flag("overage"),
-            concurrent_runs=_concurrent_runs(reader.text("plan"), reader.optional_integer("max_concurrent_runs")),
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """The stored state of a tenant. A tombstone has neither a plan nor limits."""
+
+    seq: int
+    status: str
+    plan: str = ""
+    enabled_features: tuple[str, ...] = ()
+    max_requests_per_month: int = 0
+    max_tokens_per_month: int = 0
+    max_storage_gb: int = 0
+    max_concurrent_runs: int | None = None
+    """None in copies and events that are older than this limit."""
+    overage: bool = False
+
+    def access_of(self, tenant_id: str) -> TenantAccess:
+        """Return the state of this tenant. A tombstone allows nothing."""
+        allowance = Allowance(
+            requests_per_month=self.max_requests_per_month,
+            tokens_per_month=self.max_tokens_per_month,
+            storage_gb=self.max_storage_gb,
+            overage=self.overage,
+        )
+        if self.status != DELETED:
+            allowance = replace(allowance, concurrent_runs=_concurrent_runs(self.plan, self.max_concurrent_runs))
+        return TenantAccess(tenant_id, self.seq, self.status, self.plan, self.enabled_features, allowance)
+
+
+class _AccessTable(CopyTable[_Copy]):
+    """The copy of one tenant's state."""
+
+    prefix = "COPY#TENANT"
+    codec = Codec(_Copy, always=("max_requests_per_month", "max_tokens_per_month", "max_storage_gb"))
 
 
 class TenantAccessCopies:
-    """Reads and keeps the copies of one service."""
+    """The copies of one service."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def find(self, tenant_id: str) -> TenantAccess | None:
+        """Return the copy of a tenant, or None if no event of the tenant has arrived."""
+        copy = _AccessTable(self._store, tenant_id).find()
+        return copy.access_of(tenant_id) if copy else None
+
     def read(self, tenant_id: str) -> TenantAccess:
-        """The tenant as this service knows it.
+        """Return the copy of a tenant.
 
         Raises:
-            DependencyUnavailable: nothing has been heard of it; without its copy nothing is allowed.
+            DependencyUnavailable: no event of the tenant has arrived; without a copy, nothing is allowed.
         """
-        key = access_key(self._store.owned, tenant_id)
-        return access_from_item(tenant_id, read_until_there(lambda: self._store.get(key)))
+        return read_until_present(lambda: self.find(tenant_id))
 
     def keep(self, event: Event[TenantState]) -> None:
-        """Write what the event says, unless something newer is there."""
-        said = event.data
-        write_if_newer(
-            self._store,
-            event.tenant_id,
-            {
-                **access_key(self._store.owned, event.tenant_id).attributes,
-                "seq": event.seq,
-                "status": said.status,
-                "plan": said.plan,
-                "enabled_features": said.limits.enabled_features,
-                "max_requests_per_month": said.limits.max_requests_per_month,
-                "max_tokens_per_month": said.limits.max_tokens_per_month,
-                "max_storage_gb": said.limits.max_storage_gb,
-                "max_concurrent_runs": _concurrent_runs(said.plan, said.limits.max_concurrent_runs),
-                "overage": said.overage == "allow",
-            },
+        """Store the state in an event, unless the copy is newer."""
+        state, limits = event.data, event.data.limits
+        copy = _Copy(
+            event.seq,
+            state.status,
+            state.plan,
+            tuple(limits.enabled_features),
+            max_requests_per_month=limits.max_requests_per_month,
+            max_tokens_per_month=limits.max_tokens_per_month,
+            max_storage_gb=limits.max_storage_gb,
+            max_concurrent_runs=_concurrent_runs(state.plan, limits.max_concurrent_runs),
+            overage=state.overage == "allow",
         )
+        _AccessTable(self._store, event.tenant_id).keep(copy)
 
     def is_deleted(self, tenant_id: str) -> bool:
-        """Whether the tenant is gone; of one that was never heard of it is not known."""
-        item = self._store.get(access_key(self._store.owned, tenant_id))
-        return item is not None and item["status"] == DELETED
+        """Return whether the tenant was deleted; False if it is unknown."""
+        copy = _AccessTable(self._store, tenant_id).find()
+        return copy is not None and copy.status == DELETED
 
 
 def _concurrent_runs(plan: str, own: int | None) -> int:
-    """The limit, or the plan's where the event or the copy is older than the limit."""
+    """Return the tenant's limit, or the plan's if the event or the copy is older than the limit."""
     return LIMITS[Plan(plan)].max_concurrent_runs if own is None else own
-
-
-class _Older(Exception):
-    """What is there is newer or the same."""
-
-
-def write_if_newer(store: Store, tenant_id: str, copy: dict[str, Value]) -> None:
-    """Write a copy over a lower `seq` only, so that the order in which events arrive does not matter."""
-    transaction = Transaction(tenant_id)
-    newer = Expression("attribute_not_exists(PK) OR #seq < :seq", {"seq": copy["seq"]})
-    transaction.put(copy, when=newer, otherwise=lambda _: _Older())
-    try:
-        store.commit(transaction)
-    except _Older:
-        return

@@ -1,4 +1,4 @@
-"""What the agents service says. The config itself lies in the bucket; an event names where, and its hash."""
+"""Events of the agents service. An event holds the key of a configuration in the bucket and its hash."""
 
 from typing import ClassVar
 
@@ -6,13 +6,13 @@ from shared.events.envelope import EventData
 
 
 class AgentEvent(EventData):
-    """The owner of these events."""
+    """Base of the events of the agents service."""
 
     OWNER: ClassVar[str] = "agents"
 
 
 class AgentState(AgentEvent):
-    """The full state of an agent, for those who keep a copy."""
+    """The full state of an agent, for services that keep a copy."""
 
     agent_id: str
     project_id: str | None = None
@@ -21,25 +21,25 @@ class AgentState(AgentEvent):
 
 
 class AgentCreated(AgentState):
-    """An agent exists, with its first version live."""
+    """An agent was created, and its first version is live."""
 
     TYPE: ClassVar[str] = "agent.created.v1"
 
 
 class AgentUpdated(AgentState):
-    """Its name, description, project or latest version changed."""
+    """The name, description, project or latest version of an agent changed."""
 
     TYPE: ClassVar[str] = "agent.updated.v1"
 
 
 class AgentAliasMoved(AgentState):
-    """Another version is live."""
+    """Another version of an agent became live."""
 
     TYPE: ClassVar[str] = "agent.alias_moved.v1"
 
 
 class AgentDeleted(AgentEvent):
-    """The agent cannot be run any more."""
+    """An agent was deleted and can no longer be run."""
 
     TYPE: ClassVar[str] = "agent.deleted.v1"
 
@@ -47,12 +47,12 @@ class AgentDeleted(AgentEvent):
 
 
 class AgentVersionPublished(AgentEvent):
-    """A version exists and will not change; the subject is `<agent_id>:<version>`."""
+    """A version was published and is immutable from then on; the subject is `<agent_id>:<version>`."""
 
     TYPE: ClassVar[str] = "agent.version_published.v1"
 
     agent_id: str
     version: int
     config_key: str
-    """Where the config lies in the artifacts bucket."""
+    """The key of the configuration in the artifacts bucket."""
     config_sha256: str

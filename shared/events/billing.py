@@ -1,4 +1,4 @@
-"""What the billing service says."""
+"""Events of the billing service."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -7,13 +7,13 @@ from shared.events.envelope import EventData
 
 
 class BillingEvent(EventData):
-    """The owner of these events."""
+    """Base of the events of the billing service."""
 
     OWNER: ClassVar[str] = "billing"
 
 
 class SubscriptionChanged(BillingEvent):
-    """What a tenant is billed by, and what follows from it; the full state. `seq` is billing's own."""
+    """The billing of a tenant changed. The event holds the full state, and `seq` is counted by billing."""
 
     TYPE: ClassVar[str] = "subscription.changed.v1"
 
@@ -21,13 +21,13 @@ class SubscriptionChanged(BillingEvent):
     billing: Literal["manual", "stripe"]
     status: Literal["active", "suspended_by_billing"]
     subscription_status: str | None = None
-    """In Stripe's words; None where there is no subscription."""
+    """Stripe's status of the subscription; null without a subscription."""
     grace_until: datetime | None = None
-    """Until when an unpaid tenant stays active."""
+    """The time until which an unpaid tenant stays active."""
 
 
 class InvoiceEvent(BillingEvent):
-    """An invoice; the subject is its id."""
+    """An event of an invoice; the subject is the invoice's id."""
 
     invoice_id: str
     amount_cents: int
@@ -43,12 +43,12 @@ class InvoicePaid(InvoiceEvent):
 
 
 class InvoicePaymentFailed(InvoiceEvent):
-    """An attempt to collect an invoice has failed."""
+    """An attempt to collect an invoice failed."""
 
     TYPE: ClassVar[str] = "invoice.payment_failed.v1"
 
 
 class UsageSynced(BillingEvent):
-    """The last usage of a tenant that is being deleted is where it must be."""
+    """All usage of a tenant that is being deleted has been sent, as far as it is billed."""
 
     TYPE: ClassVar[str] = "usage.synced.v1"

@@ -1,9 +1,9 @@
-"""All event contracts, by their type."""
+"""All event contracts, by type."""
 
 from shared.events import agents, billing, metering, runs, tenants
 from shared.events.envelope import EventData
 
-CATALOGUE: dict[str, type[EventData]] = {
+CATALOG: dict[str, type[EventData]] = {
     kind.TYPE: kind
     for kind in (
         tenants.TenantCreated,
@@ -20,6 +20,7 @@ CATALOGUE: dict[str, type[EventData]] = {
         tenants.ChangeRecorded,
         tenants.UserInvited,
         tenants.UserRoleChanged,
+        tenants.UserEmailChanged,
         tenants.UserDisabled,
         tenants.UserRemoved,
         tenants.ProjectCreated,

@@ -1,45 +1,47 @@
-"""What every event on the bus looks like.
+"""The envelope of every event on the bus.
 
-Times: `occurred_at` is when the thing happened; when it was recorded or delivered is nobody's business.
-`seq` is the version of the subject, raised in the transaction that emits: a consumer that keeps a copy writes it
-only over a lower one, so the order of delivery does not matter.
+`occurred_at` is the time of the occurrence; the times of recording and delivery are not part of the envelope. `seq` is
+the version of the subject, incremented in the transaction that emits the event: a consumer that keeps a copy writes it
+only over a lower version, so the order of delivery does not matter.
 """
 
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from shared.schema import DocumentedModel
 
 
-class EventData(BaseModel):
-    """The facts of one kind of event; subclasses are the contracts.
+class EventData(DocumentedModel):
+    """The data of one kind of event; subclasses are the contracts.
 
     Unknown fields are ignored, so that an owner may add optional ones without a new version.
     """
 
-    # A function knows many kinds, and meets few: they are built when they are met.
+    # A function declares many kinds of events and receives few of them, so each model is built on first use.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     TYPE: ClassVar[str]
     """The detail-type, `<noun>.<past verb>.v<n>`."""
     OWNER: ClassVar[str]
-    """The service that emits it."""
+    """The service that emits the event."""
 
 
 DataT = TypeVar("DataT", bound=EventData, covariant=True)
 
 
-class Event(BaseModel, Generic[DataT]):
-    """One fact, said once: the same `id` is the same fact."""
+class Event(DocumentedModel, Generic[DataT]):
+    """An event on the bus. Events with the same `id` are the same event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str
-    """Derived from what happened, for example `run_…:1:completed`."""
+    """Derived from the occurrence, for example `run_…:1:completed`."""
     type: str
     tenant_id: str
     subject: str
-    """The id of the thing that it happened to."""
+    """The id of the resource that the event is about."""
     seq: int
     occurred_at: datetime
     trace_id: str = ""
@@ -47,11 +49,11 @@ class Event(BaseModel, Generic[DataT]):
 
     @property
     def source(self) -> str:
-        """The bus's `source` of this event."""
+        """The event's `source` on the bus."""
         return f"ainexus.{self.data.OWNER}"
 
 
-def happened(
+def new_event(
     data: DataT,
     *,
     event_id: str,
@@ -61,7 +63,7 @@ def happened(
     at: datetime,
     trace_id: str = "",
 ) -> Event[DataT]:
-    """The event that says so; without a trace of its own it belongs to what is being done when it is written."""
+    """Return an event. If it has no trace, it receives the current one when it is written to the outbox."""
     return Event(
         id=event_id,
         type=data.TYPE,
@@ -75,9 +77,9 @@ def happened(
 
 
 def parse(kind: type[DataT], detail: dict[str, Any]) -> Event[DataT]:
-    """The event in the `detail` of a bus message.
+    """Return the event in the `detail` of a bus message.
 
     Raises:
-        pydantic.ValidationError: it does not keep its contract.
+        pydantic.ValidationError: it does not satisfy its contract.
     """
     return Event[kind].model_validate(detail)

@@ -1,63 +1,70 @@
-"""What the metering service says: what is counted, when an hour is final, and how near a limit is."""
+"""Events of the metering service: counted usage, closed hours and thresholds of limits."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from pydantic.config import JsonDict
 
 from shared.events.envelope import EventData
-from shared.meters import Meter
+from shared.meters import LEDGER_METERS, Meter
+
+# A detail that runs count for their cost alone is no part of these contracts.
+_NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in LEDGER_METERS], "type": "string"}}
+LedgerMeters = Annotated[dict[Meter, int], Field(json_schema_extra=_NAMES)]
 
 
 class MeteringEvent(EventData):
-    """The owner of these events."""
+    """Base of the events of the metering service."""
 
     OWNER: ClassVar[str] = "metering"
 
 
 class UsageIngested(MeteringEvent):
-    """Usage that a tenant reported itself was counted; the subject is its id in the ledger.
+    """Usage that a tenant reported was counted; the subject is its id in the ledger.
 
-    Superseded by `usage.ingested.v2`: nothing emits it any more. It is consumed as long as some may be in flight.
+    Superseded by `usage.ingested.v2` and no longer emitted. Consumers accept it while such events may be in flight.
     """
 
     TYPE: ClassVar[str] = "usage.ingested.v1"
 
     event_id: str
-    """As the tenant named it, unique within the source."""
+    """The id that the tenant chose, unique within the source."""
     source: str
-    meters: dict[Meter, int]
+    meters: LedgerMeters
     provider: str | None = None
     model: str | None = None
     agent_id: str | None = None
     project_id: str | None = None
     period: str
-    """The month that it is counted in, `2026-11`."""
+    """The month in which it is counted, for example `2026-11`."""
 
 
 class UsageBatchIngested(MeteringEvent):
-    """Usage events that a tenant reported were counted together; one event for all of a month in a transaction."""
+    """Usage events that a tenant reported were counted: one event for all of one month in a transaction."""
 
     TYPE: ClassVar[str] = "usage.ingested.v2"
 
     period: str
-    """The month that they are counted in, `2026-11`."""
-    meters: dict[Meter, int]
-    """The sum of the events."""
+    """The month in which they are counted, for example `2026-11`."""
+    meters: LedgerMeters
+    """The sum over the usage events."""
     events: int
-    """How many there are."""
+    """The number of usage events."""
 
 
 class UsageSummarised(MeteringEvent):
-    """What a tenant has used in a month so far: the full state, said some seconds after it changed."""
+    """The usage of a tenant in a month to date: the full state, published some seconds after it changed."""
 
     TYPE: ClassVar[str] = "usage.summarised.v1"
 
     month: str
-    """`2026-11`."""
+    """The month, for example `2026-11`."""
     requests: int
     tokens: int
     """Input and output together."""
     storage_bytes: int
-    """What is stored now."""
+    """The bytes that are stored now."""
 
 
 class UsageTenantClosed(MeteringEvent):
@@ -67,40 +74,40 @@ class UsageTenantClosed(MeteringEvent):
 
 
 class UsageHourClosed(MeteringEvent):
-    """What a tenant used in an hour; what comes later is said as corrections."""
+    """An hour of a tenant's usage was closed. Usage that arrives later is published as corrections."""
 
     TYPE: ClassVar[str] = "usage.hour_closed.v1"
 
     hour: datetime
-    """Its start."""
-    meters: dict[Meter, int]
+    """The start of the hour."""
+    meters: LedgerMeters
     events: int
 
 
 class UsageCorrected(MeteringEvent):
-    """What came after an hour was closed, or after its last correction: a difference, to be added."""
+    """Usage arrived after an hour was closed, or after its last correction. The amounts are a difference to add."""
 
     TYPE: ClassVar[str] = "usage.corrected.v1"
 
     hour: datetime
-    """Its start."""
+    """The start of the hour."""
     rev: int
-    """1, 2, …; `seq` is one more."""
-    meters: dict[Meter, int]
-    """May be negative."""
+    """The revision: 1, 2, …; `seq` is one more."""
+    meters: LedgerMeters
+    """The amounts may be negative."""
     events: int
 
 
 class QuotaThresholdReached(MeteringEvent):
-    """A part of a limit is used up; said once per period, limit and percentage."""
+    """A tenant used a percentage of a limit; published once per period, limit and percentage."""
 
     TYPE: ClassVar[str] = "quota.threshold_reached.v1"
 
     limit: Literal["max_tokens_per_month", "max_requests_per_month", "max_storage_gb"]
     period: str
-    """The month, `2026-11`."""
+    """The month, for example `2026-11`."""
     percent: Literal[50, 80, 100]
     used: int
-    """Tokens, requests, or stored bytes."""
+    """Tokens, requests or stored bytes."""
     allowed: int
-    """In the same unit."""
+    """The limit, in the same unit."""

@@ -1,4 +1,4 @@
-"""What the runs service says: the life of a run, and what each call to a provider used."""
+"""Events of the runs service: the states of a run, and the usage of each call to a provider."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -17,19 +17,19 @@ def _of_calls(meters: dict[Meter, int]) -> dict[Meter, int]:
     return meters
 
 
-# The catalogue of meters grows; this contract does not, so it names those of a call.
+# The set of meters may grow, but this contract may not, so it names the meters of a call.
 _NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in OF_CALLS], "type": "string"}}
 CallMeters = Annotated[dict[Meter, int], AfterValidator(_of_calls), Field(json_schema_extra=_NAMES)]
 
 
 class RunsEvent(EventData):
-    """The owner of these events."""
+    """Base of the events of the runs service."""
 
     OWNER: ClassVar[str] = "runs"
 
 
 class TenantRunsStopped(RunsEvent):
-    """No run of a tenant that is being deleted is under way any more, and none will be."""
+    """All runs of a tenant that is being deleted have ended, and no new ones can start."""
 
     TYPE: ClassVar[str] = "tenant.runs_stopped.v1"
 
@@ -41,13 +41,13 @@ class RunEvent(RunsEvent):
 
 
 class RunQueued(RunEvent):
-    """The run waits for a worker."""
+    """A run waits for a worker."""
 
     TYPE: ClassVar[str] = "run.queued.v1"
 
 
 class RunEnded(RunEvent):
-    """How a run ended; this never changes."""
+    """A run ended; its final state never changes."""
 
     agent_id: str
     version: int
@@ -59,13 +59,13 @@ class RunEnded(RunEvent):
 
 
 class RunCompleted(RunEnded):
-    """The run has an answer."""
+    """A run ended with an output."""
 
     TYPE: ClassVar[str] = "run.completed.v1"
 
 
 class RunFailed(RunEnded):
-    """The run ended without an answer."""
+    """A run ended without an output."""
 
     TYPE: ClassVar[str] = "run.failed.v1"
 
@@ -73,33 +73,33 @@ class RunFailed(RunEnded):
 
 
 class RunCancelled(RunEnded):
-    """The client did not want the answer any more."""
+    """A run was cancelled by the client."""
 
     TYPE: ClassVar[str] = "run.cancelled.v1"
 
 
 class ArtifactEvent(RunEvent):
-    """Something large that was written for a run and lies in the bucket."""
+    """An event of a large document that was written for a run and is stored in the bucket."""
 
     artifact_id: str
-    """Its name within the run."""
+    """The name of the document within the run."""
     bytes: int
 
 
 class ArtifactStored(ArtifactEvent):
-    """It lies there from now on."""
+    """An artifact was stored."""
 
     TYPE: ClassVar[str] = "artifact.stored.v1"
 
 
 class ArtifactDeleted(ArtifactEvent):
-    """It lies there no more."""
+    """An artifact was deleted."""
 
     TYPE: ClassVar[str] = "artifact.deleted.v1"
 
 
 class ArtifactDownloaded(ArtifactEvent):
-    """An address to download it from was given out."""
+    """A download URL of an artifact was issued."""
 
     TYPE: ClassVar[str] = "artifact.downloaded.v1"
 
@@ -108,9 +108,9 @@ class ArtifactDownloaded(ArtifactEvent):
 
 
 class UsageRecorded(RunEvent):
-    """What one call used, counted by its provider; said once per call, id `<run>:<attempt>:<call>`.
+    """The usage of one call, counted by its provider; published once per call with the id `<run>:<attempt>:<call>`.
 
-    Its hour is that of `occurred_at`, the call's end.
+    The usage belongs to the hour of `occurred_at`, the end of the call.
     """
 
     TYPE: ClassVar[str] = "usage.recorded.v1"
@@ -118,7 +118,7 @@ class UsageRecorded(RunEvent):
     attempt: int
     call: int
     request_id: str
-    """Of the POST that made the run."""
+    """The id of the POST request that created the run."""
     agent_id: str
     version: int
     project_id: str | None = None
@@ -126,8 +126,8 @@ class UsageRecorded(RunEvent):
     model: str
     meters: CallMeters
     cost_nano_usd: int | None = None
-    """The provider's list price; None where it is not known, never 0 for that."""
+    """The provider's list price; null if it is unknown, never 0."""
     price_version: str | None = None
     simulated: bool
     period: str
-    """The month that the call is counted in, `2026-11`."""
+    """The month in which the call is counted, for example `2026-11`."""

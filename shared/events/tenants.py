@@ -1,20 +1,21 @@
-"""What the tenants service says: tenants, users and projects."""
+"""Events of the tenants service: tenants, users and projects."""
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from shared.events.envelope import EventData
+from shared.schema import DocumentedModel
 
 
 class TenantEvent(EventData):
-    """The owner of these events."""
+    """Base of the events of the tenants service."""
 
     OWNER: ClassVar[str] = "tenants"
 
 
-class LimitsState(BaseModel):
-    """What the tenant's plan, or its own limits over it, allow; -1 is unlimited."""
+class LimitsState(DocumentedModel):
+    """The limits of a tenant, from its plan or set individually; -1 means unlimited."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -24,76 +25,76 @@ class LimitsState(BaseModel):
     max_tokens_per_month: int
     max_storage_gb: int
     max_concurrent_runs: int | None = None
-    """Null in events from before this limit existed: the plan's applies."""
+    """Null in events from before this limit existed; the plan's limit applies then."""
     enabled_features: tuple[str, ...]
 
 
 class TenantState(TenantEvent):
-    """The full state of a tenant that other services keep a copy of."""
+    """The full state of a tenant, for services that keep a copy."""
 
     plan: str
     status: Literal["active", "suspended", "suspended_by_billing", "deleting"]
     limits: LimitsState
     overage: Literal["block", "allow"] = "block"
-    """Whether runs go on above the monthly limits."""
+    """Whether runs continue above the monthly limits."""
 
 
 class TenantCreated(TenantState):
-    """A tenant exists."""
+    """A tenant was created."""
 
     TYPE: ClassVar[str] = "tenant.created.v1"
 
 
 class TenantUpdated(TenantState):
-    """Its limits, its overage or what only this service shows of it changed."""
+    """The limits, the overage setting or the details of a tenant changed."""
 
     TYPE: ClassVar[str] = "tenant.updated.v1"
 
 
 class TenantPlanChanged(TenantState):
-    """It is on another plan."""
+    """The plan of a tenant changed."""
 
     TYPE: ClassVar[str] = "tenant.plan_changed.v1"
 
 
 class TenantSuspended(TenantState):
-    """Nothing may be changed in it, by an operator's word or by billing's."""
+    """A tenant was suspended by an operator or by billing: nothing may be changed in it."""
 
     TYPE: ClassVar[str] = "tenant.suspended.v1"
 
 
 class TenantReactivated(TenantState):
-    """What suspended it is over."""
+    """The suspension of a tenant ended."""
 
     TYPE: ClassVar[str] = "tenant.reactivated.v1"
 
 
 class TenantDeletionRequested(TenantState):
-    """It is being deleted: nothing new may begin in it, and what is under way is to end."""
+    """The deletion of a tenant was requested: nothing new may start in it, and work in progress must end."""
 
     TYPE: ClassVar[str] = "tenant.deletion_requested.v1"
 
 
 class TenantDeleted(TenantEvent):
-    """It is gone: every service removes what it has of it, and drops whatever it hears of it later."""
+    """A tenant was deleted. Every service removes the tenant's data, and ignores later events."""
 
     TYPE: ClassVar[str] = "tenant.deleted.v1"
 
 
 class TenantDataRemoved(TenantEvent):
-    """A service has nothing of a deleted tenant any more; every service says it. The subject is the service."""
+    """A service removed all data of a deleted tenant. Every service publishes this; the subject is the service."""
 
     TYPE: ClassVar[str] = "tenant.data_removed.v1"
 
     service: str
     items: int
-    """Rows of its slice."""
+    """The number of items deleted from the slice."""
     objects: int
-    """Objects in the bucket, with all their versions."""
+    """The number of objects deleted from the bucket, including all versions."""
 
 
 class TenantExportRequested(TenantEvent):
-    """Somebody wants all that there is of it; the subject is the export."""
+    """An export of all data of a tenant was requested; the subject is the export."""
 
     TYPE: ClassVar[str] = "tenant.export_requested.v1"
 
@@ -101,7 +102,7 @@ class TenantExportRequested(TenantEvent):
 
 
 class TenantPartExported(TenantEvent):
-    """A service has written a part of an export, and there is more to come.
+    """A service wrote a part of an export, and more parts follow.
 
     The subject is the export with the service.
     """
@@ -111,11 +112,11 @@ class TenantPartExported(TenantEvent):
     service: str
     export_id: str
     files: int
-    """Parts that are there now."""
+    """The number of parts written so far."""
 
 
 class TenantDataExported(TenantEvent):
-    """A service has written all that it has into an export; every service says it.
+    """A service wrote all its data into an export. Every service publishes this.
 
     The subject is the export with the service.
     """
@@ -126,14 +127,14 @@ class TenantDataExported(TenantEvent):
     export_id: str
     files: int
     lines: int
-    """In all files."""
+    """The number of lines in all files."""
     index_key: str
-    """Where the list of the files lies in the artifacts bucket."""
+    """The key of the list of files in the artifacts bucket."""
     index_sha256: str
 
 
-class SaidFact(BaseModel):
-    """An event that a change has said."""
+class AuditFact(DocumentedModel):
+    """An event that a change emitted."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -143,7 +144,7 @@ class SaidFact(BaseModel):
 
 
 class ChangeRecorded(TenantEvent):
-    """Somebody has changed something of the tenant's; every service says it, in the transaction of the change.
+    """A change was made in a tenant. Every service publishes this in the transaction of the change.
 
     The subject is the request.
     """
@@ -154,28 +155,28 @@ class ChangeRecorded(TenantEvent):
     """`user:<id>`, `service:<name>`, or `operator`."""
     role: str
     action: str
-    """`PUT /v1/tenants/{tenant_id}/agents/{agent_id}`, or the command, or the event."""
+    """The route, for example `PUT /v1/tenants/{tenant_id}/agents/{agent_id}`, or the command, or the event."""
     target: str
-    """The path that was asked for."""
+    """The path of the request."""
     network: str
-    """From where: the first half of the caller's internet number, which names no person."""
+    """The network of the caller: the leading bits of its IP address, which identify no person."""
     result: Literal["done"] = "done"
-    """What was refused has changed nothing."""
-    facts: tuple[SaidFact, ...] = ()
+    """Refused requests are not recorded, because they change nothing."""
+    facts: tuple[AuditFact, ...] = ()
 
 
-SAID_BY_ALL = (TenantPartExported.TYPE, TenantDataExported.TYPE, TenantDataRemoved.TYPE, ChangeRecorded.TYPE)
+PUBLISHED_BY_ALL = (TenantPartExported.TYPE, TenantDataExported.TYPE, TenantDataRemoved.TYPE, ChangeRecorded.TYPE)
 """Events that every service emits."""
 
 
 class UserEvent(TenantEvent):
-    """An event of one user, who is named by id alone."""
+    """An event of one user, identified by id only."""
 
     user_id: str
 
 
 class UserInvited(UserEvent):
-    """A user can sign in."""
+    """A user was invited and can sign in."""
 
     TYPE: ClassVar[str] = "user.invited.v1"
 
@@ -183,27 +184,33 @@ class UserInvited(UserEvent):
 
 
 class UserRoleChanged(UserEvent):
-    """A user has another role, or other features; tokens that are issued from now on say so."""
+    """The role or the features of a user changed; tokens issued from now on contain the new ones."""
 
     TYPE: ClassVar[str] = "user.role_changed.v1"
 
     role: str
 
 
+class UserEmailChanged(UserEvent):
+    """A user signs in with another address, which the event does not name."""
+
+    TYPE: ClassVar[str] = "user.email_changed.v1"
+
+
 class UserDisabled(UserEvent):
-    """A user may not sign in any more, and keeps the place."""
+    """A user was disabled: it can no longer sign in, but keeps its seat."""
 
     TYPE: ClassVar[str] = "user.disabled.v1"
 
 
 class UserRemoved(UserEvent):
-    """A user is no user any more."""
+    """A user was removed."""
 
     TYPE: ClassVar[str] = "user.removed.v1"
 
 
 class ProjectCreated(TenantEvent):
-    """Agents can be put into this project."""
+    """A project was created and can hold agents."""
 
     TYPE: ClassVar[str] = "project.created.v1"
 
@@ -211,7 +218,7 @@ class ProjectCreated(TenantEvent):
 
 
 class ProjectDeleted(TenantEvent):
-    """The project is gone; its agents stay, outside of any project."""
+    """A project was deleted; its agents remain, without a project."""
 
     TYPE: ClassVar[str] = "project.deleted.v1"
 

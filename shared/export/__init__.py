@@ -1,1 +1,1 @@
-"""Writing all that a service has of a tenant into the bucket, as JSON lines."""
+"""Export of a service's data of one tenant to the bucket, as JSON lines."""

@@ -1,4 +1,4 @@
-"""A part of an export: JSON lines, compressed as they come, so that no more than its compressed text is in memory."""
+"""A part of an export: JSON lines, compressed one by one, so that only the compressed text is held in memory."""
 
 import hashlib
 import zlib
@@ -6,64 +6,63 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.export.sources import Line, Source
-from shared.freejson import encode
 from shared.storage.items import Item
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """When a part is full."""
+    """The size at which a part is full."""
 
     rows: int = 50_000
-    """A document counts as ten: each is read by a call of its own."""
+    """A document counts as ten rows, because each needs a request of its own."""
     text_bytes: int = 64 * 1024 * 1024
-    """Before it is compressed."""
+    """The size of the text before compression."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an export goes on: behind this in this source."""
+class Cursor:
+    """The cursor of an export: the source, and the last line of it that is written."""
 
     source: str
     after: Item | None
-    """None: at the beginning."""
+    """The key of the last written row or document. None at the beginning of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some lines, and what comes behind them."""
+    """The compressed lines of a part, and the cursor of the next one."""
 
     body: bytes
     lines: int
-    goes_on: Place | None
-    """None: this was the last."""
+    next_cursor: Cursor | None
+    """None after the last part."""
 
     @property
     def sha256(self) -> str:
-        """Of the compressed text."""
+        """The hash of the compressed text."""
         return hashlib.sha256(self.body).hexdigest()
 
 
-def next_part(sources: Sequence[Source], place: Place | None, size: Size) -> Part:
-    """The lines from a place on, until the part is full or nothing is left.
+def next_part(sources: Sequence[Source], place: Cursor | None, size: Size) -> Part:
+    """Return the next part, which ends when it is full or no lines are left.
 
     Args:
-        sources: all of them, in the order in which they were for the part before.
-        place: where the part before ended; None: there was none.
-        size: when it is full.
+        sources: all sources, in the same order as for the previous part.
+        place: the cursor after the previous part. None for the first part.
+        size: the size at which the part is full.
     """
     text = _Text()
     for here, lines, weight, goes_on in _pages(sources, place):
         text.add(lines, weight=weight * len(lines))
         is_last = goes_on is None and here is sources[-1]
         if not is_last and text.exceeds(size):
-            return text.end(goes_on or Place(sources[sources.index(here) + 1].name, None))
+            return text.end(goes_on or Cursor(sources[sources.index(here) + 1].name, None))
     return text.end(None)
 
 
 def _pages(
-    sources: Sequence[Source], place: Place | None
-) -> Iterator[tuple[Source, Sequence[Line], int, Place | None]]:
+    sources: Sequence[Source], place: Cursor | None
+) -> Iterator[tuple[Source, Sequence[Line], int, Cursor | None]]:
     names = [source.name for source in sources]
     start = names.index(place.source) if place else 0
     after = place.after if place else None
@@ -71,30 +70,29 @@ def _pages(
         while True:
             page = source.read(after)
             after = page.resume_after
-            yield source, page.lines, source.weight, Place(source.name, after) if after else None
+            yield source, page.lines, source.weight, Cursor(source.name, after) if after else None
             if after is None:
                 break
 
 
 class _Text:
-    """What is compressed so far."""
+    """A compressed text to which lines are added."""
 
     def __init__(self) -> None:
-        # A stream of gzip (RFC 1952) without a time, so that the same lines are the same bytes.
+        # A gzip stream (RFC 1952) without a timestamp, so that equal lines give equal bytes.
         self._zip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
         self._body = bytearray()
         self._lines = self._weight = self._bytes = 0
 
     def add(self, lines: Sequence[Line], *, weight: int) -> None:
         for line in lines:
-            text = encode(line) + b"\n"
-            self._bytes += len(text)
-            self._body += self._zip.compress(text)
+            self._bytes += len(line) + 1
+            self._body += self._zip.compress(line + b"\n")
         self._lines += len(lines)
         self._weight += weight
 
     def exceeds(self, size: Size) -> bool:
         return self._weight >= size.rows or self._bytes >= size.text_bytes
 
-    def end(self, goes_on: Place | None) -> Part:
+    def end(self, goes_on: Cursor | None) -> Part:
         return Part(bytes(self._body + self._zip.flush()), self._lines, goes_on)

@@ -1,20 +1,20 @@
-"""How far a service is with an export: one row, written with the word that tells of it."""
+"""The progress of a service's part of an export: one row, written in the transaction that publishes the event."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from shared.declaration import Slice
-from shared.export.part import Part, Place
+from shared.export.part import Cursor, Part
 from shared.removal import EXPORTS
-from shared.storage.items import Item, Key, Reader, Value
+from shared.storage.codec import Codec, Conversion
 from shared.storage.store import Store
-from shared.storage.transaction import Expression
+from shared.storage.table import TenantTable
+from shared.storage.transaction import ABSENT, Expression, Refusal, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A part as it lies in the bucket."""
+    """A part that is stored in the bucket."""
 
     key: str
     sha256: str
@@ -24,70 +24,60 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The files that are written, and where the next one begins."""
+    """The written files, and the cursor of the next one."""
 
     files: Sequence[File] = ()
-    goes_on: Place | None = None
-    """None: at the beginning, or nowhere when it is complete."""
+    next_cursor: Cursor | None = None
+    """None at the beginning and after the last part."""
     is_complete: bool = False
 
     @property
     def lines(self) -> int:
-        """Of all files."""
+        """The number of lines in all files."""
         return sum(file.lines for file in self.files)
 
     def with_part(self, part: Part, key: str) -> "Progress":
-        """After one more part, which lies under this key; an empty one is no file."""
+        """Return the progress after one more part, which is stored under this key. An empty part has no file."""
         file = File(key, part.sha256, part.lines, len(part.body))
         files = (*self.files, file) if part.lines else self.files
-        return replace(self, files=files, goes_on=part.goes_on, is_complete=part.goes_on is None)
+        return replace(self, files=files, next_cursor=part.next_cursor, is_complete=part.next_cursor is None)
 
 
-def progress_key(owned: Slice, tenant_id: str, export_id: str) -> Key:
-    """Where it lies."""
-    return Key(owned.key(tenant_id, EXPORTS), export_id)
+_FILE = Codec(File, names={"size_bytes": "bytes"})
 
 
-def get_progress(store: Store, tenant_id: str, export_id: str) -> Progress:
-    """How far the service is."""
-    item = store.get(progress_key(store.owned, tenant_id, export_id))
-    return _from_item(item) if item else Progress()
+def _cursor_to_text(cursor: Cursor) -> str:
+    """Return a cursor as text, because the key of a row in it is never queried."""
+    return json.dumps([cursor.source, cursor.after])
 
 
-def to_item(key: Key, progress: Progress) -> dict[str, Value]:
-    """As it is stored."""
-    place = progress.goes_on
-    return {
-        **key.attributes,
-        "files": [_file_to_item(file) for file in progress.files],
-        "turn": len(progress.files),
-        # The place is a key of the table as text: it is nothing that anybody asks for.
-        "goes_on": json.dumps([place.source, place.after]) if place else None,
-        "complete": progress.is_complete,
-    }
+def _cursor_from_text(text: str) -> Cursor:
+    return Cursor(*json.loads(text))
 
 
-def follows(progress: Progress) -> Expression:
-    """Whether what is there is this one."""
-    if not progress.files:
-        return Expression("attribute_not_exists(PK)")
-    return Expression(
-        "#turn = :turn AND #complete = :complete", {"turn": len(progress.files), "complete": progress.is_complete}
+class ProgressTable(TenantTable[Progress]):
+    """The progress of a tenant's exports."""
+
+    prefix = ""
+    codec = Codec(
+        Progress,
+        names={"next_cursor": "goes_on", "is_complete": "complete"},
+        always=("is_complete",),
+        conversions={File: _FILE.conversion, Cursor: Conversion(_cursor_to_text, _cursor_from_text)},
     )
 
+    def __init__(self, store: Store, tenant_id: str) -> None:
+        super().__init__(store, tenant_id, EXPORTS)
 
-def _file_to_item(file: File) -> dict[str, Value]:
-    return {"key": file.key, "sha256": file.sha256, "lines": file.lines, "bytes": file.size_bytes}
+    def put(
+        self, to: Transaction, export_id: str, progress: Progress, *, preceding: Progress, otherwise: Refusal
+    ) -> None:
+        """Write the progress of an export, if the stored one is the preceding one."""
+        item = {**self.key(export_id).attributes, **self.codec.encode(progress), "turn": len(progress.files)}
+        to.put(item, when=self._is(preceding), otherwise=otherwise)
 
-
-def _from_item(item: Item) -> Progress:
-    reader = Reader(item)
-    place = reader.optional_text("goes_on")
-    return Progress(
-        files=tuple(
-            File(file.text("key"), file.text("sha256"), file.integer("lines"), file.integer("bytes"))
-            for file in reader.maps("files")
-        ),
-        goes_on=Place(*json.loads(place)) if place else None,
-        is_complete=reader.flag("complete"),
-    )
+    def _is(self, progress: Progress) -> Expression:
+        if not progress.files:
+            return ABSENT
+        complete = self.equal(is_complete=progress.is_complete)
+        return Expression(f"{complete.text} AND #turn = :turn", {**complete.values, "turn": len(progress.files)})

@@ -1,125 +1,182 @@
-"""Where the lines of an export come from: the rows of a slice and the documents of a folder, a page at a time."""
+"""Sources of an export's lines: the rows of a slice and the documents of a folder, read page by page."""
 
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from io import BytesIO
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from shared.storage.items import Item, Value, key_of
+from shared.freejson import encode
+from shared.storage.items import Item, Key, Value, key_of
+from shared.storage.partitions import TenantPartitions
 from shared.storage.store import Store
-from shared.storage.traces import Traces
 from shared.storage.transaction import Expression
 
-PAGE = 100
-"""Rows or documents that are read together."""
-LEFT_OUT = ("COPY#", "EXPORT#")
-"""Rows that tell what another service has, which exports it itself; and how far exports are."""
-_PLACES = frozenset({"PK", "SK", "list_pk", "list_sk", "due_pk", "due_sk"})
+PAGE_ROWS = 100
+"""The maximum number of rows or documents of a page."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""The size of the lines of a page. It ends with the row or document that reaches this size."""
+_ROWS_PER_READ = 10
+"""The number of listed rows that are read together. Each can have 400 KB."""
+EXCLUDED_PREFIXES = ("COPY#", "EXPORT#")
+"""Sort key prefixes of rows that are not exported: copies, whose owner exports the original, and export progress."""
+_LIST_KEY = ("PK", "SK", "list_pk", "list_sk")
+"""The key attributes of an entry in the `list` index."""
+_KEY_ATTRIBUTES = frozenset({*_LIST_KEY, "due_pk", "due_sk"})
 
-Line = Mapping[str, Any]
+Line = bytes
+"""JSON without a newline."""
 
 
-class Documents(Protocol):
-    """The calls that are made; boto3's S3 client has them."""
+class ReadableS3(Protocol):
+    """The required methods of boto3's S3 client."""
 
     def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """ListObjectsV2."""
+        """Call ListObjectsV2."""
 
     def get_object(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """GetObject."""
+        """Call GetObject."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some lines, and where the next ones begin."""
+class LinePage:
+    """A page of lines, and the key after which the next page begins."""
 
     lines: Sequence[Line]
     resume_after: Item | None
-    """None: nothing comes after them here."""
+    """None after the last page of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One partition, list or folder."""
+    """A partition, a list or a folder."""
 
     name: str
-    read: Callable[[Item | None], Page]
+    read: Callable[[Item | None], LinePage]
     weight: int = 1
-    """How long one line takes, in rows."""
+    """The duration of reading one line, as a multiple of that of a row."""
 
 
-def rows_of(store: Store, traces: Traces, tenant_id: str, now: datetime) -> Iterator[Source]:
-    """The rows of a tenant, each once.
+def rows_of(store: Store, partitions: TenantPartitions, tenant_id: str, now: datetime) -> Iterator[Source]:
+    """Return the sources of a tenant's rows. Each row is in exactly one source.
 
     Args:
         store: the slice.
-        traces: where the rows are.
-        tenant_id: whose they are.
+        partitions: the partitions of the tenant's rows.
+        tenant_id: the tenant.
         now: the time.
     """
     owned = store.owned
     bare = [owned.tenant_key(tenant_id)] if owned.holds_tenant else []
-    for partition in (*bare, owned.key(tenant_id), *traces.partitions(tenant_id, now)):
-        yield Source(partition, _reader(store, tenant_id, partition, index=None))
-    for listed in traces.lists:
+    for partition in (*bare, owned.key(tenant_id), *partitions.partitions(tenant_id, now)):
+        yield Source(partition, _partition(store, tenant_id, partition))
+    for listed in partitions.lists:
         pk = owned.key(tenant_id, listed)
-        yield Source(f"list {pk}", _reader(store, tenant_id, pk, index="list"))
+        yield Source(f"list {pk}", _list(store, tenant_id, pk, beside=partitions.adjacent))
 
 
-def documents_of(client: Documents, bucket: str, tenant_id: str, folder: str) -> Source:
-    """The documents below one folder of a tenant, as they are now."""
+def documents_of(client: ReadableS3, bucket: str, tenant_id: str, folder: str) -> Source:
+    """Return the source of a tenant's documents in a folder."""
     below = f"tenants/{tenant_id}/"
 
-    def read(resume_after: Item | None) -> Page:
+    def read(resume_after: Item | None) -> LinePage:
         start = {"StartAfter": str(resume_after["key"])} if resume_after else {}
-        found = client.list_objects_v2(Bucket=bucket, Prefix=f"{below}{folder}/", MaxKeys=PAGE, **start)
+        found = client.list_objects_v2(Bucket=bucket, Prefix=f"{below}{folder}/", MaxKeys=PAGE_ROWS, **start)
         keys = [str(entry["Key"]) for entry in found.get("Contents", ())]
-        lines = [line for key in keys for line in _lines_of(client, bucket, key, key.removeprefix(below))]
-        return Page(lines, {"key": keys[-1]} if keys and found.get("IsTruncated") else None)
+        page = _Growing()
+        for key in keys:
+            if page.is_full:
+                return LinePage(page.lines, page.place)
+            page.add(map(encode, _records_of(client, bucket, key, key.removeprefix(below))), {"key": key})
+        return LinePage(page.lines, page.place if found.get("IsTruncated") else None)
 
     return Source(f"documents {folder}", read, weight=10)
 
 
-def _reader(store: Store, tenant_id: str, pk: str, *, index: Literal["list"] | None) -> Callable[[Item | None], Page]:
-    attribute = "list_pk" if index else "PK"
-    condition = Expression(f"#{attribute} = :pk", {"pk": pk})
+def _partition(store: Store, tenant_id: str, pk: str) -> Callable[[Item | None], LinePage]:
+    condition = Expression("#PK = :pk", {"pk": pk})
 
-    def read(resume_after: Item | None) -> Page:
-        page = store.query(condition, index=index, limit=PAGE, resume_after=resume_after)
-        items: Sequence[Item] = page.items
-        if index:
-            # The index holds keys only.
-            keys = [key_of(item) for item in items]
-            found = store.get_many(keys)
-            items = [found[key] for key in keys if key in found]
-        own = store.owned.key(tenant_id)
-        lines = [_line(item, own) for item in items if not str(item["SK"]).startswith(LEFT_OUT)]
-        return Page(lines, page.resume_after)
+    def read(resume_after: Item | None) -> LinePage:
+        page = store.query(condition, limit=PAGE_ROWS, resume_after=resume_after)
+        return LinePage(_lines(page.items, store.owned.key(tenant_id)), page.resume_after)
 
     return read
 
 
-def _line(item: Item, own: str) -> Line:
-    content: dict[str, Value] = {name: value for name, value in item.items() if name not in _PLACES}
+def _list(
+    store: Store, tenant_id: str, pk: str, *, beside: Callable[[Item], Iterable[Key]]
+) -> Callable[[Item | None], LinePage]:
+    """Return a reader of the rows in a list, each followed by the rows that belong to it."""
+    condition, own = Expression("#list_pk = :pk", {"pk": pk}), store.owned.key(tenant_id)
+
+    def read(resume_after: Item | None) -> LinePage:
+        listed = store.query(condition, index="list", limit=PAGE_ROWS, resume_after=resume_after)
+        page = _Growing()
+        for place, found in _rows_at(store, listed.items):
+            if page.is_full:
+                return LinePage(page.lines, page.place)
+            page.add(_lines([found, *store.get_many(list(beside(found))).values()], own), place)
+        return LinePage(page.lines, listed.resume_after)
+
+    return read
+
+
+def _rows_at(store: Store, listed: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
+    """Return the rows of these entries of a list, in batches, each with the index key of its entry."""
+    for start in range(0, len(listed), _ROWS_PER_READ):
+        some = {key_of(entry): entry for entry in listed[start : start + _ROWS_PER_READ]}
+        found = store.get_many(list(some))
+        for key, entry in some.items():
+            if key in found:
+                yield {name: entry[name] for name in _LIST_KEY}, found[key]
+
+
+class _Growing:
+    """A page to which lines are added until it is full."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.place: Item | None = None
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes >= PAGE_BYTES
+
+    def add(self, lines: Iterable[Line], place: Item) -> None:
+        """Add the lines of the row or document with this key."""
+        for line in lines:
+            self.lines.append(line)
+            self._bytes += len(line)
+        self.place = place
+
+
+def _lines(items: Iterable[Item], own: str) -> list[Line]:
+    return [encode(_content(item, own)) for item in items if not str(item["SK"]).startswith(EXCLUDED_PREFIXES)]
+
+
+def _content(item: Item, own: str) -> Mapping[str, object]:
+    content: dict[str, Value] = {name: value for name, value in item.items() if name not in _KEY_ATTRIBUTES}
     return {"key": [str(item["PK"]).removeprefix(own).removeprefix("#"), item["SK"]], "item": content}
 
 
-def _lines_of(client: Documents, bucket: str, key: str, name: str) -> Iterator[Line]:
-    """A document as a line; an archive of records as one for each."""
+def _records_of(client: ReadableS3, bucket: str, key: str, name: str) -> Iterator[Mapping[str, object]]:
+    """Return a document as one record, or the records of an archive."""
     try:
         body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        # It was deleted since it was listed.
+        # The object was deleted after it was listed.
         if error.response.get("Error", {}).get("Code") == "NoSuchKey":
             return
         raise
     if key.endswith(".jsonl.gz"):
-        yield from ({"object": name, "record": json.loads(line)} for line in gzip.decompress(body).splitlines())
+        with gzip.open(BytesIO(body)) as archive:
+            yield from ({"object": name, "record": json.loads(line)} for line in archive)
         return
     try:
         yield {"object": name, "document": json.loads(body)}

@@ -1,1 +1,1 @@
-"""HTTP in and out: one application per service, one shape of answers and errors."""
+"""HTTP requests and responses: one application per service, one format of responses and errors."""

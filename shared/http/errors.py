@@ -1,10 +1,9 @@
-"""Errors as answers: the only place that knows status codes."""
+"""Error responses. No other module maps errors to status codes."""
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from pydantic import BaseModel
+from dataclasses import asdict
+from typing import Any, Literal
 
 from shared.errors import (
     AinexusError,
@@ -21,15 +20,19 @@ from shared.errors import (
     PreconditionFailed,
     TooLarge,
     TooManyRequests,
+    UnsupportedMediaType,
 )
+from shared.schema import DocumentedModel
 from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
+from shared.validation import message_of
 
-# The first class that fits decides, so a subclass stands before its base.
+# The first matching class applies, so a subclass comes before its base.
 STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
     (InvalidToken, 401, "Unauthorized"),
     (Malformed, 400, "BadRequest"),
     (TooLarge, 413, "PayloadTooLarge"),
+    (UnsupportedMediaType, 415, "UnsupportedMediaType"),
     (IdempotencyKeyReused, 422, "IdempotencyKeyReused"),
     (InvalidRequest, 422, "ValidationFailed"),
     (NotFound, 404, "NotFound"),
@@ -42,29 +45,47 @@ STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
 )
 
 
-class FieldError(BaseModel):
-    """One thing that is wrong with the input."""
+_KEY_OF_AN_OBJECT = "[key]"
+"""The last part of pydantic's location if the name of a field is wrong, not its value."""
+_UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MAX_FIELD_CHARS = 300
+
+
+class FieldError(DocumentedModel):
+    """An error in one field of the input."""
 
     field: str
     message: str
 
 
-class ErrorBody(BaseModel):
-    """The shape of every error."""
+class LimitShortage(DocumentedModel):
+    """A monthly limit of which too little is left for the request."""
+
+    unit: Literal["tokens", "requests"]
+    limit: int
+    needed: int
+    """The least amount with which the request would have been accepted."""
+    left: int
+
+
+class ErrorBody(DocumentedModel):
+    """The format of every error."""
 
     error: str
     message: str
     requestId: str  # noqa: N815 — the name on the wire
     details: list[FieldError] | None = None
     resets_at: str | None = None
+    shortage: LimitShortage | None = None
+    """Of a monthly limit. `GET /v1/tenants/{tenant_id}/budget` has all numbers."""
 
 
-def error_answer(error: Exception, *, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, body and headers of an error; one that is not ours says nothing of itself."""
+def error_response(error: Exception, *, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return the status, body and headers of an error. An internal error reveals no details."""
     body: dict[str, Any] = {"error": "InternalError", "message": "Something went wrong on our side."}
     status, headers = 500, dict[str, str]()
     if isinstance(error, LimitReached):
-        status, body = _limit_reached(error)
+        status, body, headers = _limit_reached(error)
     elif isinstance(error, AinexusError):
         status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
         body = {"error": code, "message": str(error)}
@@ -75,29 +96,41 @@ def error_answer(error: Exception, *, request_id: str) -> tuple[int, dict[str, A
     return status, body | {"requestId": request_id}, headers
 
 
-def _limit_reached(error: LimitReached) -> tuple[int, dict[str, Any]]:
+def _limit_reached(error: LimitReached) -> tuple[int, dict[str, Any], dict[str, str]]:
     body: dict[str, Any] = {"error": "LimitReached", "message": str(error)}
     if error.resets_at is None:
-        return 409, body
-    return 429, body | {"resets_at": to_text(error.resets_at)}
+        return 409, body, {}
+    body["resets_at"] = to_text(error.resets_at)
+    if error.shortage is None:
+        return 429, body, {}
+    headers = rate_limit_headers({error.shortage.unit: (error.shortage.limit, error.shortage.left)})
+    return 429, body | {"shortage": asdict(error.shortage)}, headers
+
+
+def rate_limit_headers(limits: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Return the headers of monthly limits, each with its limit and the amount that is left.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    """
+    if not limits:
+        return {}
+    policies = (f'"{unit}";q={limit}' for unit, (limit, _) in limits.items())
+    remainders = (f'"{unit}";r={left}' for unit, (_, left) in limits.items())
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(remainders)}
 
 
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
-    """Our error for what pydantic found; a body that is not JSON at all is malformed."""
+    """Return the error for pydantic's findings. A body that is not JSON is malformed."""
     if any(error["type"] == "json_invalid" for error in errors):
         return Malformed("The body is not valid JSON.")
-    details = [Detail(_field(error["loc"]), _message(error)) for error in errors]
+    details = [Detail(_field(error["loc"]), message_of(error)) for error in errors]
     return InvalidRequest("The request is not valid.", details)
 
 
 def _field(location: Sequence[object]) -> str:
-    """`body.config.model`, without the name of our own parameter."""
-    source, *path = [str(part) for part in location]
+    """Return the path of a field, for example `body.config.model`, without the name of the handler's parameter."""
+    source, *path = [str(part) for part in location if part != _KEY_OF_AN_OBJECT]
     if source != "body":
         path = path[-1:]
-    return ".".join(path) if path else source
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    """Pydantic's words, or those of its error type, without what the caller has sent."""
-    return str(error.get("msg") or re.sub("_", " ", str(error["type"])))
+    name = ".".join(path) if path else source
+    return _UNPRINTABLE.sub("\ufffd", name)[:_MAX_FIELD_CHARS]

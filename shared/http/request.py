@@ -1,4 +1,4 @@
-"""A request as API Gateway hands it over (REST API, Lambda proxy integration), read once.
+"""A request from API Gateway (REST API, Lambda proxy integration), parsed once.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from shared.errors import Detail, InvalidRequest, Malformed
+from shared.errors import Detail, InvalidRequest, Malformed, UnsupportedMediaType
 from shared.freejson import NotAcceptable, check_depth
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+"""The media type of a JSON merge patch (RFC 7396)."""
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PATH_PART = 128
 NOT_VALID = "The request is not valid."
@@ -21,28 +23,28 @@ NOT_VALID = "The request is not valid."
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the application looks at before the resolver does."""
+    """The parts of a request that the application checks before the resolver runs."""
 
     method: str
     resource: str
-    """The route's path with its `{names}`."""
+    """The path of the route, with its `{names}`."""
     path: str
     request_id: str
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """Header names are in lower case."""
     query_names: frozenset[str]
     path_tenant: str | None
     claims: Mapping[str, Any] | None
-    """Of the authorizer; None when the route asks for no token."""
+    """The authorizer's claims; None for a route without a token."""
     body: str
     address: str
-    """The caller's internet number."""
+    """The IP address of the caller."""
     received_at_ms: int | None
-    """When the gateway received it, in milliseconds since 1970."""
+    """The time at which the gateway received the request, in milliseconds since 1970."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "Request":
-        """The request in this event."""
+        """Return the request in a gateway event."""
         context = cast("dict[str, Any]", event["requestContext"])
         authorizer = cast("dict[str, Any]", context.get("authorizer") or {})
         return cls(
@@ -61,26 +63,36 @@ class Request:
 
     @property
     def too_large(self) -> bool:
-        """Whether the body is over 1 MiB."""
+        """Whether the body exceeds 1 MiB."""
         return len(self.body) > MAX_BODY_BYTES or len(self.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES
 
     @property
     def has_odd_path(self) -> bool:
-        """Whether a part of the path is longer than any name that we give, or holds a character that no name has."""
+        """Whether a part of the path is longer than any name of the platform, or has a character that no name has."""
         return not self.path.isprintable() or any(len(part) > MAX_PATH_PART for part in self.path.split("/"))
 
+    @property
+    def media_type(self) -> str:
+        """The media type of the body, in lower case and without parameters; JSON if the client does not name one."""
+        return (self.headers.get("content-type") or JSON).partition(";")[0].strip().lower()
+
+    @property
+    def _accepted_media_types(self) -> tuple[str, ...]:
+        return (JSON, MERGE_PATCH) if self.method in {"PATCH", "PUT"} else (JSON,)
+
     def check_json(self) -> None:
-        """Refuse a body that cannot be read, or not be written again: not JSON, broken, too deep, or not Unicode.
+        """Check that the body is JSON that can be parsed and serialized again.
 
         Raises:
-            Malformed: it cannot be read.
-            InvalidRequest: it is nested deeper than 64 levels.
+            UnsupportedMediaType: the body is declared as something else.
+            Malformed: the body is not JSON or not Unicode.
+            InvalidRequest: the body is nested deeper than 64 levels.
         """
         if not self.body:
             return
-        if not _is_json(self.headers.get("content-type") or JSON):
-            msg = "The body must be sent as application/json."
-            raise Malformed(msg)
+        if self.media_type not in self._accepted_media_types:
+            msg = f"Send the body as {' or '.join(self._accepted_media_types)}."
+            raise UnsupportedMediaType(msg)
         try:
             parsed = json.loads(self.body, parse_constant=_refuse_constant, parse_float=_finite)
             self.body.encode()
@@ -94,7 +106,7 @@ class Request:
             raise Malformed(msg) from error
 
     def text_in_body(self, name: str) -> str | None:
-        """A text in the body, if there is one of this name: a hint, since nothing has been checked yet."""
+        """Return a text of the body, or None. It is a hint, because the body has not been validated yet."""
         try:
             found = json.loads(self.body).get(name)
         except (ValueError, RecursionError, AttributeError):
@@ -103,25 +115,21 @@ class Request:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same request only."""
+        """A hash that is equal only for the same path and body."""
         return hashlib.sha256(json.dumps([self.path, self.body]).encode()).hexdigest()
 
 
 def _refuse_constant(name: str) -> None:
-    """`NaN` and `Infinity`, which Python reads and JSON does not have."""
+    """Refuse `NaN` and `Infinity`, which Python accepts and JSON does not have."""
     raise ValueError(name)
 
 
 def _finite(text: str) -> float:
-    """A number that can be written again; `1e400` cannot."""
+    """Return a number, and refuse one that JSON cannot represent, such as `1e400`."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
     return number
-
-
-def _is_json(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip() == JSON
 
 
 def _texts(event: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -1,62 +1,64 @@
-"""Answers: a body with its request id, and the headers that go with it."""
+"""Responses: a body with the request id, and the headers that belong to it."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from shared.http.call import current
+from shared.http.call import current_call
+from shared.http.links import link
+from shared.schema import DocumentedModel
 
 
-class Answer(BaseModel):
-    """The envelope of every body."""
+class ResponseBody(DocumentedModel):
+    """The envelope of every response body."""
 
     model_config = ConfigDict(populate_by_name=True)
 
-    requestId: str = Field(default_factory=lambda: current.get().request_id)  # noqa: N815 — the name on the wire
+    requestId: str = Field(default_factory=lambda: current_call().request_id)  # noqa: N815 — the name on the wire
 
     @model_serializer(mode="wrap")
     def _envelope_last(self, serialize: SerializerFunctionWrapHandler):  # noqa: ANN202 — a type here would replace the schema
-        """What was asked for comes first, the envelope after it."""
+        """Return the fields with those of the resource first, and those of the envelope last."""
         fields: dict[str, Any] = serialize(self)
         envelope = {name: fields.pop(name) for name in ("pagination", "requestId") if name in fields}
         return fields | envelope
 
 
-class Pagination(BaseModel):
-    """Where the next page is."""
+class Pagination(DocumentedModel):
+    """The position of the next page."""
 
     nextToken: str | None = None  # noqa: N815 — the name on the wire
     hasMore: bool = False  # noqa: N815 — the name on the wire
 
 
-class ListAnswer(Answer):
-    """A page of a list; subclasses add the items under their plural."""
+class ListResponse(ResponseBody):
+    """A page of a list; subclasses add the items under their plural name."""
 
     pagination: Pagination = Pagination()
 
 
-AnswerT = TypeVar("AnswerT", bound=Answer)
+BodyT = TypeVar("BodyT", bound=ResponseBody)
 
 
-def ok(answer: AnswerT, *, etag: int | None = None) -> Response[AnswerT]:
-    """200 with the resource."""
+def ok(answer: BodyT, *, etag: int | None = None) -> Response[BodyT]:
+    """Return 200 with a resource."""
     return _response(200, answer, _etag(etag))
 
 
-def created(answer: AnswerT, *, location: str, etag: int | None = None) -> Response[AnswerT]:
-    """201 with the resource and where it is."""
-    return _response(201, answer, {"Location": location, **_etag(etag)})
+def created(answer: BodyT, *, location: str, etag: int | None = None) -> Response[BodyT]:
+    """Return 201 with a resource and its location, a path from the root of the API."""
+    return _response(201, answer, {"Location": link(location, base=current_call().path), **_etag(etag)})
 
 
-def accepted(answer: AnswerT, *, location: str) -> Response[AnswerT]:
-    """202: it will be done; look there."""
-    return _response(202, answer, {"Location": location})
+def accepted(answer: BodyT, *, location: str) -> Response[BodyT]:
+    """Return 202 with the location where the result will be available, a path from the root of the API."""
+    return _response(202, answer, {"Location": link(location, base=current_call().path)})
 
 
 def no_content() -> Response[None]:
-    """204."""
+    """Return 204 without a body."""
     return Response(status_code=204)
 
 
@@ -64,5 +66,5 @@ def _etag(seq: int | None) -> dict[str, str]:
     return {} if seq is None else {"ETag": f'"{seq}"'}
 
 
-def _response(status: int, answer: AnswerT, headers: Mapping[str, str]) -> Response[AnswerT]:
+def _response(status: int, answer: BodyT, headers: Mapping[str, str]) -> Response[BodyT]:
     return Response(status_code=status, content_type="application/json", body=answer, headers=dict(headers))

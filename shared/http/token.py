@@ -1,6 +1,6 @@
-"""Opaque tokens of a place to go on from, each good for one tenant and one thing only.
+"""Opaque tokens of a position to continue from, each valid for one tenant and one purpose.
 
-A token holds a place, never a key: the keys are made anew from the caller's own tenant.
+A token holds a position, never a key: the keys are derived from the caller's own tenant.
 """
 
 import base64
@@ -10,18 +10,18 @@ import json
 
 
 def seal(place: str, *scope: str) -> str:
-    """A token that stands for this place.
+    """Return a token that represents a position.
 
     Args:
-        place: to go on from.
-        scope: what it is a place in: the tenant, the list and its filters.
+        place: the position to continue from.
+        scope: the scope of the position: the tenant, the list and its filters.
     """
     text = json.dumps([_mark(scope), place])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def unseal(token: str, *scope: str) -> str | None:
-    """The place that a token stands for, or None when it was not made by `seal` for this scope."""
+    """Return the position in a token, or None if the token was not made by `seal` for this scope."""
     try:
         decoded = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
@@ -34,5 +34,5 @@ def unseal(token: str, *scope: str) -> str | None:
 
 
 def _mark(scope: tuple[str, ...]) -> str:
-    # As JSON, in which no part of a scope can run into the next.
+    # JSON separates the parts of a scope unambiguously.
     return hashlib.sha256(json.dumps(scope).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What is reported of a batch of messages, whoever handles it."""
+"""Reports about a batch of messages."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,20 @@ from shared.failures import facts_of
 from shared.metrics import DEAD_LETTERS, FAILED_MESSAGES, MESSAGES, QUEUE_AGE, Metric
 from shared.observability import logger, report
 
-TRIES = 5
-"""So often is a message handled; then it lies in the dead letters."""
+MAX_RECEIVES = 5
+"""The number of attempts after which a message becomes a dead letter."""
 
 Record = Mapping[str, Any]
 
 
 def report_batch(queue: str, records: Sequence[Record], failed: Mapping[str, Exception], **facts: object) -> None:
-    """One line for the batch, and one for each message that failed.
+    """Log one line for a batch, and one for each message that failed.
 
     Args:
-        queue: of which function, with its service's: `runs.worker`.
-        records: as SQS gave them.
-        failed: by message id, why.
-        facts: what else is known.
+        queue: the consuming function with its service, for example `runs.worker`.
+        records: the records from SQS.
+        failed: the errors by message id.
+        facts: further fields of the log line.
     """
     lost = 0
     for record in records:
@@ -35,7 +35,7 @@ def report_batch(queue: str, records: Sequence[Record], failed: Mapping[str, Exc
 
 
 def _report_failure(record: Record, error: Exception) -> bool:
-    """Say why; gives whether the message is lost."""
+    """Log a failed message, and return whether this was its last attempt."""
     tries = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
     logger.warning("message failed", message_id=record["messageId"], tries=tries, **facts_of(error))
-    return tries >= TRIES
+    return tries >= MAX_RECEIVES

@@ -1,4 +1,4 @@
-"""Direct invocations: what an operator, or another function of the same service, asks a function to do."""
+"""Direct invocations: commands that operators, or functions of the same service, send to a function."""
 
 import uuid
 from collections.abc import Callable
@@ -6,56 +6,75 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from shared.deadline import invocation
+from shared.audit import recorded
+from shared.edge import open_scope
 from shared.errors import AinexusError
-from shared.http.errors import error_answer, from_validation
-from shared.observability import continue_trace, report, trace_of_invocation
-from shared.storage.audit import Change, recorded
+from shared.http.errors import error_response, from_validation
+from shared.observability import report
+from shared.scope import Change
 from shared.times import utc_now
 
 InputT = TypeVar("InputT", bound=BaseModel)
-Answer = dict[str, Any]
+CommandResult = dict[str, Any]
 
 
-class Commands:
-    """The commands of one function, `{"command": "<name>", …input}`. Lambda calls the object itself."""
+class CommandRouter:
+    """The commands of a capability. `Commands` executes those of several capabilities."""
 
     def __init__(self) -> None:
         self._inputs: dict[str, type[BaseModel]] = {}
-        self._handlers: dict[str, Callable[[Any], Answer]] = {}
+        self._handlers: dict[str, Callable[[Any], CommandResult]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All commands."""
+        """The names of all commands."""
         return tuple(self._handlers)
 
-    def on(self, name: str, kind: type[InputT]) -> Callable[[Callable[[InputT], Answer]], Callable[[InputT], Answer]]:
-        """Register the function that carries out a command."""
+    def on(
+        self, name: str, kind: type[InputT]
+    ) -> Callable[[Callable[[InputT], CommandResult]], Callable[[InputT], CommandResult]]:
+        """Register the handler of a command."""
 
-        def register(handler: Callable[[InputT], Answer]) -> Callable[[InputT], Answer]:
+        def register(handler: Callable[[InputT], CommandResult]) -> Callable[[InputT], CommandResult]:
             self._inputs[name] = kind
             self._handlers[name] = handler
             return handler
 
         return register
 
-    def __call__(self, event: dict[str, Any], context: object = None) -> Answer:
-        """Carry out one command; an error of ours is an answer in the one error shape."""
-        name = str(event.get("command"))
-        continue_trace(trace_of_invocation())
-        try:
-            with invocation(context), recorded(_change(name, context)):
-                answer = self._carry_out(name, event)
-        except AinexusError as error:
-            return error_answer(error, request_id="")[1]
-        finally:
-            report("command", {}, command=name)
-        return answer
+    def include(self, *routers: "CommandRouter") -> None:
+        """Add the commands of other routers."""
+        for router in routers:
+            self._inputs |= router._inputs
+            self._handlers |= router._handlers
 
-    def _carry_out(self, name: str, event: dict[str, Any]) -> Answer:
+
+class Commands(CommandRouter):
+    """The commands of one function, `{"command": "<name>", …input}`. Lambda calls the object itself.
+
+    Args:
+        routers: the commands, by capability.
+    """
+
+    def __init__(self, *routers: CommandRouter) -> None:
+        super().__init__()
+        self.include(*routers)
+
+    def __call__(self, event: dict[str, Any], context: object = None) -> CommandResult:
+        """Execute one command. An `AinexusError` is returned as a body in the error format."""
+        name = str(event.get("command"))
+        with open_scope(context), recorded(_change(name, context)):
+            try:
+                return self._execute(name, event)
+            except AinexusError as error:
+                return error_response(error, request_id="")[1]
+            finally:
+                report("command", {}, command=name)
+
+    def _execute(self, name: str, event: dict[str, Any]) -> CommandResult:
         handler = self._handlers.get(name)
         if handler is None:
-            raise from_validation([{"type": "unknown_command", "loc": ("body", "command")}])
+            raise from_validation([{"type": "value_error", "loc": ("body", "command"), "msg": "unknown command"}])
         given = {key: value for key, value in event.items() if key != "command"}
         try:
             asked = self._inputs[name].model_validate(given)
@@ -65,6 +84,6 @@ class Commands:
 
 
 def _change(name: str, context: object) -> Change:
-    """Who has invoked the function is known to CloudTrail, by the same request."""
+    """Return the record of a command. CloudTrail has the identity of the caller, with the same request id."""
     request_id = str(getattr(context, "aws_request_id", None) or uuid.uuid4())
     return Change(request_id, "operator", "", f"command {name}", "", "", utc_now())

@@ -1,7 +1,7 @@
 """A queue of events and the functions that handle them.
 
-Each message is handled by itself: one that fails comes again, and after five times lies in the dead letters, while the
-others are done. The only place that decides about retries.
+Each message is handled separately: one that fails is received again, and becomes a dead letter after five attempts,
+without an effect on the others. Handlers do not decide about retries; this module does.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, TypeVar
 
-from shared.deadline import invocation
+from shared.edge import open_scope
 from shared.errors import AinexusError
 from shared.events.envelope import Event, EventData, parse
 from shared.messaging.batch import report_batch
-from shared.observability import continue_trace, trace_of_invocation
+from shared.observability import in_trace
 from shared.storage.inbox import AlreadyHandled, Delivery
 from shared.times import utc_now
 from shared.tracing import subsegment
 
 DataT = TypeVar("DataT", bound=EventData)
-One = Callable[[Event[DataT], Delivery], None]
-Many = Callable[[Sequence[Event[DataT]]], Mapping[str, Exception]]
-"""Handles events together; says by id which of them failed."""
+EventHandler = Callable[[Event[DataT], Delivery], None]
+BatchHandler = Callable[[Sequence[Event[DataT]]], Mapping[str, Exception]]
+"""Handles events together, and returns the errors of those that failed, by event id."""
 
 
-LIVES = timedelta(seconds=1)
-"""So long a tenant that lived is taken to live."""
+EXISTENCE_CACHE_LIFETIME = timedelta(seconds=1)
+"""The time for which a tenant that existed is assumed to exist."""
 
 
 class UnknownEvent(Exception):
-    """A message of a type that nobody here handles."""
+    """No handler is registered for the type of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,57 +44,84 @@ class _Message:
     event: Event[EventData]
 
 
-class EventConsumer:
-    """What one function consumes. Lambda calls the object itself with a batch of its queue.
+class EventRouter:
+    """The event handlers of a capability. An `EventConsumer` receives the events of several capabilities."""
 
-    Args:
-        name: of the function, with its service's: `runs.worker`; the inbox marks carry it.
-        concurrently: handle the messages of a batch at the same time, for handlers that mostly wait.
-        is_deleted: whether a tenant is gone; what is heard of it then is dropped. It is asked once for each tenant of
-            a batch, and not again within a second of the answer that the tenant lives.
-    """
-
-    def __init__(
-        self, name: str, *, concurrently: bool = False, is_deleted: Callable[[str], bool] | None = None
-    ) -> None:
-        self.name = name
-        self._concurrently = concurrently
-        self._is_deleted = is_deleted
-        self._lived: dict[str, datetime] = {}
+    def __init__(self) -> None:
         self._kinds: dict[str, type[EventData]] = {}
-        self._one: dict[str, One[Any]] = {}
-        self._many: dict[str, Many[Any]] = {}
+        self._handlers: dict[str, EventHandler[Any]] = {}
+        self._batch_handlers: dict[str, BatchHandler[Any]] = {}
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The event types that it handles."""
+        """The event types with a handler."""
         return tuple(self._kinds)
 
-    def on(self, *kinds: type[DataT]) -> Callable[[One[DataT]], One[DataT]]:
-        """Register a function that handles one event of these kinds."""
+    def on(self, *kinds: type[DataT]) -> Callable[[EventHandler[DataT]], EventHandler[DataT]]:
+        """Register a handler of single events of these kinds."""
 
-        def register(handler: One[DataT]) -> One[DataT]:
+        def register(handler: EventHandler[DataT]) -> EventHandler[DataT]:
             for kind in kinds:
                 self._kinds[kind.TYPE] = kind
-                self._one[kind.TYPE] = handler
+                self._handlers[kind.TYPE] = handler
             return handler
 
         return register
 
-    def on_batch(self, *kinds: type[DataT]) -> Callable[[Many[DataT]], Many[DataT]]:
-        """Register a function that handles all events of these kinds and of one tenant in a batch together."""
+    def on_batch(self, *kinds: type[DataT]) -> Callable[[BatchHandler[DataT]], BatchHandler[DataT]]:
+        """Register a handler of all events of these kinds and of one tenant in a batch."""
 
-        def register(handler: Many[DataT]) -> Many[DataT]:
+        def register(handler: BatchHandler[DataT]) -> BatchHandler[DataT]:
             for kind in kinds:
                 self._kinds[kind.TYPE] = kind
-                self._many[kind.TYPE] = handler
+                self._batch_handlers[kind.TYPE] = handler
             return handler
 
         return register
+
+    def include(self, *routers: EventRouter) -> None:
+        """Add the handlers of other routers. A type has one handler.
+
+        Raises:
+            ValueError: a type has a handler already.
+        """
+        for router in routers:
+            if twice := self._kinds.keys() & router._kinds.keys():
+                msg = f"more than one handler for {sorted(twice)}"
+                raise ValueError(msg)
+            self._kinds |= router._kinds
+            self._handlers |= router._handlers
+            self._batch_handlers |= router._batch_handlers
+
+
+class EventConsumer(EventRouter):
+    """The events that one function consumes. Lambda calls the object itself with a batch of its queue.
+
+    Args:
+        name: the function with its service, for example `runs.worker`; the inbox marks contain it.
+        routers: the handlers, by capability.
+        concurrently: whether the messages of a batch are handled at the same time, for handlers that mostly wait.
+        is_deleted: returns whether a tenant was deleted, whose events are then dropped. It is called once for each
+            tenant of a batch, and not again within a second after it has returned False.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *routers: EventRouter,
+        concurrently: bool = False,
+        is_deleted: Callable[[str], bool] | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self._concurrently = concurrently
+        self._is_deleted = is_deleted
+        self._known_until: dict[str, datetime] = {}
+        self.include(*routers)
 
     def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:
-        """Handle a batch; the answer names the messages that must come again."""
-        with invocation(context):
+        """Handle a batch, and return the messages that must be received again."""
+        with open_scope(context):
             return self._handle_records(batch)
 
     def _handle_records(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -106,13 +133,12 @@ class EventConsumer:
             except (ValueError, KeyError, TypeError, UnknownEvent) as error:
                 failed[record["messageId"]] = error
         failed |= self._handle_or_fail(messages)
-        # The batch is of many traces, and the last of them is not the batch's.
-        continue_trace(trace_of_invocation())
-        report_batch(self.name, batch["Records"], failed, **_named(messages))
+        # The batch has several traces, and its report belongs to none of them, but to the invocation's.
+        report_batch(self.name, batch["Records"], failed, **_log_fields(messages))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     def _parse(self, record: Mapping[str, Any]) -> Event[EventData]:
-        """The event of one SQS record, whose body is an EventBridge event."""
+        """Return the event of one SQS record, whose body is an EventBridge event."""
         detail = json.loads(record["body"])["detail"]
         kind = self._kinds.get(detail["type"])
         if kind is None:
@@ -120,7 +146,7 @@ class EventConsumer:
         return parse(kind, detail)
 
     def _handle_or_fail(self, messages: Sequence[_Message]) -> dict[str, Exception]:
-        """Handle what is of living tenants; where that cannot be known, nothing is."""
+        """Handle the events of tenants that exist. If that cannot be determined, handle none and fail all."""
         try:
             gone = self._deleted({message.event.tenant_id for message in messages})
         except AinexusError as error:
@@ -128,32 +154,32 @@ class EventConsumer:
         return self._handle([message for message in messages if message.event.tenant_id not in gone])
 
     def _deleted(self, tenants: set[str]) -> set[str]:
-        """Those that are gone. A remover begins well after it has said so, so that what is remembered does no harm."""
+        """Return the deleted tenants. A remover starts long after the deletion, so the cache does no harm."""
         if self._is_deleted is None:
             return set()
         now = utc_now()
-        self._lived = {tenant_id: until for tenant_id, until in self._lived.items() if until > now}
-        asked = tenants - self._lived.keys()
+        self._known_until = {tenant_id: until for tenant_id, until in self._known_until.items() if until > now}
+        asked = tenants - self._known_until.keys()
         gone = {tenant_id for tenant_id in asked if self._is_deleted(tenant_id)}
-        self._lived |= dict.fromkeys(asked - gone, now + LIVES)
+        self._known_until |= dict.fromkeys(asked - gone, now + EXISTENCE_CACHE_LIFETIME)
         return gone
 
     def _handle(self, messages: Sequence[_Message]) -> dict[str, Exception]:
-        singles = [message for message in messages if message.event.type in self._one]
+        singles = [message for message in messages if message.event.type in self._handlers]
         failed: dict[str, Exception] = {}
         for message, error in zip(singles, self._handle_singles(singles), strict=True):
             if error:
                 failed[message.message_id] = error
-        for handler in dict.fromkeys(self._many.values()):
+        for handler in dict.fromkeys(self._batch_handlers.values()):
             for together in self._by_tenant(handler, messages):
                 failed |= self._handle_batch(handler, together)
         return failed
 
-    def _by_tenant(self, handler: Many[Any], messages: Sequence[_Message]) -> Iterable[list[_Message]]:
-        """Return the messages of a handler, those of each tenant together: no tenant makes those of others fail."""
+    def _by_tenant(self, handler: BatchHandler[Any], messages: Sequence[_Message]) -> Iterable[list[_Message]]:
+        """Return the messages of a handler, grouped by tenant, so that no tenant makes the messages of others fail."""
         found: dict[str, list[_Message]] = {}
         for message in messages:
-            if self._many.get(message.event.type) is handler:
+            if self._batch_handlers.get(message.event.type) is handler:
                 found.setdefault(message.event.tenant_id, []).append(message)
         return found.values()
 
@@ -166,22 +192,20 @@ class EventConsumer:
 
     def _handle_one(self, message: _Message) -> Exception | None:
         event = message.event
-        continue_trace(event.trace_id)
         try:
-            with subsegment(event.type, **_annotations(event)):
-                self._one[event.type](event, Delivery(self.name, event.id, utc_now()))
+            with in_trace(event.trace_id), subsegment(event.type, **_annotations(event)):
+                self._handlers[event.type](event, Delivery(self.name, event.id, utc_now()))
         except AlreadyHandled:
             return None
-        except Exception as error:  # noqa: BLE001 — the edge: one bad message must not take the others with it
+        except Exception as error:  # noqa: BLE001 — the entry point: one failing message must not affect the others
             return error
         return None
 
-    def _handle_batch(self, handler: Many[Any], messages: Sequence[_Message]) -> dict[str, Exception]:
-        """Handle messages of one tenant together; if that raises, each alone, so that the others are handled."""
+    def _handle_batch(self, handler: BatchHandler[Any], messages: Sequence[_Message]) -> dict[str, Exception]:
+        """Handle messages of one tenant together. After an unexpected error, handle each one separately."""
         first = messages[0].event
-        continue_trace(first.trace_id)
         try:
-            with subsegment(first.type, **_annotations(first)):
+            with in_trace(first.trace_id), subsegment(first.type, **_annotations(first)):
                 by_event = handler([message.event for message in messages])
         except Exception as error:  # noqa: BLE001 — as above
             if len(messages) == 1 or isinstance(error, AinexusError):
@@ -191,8 +215,8 @@ class EventConsumer:
         return {message.message_id: by_event[message.event.id] for message in messages if message.event.id in by_event}
 
 
-def _named(messages: Sequence[_Message]) -> dict[str, list[str]]:
-    """By what one event, or all of one trace, is found in the log."""
+def _log_fields(messages: Sequence[_Message]) -> dict[str, list[str]]:
+    """Return the ids by which an event, or all events of a trace, are found in the log."""
     events = [message.event for message in messages]
     return {
         "event_ids": [event.id for event in events],
@@ -202,5 +226,5 @@ def _named(messages: Sequence[_Message]) -> dict[str, list[str]]:
 
 
 def _annotations(event: Event[EventData]) -> dict[str, str]:
-    """By what a subsegment is found; its own trace is that of the batch."""
+    """Return the annotations of a subsegment, which is in the trace of the batch; `origin` is the event's trace."""
     return {"event_id": event.id, "origin": event.trace_id, "tenant_id": event.tenant_id}

@@ -1,7 +1,7 @@
-"""From the outbox to the bus: at least once.
+"""Publication of events from the outbox to the bus, at least once.
 
-An event stands in the outbox until it is on the bus. The stream brings it within milliseconds; whatever the stream
-loses, the sweep finds. The order does not matter (`seq`), and a second delivery does not either (inbox marks).
+An event stays in the outbox until it is on the bus. The stream delivers it within milliseconds, and the sweep finds the
+events that the stream loses. Neither the order (`seq`) nor a second delivery (inbox marks) matters.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,46 +20,47 @@ from shared.times import utc_now
 _ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
 _QUEUE = "core.publisher"
 _INVALID = frozenset({"MalformedDetail", "InvalidArgument", "ValidationException", "RequestEntityTooLarge"})
-"""Codes that concern this very event. Every other one, a missing right or bus among them, may pass: the event stays.
+"""Codes that concern this event alone. With any other code, such as that of a missing permission or bus, the event
+stays in the outbox.
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html"""
 _REFUSED_AS_A_WHOLE = frozenset({"ValidationException", "RequestEntityTooLarge"})
 
 
 class Bus(Protocol):
-    """The call that is made; boto3's EventBridge client has it."""
+    """The operation that is called, as in boto3's EventBridge client."""
 
     def put_events(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """PutEvents."""
+        """Call PutEvents."""
 
 
-class Outboxes(Protocol):
-    """The tables that the outbox items lie in."""
+class OutboxStore(Protocol):
+    """The tables with the outbox items."""
 
     def delete(self, table: str, keys: Sequence[Key]) -> None:
-        """Delete what has been published."""
+        """Delete published events."""
 
-    def set_aside(self, table: str, item: Item, *, reason: str) -> None:
-        """Put an event that the bus refuses as invalid to the dead letters."""
+    def dead_letter(self, table: str, item: Item, *, reason: str) -> None:
+        """Move an event that the bus refuses as invalid to the dead letters."""
 
 
 class NotPublished(Exception):
-    """The bus did not take some events; they stay in the outbox and come again."""
+    """The bus did not accept some events; they stay in the outbox and are retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Puts outbox items on the bus and deletes those that it took."""
+    """A publisher, which puts outbox items on the bus and deletes the accepted ones."""
 
     bus: Bus
     bus_name: str
-    outboxes: Outboxes
+    outboxes: OutboxStore
     clock: Callable[[], datetime] = utc_now
 
     def publish(self, table: str, items: Sequence[Item]) -> int:
-        """Publish these outbox items of one table; says how many the bus took.
+        """Publish outbox items of one table, and return the number that left the outbox.
 
         Raises:
-            NotPublished: some must come again; what was taken is deleted all the same.
+            NotPublished: some items must be retried; the accepted ones are deleted nevertheless.
         """
         taken: list[Key] = []
         left = lost = 0
@@ -70,11 +71,11 @@ class Publisher:
                         left += 1
                         continue
                     if code:
-                        self.outboxes.set_aside(table, item, reason=code)
+                        self.outboxes.dead_letter(table, item, reason=code)
                         lost += 1
                     taken.append(key_of(item))
         finally:
-            # Also when the bus stops to answer: what it has taken need not come again.
+            # Also after an error of the bus, since the accepted events need not be published again.
             for some in _in_parts(taken, _DELETES_AT_ONCE):
                 self.outboxes.delete(table, some)
         self._report(table, items, taken=len(taken), left=left, lost=lost)
@@ -83,9 +84,9 @@ class Publisher:
         return len(taken)
 
     def _put(self, items: Sequence[Item]) -> list[str]:
-        """Offer them to the bus; why it has not taken each, or nothing.
+        """Send items to the bus and return an error code for each, empty if it was accepted.
 
-        A request that is refused as a whole, as one that is too large in all, is halved until it is known for which.
+        A request that is refused as a whole, for example because it is too large, is halved until the event is found.
         """
         try:
             answer = self.bus.put_events(Entries=[self._entry(item) for item in items])
@@ -101,7 +102,7 @@ class Publisher:
 
     def _entry(self, item: Item) -> dict[str, Any]:
         trace_id = trace_of(item)
-        # X-Ray goes on with it in the queues behind the bus; consumers read the envelope's.
+        # X-Ray continues this trace in the queues behind the bus; consumers read the trace id of the envelope.
         header = {"TraceHeader": f"Root={trace_id}"} if trace_id else {}
         return {
             "EventBusName": self.bus_name,
@@ -112,7 +113,7 @@ class Publisher:
         }
 
     def _report(self, table: str, items: Sequence[Item], *, taken: int, left: int, lost: int) -> None:
-        """One line for the batch, by which each of its events is found."""
+        """Log one line for the batch, with the ids of its events."""
         measured: dict[Metric, float] = {EVENTS_PUBLISHED: taken - lost, DEAD_LETTERS: lost}
         if items:
             oldest = min(happened_at(item) for item in items)
@@ -129,7 +130,7 @@ class Publisher:
 
 
 def inserted_items(batch: Mapping[str, Any]) -> dict[str, list[Item]]:
-    """The new outbox items in a batch of stream records, by the name of their table."""
+    """Return the new outbox items in a batch of stream records, by table name."""
     tables: dict[str, list[Item]] = {}
     for record in batch["Records"]:
         if record["eventName"] == "INSERT":

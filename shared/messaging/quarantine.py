@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from shared.messaging.commands import Commands
-from shared.storage import due
-from shared.storage.due import Failure
+from shared.storage import quarantine
+from shared.storage.quarantine import EntryFailure
 from shared.storage.store import Store
 from shared.times import to_text, utc_now
 
@@ -26,20 +26,20 @@ def add_quarantine_commands(commands: Commands, store: Callable[[], Store]) -> N
     """Register `quarantine_list` and `quarantine_release`.
 
     Args:
-        commands: of the service's admin function.
+        commands: of the service's function `commands`.
         store: returns the slice of every tenant.
     """
 
     @commands.on("quarantine_list", _List)
     def list_quarantined(_: _List) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # registered
-        return {"quarantined": [to_response(failure) for failure in due.list_quarantined(store())]}
+        return {"quarantined": [to_response(failure) for failure in quarantine.list_quarantined(store())]}
 
     @commands.on("quarantine_release", _Release)
     def release(asked: _Release) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # registered
-        return {"released": to_response(due.release(store(), asked.failure_id, now=utc_now()))}
+        return {"released": to_response(quarantine.release(store(), asked.failure_id, now=utc_now()))}
 
 
-def to_response(failure: Failure) -> dict[str, Any]:
+def to_response(failure: EntryFailure) -> dict[str, Any]:
     """Return the operator's view of a quarantined entry."""
     entry = failure.entry
     return {

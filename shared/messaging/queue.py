@@ -1,4 +1,4 @@
-"""A queue that a function of the same service fills: no events, so nobody else can hear of them."""
+"""A queue that functions of the same service send to. Its messages are no events, so no other service receives them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from shared.deadline import invocation
+from shared.edge import open_scope
 from shared.messaging.batch import report_batch
-from shared.observability import continue_trace, trace_of_invocation
 
 MessageT = TypeVar("MessageT", bound=BaseModel)
 
 
 class QueueConsumer(Generic[MessageT]):
-    """What one function takes from its own queue. Lambda calls the object itself with a batch.
+    """The messages that one function consumes from its own queue. Lambda calls the object itself with a batch.
 
     Args:
-        name: of the function, with its service's.
-        kind: of the messages.
-        handle: handles one of them; whatever it raises brings the message again, and at last to the dead letters.
+        name: the function with its service.
+        kind: the model of the messages.
+        handle: handles one message. After any error the message is received again, and finally becomes a dead letter.
     """
 
     def __init__(self, name: str, kind: type[MessageT], handle: Callable[[MessageT], None]) -> None:
@@ -29,19 +28,18 @@ class QueueConsumer(Generic[MessageT]):
         self._handle = handle
 
     def __call__(self, batch: dict[str, Any], context: object = None) -> dict[str, Any]:
-        """Handle a batch; the answer names the messages that must come again."""
-        continue_trace(trace_of_invocation())
+        """Handle a batch, and return the messages that must be received again."""
         failed: dict[str, Exception] = {}
-        with invocation(context):
+        with open_scope(context):
             for record in batch["Records"]:
                 if error := self._handle_one(record["body"]):
                     failed[record["messageId"]] = error
-        report_batch(self.name, batch["Records"], failed)
+            report_batch(self.name, batch["Records"], failed)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     def _handle_one(self, body: str) -> Exception | None:
         try:
             self._handle(self._kind.model_validate_json(body))
-        except Exception as error:  # noqa: BLE001 — the edge: one bad message must not take the others with it
+        except Exception as error:  # noqa: BLE001 — the entry point: one failing message must not affect the others
             return error
         return None

@@ -1,36 +1,36 @@
-"""What a schedule wakes."""
+"""Lambda handlers that a schedule invokes."""
 
 import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.deadline import invocation, remaining_s
+from shared.deadline import remaining_s
+from shared.edge import open_scope
 from shared.metrics import Metric
-from shared.observability import continue_trace, report, trace_of_invocation
+from shared.observability import report
 
 _SCHEDULE = "aws.events"
 """The source of a schedule's event."""
-Done = tuple[Mapping[str, object], Mapping[Metric, float]]
-"""What was done, and the numbers that are watched."""
+WorkReport = tuple[Mapping[str, object], Mapping[Metric, float]]
+"""Facts about the completed work, and its metrics."""
 
 
 def scheduled(
     message: str, *, every_s: float | None = None, sleep: Callable[[float], None] = time.sleep
-) -> Callable[[Callable[[], Done]], Callable[..., None]]:
-    """Make a Lambda handler of work that a schedule repeats; each time it logs one line.
+) -> Callable[[Callable[[], WorkReport]], Callable[..., None]]:
+    """Return a decorator that makes a Lambda handler of repeated work. The handler logs one line each time.
 
     Args:
-        message: of the log line.
-        every_s: repeat the work after this time until the invocation's time is over, since no schedule comes more often
-            than once a minute. An invocation that no schedule has made does the work once.
+        message: the message of the log line.
+        every_s: the seconds after which the work is repeated until the invocation's time is over, since a schedule runs
+            at most once a minute. An invocation that does not come from a schedule does the work once.
         sleep: waits for a number of seconds.
     """
 
-    def made(work: Callable[[], Done]) -> Callable[..., None]:
+    def made(work: Callable[[], WorkReport]) -> Callable[..., None]:
         def handler(event: dict[str, Any], context: object = None) -> None:
-            continue_trace(trace_of_invocation())
-            with invocation(context):
+            with open_scope(context):
                 _report(message, work())
                 while every_s and event.get("source") == _SCHEDULE and every_s < remaining_s() < math.inf:
                     sleep(every_s)
@@ -42,6 +42,6 @@ def scheduled(
     return made
 
 
-def _report(message: str, done: Done) -> None:
+def _report(message: str, done: WorkReport) -> None:
     facts, measured = done
     report(message, measured, **facts)

@@ -1,1 +1,1 @@
-"""One way to read a slice, and one way to change it: a transaction of state, outbox, inbox mark and idempotency."""
+"""Access to a slice: reads, and changes as transactions of state, outbox, inbox mark and idempotency record."""

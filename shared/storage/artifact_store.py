@@ -1,4 +1,4 @@
-"""Where a service's documents of a tenant lie, and where its part of exports goes."""
+"""Access to a service's documents of a tenant, and to its part of exports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any, Protocol
 from shared.storage.objects import WholeS3
 
 
-class Objects(WholeS3, Protocol):
-    """The calls that are made; boto3's S3 client has them."""
+class ListingS3(WholeS3, Protocol):
+    """The operations that are called, as in boto3's S3 client."""
 
     def list_objects_v2(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """ListObjectsV2."""
+        """Call ListObjectsV2."""
 
 
 @dataclass(frozen=True, slots=True)
-class Depot:
+class ArtifactStore:
     """The documents of one service."""
 
-    client: Objects
+    client: ListingS3
     bucket: str
     folders: Sequence[str] = ()
-    """Of the tenant's documents that belong to the service."""
+    """The folders of the service's documents, within the tenant's prefix."""

@@ -1,38 +1,69 @@
 """Queues of due work: items that name themselves in the `due` index, by the time at which they become due.
 
 The index holds keys alone. An item leaves its queue when its owner removes or moves `due_sk`; until then every sweep
-finds it again. Work that fails is moved back with a growing delay, and in the end quarantined: taken out of the index,
-with a record that an operator can list, inspect and release. The record is an item of its own, because the one that
-fails may be too large to be written to.
+finds it again. Entries that fail are moved back, and in the end quarantined (`shared.storage.quarantine`).
 """
 
 import hashlib
+import heapq
+import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any
+from datetime import datetime
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Generic
 
+from typing_extensions import TypeVar
+
+from shared.deadline import remaining_s
 from shared.declaration import Slice
-from shared.errors import NotFound
-from shared.storage.items import Item, Key, Reader, Value, key_of
+from shared.storage.items import Item, Key, Value, key_of
 from shared.storage.store import Store
-from shared.storage.transaction import PRESENT, Expression, Transaction, refuse_with
-from shared.times import epoch, from_text, to_text
+from shared.storage.table import TenantTable
+from shared.storage.transaction import Expression
+from shared.times import to_text
+
+T = TypeVar("T", default=object)
+"""The type of the records; entries of several types, or those that are distinguished by their keys, have none."""
 
 WINDOW = 20_000
-"""Entries that one sweep reads at most; keys of some 200 bytes each."""
-FIRST_DELAY = timedelta(minutes=1)
-MAX_DELAY = timedelta(minutes=15)
-MAX_FAILURES = 5
-"""Failures in a row after which an entry is quarantined."""
-IN_A_ROW = timedelta(hours=2)
-"""Failures further apart than this count as separate: a sweep comes at least every hour."""
-FAILURES_KEPT = timedelta(days=7)
+"""Entries that one sweep handles at most. While they are chosen, twice as many are in memory: some 20 MB."""
+MAX_READ = 200_000
+"""Entries that one sweep reads at most: 40 pages of the index. As many are the executing runs of 400 tenants with 500
+each; runs that wait for a slot are in no queue, and those that wait for tools are in one of their own."""
 
-QUARANTINE = "QUARANTINE"
-"""The partition of a tenant's records, and the kind under which the index lists those that are quarantined."""
+
+@dataclass(frozen=True, slots=True)
+class DueIndex:
+    """One kind of due work in one slice, and the place of its entries in the `due` index."""
+
+    owned: Slice
+    name: str
+    """The name in the index, for example `RUN` in `DUE#RUNS#RUN`."""
+    shards: int = 1
+    """The index keys over which the entries are spread. Each takes 1,000 write units a second."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The index keys. The first one has no number, as in a queue without shards."""
+        key = self.owned.due_key(self.name)
+        return (key, *(f"{key}#{shard}" for shard in range(1, self.shards)))
+
+    def place(self, at: datetime, *ids: str) -> dict[str, Value]:
+        """Return the index attributes of an item that is due at this time.
+
+        Args:
+            at: the time.
+            ids: what distinguishes entries of the same time. The same ids always have the same shard.
+        """
+        return {"due_pk": self._key_of(ids), "due_sk": "#".join((to_text(at), *ids))}
+
+    def _key_of(self, ids: tuple[str, ...]) -> str:
+        if self.shards == 1:
+            return self.keys[0]
+        return self.keys[hashlib.sha256("#".join(ids).encode()).digest()[0] % self.shards]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,160 +82,96 @@ class DueEntry:
 
     @property
     def kind(self) -> str:
-        """The queue's name, the last part of its index key."""
-        return self.due_pk.rpartition("#")[2]
+        """The queue's name in its index key, `DUE#<slice>#<name>`."""
+        return self.due_pk.split("#")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The record of an entry that could not be handled."""
-
-    failure_id: str
-    tenant_id: str
-    entry: DueEntry
-    failures: int
-    failed_at: datetime
-    quarantined_at: datetime | None
-    error: Mapping[str, Any]
-    """The error's type, a reason that holds nothing a tenant has written, and its stack."""
-
-
-class DueQueue:
-    """The queue of one kind of due work in one slice.
+class DueQueue(Generic[T]):
+    """The queue of one kind of due work of all tenants.
 
     Args:
         store: the slice of every tenant.
-        kind: the last part of the key in the index, for example `RUN` for `DUE#RUNS#RUN`.
+        kind: the kind of due work.
+        table: makes the table of a tenant's records, for `load`.
     """
 
-    def __init__(self, store: Store, kind: str) -> None:
-        self._store = store
-        self._due_pk = store.owned.due_key(kind)
+    def __init__(
+        self, store: Store, kind: DueIndex | str, table: Callable[[Store, str], TenantTable[T]] | None = None
+    ) -> None:
+        self.store = store
+        self._index = DueIndex(store.owned, kind) if isinstance(kind, str) else kind
+        self._table = table
 
-    def entries(self, *, now: datetime, window: int = WINDOW) -> Iterator[DueEntry]:
+    def load(self, entry: DueEntry) -> T | None:
+        """Return the record of an entry, or None if it does not exist any more. The read is consistent."""
+        if self._table is None:
+            msg = f"{self._index.name} has no table of records"
+            raise TypeError(msg)
+        item = self.store.get(entry.key)
+        return None if item is None else self._table(self.store, entry.tenant_id).decode(item)
+
+    def entries(
+        self,
+        *,
+        now: datetime,
+        window: int = WINDOW,
+        max_read: int = MAX_READ,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Iterator[DueEntry]:
         """Return the entries that are due, the longest due first, in turns over their tenants.
 
-        A tenant with many entries thus delays no other one. Every page is read up to the window.
+        A tenant with many entries neither delays nor hides those of others: where more are due than fit the window,
+        reading goes on, and the tenants with the most entries give way. Reading ends after half of the invocation's
+        remaining time, so that the other half is left to handle the entries.
+
+        Args:
+            now: the time.
+            window: how many entries are returned at most.
+            max_read: how many are read at most.
+            monotonic: the clock of the remaining time.
         """
-        return _in_turns(islice(self._read(until=f"{to_text(now)}~"), window))
+        ends_at = monotonic() + remaining_s() / 2
+        due = self._read(until=f"{to_text(now)}~", has_time=lambda: monotonic() < ends_at)
+        return iter(_first_in_turns(islice(due, max_read), window))
 
-    def _read(self, *, until: str) -> Iterator[DueEntry]:
-        due = Expression("#due_pk = :pk AND #due_sk <= :until", {"pk": self._due_pk, "until": until})
-        for item in self._store.query_all(due, index="due"):
-            yield DueEntry(key_of(item), self._due_pk, str(item["due_sk"]))
+    def _read(self, *, until: str, has_time: Callable[[], bool]) -> Iterator[DueEntry]:
+        """Yield the due entries of all shards, the longest due first."""
+        shards = [self._read_shard(key, until=until, has_time=has_time) for key in self._index.keys]
+        return shards[0] if len(shards) == 1 else heapq.merge(*shards, key=attrgetter("due_sk"))
 
-    def put_back(self, entry: DueEntry, *, at: datetime) -> bool:
+    def _read_shard(self, due_pk: str, *, until: str, has_time: Callable[[], bool]) -> Iterator[DueEntry]:
+        """Yield one page of due entries, and further ones while there is time."""
+        due = Expression("#due_pk = :pk AND #due_sk <= :until", {"pk": due_pk, "until": until})
+        resume_after: Item | None = None
+        while True:
+            page = self.store.query(due, index="due", resume_after=resume_after)
+            for item in page.items:
+                yield DueEntry(key_of(item), due_pk, str(item["due_sk"]))
+            resume_after = page.resume_after
+            if resume_after is None or not has_time():
+                return
+
+    def postpone(self, entry: DueEntry, *, at: datetime) -> bool:
         """Move an entry to a later time; its place must begin with the time.
 
         Returns:
             False when the entry was moved or removed meanwhile.
         """
-        later = Expression("SET #due_sk = :later", {"later": _place_at(entry, at)})
-        return self._store.try_update(entry.key, later, when=_unmoved(entry)) is None
-
-    def record_failure(self, entry: DueEntry, error: Mapping[str, Any], *, now: datetime, is_outage: bool) -> Failure:
-        """Count a failure and move the entry back, or quarantine it when it has failed too often.
-
-        Args:
-            entry: as it was read.
-            error: see `Failure.error`.
-            now: the time.
-            is_outage: a dependency did not answer; such failures delay an entry and never quarantine it.
-        """
-        failures = self._earlier_failures(entry, now=now) + (0 if is_outage else 1)
-        is_poison = not is_outage and failures >= MAX_FAILURES
-        failure = Failure(
-            failure_id=_failure_id(entry),
-            tenant_id=entry.tenant_id,
-            entry=entry,
-            failures=failures,
-            failed_at=now,
-            quarantined_at=now if is_poison else None,
-            error=error,
-        )
-        if is_poison:
-            self._quarantine(failure, now=now)
-        else:
-            self._save(failure, expires_at=now + FAILURES_KEPT)
-            self.put_back(entry, at=now + delay_after(failures))
-        return failure
-
-    def _earlier_failures(self, entry: DueEntry, *, now: datetime) -> int:
-        """Return how often the entry has failed in a row; nothing is recorded of those that succeed in between."""
-        item = self._store.get(_record_key(self._store.owned, entry))
-        if item is None:
-            return 0
-        record = Reader(item)
-        return record.integer("failures") if from_text(record.text("failed_at")) > now - IN_A_ROW else 0
-
-    def _save(self, failure: Failure, *, expires_at: datetime) -> None:
-        transaction = Transaction(failure.tenant_id, is_step=True)
-        transaction.put({**_record(self._store.owned, failure), "ttl": epoch(expires_at)})
-        self._store.commit(transaction)
-
-    def _quarantine(self, failure: Failure, *, now: datetime) -> None:
-        """Take the entry out of the index, and store its record in the same write."""
-        listed = {"due_pk": self._store.owned.due_key(QUARANTINE), "due_sk": f"{to_text(now)}#{failure.failure_id}"}
-        transaction = Transaction(failure.tenant_id, is_step=True)
-        transaction.put({**_record(self._store.owned, failure), **listed})
-        transaction.update(
-            failure.entry.key,
-            Expression("REMOVE #due_pk, #due_sk"),
-            when=_unmoved(failure.entry),
-            otherwise=refuse_with(EntryMoved()),
-        )
-        try:
-            self._store.commit(transaction)
-        except EntryMoved:
-            return
+        later = Expression("SET #due_sk = :later", {"later": place_at(entry, at)})
+        return self.store.try_update(entry.key, later, when=unmoved(entry)) is None
 
 
-class EntryMoved(Exception):
-    """The entry is no longer where it was read: it was handled or moved meanwhile."""
+def _first_in_turns(entries: Iterator[DueEntry], window: int) -> list[DueEntry]:
+    """Return the first entries of `_in_turns`, with at most two windows in memory.
 
-
-class NotQuarantined(NotFound):
-    """No entry with this id is quarantined."""
-
-    def __init__(self) -> None:
-        super().__init__("No quarantined entry has this id. List them with `ainexus quarantine list`.")
-
-
-def list_quarantined(store: Store) -> list[Failure]:
-    """Return the quarantined entries of one slice, the oldest first."""
-    listed = Expression("#due_pk = :pk", {"pk": store.owned.due_key(QUARANTINE)})
-    found = store.get_many([key_of(item) for item in store.query_all(listed, index="due")])
-    return sorted(map(_failure_from_item, found.values()), key=lambda failure: failure.failed_at)
-
-
-def release(store: Store, failure_id: str, *, now: datetime) -> Failure:
-    """Make a quarantined entry due again and delete its record.
-
-    An item that does not exist any more, or has become due by itself, is left alone.
-
-    Raises:
-        NotQuarantined: no entry has this id.
+    An entry that `window` others precede in turns is preceded by them whatever is read later, so it can be dropped.
     """
-    failure = next((one for one in list_quarantined(store) if one.failure_id == failure_id), None)
-    if failure is None:
-        raise NotQuarantined
-    entry = failure.entry
-    due = {"due_pk": entry.due_pk, "due_sk": _place_at(entry, now)}
-    store.try_update(
-        entry.key,
-        Expression("SET #due_pk = :due_pk, #due_sk = :due_sk", due),
-        when=Expression("attribute_exists(PK) AND attribute_not_exists(#due_pk)"),
-    )
-    transaction = Transaction(failure.tenant_id, is_step=True)
-    transaction.delete(_record_key(store.owned, entry), when=PRESENT, otherwise=refuse_with(NotQuarantined()))
-    store.commit(transaction)
-    return failure
-
-
-def delay_after(failures: int) -> timedelta:
-    """Return the delay before the next try: doubled with each failure, up to 15 minutes."""
-    doublings = min(max(0, failures - 1), MAX_FAILURES)
-    return min(FIRST_DELAY * 2**doublings, MAX_DELAY)
+    kept = list[DueEntry]()
+    while read := list(islice(entries, window)):
+        kept = list(islice(_in_turns(chain(kept, read)), window))
+        if len({entry.tenant_id for entry in kept}) == window:
+            break  # one of each tenant: no later entry precedes any of them
+    return kept
 
 
 def _in_turns(entries: Iterable[DueEntry]) -> Iterator[DueEntry]:
@@ -219,55 +186,12 @@ def _in_turns(entries: Iterable[DueEntry]) -> Iterator[DueEntry]:
                 del by_tenant[tenant_id]
 
 
-def _place_at(entry: DueEntry, at: datetime) -> str:
+def place_at(entry: DueEntry, at: datetime) -> str:
     """Return the entry's place with another time, of the same length."""
     _, hash_sign, rest = entry.due_sk.partition("#")
     return f"{to_text(at)}{hash_sign}{rest}"
 
 
-def _unmoved(entry: DueEntry) -> Expression:
+def unmoved(entry: DueEntry) -> Expression:
+    """Return the condition that the entry is where it was read."""
     return Expression("#due_pk = :due_pk AND #due_sk = :due_sk", {"due_pk": entry.due_pk, "due_sk": entry.due_sk})
-
-
-def _failure_id(entry: DueEntry) -> str:
-    """Name an entry: stable, so that the failures of the same item add up."""
-    parts = (entry.due_pk, *entry.key)
-    named = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(named.encode()).hexdigest()[:20]
-
-
-def _record_key(owned: Slice, entry: DueEntry) -> Key:
-    return Key(owned.key(entry.tenant_id, QUARANTINE), _failure_id(entry))
-
-
-def _record(owned: Slice, failure: Failure) -> dict[str, Value]:
-    entry = failure.entry
-    quarantined = {"quarantined_at": to_text(failure.quarantined_at)} if failure.quarantined_at else {}
-    return {
-        **_record_key(owned, entry).attributes,
-        "tenant_id": failure.tenant_id,
-        "entry_pk": entry.key.pk,
-        "entry_sk": entry.key.sk,
-        "entry_due_pk": entry.due_pk,
-        "entry_due_sk": entry.due_sk,
-        "failures": failure.failures,
-        "failed_at": to_text(failure.failed_at),
-        "error": dict(failure.error),
-        **quarantined,
-    }
-
-
-def _failure_from_item(item: Item) -> Failure:
-    reader = Reader(item)
-    quarantined_at = reader.optional_text("quarantined_at")
-    key = Key(reader.text("entry_pk"), reader.text("entry_sk"))
-    error: Any = item["error"]
-    return Failure(
-        failure_id=reader.text("SK"),
-        tenant_id=reader.text("tenant_id"),
-        entry=DueEntry(key, reader.text("entry_due_pk"), reader.text("entry_due_sk")),
-        failures=reader.integer("failures"),
-        failed_at=from_text(reader.text("failed_at")),
-        quarantined_at=from_text(quarantined_at) if quarantined_at else None,
-        error=error,
-    )

@@ -1,6 +1,6 @@
-"""Items as DynamoDB's wire format: text, integers, booleans, null, lists and maps.
+"""Items in DynamoDB's wire format: text, integers, booleans, null, lists and maps.
 
-Floats are refused: DynamoDB would round them. JSON that users wrote is kept as text.
+Floats are refused, because DynamoDB would round them. JSON that users wrote is stored as text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,22 +19,22 @@ class Key(NamedTuple):
 
     @property
     def wire(self) -> Wire:
-        """The key as a request names it."""
+        """The key in the format of a request."""
         return {"PK": {"S": self.pk}, "SK": {"S": self.sk}}
 
     @property
     def attributes(self) -> dict[str, Value]:
-        """The key as part of an item."""
+        """The key as attributes of an item."""
         return {"PK": self.pk, "SK": self.sk}
 
 
 def key_of(item: Item) -> Key:
-    """The key that this item is stored under."""
+    """Return the key of an item."""
     return Key(str(item["PK"]), str(item["SK"]))
 
 
 def to_wire(value: Value) -> Wire:
-    """One value in the wire format.
+    """Return a value in the wire format.
 
     Raises:
         TypeError: the value cannot be stored exactly.
@@ -58,16 +58,16 @@ def to_wire(value: Value) -> Wire:
 
 
 def item_to_wire(item: Mapping[str, Value]) -> Wire:
-    """All attributes of an item in the wire format."""
+    """Return all attributes of an item in the wire format."""
     return {name: to_wire(value) for name, value in item.items()}
 
 
 def from_wire(wire: Wire) -> Value:
-    """The value that was written as `wire`."""
+    """Return the value that was written as `wire`. A fraction is returned as text."""
     [(kind, content)] = wire.items()
     match kind:
         case "N":
-            # A fraction can only be made by hand. It must not hide the items that are read with it.
+            # Only a manual change can write a fraction. It must not make the items unreadable that are read with it.
             return int(content) if content.lstrip("-").isdecimal() else content
         case "NULL":
             return None
@@ -80,12 +80,12 @@ def from_wire(wire: Wire) -> Value:
 
 
 def item_from_wire(wire: Wire) -> dict[str, Value]:
-    """The item that was written as `wire`."""
+    """Return the item that was written as `wire`."""
     return {name: from_wire(value) for name, value in wire.items()}
 
 
 class Reader:
-    """Typed access to the attributes of an item that the service itself has written."""
+    """Typed access to the attributes of an item that the service itself wrote."""
 
     def __init__(self, item: Item) -> None:
         self._item = item
@@ -96,44 +96,44 @@ class Reader:
         return tuple(self._item)
 
     def text(self, name: str) -> str:
-        """A text that is always there."""
+        """Return a required text."""
         return str(self._item[name])
 
     def optional_text(self, name: str) -> str | None:
-        """A text that may be missing."""
+        """Return a text, or None if it is missing."""
         value = self._item.get(name)
         return None if value is None else str(value)
 
     def integer(self, name: str) -> int:
-        """An integer that is always there."""
+        """Return a required integer."""
         return int(cast("int", self._item[name]))
 
     def optional_integer(self, name: str) -> int | None:
-        """An integer that may be missing."""
+        """Return an integer, or None if it is missing."""
         value = self._item.get(name)
         return None if value is None else int(cast("int", value))
 
     def flag(self, name: str) -> bool:
-        """A boolean; missing is False."""
+        """Return a boolean; a missing one is False."""
         return bool(self._item.get(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts; missing is empty."""
+        """Return a list of texts; a missing one is empty."""
         return tuple(str(entry) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
 
     def optional_texts(self, name: str) -> tuple[str, ...] | None:
-        """A list of texts that may be missing, which is not the same as empty."""
+        """Return a list of texts, or None if it is missing, which differs from an empty list."""
         return None if self._item.get(name) is None else self.texts(name)
 
     def map(self, name: str) -> "Reader":
-        """A map that is always there."""
+        """Return a required map."""
         return Reader(cast("Item", self._item[name]))
 
     def maps(self, name: str) -> tuple["Reader", ...]:
-        """A list of maps; missing is empty."""
+        """Return a list of maps; a missing one is empty."""
         return tuple(Reader(cast("Item", entry)) for entry in cast("Sequence[Value]", self._item.get(name) or ()))
 
     def integers(self, name: str) -> dict[str, int]:
-        """A map of integers; missing is empty."""
+        """Return a map of integers; a missing one is empty."""
         entries = cast("Item", self._item.get(name) or {})
         return {key: int(cast("int", value)) for key, value in entries.items()}

@@ -1,4 +1,4 @@
-"""A service's slice in its table: reads, and the one way to change it."""
+"""A service's slice of its table: reads, single updates, and transactions with their events."""
 
 import time
 import uuid
@@ -9,51 +9,51 @@ from typing import Any, Literal, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.audit import audit_record
 from shared.aws.errors import code_of, is_passing
 from shared.deadline import bounded_s
 from shared.declaration import Slice
 from shared.errors import DependencyUnavailable
 from shared.randomness import RANDOM
-from shared.storage import ahead
-from shared.storage.audit import current_change
+from shared.storage import prefetch
 from shared.storage.items import Item, Key, Value, Wire, item_from_wire, item_to_wire
 from shared.storage.outbox import outbox_item
 from shared.storage.transaction import Action, Expression, Transaction, arguments_of
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.025, 1.0, 5.0
+_FIRST_DELAY_S, _MAX_DELAY_S, _MAX_WAIT_S = 0.025, 1.0, 5.0
 _CONDITION_FAILED = "ConditionalCheckFailed"
-"""As one of the reasons of a transaction."""
+"""The code in the reasons of a cancelled transaction."""
 _CONDITION_FAILED_ALONE = "ConditionalCheckFailedException"
-_PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-_READ_AT_ONCE = 100
-_DELETED_AT_ONCE = 25
+_TRANSIENT = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_MAX_BATCH_GET = 100
+_MAX_BATCH_WRITE = 25
 
 
-class DynamoDB(Protocol):
-    """The calls that are made; boto3's client has them."""
+class TableClient(Protocol):
+    """The operations that are called, as in boto3's DynamoDB client."""
 
     def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — botocore's answers have no static type
-        """GetItem."""
+        """Call GetItem."""
 
     def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """BatchGetItem."""
+        """Call BatchGetItem."""
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """Query."""
+        """Call Query."""
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """UpdateItem."""
+        """Call UpdateItem."""
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """TransactWriteItems."""
+        """Call TransactWriteItems."""
 
     def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """BatchWriteItem."""
+        """Call BatchWriteItem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some items of a query, and where the next page begins."""
+    """Some items of a query, and the key after which the next page starts."""
 
     items: list[dict[str, Value]]
     resume_after: dict[str, Value] | None
@@ -61,28 +61,28 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An action whose condition failed, and the item that was there."""
+    """An action whose condition failed, and the existing item."""
 
     action: Action
-    there: Item | None
+    existing: Item | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """An update whose condition did not hold, and the item that it did not hold for."""
+    """An update whose condition failed, and the existing item."""
 
-    there: Item | None
+    existing: Item | None
 
 
 class Store:
     """One slice of one table.
 
-    Every method raises `DependencyUnavailable` when DynamoDB does not answer or throttles for longer than 5 s.
+    Every method raises `DependencyUnavailable` if DynamoDB does not respond, or throttles for longer than 5 s.
     """
 
     def __init__(
         self,
-        client: DynamoDB,
+        client: TableClient,
         *,
         table: str,
         owned: Slice,
@@ -96,13 +96,13 @@ class Store:
         self._jitter = jitter
 
     def get(self, key: Key, *, only: Sequence[str] = ()) -> dict[str, Value] | None:
-        """The item as it is now, or None.
+        """Return the current item, or None.
 
         Args:
-            key: of the item.
-            only: the attributes to read, where not all are needed.
+            key: the key of the item.
+            only: the attributes to read; all by default.
         """
-        if read := ahead.take((self._table, key)):
+        if read := prefetch.pop((self._table, key)):
             return read[0]
         answer = self._patiently(
             lambda: self._client.get_item(TableName=self._table, Key=key.wire, ConsistentRead=True, **_projection(only))
@@ -110,25 +110,25 @@ class Store:
         return item_from_wire(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key], *, only: Sequence[str] = ()) -> dict[Key, dict[str, Value]]:
-        """Those of these items that exist, as they are now.
+        """Return the current items under these keys. Missing items are omitted.
 
         Args:
-            keys: of the items.
-            only: the attributes to read, the key among them, where not all are needed.
+            keys: the keys of the items.
+            only: the attributes to read, which must include the key; all by default.
         """
         found: dict[Key, dict[str, Value]] = {}
-        for start in range(0, len(keys), _READ_AT_ONCE):
-            wanted = [key.wire for key in keys[start : start + _READ_AT_ONCE]]
+        for start in range(0, len(keys), _MAX_BATCH_GET):
+            wanted = [key.wire for key in keys[start : start + _MAX_BATCH_GET]]
             for wire in self._read_all(wanted, only):
                 item = item_from_wire(wire)
                 found[Key(str(item["PK"]), str(item["SK"]))] = item
         return found
 
     @contextmanager
-    def reading_ahead(self, keys: Sequence[Key]) -> Generator[None]:
-        """Read these items together; in this block, the first `get` of each gives what was found now."""
+    def prefetching(self, keys: Sequence[Key]) -> Generator[None]:
+        """Read these items together. Within this block, the first `get` of each item returns this read's result."""
         found = self.get_many(keys)
-        with ahead.known({(self._table, key): found.get(key) for key in keys}):
+        with prefetch.known({(self._table, key): found.get(key) for key in keys}):
             yield
 
     def query(
@@ -140,7 +140,7 @@ class Store:
         limit: int | None = None,
         resume_after: Item | None = None,
     ) -> Page:
-        """One page of the items under this key condition; consistent unless an index is read."""
+        """Return one page of the items that match a key condition. The read is consistent unless it uses an index."""
         arguments: Wire = {
             "TableName": self._table,
             "ScanIndexForward": not newest_first,
@@ -160,7 +160,7 @@ class Store:
     def query_all(
         self, condition: Expression, *, index: Literal["list", "due"] | None = None, newest_first: bool = False
     ) -> Iterator[dict[str, Value]]:
-        """All items under this key condition, read page by page."""
+        """Yield all items that match a key condition, page by page."""
         resume_after: dict[str, Value] | None = None
         while True:
             page = self.query(condition, index=index, newest_first=newest_first, resume_after=resume_after)
@@ -170,30 +170,30 @@ class Store:
                 return
 
     def update(self, key: Key, change: Expression, *, when: Expression) -> Item | None:
-        """Change one item by itself, without events: the hot single items, outside of transactions.
+        """Update one item without a transaction and without events, for single items that change often.
 
         Returns:
-            The item after the change, or None when the condition did not hold.
+            The item after the update, or None if the condition failed.
         """
         answer = self._update(key, change, when, ReturnValues="ALL_NEW")
         return None if isinstance(answer, Unchanged) else item_from_wire(answer["Attributes"])
 
     def update_or_see(self, key: Key, change: Expression, *, when: Expression) -> Item | Unchanged:
-        """As `update`, and what was there where the condition did not hold."""
+        """Update one item as `update` does. If the condition failed, return the existing item."""
         answer = self._update(key, change, when, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD")
         return answer if isinstance(answer, Unchanged) else item_from_wire(answer["Attributes"])
 
     def try_update(self, key: Key, change: Expression, *, when: Expression) -> Unchanged | None:
-        """As `update`, for an item that is large or much wanted: it is read only where the condition did not hold.
+        """Update one item as `update` does, without returning it: for an item that is large or in high demand.
 
         Returns:
-            None when the change was made.
+            None if the item was updated, or else the existing item.
         """
         answer = self._update(key, change, when, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         return answer if isinstance(answer, Unchanged) else None
 
     def update_and_see(self, key: Key, change: Expression, *, when: Expression) -> Item | Unchanged:
-        """As `try_update`, but return the attributes that were changed, as they are now."""
+        """Update one item as `try_update` does, but return the new values of the changed attributes."""
         returned = {"ReturnValues": "UPDATED_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         answer = self._update(key, change, when, **returned)
         return answer if isinstance(answer, Unchanged) else item_from_wire(answer.get("Attributes", {}))
@@ -211,16 +211,16 @@ class Store:
             raise
 
     def commit(self, transaction: Transaction) -> None:
-        """Make the change, with its events, or nothing of it.
+        """Apply a transaction and its events, or none of it.
 
         Raises:
             Exception: the refusal of the first action whose condition failed.
         """
         for refused in self.try_commit(transaction):
-            raise refused.action.refusal(refused.there)
+            raise refused.action.refusal(refused.existing)
 
     def try_commit(self, transaction: Transaction) -> list[Refused]:
-        """As `commit`, but says which conditions failed; none means that the change was made."""
+        """Apply a transaction as `commit` does, but return the actions whose conditions failed; empty on success."""
         actions = [*transaction.actions, *self._outbox(transaction)]
         request = [{action.operation: {"TableName": self._table, **action.arguments}} for action in actions]
         token = str(uuid.uuid4())
@@ -234,10 +234,10 @@ class Store:
         return []
 
     def remove(self, keys: Sequence[Key]) -> None:
-        """Delete items of a tenant that is gone, without conditions and without events."""
-        for start in range(0, len(keys), _DELETED_AT_ONCE):
+        """Delete items of a deleted tenant, without conditions and without events."""
+        for start in range(0, len(keys), _MAX_BATCH_WRITE):
             waits = self._waits()
-            wanted = [{"DeleteRequest": {"Key": key.wire}} for key in keys[start : start + _DELETED_AT_ONCE]]
+            wanted = [{"DeleteRequest": {"Key": key.wire}} for key in keys[start : start + _MAX_BATCH_WRITE]]
             while wanted:
                 request = {self._table: wanted}
                 answer = self._patiently(lambda request=request: self._client.batch_write_item(RequestItems=request))
@@ -246,9 +246,8 @@ class Store:
                     self._wait(waits)
 
     def _outbox(self, transaction: Transaction) -> Iterator[Action]:
-        change = None if transaction.is_step else current_change()
-        record = [change.record(transaction.tenant_id, transaction.events)] if change else []
-        for event in (*transaction.events, *record):
+        record = None if transaction.is_step else audit_record(transaction.tenant_id, transaction.events)
+        for event in (*transaction.events, *([record] if record else [])):
             outbox = Transaction(transaction.tenant_id)
             outbox.put(outbox_item(self.owned, event))
             yield outbox.actions[0]
@@ -273,17 +272,17 @@ class Store:
                     raise
                 self._wait(waits, error)
             except BotoCoreError as error:
-                msg = "The database does not answer; nothing was changed that is not safe to try again."
+                msg = "The database is unavailable. It is safe to retry the request."
                 raise DependencyUnavailable(msg, retry_after_s=1) from error
 
     def _waits(self) -> Iterator[float]:
-        """Full jitter from 25 ms, doubled up to 1 s, for at most 5 s together and not past the deadline."""
-        ceiling, spent, patience_s = _FIRST_WAIT_S, 0.0, bounded_s(_PATIENCE_S)
+        """Yield delays with full jitter: from 25 ms, doubled up to 1 s, at most 5 s in total, within the deadline."""
+        ceiling, spent, patience_s = _FIRST_DELAY_S, 0.0, bounded_s(_MAX_WAIT_S)
         while spent < patience_s:
             wait = self._jitter(0, ceiling)
             yield wait
-            spent += max(wait, _FIRST_WAIT_S)
-            ceiling = min(ceiling * 2, _LONGEST_WAIT_S)
+            spent += max(wait, _FIRST_DELAY_S)
+            ceiling = min(ceiling * 2, _MAX_DELAY_S)
 
     def _wait(self, waits: Iterator[float], cause: Exception | None = None) -> None:
         wait = next(waits, None)
@@ -305,9 +304,9 @@ def _reasons(error: ClientError) -> list[dict[str, Any]]:
 
 
 def _may_pass(error: ClientError) -> bool:
-    """Whether the same call may succeed in a moment: conflicts and throttling alone, no failed condition."""
+    """Return whether the same call may succeed soon: after a conflict or throttling, not after a failed condition."""
     if code_of(error) == "TransactionCanceledException":
-        return all(reason["Code"] in _PASSING for reason in _reasons(error))
+        return all(reason["Code"] in _TRANSIENT for reason in _reasons(error))
     return code_of(error) == "TransactionConflictException" or is_passing(error)
 
 

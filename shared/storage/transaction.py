@@ -1,35 +1,36 @@
-"""A change of a slice: everything in it happens, or nothing does."""
+"""An atomic change of a slice: all of its actions are applied, or none."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.errors import Conflict
+from shared.errors import ChangedMeanwhile
 from shared.events.envelope import Event, EventData
 from shared.storage.items import Item, Key, Value, Wire, item_to_wire, key_of
 
 MAX_ACTIONS = 100
-"""Of one transaction. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+"""The maximum number of actions per transaction.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 Refusal = Callable[[Item | None], Exception]
-"""Makes the error of a failed condition from the item that is there (None: there is none)."""
+"""Returns the error of a failed condition, given the existing item, or None."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A condition or an update; `#name` stands for an attribute and `:name` for one of the values."""
+    """A condition or an update; `#name` represents an attribute and `:name` one of the values."""
 
     text: str
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
     def arguments(self, parameter: str) -> Wire:
-        """The request arguments that carry it."""
+        """Return the request arguments of this expression."""
         return arguments_of({parameter: self})
 
 
 def arguments_of(expressions: Mapping[str, Expression | None]) -> Wire:
-    """The request arguments of several expressions that share names and values."""
+    """Return the request arguments of several expressions with common names and values."""
     present = {parameter: expression for parameter, expression in expressions.items() if expression}
     names = {name for expression in present.values() for name in re.findall(r"#\w+", expression.text)}
     values = {f":{name}": value for expression in present.values() for name, value in expression.values.items()}
@@ -47,7 +48,7 @@ PRESENT = Expression("attribute_exists(PK)")
 
 @dataclass(frozen=True)
 class Action:
-    """One item's part in a transaction."""
+    """The operation on one item of a transaction."""
 
     operation: str
     """`Put`, `Update`, `Delete` or `ConditionCheck`."""
@@ -57,19 +58,21 @@ class Action:
 
 
 def refuse_with(error: Exception) -> Refusal:
-    """The same error, whatever is there."""
+    """Return a refusal with the same error for every item."""
     return lambda _: error
 
 
-_CHANGED = refuse_with(Conflict("It was changed at the same time; read it again and try once more."))
+CHANGED = refuse_with(ChangedMeanwhile())
+"""The refusal of an action that names none."""
 
 
 class Transaction:
-    """Collects the parts of one change of one tenant's slice; `Store.commit` carries it out.
+    """The actions and events of one change in one tenant's slice, which `Store.commit` applies.
 
     Args:
-        tenant_id: whose slice it is.
-        is_step: it only prepares a change, or takes the preparation back, so there is nothing to record of it yet.
+        tenant_id: the tenant.
+        is_step: whether it only prepares or completes a change that another transaction records, or reverts the
+            preparation; no change is recorded.
     """
 
     def __init__(self, tenant_id: str, *, is_step: bool = False) -> None:
@@ -78,28 +81,28 @@ class Transaction:
         self.actions: list[Action] = []
         self.events: list[Event[EventData]] = []
 
-    def put(self, item: Item, *, when: Expression | None = None, otherwise: Refusal = _CHANGED) -> None:
-        """Write the whole item."""
+    def put(self, item: Item, *, when: Expression | None = None, otherwise: Refusal = CHANGED) -> None:
+        """Write a whole item."""
         arguments: Wire = {"Item": item_to_wire(item)}
         self._add("Put", key_of(item), arguments, {"ConditionExpression": when}, otherwise)
 
     def update(
-        self, key: Key, change: Expression, *, when: Expression | None = None, otherwise: Refusal = _CHANGED
+        self, key: Key, change: Expression, *, when: Expression | None = None, otherwise: Refusal = CHANGED
     ) -> None:
-        """Change some attributes of an item."""
+        """Update some attributes of an item."""
         expressions = {"UpdateExpression": change, "ConditionExpression": when}
         self._add("Update", key, {"Key": key.wire}, expressions, otherwise)
 
-    def delete(self, key: Key, *, when: Expression | None = None, otherwise: Refusal = _CHANGED) -> None:
-        """Remove an item."""
+    def delete(self, key: Key, *, when: Expression | None = None, otherwise: Refusal = CHANGED) -> None:
+        """Delete an item."""
         self._add("Delete", key, {"Key": key.wire}, {"ConditionExpression": when}, otherwise)
 
-    def check(self, key: Key, *, when: Expression, otherwise: Refusal = _CHANGED) -> None:
-        """Let the change happen only when this holds of an item that it does not touch."""
+    def check(self, key: Key, *, when: Expression, otherwise: Refusal = CHANGED) -> None:
+        """Apply the transaction only if a condition holds for an item that it does not change."""
         self._add("ConditionCheck", key, {"Key": key.wire}, {"ConditionExpression": when}, otherwise)
 
     def emit(self, *events: Event[Any]) -> None:
-        """Say these events, if and only if the change happens."""
+        """Publish these events if and only if the transaction is applied."""
         self.events.extend(events)
 
     def _add(

@@ -1,1 +1,1 @@
-"""Who asks, for which tenant, and what that lets them do."""
+"""The caller of a request, its tenant and its permissions."""

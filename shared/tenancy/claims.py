@@ -1,4 +1,4 @@
-"""What a Cognito id token says of its bearer; the gateway has verified the signature and the expiry.
+"""Claims of a Cognito id token, whose signature and expiry the gateway has verified.
 
 https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
 """
@@ -13,30 +13,30 @@ from shared.tenancy.permissions import Role
 
 
 class InvalidToken(AinexusError):
-    """The request carries no token that can be trusted."""
+    """The request has no token that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The bearer of a token."""
+    """The identity and the permissions in a token."""
 
     user_id: str
     role: Role
     tenant_id: str | None
-    """None for a platform admin alone."""
+    """None for platform admins only."""
     features: tuple[str, ...] | None
-    """None: the token does not narrow the tenant's features."""
+    """The features that the token grants; None grants all features of the tenant."""
 
 
 def read_claims(claims: Mapping[str, Any], *, audience: str) -> Claims:
-    """Return the bearer, from the authorizer's claims.
+    """Return the identity and the permissions in the authorizer's claims.
 
     Args:
-        claims: of a token whose signature, issuer and expiry the gateway has verified.
-        audience: the id of our app client; the gateway accepts the tokens of every client of the pool.
+        claims: the claims of a token whose signature, issuer and expiry the gateway has verified.
+        audience: the id of the platform's app client; the gateway accepts the tokens of every client of the pool.
 
     Raises:
-        InvalidToken: an access token, one of another client, or one without the attributes of this platform.
+        InvalidToken: it is an access token, belongs to another client, or lacks the attributes of this platform.
     """
     if claims.get("token_use") != "id" or claims.get("aud") != audience:
         raise InvalidToken(_MESSAGE)
@@ -59,11 +59,11 @@ def _role(text: object) -> Role:
 
 
 def _features(text: object) -> tuple[str, ...] | None:
-    """The JSON array of the claim; one that cannot be read grants nothing."""
+    """Return the features in the claim's JSON array. A claim that cannot be parsed grants none."""
     if text is None:
         return None
     try:
         names: object = json.loads(str(text))
     except json.JSONDecodeError:
         return ()
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] — any JSON may stand there
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] — any JSON is possible

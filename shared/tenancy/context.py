@@ -9,35 +9,44 @@ from shared.tenancy.permissions import Feature, Role, effective_features
 
 
 @dataclass(frozen=True, slots=True)
-class TenantContext:
-    """Who acts, and in which tenant; nobody acts in more than one at a time."""
+class OperatorContext:
+    """A platform admin on a path of all tenants. It has no tenant, so no key and no credentials can be made from it."""
 
-    tenant_id: str
-    """Empty where an operator looks at all tenants: no key and no credentials can be made of that."""
     principal: str
     """`user:<id>`."""
     role: Role
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """A caller and the one tenant in which it acts."""
+
+    tenant_id: str
+    principal: str
+    """The user, `user:<id>`."""
+    role: Role
     features: tuple[str, ...] | None
-    """What the token grants; None is all."""
+    """The features that the token grants; None grants all."""
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much a tenant may use; -1 is unlimited."""
+    """The amounts that a tenant may use; -1 means unlimited."""
 
     requests_per_month: int
     tokens_per_month: int
-    """Input and output together."""
+    """Input and output combined."""
     storage_gb: int
     overage: bool
-    """Whether runs go on above the monthly limits."""
+    """Whether runs continue above the monthly limits."""
     concurrent_runs: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class TenantAccess:
-    """What a service knows of a tenant to decide what is allowed: a copy of the tenants service's state."""
+    """A service's copy of the state of a tenant, from which it decides about permissions."""
 
     tenant_id: str
     seq: int
@@ -50,25 +59,41 @@ class TenantAccess:
 _CLOSED = {"suspended": "The tenant is suspended.", "deleted": "The tenant was deleted."}
 
 
-def bind(claims: Claims, *, path_tenant: str | None, least: Role, request_id: str) -> TenantContext:
-    """The context of a request to this path.
+def bind(
+    claims: Claims, *, path_tenant: str | None, min_role: Role, request_id: str
+) -> TenantContext | OperatorContext:
+    """Return the context of a request.
+
+    Args:
+        claims: of the caller's token.
+        path_tenant: the tenant that the path names; a path without one is the caller's own tenant's, or of all tenants
+            if the caller is a platform admin.
+        min_role: the lowest role with access.
+        request_id: of the request.
 
     Raises:
-        Forbidden: the path is another tenant's, whether that exists or not, or the role is not enough.
+        Forbidden: the path belongs to another tenant, whether that exists or not, or the role does not suffice.
     """
+    principal, role = f"user:{claims.user_id}", claims.role
+    if path_tenant is None and Role.PLATFORM_ADMIN in {role, min_role}:
+        _check_role(role, min_role)
+        return OperatorContext(principal, role, request_id)
     tenant_id = path_tenant or claims.tenant_id
-    of_all = path_tenant is None and least is Role.PLATFORM_ADMIN
-    if not of_all and (tenant_id is None or not _is_open(claims, tenant_id)):
-        msg = "This path is not open to you."
+    if tenant_id is None or not _is_open(claims, tenant_id):
+        msg = "You do not have access to this resource."
         raise Forbidden(msg)
-    if not claims.role.includes(least):
-        msg = f"This needs the role {least.value}."
+    _check_role(role, min_role)
+    return TenantContext(tenant_id, principal, role, claims.features, request_id)
+
+
+def _check_role(role: Role, min_role: Role) -> None:
+    if not role.includes(min_role):
+        msg = f"This needs the role {min_role.value}."
         raise Forbidden(msg)
-    return TenantContext(tenant_id or "", f"user:{claims.user_id}", claims.role, claims.features, request_id)
 
 
 def _is_open(claims: Claims, tenant_id: str) -> bool:
-    """A platform admin may name any tenant, but nothing that is no tenant's id: it becomes part of keys."""
+    """Return whether the caller may act in a tenant. An admin needs a valid id, because it becomes part of keys."""
     if claims.role is Role.PLATFORM_ADMIN:
         return TENANT_ID.fullmatch(tenant_id) is not None
     return claims.tenant_id == tenant_id
@@ -77,17 +102,17 @@ def _is_open(claims: Claims, tenant_id: str) -> bool:
 def check_may_change(
     caller: TenantContext, access: TenantAccess, feature: Feature | None, *, even_unpaid: bool = False
 ) -> None:
-    """Let a change pass only in an active tenant that has the feature.
+    """Check that a tenant is active and has the feature that a change requires.
 
     Args:
-        caller: who asks.
-        access: what is known of the tenant.
-        feature: that the change needs.
-        even_unpaid: it may be suspended by billing.
+        caller: the caller of the request.
+        access: the copy of the tenant's state.
+        feature: the feature that the change requires; None if it requires none.
+        even_unpaid: whether the change is allowed while billing has suspended the tenant.
 
     Raises:
         PaymentRequired: billing has suspended the tenant.
-        Forbidden: an operator has, or the feature is not enabled.
+        Forbidden: the tenant is suspended by an operator or deleted, or the feature is not enabled.
     """
     unpaid = access.status == "suspended_by_billing"
     if unpaid and not even_unpaid:

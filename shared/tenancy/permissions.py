@@ -1,4 +1,4 @@
-"""Roles and features: each role includes the ones below it."""
+"""Roles and features. Each role includes the less powerful ones."""
 
 from enum import StrEnum
 
@@ -12,14 +12,14 @@ class Role(StrEnum):
     ANALYST = "analyst"
     OBSERVER = "observer"
 
-    def includes(self, least: "Role") -> bool:
-        """Whether this role may do what `least` may do."""
+    def includes(self, min_role: "Role") -> bool:
+        """Return whether this role has the permissions of `min_role`."""
         order = list(Role)
-        return order.index(self) <= order.index(least)
+        return order.index(self) <= order.index(min_role)
 
 
 class Feature(StrEnum):
-    """What a plan can enable."""
+    """The features that a plan can enable."""
 
     AGENTS = "agents"
     EXPERIMENTS = "experiments"
@@ -29,15 +29,15 @@ class Feature(StrEnum):
 
 
 ALL_FEATURES = "all"
-"""In a plan's or a token's list it stands for every feature."""
+"""The entry that represents every feature in the list of a plan or a token."""
 
 
 def effective_features(granted: tuple[str, ...] | None, enabled: tuple[str, ...]) -> frozenset[Feature]:
-    """The features a caller has: the token's, of those that the tenant's plan enables.
+    """Return the features of a caller: those that both its token and its tenant's plan allow.
 
     Args:
-        granted: from the token; None (no claim) means all.
-        enabled: from the tenant's limits.
+        granted: the features in the token; None (no claim) means all.
+        enabled: the features in the tenant's limits.
     """
     return _expand(enabled) & (frozenset(Feature) if granted is None else _expand(granted))
 

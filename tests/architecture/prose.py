@@ -32,7 +32,8 @@ _REFUSED = {
         r"(?:^|(?<=[.:;|] )|(?<=\n))\s*What\b[^.?\n]*(?:[.\n|]|$)"
     ),
 }
-_CODE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|\[\[[^\]]*\]\]", re.DOTALL)
+_CODE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|\[\[[^\]]*\]\]|You said:", re.DOTALL)
+"""Not prose: code, addresses, directives, and the beginning of a simulated answer."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*")
 
 

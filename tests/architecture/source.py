@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FLOORS = ("shared", "services", "infra", "cli")
+FLOORS = ("shared", "services", "sandbox", "infra", "cli")
 SERVICES = ("tenants", "agents", "runs", "metering", "billing")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
@@ -52,18 +52,22 @@ def _parsed(path: Path) -> Module:
 
 
 def of_functions() -> tuple[Module, ...]:
-    """What is shipped in the functions of services."""
+    """Return the modules that are shipped in the functions of services."""
     return tuple(module for module in modules() if module.path.startswith(("shared/", "services/")))
 
 
 def parts(*names: str) -> tuple[Module, ...]:
-    """The modules of all services under these names, whether each is a file or a folder."""
-    starts = tuple(f"services/{service}/{name}{end}" for service in SERVICES for name in names for end in (".py", "/"))
-    return tuple(module for module in modules() if module.path.startswith(starts))
+    """Return the modules of all services and their capabilities under these names, each a file or a folder."""
+    return tuple(module for module in modules() if module.path.startswith("services/") and _is_part(module, names))
+
+
+def _is_part(module: Module, names: tuple[str, ...]) -> bool:
+    inside = module.path.removesuffix(".py").split("/")[2:4]
+    return bool({*names} & {*inside})
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """The dotted names of everything that is imported."""
+    """Yield the dotted names of all imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -72,7 +76,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def attributes(tree: ast.AST) -> Iterator[str]:
-    """The `name.attribute` pairs that are used; `?` stands for an owner that is no plain name."""
+    """Yield the `name.attribute` pairs in use; `?` replaces an owner that is no plain name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             owner = node.value.id if isinstance(node.value, ast.Name) else "?"

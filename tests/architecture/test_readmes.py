@@ -1,4 +1,4 @@
-"""What the READMEs of the services say is what the code declares."""
+"""The READMEs of the services match the declarations in the code."""
 
 import re
 
@@ -25,17 +25,17 @@ class Readme:
         self._sections = {name: body for name, _, body in (section.partition("\n") for section in sections)}
 
     def section(self, name: str) -> str:
-        """The text under a heading."""
+        """Return the text under a heading."""
         return self._sections[name].strip()
 
     def table(self, name: str) -> tuple[Row, list[Row]]:
-        """The head and the rows of the first table under a heading."""
+        """Return the head and the rows of the first table under a heading."""
         lines = [line for line in self.section(name).splitlines() if line.startswith("|")]
         head, _, *rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
         return head, rows
 
     def events(self, name: str) -> list[str]:
-        """The event types under a heading, sorted."""
+        """Return the event types under a heading, sorted."""
         if self.section(name).startswith(NOTHING):
             return []
         return sorted(row[0].strip("`") for row in self.table(name)[1])
@@ -60,7 +60,7 @@ class TestReadme:
             (
                 route.method,
                 f"`{route.path}`",
-                route.least.value if route.least else "",
+                route.min_role.value if route.min_role else "",
                 route.feature.value if route.feature else "",
             )
             for route in service.routes
@@ -73,8 +73,8 @@ class TestReadme:
         assert Readme(service).events("Consumes") == sorted(service.consumes)
 
     def test_names_the_slice_and_its_table(self, service: Service) -> None:
-        said = f"Slice `{service.slice.name}` of the table `{service.slice.table}`."
-        assert Readme(service).section("Table").startswith(said)
+        payload = f"Slice `{service.slice.name}` of the table `{service.slice.table}`."
+        assert Readme(service).section("Table").startswith(payload)
 
     def test_every_key_lies_in_the_slice(self, service: Service) -> None:
         head, rows = Readme(service).table("Table")

@@ -1,55 +1,83 @@
-"""Five services of one shape."""
+"""Five services of one shape, organized by capability, and core."""
 
 from pathlib import Path
 
 import pytest
 
 from infra.services import SERVICES as DECLARED
+from services.core.service import API, PUBLISHER
 from shared.declaration import Service
 from tests.architecture.source import ROOT, SERVICES, modules
 
-FILES = {"__init__.py", "README.md", "service.py", "errors.py", "wiring.py"}
-FILE_OR_FOLDER = {"api", "consumer", "operations", "domain", "table"}
-OPTIONAL_FOLDERS = {"gateways"}
+SERVICE_FILES = {"__init__.py", "README.md", "service.py", "errors.py", "wiring.py", "partitions.py", "functions"}
+CORE_FILES = {"__init__.py", "README.md", "service.py", "functions"}
+CAPABILITY_MODULES = {"api", "schemas", "consumer", "operations", "domain", "table", "gateway"}
 CATCH_ALL_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
 
 def contents(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir() if entry.name != "__pycache__"}
+    return {entry.name for entry in folder.iterdir() if entry.name not in {"__pycache__", "openapi.json"}}
+
+
+def capabilities_of(service: str) -> list[Path]:
+    folder = ROOT / "services" / service
+    return [folder / name for name in sorted(contents(folder) - SERVICE_FILES)]
+
+
+CAPABILITIES = [folder for service in (*SERVICES, "core") for folder in capabilities_of(service)]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 class TestService:
-    def test_has_the_files_of_all_services_and_no_others(self, service: str) -> None:
-        names = contents(ROOT / "services" / service)
-        parted = {name.removesuffix(".py") for name in names - FILES} - OPTIONAL_FOLDERS
-        assert names >= FILES
-        assert parted == FILE_OR_FOLDER
-
-    def test_no_part_is_both_a_file_and_a_folder(self, service: str) -> None:
-        names = contents(ROOT / "services" / service)
-        assert not [name for name in FILE_OR_FOLDER if {name, f"{name}.py"} <= names]
+    def test_has_the_files_of_all_services_and_otherwise_only_capabilities(self, service: str) -> None:
+        assert contents(ROOT / "services" / service) >= SERVICE_FILES
+        assert all((folder / "__init__.py").exists() for folder in capabilities_of(service))
+        assert len(capabilities_of(service)) > 1
 
     def test_is_declared_under_its_own_name(self, service: str) -> None:
         assert [declared.name for declared in DECLARED].count(service) == 1
 
 
+@pytest.mark.parametrize("folder", CAPABILITIES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+class TestCapability:
+    def test_has_only_modules_of_the_known_names(self, folder: Path) -> None:
+        names = contents(folder) - {"__init__.py"}
+        assert names
+        assert {name.removesuffix(".py") for name in names} <= CAPABILITY_MODULES
+
+    def test_has_no_module_that_is_both_a_file_and_a_package(self, folder: Path) -> None:
+        assert not [name for name in CAPABILITY_MODULES if {name, f"{name}.py"} <= contents(folder)]
+
+
 @pytest.mark.parametrize("service", DECLARED, ids=lambda service: service.name)
 class TestDeclaration:
-    def test_the_package_says_what_the_service_is(self, service: Service) -> None:
+    def test_repeats_the_docstring_of_the_package(self, service: Service) -> None:
         text = (ROOT / "services" / service.name / "__init__.py").read_text()
         assert text == f'"""{service.purpose}"""\n'
 
-    def test_handlers_are_its_own(self, service: Service) -> None:
-        modules_of_handlers = {tuple(function.handler.split(".")[:3]) for function in service.functions}
-        assert modules_of_handlers == {("services", service.name, "api"), ("services", service.name, "consumer")}
+    def test_names_one_module_for_each_function(self, service: Service) -> None:
+        for function in service.functions:
+            module = function.name.replace("-", "_")
+            assert function.handler == f"services.{service.name}.functions.{module}.handler"
+        declared = {f"{function.name.replace('-', '_')}.py" for function in service.functions}
+        assert contents(ROOT / "services" / service.name / "functions") == {"__init__.py", *declared}
 
-    def test_slice_has_a_name_of_its_own(self, service: Service) -> None:
+    def test_has_a_slice_of_its_own(self, service: Service) -> None:
         assert [other.slice.name for other in DECLARED].count(service.slice.name) == 1
 
 
-def test_there_are_no_services_but_these() -> None:
-    assert contents(ROOT / "services") == {*SERVICES, "__init__.py"}
+class TestCore:
+    def test_has_only_its_declaration_its_functions_and_capabilities(self) -> None:
+        capabilities = {folder.name for folder in CAPABILITIES if folder.parent.name == "core"}
+        assert contents(ROOT / "services" / "core") == CORE_FILES | capabilities
+
+    def test_names_one_module_for_each_function(self) -> None:
+        names = {f"services.core.functions.{function.name}.handler" for function in (API, PUBLISHER)}
+        assert {API.handler, PUBLISHER.handler} == names
+
+
+def test_there_are_no_services_but_these_and_core() -> None:
+    assert contents(ROOT / "services") == {*SERVICES, "core", "__init__.py"}
 
 
 def test_no_module_is_a_place_for_anything() -> None:

@@ -1,1 +1,1 @@
-"""What is measured is written down as it was seen."""
+"""The benchmarks store their measurements unchanged."""

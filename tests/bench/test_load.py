@@ -1,4 +1,4 @@
-"""The load has its stages, and what is seen of it is told by them."""
+"""The stages of the load, and the report by stage."""
 
 import json
 from pathlib import Path
@@ -33,8 +33,8 @@ class TestStages:
 class TestNotes:
     def test_are_read_in_the_order_of_time(self, tmp_path: Path) -> None:
         path = tmp_path / "notes.jsonl"
-        said = [{"at": at, "name": "GET runs", "ms": 5.0, "ok": True} for at in (12.0, 10.0)]
-        path.write_text("".join(f"{json.dumps(one)}\n" for one in said))
+        payload = [{"at": at, "name": "GET runs", "ms": 5.0, "ok": True} for at in (12.0, 10.0)]
+        path.write_text("".join(f"{json.dumps(one)}\n" for one in payload))
         assert [note.second for note in read(path)] == [0.0, 2.0]
 
     def test_are_told_by_stage_and_by_request(self) -> None:

@@ -1,1 +1,1 @@
-"""One attacker and three victims on the running mesh: no tenant can hurt another."""
+"""One attacker and three victims on the running mesh: no tenant can impair the work of another."""

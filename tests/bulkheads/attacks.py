@@ -1,4 +1,4 @@
-"""Attacks by one tenant, by the rows of faults that a review found; each returns the responses that it got."""
+"""Attacks by one tenant, one for each row of faults in a review. Each returns the responses that it received."""
 
 import json
 import random
@@ -17,28 +17,28 @@ BOMB: dict[str, Any] = {
     "$ref": "#/$defs/n",
 }
 DOCUMENTED = frozenset({200, 201, 202, 204, 400, 402, 403, 404, 409, 412, 413, 415, 422, 429})
-"""Every status but those of the 500s."""
+"""Every documented status below 500."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One kind of attack."""
+    """A kind of attack."""
 
     row: str
-    """Of the review."""
+    """The row of the review."""
     name: str
     begin: Callable[[Tenant, str, int], Iterable[ApiResponse]]
-    """Takes the attacker, the `base_url` of a hostile model server and a seed."""
+    """The function that attacks, with the attacker, the `base_url` of a hostile model server, and a seed."""
 
 
 def together(calls: Sequence[Callable[[], ApiResponse]], *, at_once: int = 8) -> list[ApiResponse]:
-    """Make these calls, some at the same time."""
+    """Make these calls, at most `at_once` concurrently."""
     with ThreadPoolExecutor(at_once) as pool:
         return [done.result() for done in [pool.submit(call) for call in calls]]
 
 
 def runs_of(attacker: Tenant, messages: Iterable[str], *, agent_id: str = "") -> list[ApiResponse]:
-    """Submit runs at the same time, wait for their ends, and read each of them and their list."""
+    """Submit runs concurrently, wait until they end, and read each run and the list of runs."""
     submitted = together([lambda message=message: attacker.submit(message, agent_id=agent_id) for message in messages])
     ids = [answer.body["run"]["run_id"] for answer in submitted if answer.status == 202]
     for run_id in ids:
@@ -52,7 +52,7 @@ def runs_of(attacker: Tenant, messages: Iterable[str], *, agent_id: str = "") ->
 
 
 def schema_bomb(attacker: Tenant, base_url: str, _: int) -> list[ApiResponse]:
-    """A recursive schema whose check doubles with each level of the answer."""
+    """Attack with a recursive schema, whose validation time doubles with each level of the output."""
     body = {"model": "hostile", "base_url": base_url, "response_schema": BOMB}
     created = attacker.call("POST", "/agents", {"name": "B", "type": "conversational", "config": body})
     if created.status != 201:
@@ -62,7 +62,7 @@ def schema_bomb(attacker: Tenant, base_url: str, _: int) -> list[ApiResponse]:
 
 
 def hostile_answers(attacker: Tenant, base_url: str, _: int) -> list[ApiResponse]:
-    """Answers that are huge, deep, endless, or cannot be written as JSON."""
+    """Attack with outputs that are huge, deep, endless, or not valid JSON."""
     structured = attacker.create_agent(model="hostile", base_url=base_url, response_schema={"type": "object"})
     plain = attacker.create_agent(
         model="hostile", base_url=base_url, tools=[{"name": "t", "description": "T", "parameters": {"type": "object"}}]
@@ -73,7 +73,7 @@ def hostile_answers(attacker: Tenant, base_url: str, _: int) -> list[ApiResponse
 
 
 def runs_to_the_end(attacker: Tenant, messages: Iterable[str], *, agent_id: str) -> list[ApiResponse]:
-    """As `runs_of`, and cancel runs that ask for tool outputs."""
+    """Submit and read runs as `runs_of` does, and cancel those that wait for tool outputs."""
     submitted = together(
         [lambda message=message: attacker.submit(message, agent_id=agent_id, wait_s=20) for message in messages]
     )
@@ -86,7 +86,7 @@ def runs_to_the_end(attacker: Tenant, messages: Iterable[str], *, agent_id: str)
 
 
 def many_dimensions(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
-    """Reported usage in which each event has names of its own: a row each."""
+    """Report usage in which each event has unique names, which need a row each."""
     rng = random.Random(seed)  # noqa: S311 — reproducible, nothing secret
 
     def events(number: int) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def many_dimensions(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
 
 
 def full_settings(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
-    """Settings filled up piece by piece, and settings that nest too deep."""
+    """Fill the settings piece by piece, and store settings that are nested too deep."""
     deep: Any = 1
     for _level in range(260):
         deep = {"a": deep}
@@ -122,7 +122,7 @@ def full_settings(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
 
 
 def full_runs(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
-    """Runs with as much metadata, fallbacks and turns as are accepted."""
+    """Submit runs with the maximum of metadata, fallbacks and turns."""
     metadata = {f"k{number}": "é" * 500 for number in range(100)}
     config = {"model": "gpt-4", "fallbacks": [{"model": f"gpt-4-{seed}-{number}"} for number in range(200)]}
     created = attacker.call("POST", "/agents", {"name": "F", "type": "conversational", "config": config})
@@ -133,7 +133,7 @@ def full_runs(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
 
 
 def flood(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
-    """More slow runs than the tenant's share, queued and waited."""
+    """Submit more slow runs than the tenant's share, both background and waited runs."""
     slow = [f"flood {seed} [[tokens 60]] [[delay 300]]"] * 150
     answers = together([lambda message=message: attacker.submit(message) for message in slow])
     waited = together([lambda: attacker.submit(slow[0], wait_s=5)] * 16, at_once=16)
@@ -141,7 +141,7 @@ def flood(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
 
 
 def odd_requests(attacker: Tenant, _: str, seed: int) -> list[ApiResponse]:
-    """Ids, tokens and bodies that no client of good will sends."""
+    """Send malformed ids, tokens and bodies."""
     rng = random.Random(seed)  # noqa: S311 — reproducible, nothing secret
     odd = ["a" * 2000, "\ud800", "run_" + "Z" * 26, "\0", "9" * 980, "../../x", "%00", "agt_" + "😀" * 30]
     runs: list[dict[str, Any]] = [{"agent_id": one, "inputs": {"message": "x"}} for one in odd]

@@ -1,4 +1,4 @@
-"""A hostile model server on this machine: it speaks Chat Completions and answers as the last message directs."""
+"""A hostile local model server with the Chat Completions API, whose output depends on the last message."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def _deep(depth: int) -> Iterator[str]:
 
 
 def _branching(depth: int) -> Iterator[str]:
-    """An instance that a recursive schema with two alternatives checks in exponential time."""
+    """Yield an instance for which validation of a recursive schema with two alternatives takes exponential time."""
     yield '{"n":' * depth + '"no"' + "}" * depth
 
 
@@ -41,7 +41,7 @@ ANSWERS: dict[str, Callable[[int], Iterator[str]]] = {
     "bare-half": lambda _: iter(["text \ud83d"]),
     "endless": lambda _: iter(lambda: "y" * 100, None),
 }
-"""The text of an answer by directive, for example `{{deep 200}}`."""
+"""The output text by directive, for example `{{deep 200}}`."""
 
 _TOOL_CALLS: dict[str, list[dict[str, Any]]] = {
     "half-arguments": [{"index": 0, "id": "c1", "function": {"name": "t", "arguments": '{"a":"\\ud800"}'}}],
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — as the base class names it
-        """Stay quiet."""
+        """Suppress the log."""
 
 
 def _frames(name: str, number: int) -> Iterator[dict[str, Any]]:
@@ -95,7 +95,7 @@ def _frame(delta: dict[str, Any], *, finish_reason: str | None = None) -> dict[s
 
 @contextmanager
 def hostile_server() -> Generator[str]:
-    """Serve on a free port of 127.0.0.1; yields the `base_url`."""
+    """Serve on a free port of 127.0.0.1 and yield the `base_url`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)

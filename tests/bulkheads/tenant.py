@@ -1,4 +1,4 @@
-"""A tenant of the suite, and the everyday work whose results no attack may change."""
+"""A tenant of the suite, and its everyday work, whose results no attack may change."""
 
 import time
 import uuid
@@ -36,16 +36,16 @@ class Tenant:
         return tenant
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> ApiResponse:
-        """Send a request below the tenant's path; an underscore in a header's name is a hyphen."""
+        """Send a request below the tenant's path. An underscore in a header's name means a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.mesh.call(method, f"/v1/tenants/{self.tenant_id}{path}", body, user=PLATFORM_ADMIN, headers=named)
 
     def operate(self, method: str, path: str = "", body: Mapping[str, Any] | None = None) -> ApiResponse:
-        """Send an operator's request about the tenant."""
+        """Send an operator's request for the tenant."""
         return self.mesh.call(method, f"/v1/admin/tenants/{self.tenant_id}{path}", body, user=PLATFORM_ADMIN)
 
     def create_agent(self, **config: Any) -> str:  # noqa: ANN401 — any field of a config
-        """Create an agent."""
+        """Create an agent and return its id."""
         answer = self.call("POST", "/agents", {"name": "A", "type": "conversational", "config": config})
         assert answer.status == 201, answer
         return answer.body["agent"]["agent_id"]
@@ -62,13 +62,13 @@ class Tenant:
         return answer.body["run"]
 
     def final(self, run_id: str, *, patience_s: float = PATIENCE_S) -> dict[str, Any]:
-        """Return a run when it has ended."""
+        """Wait until a run has ended and return it."""
 
         def ended() -> dict[str, Any] | None:
             run = self.run(run_id)
             return run if run["status"] in FINAL else None
 
-        return wait_for(ended, what=f"{run_id} of {self.tenant_id} ends", patience_s=patience_s)
+        return wait_for(ended, description=f"{run_id} of {self.tenant_id} ends", timeout_s=patience_s)
 
 
 @dataclass
@@ -76,13 +76,13 @@ class Work:
     """The results of a victim's everyday work."""
 
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
-    """The same whenever the work is done."""
+    """The results, which are the same each time."""
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    """The time that each step took."""
+    """The duration of each step."""
 
 
 def work(tenant: Tenant) -> Work:
-    """Run agents, wait for runs, list, read usage and billing; return the results."""
+    """Run agents, wait for runs, list them, read usage and billing, and return the results."""
     done = Work()
     with _timed(done, "waited"):
         waited = [tenant.submit(f"work {number} [[tokens 20]]", wait_s=20) for number in range(_RUNS)]
@@ -100,7 +100,7 @@ def work(tenant: Tenant) -> Work:
 
 
 def work_together(tenants: list[Tenant]) -> list[Work]:
-    """Let all tenants work at the same time."""
+    """Do the work of all tenants concurrently."""
     with ThreadPoolExecutor(len(tenants)) as pool:
         return list(pool.map(work, tenants))
 
@@ -110,7 +110,7 @@ def _spent(run: Mapping[str, Any]) -> tuple[str, int, int]:
 
 
 def _all_tenants(mesh: Mesh) -> int:
-    """Read the operators' list of all tenants to its end; return the status of the last page."""
+    """Read all pages of the operators' list of tenants and return the status of the last one."""
     token = ""
     while True:
         answer = mesh.call("GET", f"/v1/admin/tenants?limit=100{token}", user=PLATFORM_ADMIN)
@@ -119,7 +119,7 @@ def _all_tenants(mesh: Mesh) -> int:
         token = f"&next_token={answer.body['pagination']['nextToken']}"
 
 
-class _timed:  # noqa: N801 — reads as a statement
+class _timed:  # noqa: N801 — it is used like a statement
     def __init__(self, done: Work, name: str) -> None:
         self._done, self._name = done, name
 

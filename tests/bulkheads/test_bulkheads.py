@@ -1,4 +1,4 @@
-"""While one tenant attacks, the work of three others has the same results, and the attacker gets documented answers."""
+"""While one tenant attacks, the work of three others has the same results. All responses are documented."""
 
 import os
 from collections.abc import Generator
@@ -10,6 +10,7 @@ import pytest
 from shared.plans import Plan
 from tests.bulkheads.attacks import ATTACKS, DOCUMENTED, Attack
 from tests.bulkheads.hostile import hostile_server
+from tests.bulkheads.misuse import MISUSES
 from tests.bulkheads.tenant import Tenant, Work, work_together
 from tests.journeys.steps import Steps, wait_for
 from tests.mesh import Mesh
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.mesh
 
 VICTIMS = 3
 SEEDS = range(int(os.environ.get("BULKHEAD_SEEDS", "1")))
-"""Each seed varies the fuzzed attacks; `make prove` takes more."""
+"""The seeds of the fuzzed attacks. `make prove` has more."""
 
 
 @pytest.fixture(scope="module", name="victims")
@@ -28,7 +29,7 @@ def create_victims(mesh: Mesh) -> list[Tenant]:
 
 @pytest.fixture(scope="module", name="baseline")
 def work_in_peace(victims: list[Tenant]) -> list[Work]:
-    """The second of two times, when every function is warm."""
+    """Return the results of the second execution, when every function is warm."""
     work_together(victims)
     return work_together(victims)
 
@@ -40,7 +41,7 @@ def serve() -> Generator[str]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [*ATTACKS, *MISUSES], ids=lambda attack: attack.name)
 def test_victims_are_not_affected(
     mesh: Mesh, victims: list[Tenant], baseline: list[Work], base_url: str, attack: Attack, seed: int
 ) -> None:
@@ -62,7 +63,7 @@ def test_victims_are_not_affected(
 
 def test_nothing_is_left_in_dead_letters(mesh: Mesh) -> None:
     steps = Steps(mesh)
-    wait_for(steps.is_quiet, what="all queues are empty", patience_s=180)
+    wait_for(steps.queues_are_empty, description="all queues are empty", timeout_s=180)
     assert steps.dead_letters() == {}
 
 

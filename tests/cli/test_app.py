@@ -10,6 +10,7 @@ import pytest
 
 from cli.app import ainexus, main
 from infra.local.paths import ROOT
+from shared.version import VERSION
 
 HEAVY = ("boto3", "botocore", "pydantic", "aws_cdk", "services", "infra.profile", "urllib.request")
 """Modules that take a tenth of a second or more to import."""
@@ -56,6 +57,10 @@ class TestCommandsOfTheRoot:
 
 
 class TestMain:
+    def test_prints_the_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out == f"ainexus, version {VERSION}\n"
+
     def test_explains_an_unknown_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["bogus"]) == 2
         assert "No such command 'bogus'" in capsys.readouterr().err

@@ -9,13 +9,13 @@ import pytest
 from moto import mock_aws
 
 from cli.bus_tap import EventEnvelope, TappedBus, format_event, matches, receive_events, tap
-from infra.local.clients import Clients
+from infra.local.clients import AwsClients
 from infra.names import Names
-from shared.events.envelope import happened
+from shared.events.envelope import new_event
 from shared.events.runs import RunQueued
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, 42_000, tzinfo=UTC)
-EVENT = happened(RunQueued(run_id="run_1"), event_id="e", tenant_id="acme", subject="run_1", seq=1, at=NOW)
+EVENT = new_event(RunQueued(run_id="run_1"), event_id="e", tenant_id="acme", subject="run_1", seq=1, at=NOW)
 ENVELOPE: EventEnvelope = EVENT.model_dump(mode="json")
 
 
@@ -23,7 +23,7 @@ ENVELOPE: EventEnvelope = EVENT.model_dump(mode="json")
 def bus() -> Generator[TappedBus]:
     """Yield a bus without rules."""
     with mock_aws():
-        clients = Clients(boto3.Session("testing", "testing", region_name="us-east-2"))
+        clients = AwsClients(boto3.Session("testing", "testing", region_name="us-east-2"))
         names = Names("test", "123456789012")
         clients.events.create_event_bus(Name=names.bus)
         yield TappedBus(names, clients.events, clients.sqs)

@@ -81,5 +81,5 @@ class TestParseDuration:
 
     @pytest.mark.parametrize("text", ["10", "m", "-1m", "1w", ""])
     def test_refuses_other_text(self, text: str) -> None:
-        with pytest.raises(CommandRefused, match="no duration"):
+        with pytest.raises(CommandRefused, match="is not a duration"):
             parse_duration(text)

@@ -6,7 +6,7 @@ import pytest
 
 from cli.api import ApiRequest, ApiResponse
 from cli.errors import CommandRefused
-from cli.run_stream import StreamEvent, follow_run, format_event, lines_of, parse_events
+from cli.run_stream import ReceivedEvent, follow_run, format_event, lines_of, parse_events
 
 URL = "http://run"
 FIRST = (
@@ -53,7 +53,7 @@ class TestFollowRun:
 
 class TestParseEvents:
     def test_have_id_name_and_data(self) -> None:
-        assert list(parse_events(FIRST))[1] == StreamEvent("b", "run.delta", {"text": "lo"})
+        assert list(parse_events(FIRST))[1] == ReceivedEvent("b", "run.delta", {"text": "lo"})
 
     def test_are_none_in_a_part_without_events(self) -> None:
         assert list(parse_events("retry: 300\n\n")) == []
@@ -64,10 +64,12 @@ class TestFormatStreamEvent:
         assert "".join(format_event(event) for event in parse_events(FIRST)) == "Hello"
 
     def test_marks_restarts_tool_calls_and_the_end(self) -> None:
-        assert format_event(StreamEvent("a", "run.restarted", {})) == "\n(again)\n"
+        assert format_event(ReceivedEvent("a", "run.restarted", {})) == "\n(again)\n"
         call = {"id": "call_1", "name": "weather", "arguments": "{}"}
-        assert format_event(StreamEvent("a", "run.requires_action", {"tool_calls": [call]})) == "\n(tool weather {})\n"
-        assert format_event(StreamEvent("a", "run.completed", {})) == "\n"
+        assert (
+            format_event(ReceivedEvent("a", "run.requires_action", {"tool_calls": [call]})) == "\n(tool weather {})\n"
+        )
+        assert format_event(ReceivedEvent("a", "run.completed", {})) == "\n"
 
 
 class TestLinesOfRun:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.errors import CommandRefused
-from cli.sign_in import Pool, SignedIn, sign_in_as_operator
+from cli.sign_in import SignedIn, SignInPool, sign_in_as_operator
 
 
 class _NotAuthorized(Exception):
@@ -40,8 +40,8 @@ class _Cognito:
         return {"AuthenticationResult": {"IdToken": "token", "ExpiresIn": 900}}
 
 
-def _pool(cognito: Any) -> Pool:  # noqa: ANN401 — in place of boto3's client
-    return Pool(cognito, "pool", "client")
+def _pool(cognito: Any) -> SignInPool:  # noqa: ANN401 — in place of boto3's client
+    return SignInPool(cognito, "pool", "client")
 
 
 class TestSignInAsOperator:

@@ -1,1 +1,1 @@
-"""The event contracts: what was once said keeps its meaning."""
+"""Tests of the event contracts: published schemas stay compatible."""

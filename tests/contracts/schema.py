@@ -1,4 +1,4 @@
-"""Schemas of events, and what may change in them without a new version."""
+"""Schemas of events, and the changes that they allow without a new version."""
 
 import json
 from collections.abc import Iterator
@@ -12,30 +12,30 @@ SNAPSHOTS, EXAMPLES = FOLDER / "snapshots", FOLDER / "examples"
 
 Schema = dict[str, Any]
 
-_WORDS = {"title", "description"}
-"""They explain, and promise nothing."""
+_DOCUMENTATION_KEYS = {"title", "description"}
+"""Keys without meaning for compatibility."""
 
 
 def schema_of(kind: type[EventData]) -> Schema:
-    """The whole event as it lies on the bus, every reference resolved."""
-    said = Event[kind].model_json_schema()
-    return cast("Schema", _plain(said, said.get("$defs", {})))
+    """Return the schema of the whole event as it is on the bus, with all references resolved."""
+    payload = Event[kind].model_json_schema()
+    return cast("Schema", _resolved(payload, payload.get("$defs", {})))
 
 
-def _plain(node: Any, definitions: Schema, *, names: bool = False) -> Any:  # noqa: ANN401 — any JSON
+def _resolved(node: Any, definitions: Schema, *, is_properties: bool = False) -> Any:  # noqa: ANN401 — any JSON
     match node:
         case {"$ref": str(reference)}:
-            return _plain(definitions[reference.rpartition("/")[2]], definitions)
+            return _resolved(definitions[reference.rpartition("/")[2]], definitions)
         case dict():
             fields = cast("Schema", node).items()
-            left_out = set[str]() if names else _WORDS | {"$defs"}
+            omitted = set[str]() if is_properties else _DOCUMENTATION_KEYS | {"$defs"}
             return {
-                name: _plain(entry, definitions, names=name == "properties")
+                name: _resolved(entry, definitions, is_properties=name == "properties")
                 for name, entry in fields
-                if name not in left_out
+                if name not in omitted
             }
         case list():
-            entries = [_plain(entry, definitions) for entry in cast("list[Any]", node)]
+            entries = [_resolved(entry, definitions) for entry in cast("list[Any]", node)]
             # Required fields and values of an enumeration have no order.
             return sorted(entries) if all(isinstance(entry, str) for entry in entries) else entries
         case _:
@@ -43,42 +43,42 @@ def _plain(node: Any, definitions: Schema, *, names: bool = False) -> Any:  # no
 
 
 def snapshot(event_type: str) -> Schema:
-    """The stored schema of this type."""
+    """Return the stored schema of this type."""
     return json.loads((SNAPSHOTS / f"{event_type}.json").read_text())
 
 
 def example(event_type: str) -> dict[str, Any]:
-    """An event of this type as it lies on the bus."""
+    """Return an event of this type as it is on the bus."""
     return json.loads((EXAMPLES / f"{event_type}.json").read_text())
 
 
-def breaks(stored: Any, current: Any, path: str = "") -> list[str]:  # noqa: ANN401 — any part of a schema
-    """Where the current schema breaks the stored one: a new optional field is the one thing that does not."""
+def breaking_changes(stored: Any, current: Any, path: str = "") -> list[str]:  # noqa: ANN401 — any part of a schema
+    """Return the paths at which the current schema is incompatible. Only new optional fields are compatible."""
     match stored, current:
         case dict(), dict():
-            return _breaks_of_object(cast("Schema", stored), cast("Schema", current), path)
+            return _object_changes(cast("Schema", stored), cast("Schema", current), path)
         case list(), list():
             before, now = cast("list[Any]", stored), cast("list[Any]", current)
             if len(before) != len(now):
                 return [path]
             pairs = zip(before, now, strict=True)
-            return list(dict.fromkeys(found for pair in pairs for found in breaks(*pair, path)))
+            return list(dict.fromkeys(found for pair in pairs for found in breaking_changes(*pair, path)))
         case _:
             return [] if stored == current else [path]
 
 
-def _breaks_of_object(stored: Schema, current: Schema, path: str) -> list[str]:
+def _object_changes(stored: Schema, current: Schema, path: str) -> list[str]:
     added = set(current) - set(stored)
-    # The required ones are compared as a list of their own, so what is added here is optional.
+    # Required fields are compared as a separate list, so an added property is optional here.
     allowed = added if path.endswith("/properties") else set[str]()
     found = [f"{path}/{name}" for name in sorted(added - allowed | set(stored) - set(current))]
     for name in sorted(set(stored) & set(current)):
-        found += breaks(stored[name], current[name], f"{path}/{name}")
+        found += breaking_changes(stored[name], current[name], f"{path}/{name}")
     return found
 
 
 def field_names(schema: Schema) -> Iterator[str]:
-    """The names of all fields, of nested objects too."""
+    """Yield the names of all fields, including those of nested objects."""
     for name, entry in schema.items():
         if name == "properties":
             yield from entry
@@ -89,5 +89,5 @@ def field_names(schema: Schema) -> Iterator[str]:
 
 
 def to_text(document: object) -> str:
-    """The document as it is stored."""
+    """Return the document as it is stored."""
     return json.dumps(document, indent=2, sort_keys=True) + "\n"

@@ -1,44 +1,44 @@
-"""One example of each event."""
+"""The stored examples, one for each event."""
 
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from shared.events.catalogue import CATALOGUE
+from shared.events.catalog import CATALOG
 from shared.events.envelope import parse
 from tests.contracts.schema import EXAMPLES, example, schema_of
 
-every_event = pytest.mark.parametrize("event_type", CATALOGUE)
+every_event = pytest.mark.parametrize("event_type", CATALOG)
 
 
 @every_event
 def test_round_trips_with_every_field(event_type: str) -> None:
-    said = example(event_type)
-    assert parse(CATALOGUE[event_type], said).model_dump(mode="json") == said
+    payload = example(event_type)
+    assert parse(CATALOG[event_type], payload).model_dump(mode="json") == payload
 
 
 @every_event
-def test_is_of_its_type_and_owner(event_type: str) -> None:
-    event = parse(CATALOGUE[event_type], example(event_type))
-    assert (event.type, event.source) == (event_type, f"ainexus.{CATALOGUE[event_type].OWNER}")
+def test_has_its_type_and_owner(event_type: str) -> None:
+    event = parse(CATALOG[event_type], example(event_type))
+    assert (event.type, event.source) == (event_type, f"ainexus.{CATALOG[event_type].OWNER}")
 
 
 @every_event
-def test_an_unknown_field_is_tolerated(event_type: str) -> None:
-    said = example(event_type)
-    later: dict[str, Any] = {**said, "region": "us-east-2", "data": {**said["data"], "new_later": 1}}
-    assert parse(CATALOGUE[event_type], later) == parse(CATALOGUE[event_type], said)
+def test_tolerates_an_unknown_field(event_type: str) -> None:
+    payload = example(event_type)
+    newer: dict[str, Any] = {**payload, "region": "us-east-2", "data": {**payload["data"], "new_later": 1}}
+    assert parse(CATALOG[event_type], newer) == parse(CATALOG[event_type], payload)
 
 
 @every_event
-def test_a_missing_field_is_not(event_type: str) -> None:
-    said = example(event_type)
-    for name in schema_of(CATALOGUE[event_type])["properties"]["data"].get("required", ()):
-        less = {**said, "data": {field: value for field, value in said["data"].items() if field != name}}
+def test_refuses_a_missing_field(event_type: str) -> None:
+    payload = example(event_type)
+    for name in schema_of(CATALOG[event_type])["properties"]["data"].get("required", ()):
+        incomplete = {**payload, "data": {field: value for field, value in payload["data"].items() if field != name}}
         with pytest.raises(ValidationError, match=name):
-            parse(CATALOGUE[event_type], less)
+            parse(CATALOG[event_type], incomplete)
 
 
-def test_no_example_is_left_over() -> None:
-    assert {path.stem for path in EXAMPLES.iterdir()} == set(CATALOGUE)
+def test_every_example_has_an_event() -> None:
+    assert {path.stem for path in EXAMPLES.iterdir()} == set(CATALOG)

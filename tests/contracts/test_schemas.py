@@ -1,77 +1,77 @@
-"""Every event keeps its stored contract."""
+"""The schemas of all events are compatible with their snapshots."""
 
 import copy
 from typing import Any
 
 import pytest
 
-from shared.events.catalogue import CATALOGUE
-from tests.contracts.schema import SNAPSHOTS, breaks, field_names, schema_of, snapshot, to_text
+from shared.events.catalog import CATALOG
+from tests.contracts.schema import SNAPSHOTS, breaking_changes, field_names, schema_of, snapshot, to_text
 
-PERSONAL = {"name", "email", "phone", "address", "ip", "password", "token"}
-SAID_BY_USERS = {"prompt", "message", "messages", "input", "inputs", "output", "outputs", "content", "text", "metadata"}
+PERSONAL_FIELDS = {"name", "email", "phone", "address", "ip", "password", "token"}
+USER_CONTENT = {"prompt", "message", "messages", "input", "inputs", "output", "outputs", "content", "text", "metadata"}
 
-every_event = pytest.mark.parametrize("event_type", CATALOGUE)
-
-
-@every_event
-def test_keeps_its_contract(event_type: str) -> None:
-    assert breaks(snapshot(event_type), schema_of(CATALOGUE[event_type])) == []
+every_event = pytest.mark.parametrize("event_type", CATALOG)
 
 
 @every_event
-def test_the_snapshot_is_written(event_type: str) -> None:
+def test_schema_is_compatible_with_its_snapshot(event_type: str) -> None:
+    assert breaking_changes(snapshot(event_type), schema_of(CATALOG[event_type])) == []
+
+
+@every_event
+def test_snapshot_is_current(event_type: str) -> None:
     stored = (SNAPSHOTS / f"{event_type}.json").read_text()
-    assert stored == to_text(schema_of(CATALOGUE[event_type])), "run `python -m tests.contracts.write`"
+    assert stored == to_text(schema_of(CATALOG[event_type])), "run `python -m tests.contracts.write_snapshots`"
 
 
 @every_event
-def test_tells_nothing_of_a_person_or_what_was_said(event_type: str) -> None:
-    words = {word for name in field_names(schema_of(CATALOGUE[event_type])) for word in name.split("_")}
-    # `tokens` are counted; a `token` would be a secret.
-    assert words & (PERSONAL | SAID_BY_USERS) == set()
+def test_has_no_personal_data_and_no_user_content(event_type: str) -> None:
+    words = {word for name in field_names(schema_of(CATALOG[event_type])) for word in name.split("_")}
+    # `tokens` is a number. `token` would be a secret.
+    assert words & (PERSONAL_FIELDS | USER_CONTENT) == set()
 
 
-def test_no_snapshot_is_left_over() -> None:
-    assert {path.stem for path in SNAPSHOTS.iterdir()} == set(CATALOGUE)
+def test_every_snapshot_has_an_event() -> None:
+    assert {path.stem for path in SNAPSHOTS.iterdir()} == set(CATALOG)
 
 
-class TestBreaks:
-    STORED = schema_of(CATALOGUE["tenant.created.v1"])
+class TestBreakingChanges:
+    STORED = schema_of(CATALOG["tenant.created.v1"])
 
-    def changed(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def copy_of_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
         schema = copy.deepcopy(self.STORED)
         return schema, schema["properties"]["data"]
 
-    def test_a_new_optional_field_keeps_the_version(self) -> None:
-        schema, data = self.changed()
+    def test_allows_a_new_optional_field(self) -> None:
+        schema, data = self.copy_of_schema()
         data["properties"]["region"] = {"type": "string", "default": ""}
         data["properties"]["limits"]["properties"]["max_runs"] = {"type": "integer", "default": -1}
-        assert breaks(self.STORED, schema) == []
+        assert breaking_changes(self.STORED, schema) == []
 
-    def test_a_new_required_field_breaks(self) -> None:
-        schema, data = self.changed()
+    def test_refuses_a_new_required_field(self) -> None:
+        schema, data = self.copy_of_schema()
         data["properties"]["region"] = {"type": "string"}
         data["required"].append("region")
-        assert breaks(self.STORED, schema) == ["/properties/data/required"]
+        assert breaking_changes(self.STORED, schema) == ["/properties/data/required"]
 
-    def test_a_removed_field_breaks(self) -> None:
-        schema, data = self.changed()
+    def test_refuses_a_removed_field(self) -> None:
+        schema, data = self.copy_of_schema()
         del data["properties"]["plan"]
-        assert breaks(self.STORED, schema) == ["/properties/data/properties/plan"]
+        assert breaking_changes(self.STORED, schema) == ["/properties/data/properties/plan"]
 
-    def test_another_type_breaks(self) -> None:
-        schema, data = self.changed()
+    def test_refuses_another_type(self) -> None:
+        schema, data = self.copy_of_schema()
         data["properties"]["limits"]["properties"]["max_users"]["type"] = "string"
-        assert breaks(self.STORED, schema) == ["/properties/data/properties/limits/properties/max_users/type"]
+        assert breaking_changes(self.STORED, schema) == ["/properties/data/properties/limits/properties/max_users/type"]
 
-    def test_a_required_field_that_becomes_optional_breaks(self) -> None:
-        schema, data = self.changed()
+    def test_refuses_a_required_field_that_becomes_optional(self) -> None:
+        schema, data = self.copy_of_schema()
         data["required"].remove("plan")
-        assert breaks(self.STORED, schema) == ["/properties/data/required"]
+        assert breaking_changes(self.STORED, schema) == ["/properties/data/required"]
 
     @pytest.mark.parametrize("values", [["active"], ["active", "suspended", "suspended_by_billing", "closed"]])
-    def test_other_values_break(self, values: list[str]) -> None:
-        schema, data = self.changed()
+    def test_refuses_other_values(self, values: list[str]) -> None:
+        schema, data = self.copy_of_schema()
         data["properties"]["status"]["enum"] = values
-        assert breaks(self.STORED, schema) == ["/properties/data/properties/status/enum"]
+        assert breaking_changes(self.STORED, schema) == ["/properties/data/properties/status/enum"]

@@ -1,1 +1,1 @@
-"""DynamoDB for tests: a table in memory, faults in front of any table, and what both are held to."""
+"""DynamoDB for tests: a table in memory, fault injection for any table, and tests of their conformance."""

@@ -1,4 +1,4 @@
-"""Everything that can go wrong between a function and its table, in front of any table."""
+"""Fault injection between a function and any table."""
 
 import random
 from enum import StrEnum
@@ -10,7 +10,7 @@ from tests.dynamodb.memory import cancelled
 
 
 class Fault(StrEnum):
-    """What happens to one call."""
+    """The fault of a call."""
 
     CONFLICT = "TransactionConflict"
     THROTTLED_ACTION = "ThrottlingError"
@@ -23,89 +23,89 @@ class Fault(StrEnum):
     IN_PROGRESS = "TransactionInProgressException"
     BROKEN = "InternalServerError"
     LOST_REQUEST = "the request does not arrive"
-    LOST_ANSWER = "it is carried out, but the answer does not arrive"
-    CRASH_BEFORE = "the function dies before the call"
-    CRASH_AFTER = "the function dies after the call"
+    LOST_RESPONSE = "the request is executed, but the response does not arrive"
+    CRASH_BEFORE = "the function crashes before the call"
+    CRASH_AFTER = "the function crashes after the call"
 
 
-OF_ACTIONS = (
+ACTION_FAULTS = (
     Fault.CONFLICT,
     Fault.THROTTLED_ACTION,
     Fault.EXCEEDED_ACTION,
     Fault.COLLECTION_FULL,
     Fault.INVALID_ACTION,
 )
-"""Reasons for which a transaction is cancelled, besides a failed condition."""
+"""Reasons of a cancelled transaction other than a failed condition."""
 
-OF_CALLS = tuple(fault for fault in Fault if fault not in OF_ACTIONS)
+CALL_FAULTS = tuple(fault for fault in Fault if fault not in ACTION_FAULTS)
 
 
 class Crash(BaseException):
-    """The function is gone; nobody handles this."""
+    """The function crashed. The product does not catch this exception."""
 
 
 class FaultyDynamoDB:
-    """A client that fails every so often.
+    """A client whose calls fail at random.
 
     Args:
-        client: does the work.
-        rate: of the calls that fail.
-        chance: decides which, and how.
+        client: the client that executes the calls.
+        rate: the ratio of calls that fail.
+        chance: the generator that selects the calls and their faults.
     """
 
     def __init__(self, client: Any, *, rate: float, chance: random.Random) -> None:  # noqa: ANN401 — botocore makes clients from data
         self._client = client
         self._rate = rate
         self._chance = chance
-        self.happened = dict.fromkeys(Fault, 0)
+        self.fault_counts = dict.fromkeys(Fault, 0)
 
     def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call."""
-        return self._call("get_item", arguments, OF_CALLS)
+        """Call GetItem."""
+        return self._call("get_item", arguments, CALL_FAULTS)
 
     def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call."""
-        return self._call("batch_get_item", arguments, OF_CALLS)
+        """Call BatchGetItem."""
+        return self._call("batch_get_item", arguments, CALL_FAULTS)
 
     def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call."""
-        return self._call("batch_write_item", arguments, OF_CALLS)
+        """Call BatchWriteItem."""
+        return self._call("batch_write_item", arguments, CALL_FAULTS)
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call."""
-        return self._call("query", arguments, OF_CALLS)
+        """Call Query."""
+        return self._call("query", arguments, CALL_FAULTS)
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call."""
-        return self._call("update_item", arguments, OF_CALLS)
+        """Call UpdateItem."""
+        return self._call("update_item", arguments, CALL_FAULTS)
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """A call that can be cancelled too."""
+        """Call TransactWriteItems, which can also be cancelled."""
         return self._call("transact_write_items", arguments, tuple(Fault))
 
-    def _call(self, name: str, arguments: dict[str, Any], faults: tuple[Fault, ...]) -> Any:  # noqa: ANN401 — as above
+    def _call(self, name: str, arguments: dict[str, Any], faults: tuple[Fault, ...]) -> Any:  # noqa: ANN401 — as botocore's
         fault = self._chance.choice(faults) if self._chance.random() < self._rate else None
         if fault:
-            self.happened[fault] += 1
+            self.fault_counts[fault] += 1
             self._fail_before(fault, arguments)
-        answer = getattr(self._client, name)(**arguments)
+        response = getattr(self._client, name)(**arguments)
         match fault:
-            case Fault.LOST_ANSWER:
+            case Fault.LOST_RESPONSE:
                 raise ReadTimeoutError(endpoint_url="dynamodb")
             case Fault.CRASH_AFTER:
                 raise Crash
             case _:
-                return answer
+                return response
 
     def _fail_before(self, fault: Fault, arguments: dict[str, Any]) -> None:
         match fault:
-            case Fault.LOST_ANSWER | Fault.CRASH_AFTER:
+            case Fault.LOST_RESPONSE | Fault.CRASH_AFTER:
                 return
             case Fault.LOST_REQUEST:
                 raise ConnectTimeoutError(endpoint_url="dynamodb")
             case Fault.CRASH_BEFORE:
                 raise Crash
-            case _ if fault in OF_ACTIONS:
+            case _ if fault in ACTION_FAULTS:
                 reasons = [{"Code": "None"} for _ in arguments["TransactItems"]]
                 reasons[self._chance.randrange(len(reasons))] = {"Code": fault.value}
                 raise cancelled(reasons)

@@ -8,7 +8,7 @@ from tests.dynamodb.memory import MemoryDynamoDB
 
 
 class MemoryTables:
-    """Hands each request to its table; a table is there once it is named."""
+    """A client that passes each request to its table. A table is created at its first request."""
 
     def __init__(self) -> None:
         self._tables: defaultdict[str, MemoryDynamoDB] = defaultdict(MemoryDynamoDB)
@@ -26,7 +26,7 @@ class MemoryTables:
         return self._tables[arguments["TableName"]].update_item(**arguments)
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """See `MemoryDynamoDB`; a transaction of the product is within one table."""
+        """See `MemoryDynamoDB`. A transaction of the product is within one table."""
         [name] = {action["TableName"] for entry in arguments["TransactItems"] for action in entry.values()}
         return self._tables[name].transact_write_items(**arguments)
 
@@ -39,15 +39,15 @@ class MemoryTables:
         return self._tables[arguments["TableName"]].query(**arguments)
 
     def put_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """Put one item down, whatever is there; for tests only."""
+        """Put one item without a condition. For tests only."""
         action = {"TableName": arguments["TableName"], "Item": arguments["Item"]}
         return self.transact_write_items(TransactItems=[{"Put": action}])
 
     def delete_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """Take one item away; for tests only."""
+        """Delete one item. For tests only."""
         action = {"TableName": arguments["TableName"], "Key": arguments["Key"]}
         return self.transact_write_items(TransactItems=[{"Delete": action}])
 
     def scan(self, **arguments: Any) -> Any:  # noqa: ANN401 — as above
-        """All items; for tests only."""
+        """Return all items. For tests only."""
         return {"Items": [json.loads(text) for text in self._tables[arguments["TableName"]].texts()]}

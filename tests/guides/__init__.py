@@ -1,1 +1,1 @@
-"""What the guides say can be done as they say it."""
+"""The commands and links of the guides are valid."""

@@ -1,4 +1,4 @@
-"""The commands in a block of shell, and whether the AWS command line has them as they stand."""
+"""The commands in a block of shell, checked against the AWS command line."""
 
 import re
 import shlex
@@ -9,14 +9,16 @@ from functools import cache
 import botocore.session
 from botocore.exceptions import UnknownServiceError
 
-_GLOBAL = frozenset({"--region", "--profile", "--query", "--output", "--endpoint-url", "--max-items", "--page-size"})
-_RENAMED = {("sns", "subscribe"): {"--endpoint": "--notification-endpoint"}}
-"""The command line has an option of its own of that name."""
-_OWN = {
+_GLOBAL_OPTIONS = frozenset(
+    {"--region", "--profile", "--query", "--output", "--endpoint-url", "--max-items", "--page-size"}
+)
+_RENAMED_OPTIONS = {("sns", "subscribe"): {"--endpoint": "--notification-endpoint"}}
+"""Options that the command line renames, because it has a global option with the name of the parameter."""
+_CLI_ONLY = {
     ("logs", "tail"): frozenset({"--follow", "--since", "--format", "--filter-pattern"}),
     ("dynamodb", "wait"): frozenset({"--table-name"}),
 }
-"""Commands that are no operation of the service's API, with their options."""
+"""Commands without an operation in the service's API, with their options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,16 @@ class Command:
 
     @property
     def options(self) -> list[str]:
-        """Those that begin with two dashes."""
+        """Return the names of the command's options, which begin with two dashes."""
         return [word.partition("=")[0] for word in self.words if word.startswith("--")]
 
 
 def commands_of(code: str) -> Iterator[Command]:
-    """Every simple command of a block, also those inside of `$(…)`."""
+    """Yield every simple command of a block, including those inside `$(…)`."""
     text = re.sub(r"(?m)(^|\s)#\s.*$", "", re.sub(r"\\\n", " ", code))
     for inner in re.findall(r"\$\(([^()]*)\)", text):
         yield from commands_of(inner)
-    text = re.sub(r"\$\([^()]*\)", "SAID", text)
+    text = re.sub(r"\$\([^()]*\)", "OUTPUT", text)
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|\n")
     lexer.whitespace, lexer.whitespace_split = " \t", True
     words: list[str] = []
@@ -48,25 +50,25 @@ def commands_of(code: str) -> Iterator[Command]:
             words.append(word)
 
 
-def wrong_with(command: Command) -> list[str]:
-    """What the AWS command line would not understand of an `aws …`."""
+def invalid_parts(command: Command) -> list[str]:
+    """Return the parts of an `aws …` that the AWS command line does not understand."""
     match command.words:
         case ("aws", service, operation, *_):
             known = _options(service, operation)
             if known is None:
                 return [f"there is no aws {service} {operation}"]
             missing = _required(service, operation) - {*command.options}
-            unknown = [option for option in command.options if option not in known | _GLOBAL]
+            unknown = [option for option in command.options if option not in known | _GLOBAL_OPTIONS]
             return [*(f"{option} is unknown" for option in unknown), *(f"{option} is missing" for option in missing)]
         case _:
             return []
 
 
 def _options(service: str, operation: str) -> frozenset[str] | None:
-    if (service, operation) in _OWN:
-        return _OWN[(service, operation)]
+    if (service, operation) in _CLI_ONLY:
+        return _CLI_ONLY[(service, operation)]
     members = _members(service, operation)
-    renamed = _RENAMED.get((service, operation), {})
+    renamed = _RENAMED_OPTIONS.get((service, operation), {})
     return None if members is None else frozenset(renamed.get(_option(name), _option(name)) for name in members[0])
 
 
@@ -77,7 +79,7 @@ def _required(service: str, operation: str) -> set[str]:
 
 @cache
 def _members(service: str, operation: str) -> tuple[Sequence[str], Sequence[str]] | None:
-    """The parameters of an operation, and those that must be given; None: there is no such operation."""
+    """Return all and the required parameters of an operation; None if the operation does not exist."""
     try:
         model = botocore.session.get_session().get_service_model(service)
     except UnknownServiceError:

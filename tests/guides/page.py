@@ -14,24 +14,24 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
 @dataclass(frozen=True)
-class Page:
-    """One file."""
+class MarkdownPage:
+    """A Markdown file."""
 
     path: Path
 
     @cached_property
     def text(self) -> str:
-        """All of it."""
+        """The content of the file."""
         return self.path.read_text()
 
-    def blocks(self, language: str, *, below: str = "") -> list[str]:
-        """The code in this language, in order.
+    def blocks(self, language: str, *, heading: str = "") -> list[str]:
+        """Return the code blocks in this language, in order.
 
         Args:
-            language: as it stands behind the fence.
-            below: a heading; only what stands after it, and before the next one of its level.
+            language: the language after the opening fence.
+            heading: restricts the blocks to the section with this heading of level 2.
         """
-        text = self.text.partition(f"\n## {below}\n")[2].partition("\n## ")[0] if below else self.text
+        text = self.text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0] if heading else self.text
         return [code for _, named, code in _BLOCK.findall(text) if named == language]
 
     @cached_property
@@ -39,33 +39,36 @@ class Page:
         return re.sub(r"`[^`\n]*`", "", _BLOCK.sub("", self.text))
 
     def links(self) -> list[str]:
-        """Where its links lead."""
+        """Return the targets of all links."""
         return _LINK.findall(self._prose)
 
     @cached_property
     def anchors(self) -> frozenset[str]:
-        """What can be linked to in it; a heading that stands twice is numbered."""
+        """The anchors of the headings. Repeated headings are numbered, as on GitHub."""
         headings = re.findall(r"^#{1,6} +(.*?) *$", _BLOCK.sub("", self.text), re.MULTILINE)
         slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
-        again = (f"{slug}-{slugs[:place].count(slug)}" for place, slug in enumerate(slugs))
-        return frozenset(slugs) | frozenset(again)
+        numbered = (f"{slug}-{slugs[:index].count(slug)}" for index, slug in enumerate(slugs))
+        return frozenset(slugs) | frozenset(numbered)
 
 
-def pages() -> list[Page]:
-    """Every page of the repository that is kept."""
+def pages() -> list[MarkdownPage]:
+    """Return every Markdown page of the repository outside of hidden folders and of what is generated or installed."""
     found = (path for pattern in ("*.md", "*/*.md", "*/*/*.md", "*/*/*/*.md") for path in ROOT.glob(pattern))
     return [
-        Page(path) for path in sorted(found) if not any(part.startswith(".") for part in path.parts[len(ROOT.parts) :])
+        MarkdownPage(path)
+        for path in sorted(found)
+        if not any(part.startswith(".") for part in path.parts[len(ROOT.parts) :])
+        and path.relative_to(ROOT).parts[0] != "clients"
     ]
 
 
-def broken(page: Page) -> Iterator[str]:
-    """Links of a page that lead nowhere; what lies outside of the repository is not asked."""
+def broken_links(page: MarkdownPage) -> Iterator[str]:
+    """Yield the links of a page whose target does not exist. Links to other sites are not checked."""
     for link in page.links():
         if re.match(r"[a-z]+:", link):
             continue
-        place, _, anchor = link.partition("#")
-        target = (page.path.parent / place).resolve() if place else page.path
+        path, _, anchor = link.partition("#")
+        target = (page.path.parent / path).resolve() if path else page.path
         is_page = target.suffix == ".md"
-        if not target.exists() or (anchor and is_page and anchor not in Page(target).anchors):
+        if not target.exists() or (anchor and is_page and anchor not in MarkdownPage(target).anchors):
             yield link

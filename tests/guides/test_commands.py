@@ -1,4 +1,4 @@
-"""Blocks that cannot be run here are at least commands that are there."""
+"""The commands in all blocks exist, even if the tests cannot run them."""
 
 import re
 import subprocess
@@ -8,8 +8,8 @@ import pytest
 
 from cli.app import ainexus
 from infra.bundle.target import ROOT
-from tests.guides.commands import Command, commands_of, wrong_with
-from tests.guides.page import Page, pages
+from tests.guides.commands import Command, commands_of, invalid_parts
+from tests.guides.page import MarkdownPage, pages
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 BLOCKS = [
@@ -22,34 +22,34 @@ BLOCKS = [
 @pytest.mark.parametrize("block", BLOCKS)
 class TestBlock:
     def test_is_shell(self, block: str) -> None:
-        said = subprocess.run(["/bin/bash", "-n"], input=block, capture_output=True, text=True, check=False)
-        assert said.returncode == 0, said.stderr
+        completed = subprocess.run(["/bin/bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, completed.stderr
 
-    def test_calls_what_is_there(self, block: str) -> None:
-        found = [(command.words, wrong) for command in commands_of(block) for wrong in wrong_of(command)]
+    def test_calls_existing_commands(self, block: str) -> None:
+        found = [(command.words, wrong) for command in commands_of(block) for wrong in invalid_parts_of(command)]
         assert found == []
 
 
-def wrong_of(command: Command) -> list[str]:
-    """What nobody would understand of a command."""
+def invalid_parts_of(command: Command) -> list[str]:
+    """Return the invalid parts of a command."""
     words = [word for word in command.words if not re.match(r"[A-Z_]+=", word)]
     match words:
         case ["make", target, *_]:
             return [] if target in TARGETS or "=" in target else [f"there is no target {target}"]
         case ["./ainexus", *rest]:
-            return wrong_with_ours(ainexus, rest)
+            return invalid_parts_of_ainexus(ainexus, rest)
         case _:
-            return wrong_with(Command(tuple(words)))
+            return invalid_parts(Command(tuple(words)))
 
 
-def wrong_with_ours(command: click.Command, words: list[str]) -> list[str]:
-    """What our own command line would not understand."""
+def invalid_parts_of_ainexus(command: click.Command, words: list[str]) -> list[str]:
+    """Return the parts that our own command line does not understand."""
     if isinstance(command, click.Group):
         name = words[0] if words else ""
         if name.startswith("-"):
             return []
         found = command.get_command(click.Context(command), name)
-        return wrong_with_ours(found, words[1:]) if found else [f"no {name!r}"]
+        return invalid_parts_of_ainexus(found, words[1:]) if found else [f"no {name!r}"]
     known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
     return [f"{option} is unknown" for option in Command(tuple(words)).options if option not in known]
 
@@ -71,12 +71,12 @@ def wrong_with_ours(command: click.Command, words: list[str]) -> list[str]:
         ("./ainexus --help", []),
     ],
 )
-def test_what_is_not_there_is_seen(code: str, wrong: list[str]) -> None:
-    assert [one for command in commands_of(code) for one in wrong_of(command)] == wrong
+def test_detects_invalid_commands(code: str, wrong: list[str]) -> None:
+    assert [one for command in commands_of(code) for one in invalid_parts_of(command)] == wrong
 
 
-def test_the_commands_of_the_walk_are_found() -> None:
-    walk = Page(ROOT / "docs" / "guides" / "seed-walk.md")
-    found = {command.words[:3] for block in walk.blocks("bash") for command in commands_of(block)}
+def test_finds_the_commands_of_the_walkthrough() -> None:
+    walkthrough = MarkdownPage(ROOT / "docs" / "guides" / "walkthrough.md")
+    found = {command.words[:3] for block in walkthrough.blocks("bash") for command in commands_of(block)}
     assert ("aws", "cognito-idp", "admin-create-user") in found
     assert ("aws", "sns", "subscribe") in found

@@ -1,16 +1,16 @@
-"""Links within the repository lead somewhere."""
+"""Links within the repository have an existing target."""
 
 from pathlib import Path
 
 import pytest
 
 from infra.bundle.target import ROOT
-from tests.guides.page import Page, broken, pages
+from tests.guides.page import MarkdownPage, broken_links, pages
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.path.relative_to(ROOT)))
-def test_leads_somewhere(page: Page) -> None:
-    assert list(broken(page)) == []
+def test_has_no_broken_links(page: MarkdownPage) -> None:
+    assert list(broken_links(page)) == []
 
 
 def test_every_document_is_linked_to() -> None:
@@ -35,7 +35,7 @@ def test_every_document_is_linked_to() -> None:
         ("```sh\n[one](two.md)\n```", []),
     ],
 )
-def test_that_lead_nowhere_are_seen(tmp_path: Path, text: str, found: list[str]) -> None:
+def test_detects_broken_links(tmp_path: Path, text: str, found: list[str]) -> None:
     path = tmp_path / "page.md"
     path.write_text(text)
-    assert list(broken(Page(path))) == found
+    assert list(broken_links(MarkdownPage(path))) == found

@@ -1,4 +1,4 @@
-"""What is wrong with a statement, if anything: the rules of least privilege as this project has them."""
+"""The project's rules of least privilege, applied to policy statements."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -19,7 +19,7 @@ _TAG = "${aws:PrincipalTag/tenant_id}"
 
 
 def problems(statement: Json) -> list[str]:
-    """Every rule that this statement breaks."""
+    """Return the rules that this statement breaks."""
     if statement["Effect"] == "Deny":
         return []
     return [*_of_actions(statement), *_of_resources(statement), *_of_keys(statement)]
@@ -49,7 +49,7 @@ def _of_bucket(resource: str, statement: Json) -> Iterator[str]:
     prefixes = _listed(condition.get("StringLike", {}).get("s3:prefix", []))
     if not prefixes or condition.get("Null", {}).get("s3:prefix") != "false":
         yield f"{resource} is listed without a prefix"
-    # Listing is of the bucket; what of it may be listed stands in a condition.
+    # Listing is an action on the bucket, and a condition restricts it to a prefix.
     for prefix in prefixes:
         yield from _of_objects(f"{resource}/{prefix}", condition)
 
@@ -74,11 +74,11 @@ def _of_keys(statement: Json) -> Iterator[str]:
         yield "no guard for missing keys"
     if any(_TAG in pattern for pattern in patterns) and guards.get("aws:PrincipalTag/tenant_id") != "false":
         yield "no guard for a missing tag"
-    yield from (f"{pattern} opens more than it says" for pattern in patterns if _is_loose(pattern))
+    yield from (f"{pattern} matches other partitions" for pattern in patterns if _is_loose(pattern))
 
 
 def _is_loose(pattern: str) -> bool:
-    """Whether a wildcard stands for less or more than whole parts between `#`: `TENANT#acme*` opens `TENANT#acme2`."""
+    """Return whether a wildcard matches other than whole parts between `#`: `TENANT#acme*` matches `TENANT#acme2`."""
     parts = pattern.replace(_TAG, "t").split("#")
     return len(parts) < 2 or any(part != "*" and {"*", "?"} & {*part} for part in parts)
 

@@ -1,7 +1,7 @@
-"""The routes of the product with what they ask of the caller, as its specification has them.
+"""The product's routes with the required role and feature, as in its specification.
 
-A line: the service, the methods, the path below `/v1` (`…` is `/tenants/{t}`), the least role that may change, and,
-where they differ from the usual, the least role that may read (else `analyst`) and the feature that a change needs.
+Each line has the service, the methods, the path below `/v1` (`…` means `/tenants/{t}`) and the least role for changes.
+Optional are the least role for reads (default `analyst`) and the feature that a change requires.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ agents   GET,PUT,DELETE       …/agents/{a}                   developer       o
 agents   GET,POST             …/agents/{a}/versions          developer       observer  agents
 agents   GET                  …/agents/{a}/versions/{v}      -               observer
 agents   PUT                  …/agents/{a}/alias             developer       -         agents
+agents   GET                  …/provider-keys                -               observer
 agents   PUT,DELETE           …/provider-keys/{provider}     tenant_admin    -         agents
 agents   GET,POST             …/prompts                      developer       analyst   agents
 agents   GET,PUT,DELETE       …/prompts/{p}                  developer       analyst   agents
@@ -60,6 +61,7 @@ runs     GET                  …/experiments/{e}/results      -
 runs     GET,POST             …/debug/sessions               developer       analyst   debugging
 runs     GET,PATCH            …/debug/sessions/{s}           developer       analyst   debugging
 runs     GET                  …/debug/sessions/{s}/traces    -
+runs     GET                  …/budget                       -               observer
 metering GET                  …/usage/daily                  -
 metering GET                  …/usage/monthly                -
 metering GET,POST             …/usage/events                 developer
@@ -81,37 +83,37 @@ billing  POST                 /webhooks/stripe               open
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a route asks of its caller, and whose it is."""
+class ExpectedRoute:
+    """The service of a route, and the role and feature that it requires."""
 
     service: str
-    least: Role | None
+    min_role: Role | None
     feature: Feature | None
 
 
-def product_routes() -> dict[tuple[str, str], Asked]:
-    """Every route by its method and its path, the names in which are left empty: `/v1/tenants/{}/runs`."""
-    return dict(route for line in ROUTES.strip().splitlines() for route in _of_line(line))
+def product_routes() -> dict[tuple[str, str], ExpectedRoute]:
+    """Return every route by its method and its path with empty parameter names: `/v1/tenants/{}/runs`."""
+    return dict(route for line in ROUTES.strip().splitlines() for route in _parse_line(line))
 
 
-def _of_line(line: str) -> Iterator[tuple[tuple[str, str], Asked]]:
+def _parse_line(line: str) -> Iterator[tuple[tuple[str, str], ExpectedRoute]]:
     service, methods, path, change, *more = line.split()
     read = more[0] if more else "analyst"
     feature = Feature(more[1]) if len(more) > 1 else None
-    for method in _both_of_a_change(methods.split(",")):
-        reads = method == "GET"
-        least = None if change == "open" else Role(read if reads else change)
+    for method in _with_both_updates(methods.split(",")):
+        is_read = method == "GET"
+        min_role = None if change == "open" else Role(read if is_read else change)
         yield (
             (method, without_names(f"/v1{path.replace('…', '/tenants/{t}')}")),
-            Asked(service, least, None if reads else feature),
+            ExpectedRoute(service, min_role, None if is_read else feature),
         )
 
 
-def _both_of_a_change(methods: list[str]) -> list[str]:
-    """Every route of `PUT` answers `PATCH`, and every one of `PATCH` answers `PUT`."""
+def _with_both_updates(methods: list[str]) -> list[str]:
+    """Return the methods with `PUT` for each `PATCH` and `PATCH` for each `PUT`, because every such route has both."""
     return [*methods, *({"PUT", "PATCH"} - {*methods} if {"PUT", "PATCH"} & {*methods} else ())]
 
 
 def without_names(path: str) -> str:
-    """A path whose names do not matter."""
+    """Return a path without the names of its parameters."""
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))

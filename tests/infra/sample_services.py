@@ -1,10 +1,10 @@
-"""Services of the mesh's shape, small and with everything that a declaration can say."""
+"""Small sample services that use every feature of a declaration."""
 
-from shared.declaration import Access, Function, Objects, Route, Service, Slice, Table, TenantSecrets
+from shared.declaration import Access, Function, ObjectGrant, Route, Service, Slice, Table, TenantSecrets
 from shared.tenancy.permissions import Feature, Role
 
-HTTP = "infra.core.api.handler"
-OTHER = "infra.core.publisher.handler"
+HTTP = "services.core.functions.api.handler"
+OTHER = "services.core.functions.publisher.handler"
 
 _TENANT = "/v1/tenants/{tenant_id}"
 
@@ -31,7 +31,7 @@ TENANTS = Service(
             subscriptions=("subscription.changed.v1", "usage.summarised.v1"),
             control=("subscription.changed.v1",),
         ),
-        Function(name="admin", handler=OTHER, manages_users=True, reads_due=True),
+        Function(name="commands", handler=OTHER, manages_users=True, reads_due=True),
     ),
 )
 
@@ -48,14 +48,14 @@ AGENTS = Service(
                 Route("GET", f"{_TENANT}/agents", Role.OBSERVER),
                 Route("POST", f"{_TENANT}/agents", Role.DEVELOPER, Feature.AGENTS),
             ),
-            objects=(Objects("agents", write=True),),
+            objects=(ObjectGrant("agents", write=True),),
             tenant_secrets=TenantSecrets.WRITE,
         ),
         Function(
             name="remover",
             handler=OTHER,
             subscriptions=("tenant.deleted.v1",),
-            objects=(Objects("agents", read=False, delete=True),),
+            objects=(ObjectGrant("agents", read=False, delete=True),),
             tenant_secrets=TenantSecrets.DESTROY,
         ),
     ),
@@ -76,8 +76,8 @@ RUNS = Service(
                 Route("PATCH", f"{_TENANT}/runs/{{run_id}}", Role.DEVELOPER),
                 Route("GET", f"{_TENANT}/runs/{{run_id}}/logs", Role.OBSERVER),
             ),
-            objects=(Objects("agents"), Objects("runs", delete=True)),
-            at_most=200,
+            objects=(ObjectGrant("agents"), ObjectGrant("runs", delete=True)),
+            max_concurrency=200,
             invokes=("worker",),
         ),
         Function(
@@ -85,13 +85,13 @@ RUNS = Service(
             handler=OTHER,
             access=Access.TENANT,
             subscriptions=("run.queued.v1",),
-            objects=(Objects("runs", write=True),),
+            objects=(ObjectGrant("runs", write=True),),
             secrets=("openai/key",),
             tenant_secrets=TenantSecrets.READ,
             calls_models=True,
             timeout_s=60,
         ),
-        Function(name="reaper", handler=OTHER, every_minutes=1, reads_due=True, objects=(Objects("runs"),)),
+        Function(name="reaper", handler=OTHER, every_minutes=1, reads_due=True, objects=(ObjectGrant("runs"),)),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""IAM's answer to a request, by a simulator that knows leading keys and principal tags."""
+"""Decisions of IAM, by a simulator that supports leading keys and principal tags."""
 
 import json
 import subprocess
@@ -13,22 +13,22 @@ _SCRIPT = Path(__file__).with_name("simulate.cjs")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request, and whether it should be allowed."""
+class SimulatedRequest:
+    """A request with the expected decision."""
 
     name: str
     action: str
     resource: str
     keys: tuple[str, ...]
-    """The partition keys that it touches; DynamoDB gives none for a scan."""
+    """The partition keys of the request. DynamoDB passes none for a scan."""
     tag: str | None
-    """The session's `tenant_id`; None: it was assumed without one."""
+    """The session's `tenant_id` tag. None if the role was assumed without one."""
     is_allowed: bool
     prefix: str | None = None
-    """Of the objects that are listed."""
+    """The key prefix of a request that lists objects."""
 
-    def of(self, statements: Sequence[Json]) -> Json:
-        """The request of a principal with these statements."""
+    def to_simulation(self, statements: Sequence[Json]) -> Json:
+        """Return the request of a principal with these statements."""
         return simulation(
             self.action,
             self.resource,
@@ -41,19 +41,27 @@ class Asked:
         )
 
 
-def listing(name: str, bucket: str, prefix: str | None, *, is_allowed: bool, tag: str | None = "acme") -> Asked:
-    """A request for the names of the objects below this prefix."""
-    return Asked(name, "s3:ListBucketVersions", bucket, keys=(), tag=tag, is_allowed=is_allowed, prefix=prefix)
+def listing(
+    name: str, bucket: str, prefix: str | None, *, is_allowed: bool, tag: str | None = "acme"
+) -> SimulatedRequest:
+    """Return a request for the names of the objects below this prefix."""
+    return SimulatedRequest(
+        name, "s3:ListBucketVersions", bucket, keys=(), tag=tag, is_allowed=is_allowed, prefix=prefix
+    )
 
 
-def allowed(name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme") -> Asked:
-    """A request that must work."""
-    return Asked(name, action, resource, keys=keys, tag=tag, is_allowed=True)
+def allowed(
+    name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme"
+) -> SimulatedRequest:
+    """Return a request that must be allowed."""
+    return SimulatedRequest(name, action, resource, keys=keys, tag=tag, is_allowed=True)
 
 
-def refused(name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme") -> Asked:
-    """A request that must not work."""
-    return Asked(name, action, resource, keys=keys, tag=tag, is_allowed=False)
+def refused(
+    name: str, action: str, resource: str, keys: tuple[str, ...] = (), *, tag: str | None = "acme"
+) -> SimulatedRequest:
+    """Return a request that must be refused."""
+    return SimulatedRequest(name, action, resource, keys=keys, tag=tag, is_allowed=False)
 
 
 def simulation(
@@ -65,7 +73,7 @@ def simulation(
     principal: str = "role",
     trust: Json | None = None,
 ) -> Json:
-    """One request as the simulator takes it."""
+    """Return a request of a principal with these statements, for `simulate`."""
     return {
         "request": {
             "principal": f"arn:aws:iam::{ACCOUNT}:role/{principal}",
@@ -73,7 +81,7 @@ def simulation(
             "resource": {"resource": resource, "accountId": ACCOUNT},
             "contextVariables": context,
         },
-        "identityPolicies": [{"name": "own", "policy": {"Version": "2012-10-17", "Statement": list(statements)}}],
+        "statements": list(statements),
         "serviceControlPolicies": [],
         "resourceControlPolicies": [],
         **({"resourcePolicy": trust} if trust else {}),
@@ -81,15 +89,23 @@ def simulation(
 
 
 def simulate(simulations: Sequence[Json]) -> list[bool]:
-    """Whether each of these requests is allowed; all in one process."""
+    """Return whether each of these requests is allowed. One process simulates all and reads each policy once."""
+    policies: dict[str, int] = {}
+    numbered: list[Json] = []
+    for one in simulations:
+        text = json.dumps(one["statements"])
+        request = {name: value for name, value in one.items() if name != "statements"}
+        numbered.append({**request, "policy": policies.setdefault(text, len(policies))})
+    documents = [{"Version": "2012-10-17", "Statement": json.loads(text)} for text in policies]
+    requests = json.dumps({"policies": documents, "simulations": numbered})
     command = [program("node"), str(_SCRIPT), str(NODE_FOLDER)]
-    said = subprocess.run(  # noqa: S603 — the pinned simulator
-        command, input=json.dumps(simulations), check=True, capture_output=True, text=True, env=node_environment()
+    completed = subprocess.run(  # noqa: S603 — the pinned simulator
+        command, input=requests, check=True, capture_output=True, text=True, env=node_environment()
     )
-    return json.loads(said.stdout)
+    return json.loads(completed.stdout)
 
 
-def surprises(statements: Sequence[Json], cases: Sequence[Asked]) -> list[str]:
-    """The names of the requests whose answer is not the one that it should be."""
-    answers = simulate([case.of(statements) for case in cases])
-    return [case.name for case, answer in zip(cases, answers, strict=True) if answer is not case.is_allowed]
+def unexpected_decisions(statements: Sequence[Json], cases: Sequence[SimulatedRequest]) -> list[str]:
+    """Return the names of the requests with an unexpected decision."""
+    decisions = simulate([case.to_simulation(statements) for case in cases])
+    return [case.name for case, decision in zip(cases, decisions, strict=True) if decision is not case.is_allowed]

@@ -1,4 +1,4 @@
-"""Synthesized templates, and ways to find things in them."""
+"""Synthesized templates, and queries on them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,52 +17,52 @@ from tests.infra.sample_services import SAMPLES
 Json = dict[str, Any]
 
 CONTEXT: Json = {**json.loads((ROOT / "cdk.json").read_text())["context"], "bundle": "source"}
-"""What the CDK command line gives to the application, but for bundles with the source alone."""
+"""The context that the CDK command line passes to the application, except that bundles contain only the source."""
 
 ACCOUNT = CONTEXT["account"]
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The templates of one environment by the name of their stack."""
+    """The templates of one environment by the name of the stack."""
 
     environment: str
     stacks: dict[str, Json]
 
     def stack(self, part: str) -> Json:
-        """The template of `Core`, `Tenants` and so on."""
+        """Return the template of `Core`, `Tenants` and so on."""
         return self.stacks[f"AILab{part}-{self.environment}"]
 
     def resources(self, kind: str, part: str | None = None) -> list[Json]:
-        """The properties of all resources of a type, in one stack or in all."""
-        return [found["Properties"] for found in self.whole(kind, part)]
+        """Return the properties of all resources of a type, in one stack or in all."""
+        return [found["Properties"] for found in self.resources_with_attributes(kind, part)]
 
-    def whole(self, kind: str, part: str | None = None) -> list[Json]:
-        """All resources of a type."""
+    def resources_with_attributes(self, kind: str, part: str | None = None) -> list[Json]:
+        """Return all resources of a type."""
         return [found for _, found in self.named(kind, part)]
 
     def named(self, kind: str, part: str | None = None) -> Iterator[tuple[str, Json]]:
-        """All resources of a type, with their logical ids."""
+        """Yield all resources of a type with their logical ids."""
         for stack in [self.stack(part)] if part else self.stacks.values():
             yield from ((name, found) for name, found in stack["Resources"].items() if found["Type"] == kind)
 
-    def one(self, kind: str, part: str | None = None, **wanted: object) -> Json:
-        """The properties of the one resource that has these values."""
-        found = [one for one in self.resources(kind, part) if all(one.get(key) == wanted[key] for key in wanted)]
-        assert len(found) == 1, f"{kind} {wanted}: {len(found)}"
+    def one(self, kind: str, part: str | None = None, **expected: object) -> Json:
+        """Return the properties of the one resource that has these values."""
+        found = [one for one in self.resources(kind, part) if all(one.get(key) == expected[key] for key in expected)]
+        assert len(found) == 1, f"{kind} {expected}: {len(found)}"
         return found[0]
 
     def role(self, name: str) -> Json:
-        """A role by its name."""
+        """Return a role by its name."""
         return self.one("AWS::IAM::Role", RoleName=name)
 
     def statements(self, role: str) -> list[Json]:
-        """What a role may do."""
+        """Return the statements of a role."""
         return [one for policy in self.role(role)["Policies"] for one in policy["PolicyDocument"]["Statement"]]
 
 
-def synthesized(profile: Profile, *, folder: Path, services: Sequence[Service] = SAMPLES) -> Templates:
-    """The templates of these services."""
+def synthesize(profile: Profile, *, folder: Path, services: Sequence[Service] = SAMPLES) -> Templates:
+    """Return the templates of these services."""
     app = App(outdir=str(folder), context=CONTEXT, analytics_reporting=False)
     build(app, profile, services, openapi=b"{}")
     app.synth()
@@ -71,5 +71,5 @@ def synthesized(profile: Profile, *, folder: Path, services: Sequence[Service] =
 
 
 def text_of(value: object) -> str:
-    """A value as text, references and all."""
+    """Return a value as text, including references."""
     return json.dumps(value, sort_keys=True)

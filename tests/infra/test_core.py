@@ -1,4 +1,4 @@
-"""AILabCore: names, keys, users, refusals and outputs."""
+"""The stack AILabCore: names, keys, users, gateway responses and outputs."""
 
 import json
 
@@ -13,19 +13,19 @@ OUTPUTS = {
 
 
 class TestOutputs:
-    def test_are_all_that_were_promised(self, local: Templates) -> None:
+    def test_have_the_specified_names(self, local: Templates) -> None:
         outputs = local.stack("Core")["Outputs"]
         assert {name for name in outputs if not name.startswith("Exports")} == OUTPUTS
 
     def test_endpoint_ends_with_the_stage(self, local: Templates) -> None:
         assert "/local" in text_of(local.stack("Core")["Outputs"]["ApiEndpoint"]["Value"]["Fn::Join"][1][-1])
 
-    def test_no_other_stack_has_any(self, local: Templates) -> None:
+    def test_belong_to_core_only(self, local: Templates) -> None:
         assert {name for name, stack in local.stacks.items() if stack.get("Outputs")} == {"AILabCore-local"}
 
 
 class TestStacks:
-    def test_are_named_as_promised(self, local: Templates) -> None:
+    def test_have_the_specified_names(self, local: Templates) -> None:
         parts = ("Core", "Tenants", "Agents", "Runs", "Metering", "Billing", "Edge", "Monitoring")
         assert set(local.stacks) == {f"AILab{part}-local" for part in parts}
 
@@ -44,9 +44,13 @@ class TestTables:
         assert found["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
         assert found["BillingMode"] == "PAY_PER_REQUEST"
 
-    def test_outlive_their_stack_in_production_only(self, local: Templates, prod: Templates) -> None:
-        assert {found["DeletionPolicy"] for found in prod.whole("AWS::DynamoDB::Table")} == {"Retain"}
-        assert {found["DeletionPolicy"] for found in local.whole("AWS::DynamoDB::Table")} == {"Delete"}
+    def test_are_retained_in_production_only(self, local: Templates, prod: Templates) -> None:
+        assert {found["DeletionPolicy"] for found in prod.resources_with_attributes("AWS::DynamoDB::Table")} == {
+            "Retain"
+        }
+        assert {found["DeletionPolicy"] for found in local.resources_with_attributes("AWS::DynamoDB::Table")} == {
+            "Delete"
+        }
 
 
 class TestNames:
@@ -66,30 +70,39 @@ class TestNames:
 
 
 class TestUsers:
-    def test_nobody_signs_up_by_themselves(self, prod: Templates) -> None:
+    def test_self_registration_is_disabled(self, prod: Templates) -> None:
         assert prod.one("AWS::Cognito::UserPool")["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
 
-    def test_tenant_never_changes(self, local: Templates) -> None:
+    def test_tenant_attribute_is_immutable(self, local: Templates) -> None:
         schema = local.one("AWS::Cognito::UserPool")["Schema"]
         mutable = {one["Name"]: one["Mutable"] for one in schema}
         assert {name for name in mutable if not mutable[name]} == {"tenant_id"}
         assert {"role", "plan", "features"} <= mutable.keys()
 
-    def test_client_writes_no_custom_attribute(self, local: Templates) -> None:
+    def test_client_cannot_write_custom_attributes(self, local: Templates) -> None:
         client = local.one("AWS::Cognito::UserPoolClient")
         assert not [name for name in client["WriteAttributes"] if name.startswith("custom:")]
+        # An empty list would let it write every standard attribute.
+        assert sorted(client["WriteAttributes"]) == ["family_name", "given_name"]
         assert {f"custom:{name}" for name in ("tenant_id", "role", "plan", "features")} < {*client["ReadAttributes"]}
         assert client["GenerateSecret"] is False
         assert (client["IdTokenValidity"], client["TokenValidityUnits"]["IdToken"]) == (15, "minutes")
 
-    def test_passwords_are_sent_outside_of_production_only(self, dev: Templates, prod: Templates) -> None:
+    def test_client_may_write_every_required_attribute(self, local: Templates) -> None:
+        # "Required attributes in a user pool are always writable", so one that is not listed is writable all the same.
+        # https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
+        schema = local.one("AWS::Cognito::UserPool")["Schema"]
+        required = {one["Name"] for one in schema if one.get("Required")}
+        assert required <= {*local.one("AWS::Cognito::UserPoolClient")["WriteAttributes"]}
+
+    def test_password_sign_in_is_disabled_in_production(self, dev: Templates, prod: Templates) -> None:
         flows = {one.environment: one.one("AWS::Cognito::UserPoolClient")["ExplicitAuthFlows"] for one in (dev, prod)}
         assert sorted(flows["prod"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
         assert set(flows["dev"]) - set(flows["prod"]) == {"ALLOW_USER_PASSWORD_AUTH"}
 
 
-class TestRefusals:
-    def test_have_the_one_shape_and_may_be_read_by_browsers(self, local: Templates) -> None:
+class TestGatewayResponses:
+    def test_have_the_common_error_body_and_cors_headers(self, local: Templates) -> None:
         found = local.resources("AWS::ApiGateway::GatewayResponse")
         assert len(found) == 21
         for one in found:
@@ -108,19 +121,19 @@ class TestRefusals:
             ("INTEGRATION_TIMEOUT", "503", "DependencyUnavailable"),
         ],
     )
-    def test_say_what_is_documented(self, local: Templates, kind: str, status: str, error: str) -> None:
+    def test_have_the_documented_status_and_error(self, local: Templates, kind: str, status: str, error: str) -> None:
         found = local.one("AWS::ApiGateway::GatewayResponse", ResponseType=kind)
         assert found["StatusCode"] == status
         assert json.loads(found["ResponseTemplates"]["application/json"])["error"] == error
 
 
 class TestPublisher:
-    def test_hears_of_new_outbox_items_of_all_tables(self, local: Templates) -> None:
+    def test_receives_new_outbox_items_of_all_tables(self, local: Templates) -> None:
         mappings = local.resources("AWS::Lambda::EventSourceMapping", "Core")
         assert len(mappings) == 3
-        wanted = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"SK": {"S": [{"prefix": "OUTBOX#"}]}}}}
+        expected = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"SK": {"S": [{"prefix": "OUTBOX#"}]}}}}
         for mapping in mappings:
-            assert [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]] == [wanted]
+            assert [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]] == [expected]
             assert mapping["StartingPosition"] == "TRIM_HORIZON"
             assert mapping["ParallelizationFactor"] == 10
             assert mapping["BatchSize"] == 100
@@ -129,7 +142,7 @@ class TestPublisher:
         rule = local.one("AWS::Events::Rule", "Core")
         assert rule["ScheduleExpression"] == "rate(1 minute)"
 
-    def test_may_delete_outbox_keys_and_put_nothing_anywhere_else(self, local: Templates) -> None:
+    def test_deletes_only_outbox_keys(self, local: Templates) -> None:
         writing = [one for one in local.statements("ainexus-local-publisher") if "dynamodb:DeleteItem" in one["Action"]]
         keys = {key for one in writing for key in one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]}
         slices = ("TENANTS", "BILLING", "AGENTS", "RUNS", "USAGE")

@@ -1,4 +1,4 @@
-"""AILabEdge: the stage, and when it is deployed anew."""
+"""The stack AILabEdge: the stage, and the changes that cause a new deployment."""
 
 from dataclasses import replace
 
@@ -26,32 +26,32 @@ class TestStage:
     def test_never_logs_a_token(self, local: Templates) -> None:
         assert "authorization" not in local.one("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"].lower()
 
-    def test_is_of_the_deployment_with_the_fingerprint(self, local: Templates) -> None:
+    def test_uses_the_deployment_with_the_fingerprint(self, local: Templates) -> None:
         (name,) = (name for name, _ in local.named("AWS::ApiGateway::Deployment"))
         assert name == f"Deployment{fingerprint(_mesh())}"
         assert local.one("AWS::ApiGateway::Stage")["DeploymentId"] == {"Ref": name}
 
-    def test_is_the_only_deployment(self, local: Templates) -> None:
-        assert len(local.whole("AWS::ApiGateway::Deployment")) == 1
+    def test_has_the_only_deployment(self, local: Templates) -> None:
+        assert len(local.resources_with_attributes("AWS::ApiGateway::Deployment")) == 1
 
 
 class TestFingerprint:
-    def test_stays_when_nothing_changes(self) -> None:
+    def test_ignores_the_order_of_services(self) -> None:
         assert fingerprint(_mesh()) == fingerprint(_mesh(services=tuple(reversed(SAMPLES))))
 
     def test_changes_with_a_route(self) -> None:
         added = Route("GET", "/v1/tenants/{tenant_id}/agents/{agent_id}", Role.OBSERVER)
         assert _with_routes((*AGENTS.routes, added)) != fingerprint(_mesh())
 
-    def test_changes_when_a_route_opens(self) -> None:
-        opened = replace(AGENTS.routes[0], least=None)
+    def test_changes_when_a_route_becomes_public(self) -> None:
+        opened = replace(AGENTS.routes[0], min_role=None)
         assert _with_routes((opened, *AGENTS.routes[1:])) != fingerprint(_mesh())
 
-    def test_stays_when_only_the_role_changes_that_the_code_asks_for(self) -> None:
-        other = replace(AGENTS.routes[0], least=Role.ANALYST)
+    def test_ignores_the_role_of_a_route(self) -> None:
+        other = replace(AGENTS.routes[0], min_role=Role.ANALYST)
         assert _with_routes((other, *AGENTS.routes[1:])) == fingerprint(_mesh())
 
-    def test_changes_with_the_origins(self) -> None:
+    def test_changes_with_the_cors_origins(self) -> None:
         assert fingerprint(_mesh(profile=replace(LOCAL, preflight_origins=("https://a.example",)))) != fingerprint(
             _mesh()
         )

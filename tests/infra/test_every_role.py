@@ -1,4 +1,4 @@
-"""Every role of the real services opens what its declaration asks for and nothing else; every loosening is caught."""
+"""Every role of the real services grants exactly its declared permissions, and the tests detect every mutation."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +13,13 @@ from tests.infra.access import (
     READ,
     READ_SECRET,
     REMOVE,
-    TWIN,
+    SIMILAR_TENANT,
     WRITE,
     Probe,
-    holders,
-    may,
+    is_expected,
     probes,
     probes_around,
+    roles_of,
     secret_probes,
 )
 from tests.infra.privilege import problems
@@ -28,44 +28,44 @@ from tests.infra.templates import Json, Templates
 
 pytestmark = pytest.mark.usefixtures("simulator")
 
-HOLDERS = list(holders(SERVICES))
+ROLES = list(roles_of(SERVICES))
 _TAG = "${aws:PrincipalTag/tenant_id}"
 
 
-def asked(probe: Probe, statements: Sequence[Json]) -> Json:
-    """A probe as the simulator takes it."""
+def to_simulation(probe: Probe, statements: Sequence[Json]) -> Json:
+    """Return a probe in the simulator's format."""
     keys = {"dynamodb:LeadingKeys": list(probe.keys)} if probe.keys else {}
     tags = {"aws:PrincipalTag/tenant_id": probe.tag} if probe.tag else {}
     return simulation(probe.action, probe.resource, statements=_readable(statements), context={**keys, **tags})
 
 
 def _readable(statements: Sequence[Json]) -> list[Json]:
-    """Without those on things that have no name before they are made."""
+    """Return the statements without those on resources that have no name before their creation."""
     return [one for one in statements if isinstance(one["Resource"], str | list)]
 
 
 @pytest.fixture(name="roles", scope="module")
-def find_roles(mesh: Templates) -> dict[str, list[Json]]:
-    """The statements of every role of the mesh."""
+def find_statements(mesh: Templates) -> dict[str, list[Json]]:
+    """Return the statements of every role of the mesh."""
     named = [role["RoleName"] for role in mesh.resources("AWS::IAM::Role") if "RoleName" in role]
     return {name: mesh.statements(name) for name in named}
 
 
 class TestRoles:
-    def test_are_those_that_the_declarations_ask_for(self, roles: dict[str, list[Json]]) -> None:
-        assert {holder.role for holder in HOLDERS} == {*roles}
+    def test_exist_for_every_declaration(self, roles: dict[str, list[Json]]) -> None:
+        assert {role.name for role in ROLES} == {*roles}
 
-    def test_open_what_they_must_and_nothing_else(
+    def test_grant_exactly_the_declared_permissions(
         self, roles: dict[str, list[Json]], show: Callable[[str], None]
     ) -> None:
-        cases = [(holder, probe) for holder in HOLDERS for probe in probes(SERVICES)]
-        answers = simulate([asked(probe, roles[holder.role]) for holder, probe in cases])
+        cases = [(role, probe) for role in ROLES for probe in probes(SERVICES)]
+        decisions = simulate([to_simulation(probe, roles[role.name]) for role, probe in cases])
         wrong = [
-            (holder.role, probe, answer)
-            for (holder, probe), answer in zip(cases, answers, strict=True)
-            if answer is not may(holder, probe, SERVICES)
+            (role.name, probe, decision)
+            for (role, probe), decision in zip(cases, decisions, strict=True)
+            if decision is not is_expected(role, probe, SERVICES)
         ]
-        show(f"policies: {len(cases)} requests of {len(HOLDERS)} roles, {sum(answers)} allowed")
+        show(f"policies: {len(cases)} requests of {len(ROLES)} roles, {sum(decisions)} allowed")
         assert wrong == []
 
 
@@ -90,18 +90,18 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "every table": lambda one: one.update(Resource=f"{NAMES.arn('dynamodb', 'table/ainexus-local-')}*"),
 }
-OF_OBJECTS: dict[str, Mutation] = {
+OBJECT_MUTATIONS: dict[str, Mutation] = {
     "objects of all tenants": lambda one: _change_objects(one, _TAG, "*"),
-    "objects of twins": lambda one: _change_objects(one, "_id}/", "_id}*/"),
+    "objects of tenants with a similar id": lambda one: _change_objects(one, "_id}/", "_id}*/"),
     "objects of all folders": lambda one: one.update(
         Resource=[f"{text.rsplit('/', 2)[0]}/*" for text in one["Resource"]]
     ),
     "objects to be written, too": lambda one: one.update(Action=["s3:GetObject", "s3:PutObject"]),
     "objects to be deleted, too": lambda one: one["Action"].append("s3:DeleteObject"),
 }
-OF_SECRETS: dict[str, Mutation] = {
+SECRET_MUTATIONS: dict[str, Mutation] = {
     "secrets of all tenants": lambda one: _change_secrets(one, _TAG, "*"),
-    "secrets of twins": lambda one: _change_secrets(one, "_id}/", "_id}*/"),
+    "secrets of tenants with a similar id": lambda one: _change_secrets(one, "_id}/", "_id}*/"),
     "every secret": lambda one: one.update(Resource=NAMES.arn("secretsmanager", "secret:*")),
     "secrets to be read, too": lambda one: _add_action(one, READ_SECRET),
     "secrets to be written, too": lambda one: _add_action(one, PUT_SECRET),
@@ -109,89 +109,98 @@ OF_SECRETS: dict[str, Mutation] = {
 
 
 class TestMutations:
-    def test_are_all_caught(self, roles: dict[str, list[Json]], show: Callable[[str], None]) -> None:
-        mutants = [(holder, *found) for holder in HOLDERS for found in _mutants(roles[holder.role])]
+    def test_are_all_detected(self, roles: dict[str, list[Json]], show: Callable[[str], None]) -> None:
+        mutants = [(role, *found) for role in ROLES for found in _mutants(roles[role.name])]
         cases = [
-            (number, probe, asked(probe, statements), may(holder, probe, SERVICES))
-            for number, (holder, name, spoilt, statements) in enumerate(mutants)
-            for probe in _near(name, spoilt)
+            (number, probe, to_simulation(probe, statements), is_expected(role, probe, SERVICES))
+            for number, (role, name, original, statements) in enumerate(mutants)
+            for probe in _probes_for(name, original)
         ]
-        answers = simulate([simulated for _, _, simulated, _ in cases])
-        caught = {case[0] for case, answer in zip(cases, answers, strict=True) if answer is not case[3]}
-        missed = [(mutant[0].role, mutant[1]) for number, mutant in enumerate(mutants) if number not in caught]
+        decisions = simulate([simulated for _, _, simulated, _ in cases])
+        caught = {case[0] for case, decision in zip(cases, decisions, strict=True) if decision is not case[3]}
+        missed = [(mutant[0].name, mutant[1]) for number, mutant in enumerate(mutants) if number not in caught]
         show(f"mutations of policies: {len(caught)} of {len(mutants)} caught")
         assert missed == []
-        assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OF_OBJECTS, *OF_SECRETS, "no denial"}
+        assert {name for _, name, _, _ in mutants} == {*MUTATIONS, *OBJECT_MUTATIONS, *SECRET_MUTATIONS, "no denial"}
 
-    def test_the_rights_of_another_function_of_the_service_are_caught(self, roles: dict[str, list[Json]]) -> None:
+    def test_permissions_of_another_function_are_detected(self, roles: dict[str, list[Json]]) -> None:
         pairs = [
-            (holder, other)
-            for holder in HOLDERS
-            for other in HOLDERS
-            if holder.is_data_role and other.is_data_role and holder.service is other.service and holder is not other
+            (role, other)
+            for role in ROLES
+            for other in ROLES
+            if role.is_data_role and other.is_data_role and role.service is other.service and role is not other
         ]
         probed = [probe for probe in probes(SERVICES) if probe.table is None]
-        given = [(one, [*roles[one[0].role], *roles[one[1].role]], probe) for one in pairs for probe in probed]
-        answers = simulate([asked(probe, statements) for _, statements, probe in given])
+        combined = [(one, [*roles[one[0].name], *roles[one[1].name]], probe) for one in pairs for probe in probed]
+        decisions = simulate([to_simulation(probe, statements) for _, statements, probe in combined])
         caught = {
-            (pair[0].role, pair[1].role)
-            for (pair, _, probe), answer in zip(given, answers, strict=True)
-            if answer is not may(pair[0], probe, SERVICES)
+            (pair[0].name, pair[1].name)
+            for (pair, _, probe), decision in zip(combined, decisions, strict=True)
+            if decision is not is_expected(pair[0], probe, SERVICES)
         }
-        more = {(one.role, other.role) for one, other in pairs if _rights(roles[other.role]) - _rights(roles[one.role])}
+        more = {
+            (one.name, other.name)
+            for one, other in pairs
+            if _permissions(roles[other.name]) - _permissions(roles[one.name])
+        }
         assert caught == more
         assert ("ainexus-local-runs-api-data", "ainexus-local-runs-worker-data") in caught
         assert ("ainexus-local-agents-exporter-data", "ainexus-local-agents-api-data") in caught
 
-    def test_a_statement_on_a_slice_without_condition_is_caught(self, roles: dict[str, list[Json]]) -> None:
-        twin = [Probe(GET, one.slice.table, keys=(f"TENANT#{TWIN}#{one.slice.name}2",), tag=None) for one in SERVICES]
-        opened = [{"Effect": "Allow", "Action": [GET], "Resource": [probe.resource]} for probe in twin]
+    def test_a_statement_without_condition_is_detected(self, roles: dict[str, list[Json]]) -> None:
+        similar_probes = [
+            Probe(GET, one.slice.table, keys=(f"TENANT#{SIMILAR_TENANT}#{one.slice.name}2",), tag=None)
+            for one in SERVICES
+        ]
+        opened = [{"Effect": "Allow", "Action": [GET], "Resource": [probe.resource]} for probe in similar_probes]
         assert all(problems(statement) for statement in opened)
-        cases = [(holder, *one) for holder in HOLDERS for one in zip(twin, opened, strict=True)]
-        answers = simulate([asked(probe, [*roles[holder.role], added]) for holder, probe, added in cases])
-        opened_by = {holder.role for (holder, _, _), answer in zip(cases, answers, strict=True) if answer}
-        assert opened_by == {holder.role for holder in HOLDERS}
-        wanted = [may(holder, probe, SERVICES) for holder, probe, _ in cases]
-        assert [answer for answer, meant in zip(answers, wanted, strict=True) if not meant] == [True] * wanted.count(
-            False
-        )
+        cases = [(role, *one) for role in ROLES for one in zip(similar_probes, opened, strict=True)]
+        decisions = simulate([to_simulation(probe, [*roles[role.name], added]) for role, probe, added in cases])
+        opened_by = {role.name for (role, _, _), decision in zip(cases, decisions, strict=True) if decision}
+        assert opened_by == {role.name for role in ROLES}
+        expected = [is_expected(role, probe, SERVICES) for role, probe, _ in cases]
+        assert [decision for decision, is_meant in zip(decisions, expected, strict=True) if not is_meant] == [
+            True
+        ] * expected.count(False)
 
 
-def _near(mutation: str, spoilt: Json) -> list[Probe]:
-    """The probes that could see it: those around the slices that the statement speaks of."""
-    if mutation in OF_SECRETS:
+def _probes_for(mutation: str, original: Json) -> list[Probe]:
+    """Return the probes that can detect a mutation: those around the slices in the statement."""
+    if mutation in SECRET_MUTATIONS:
         return list(secret_probes())
-    if mutation in OF_OBJECTS:
+    if mutation in OBJECT_MUTATIONS:
         return [probe for probe in probes(SERVICES) if probe.table is None and not probe.secret]
-    slices = [one.slice for one in SERVICES if f"#{one.slice.name}" in str(spoilt["Condition"])]
+    slices = [one.slice for one in SERVICES if f"#{one.slice.name}" in str(original["Condition"])]
     owned = slices or [one.slice for one in SERVICES if one.slice.holds_tenant]
     return list(probes_around(owned[0]))
 
 
 def _mutants(statements: Sequence[Json]) -> Iterator[tuple[str, Json, list[Json]]]:
-    """Every way to spoil one of these statements, if it changes anything; with that statement as it was."""
-    for place, statement in enumerate(statements):
+    """Yield every effective mutation of one statement: its name, the original statement, and all statements."""
+    for index, statement in enumerate(statements):
         if statement["Effect"] == "Deny":
-            yield "no denial", statement, [*statements[:place], *statements[place + 1 :]]
+            yield "no denial", statement, [*statements[:index], *statements[index + 1 :]]
             continue
         on_keys = "dynamodb:LeadingKeys" in str(statement.get("Condition"))
         on_objects = any(action.startswith("s3:") for action in statement["Action"])
         on_secrets = any(action.startswith("secretsmanager:") for action in statement["Action"])
-        kinds = ((MUTATIONS, on_keys), (OF_OBJECTS, on_objects), (OF_SECRETS, on_secrets))
-        for name, mutation in ((name, one) for some, is_apt in kinds if is_apt for name, one in some.items()):
+        kinds = ((MUTATIONS, on_keys), (OBJECT_MUTATIONS, on_objects), (SECRET_MUTATIONS, on_secrets))
+        for name, mutation in (
+            (name, one) for mutations, is_applicable in kinds if is_applicable for name, one in mutations.items()
+        ):
             changed = copy.deepcopy(list(statements))
-            mutation(changed[place])
-            if changed != statements and not _is_tautology(name, changed[place], statements):
+            mutation(changed[index])
+            if changed != statements and not _is_tautology(name, changed[index], statements):
                 yield name, statement, changed
 
 
 def _is_tautology(name: str, changed: Json, statements: Sequence[Json]) -> bool:
-    """Whether the change opens no object that another statement of the role does not open."""
-    return name in OF_OBJECTS and _opened([changed]) <= _opened(statements)
+    """Return whether another statement of the role already grants the objects that the change grants."""
+    return name in OBJECT_MUTATIONS and _object_permissions([changed]) <= _object_permissions(statements)
 
 
-def _opened(statements: Sequence[Json]) -> set[tuple[str, str]]:
-    """What is granted on objects; a bucket itself is none."""
+def _object_permissions(statements: Sequence[Json]) -> set[tuple[str, str]]:
+    """Return the permissions on objects, without those on buckets."""
     return {
         (action, resource)
         for one in _readable(statements)
@@ -221,8 +230,8 @@ def _change_secrets(statement: Json, old: str, new: str) -> None:
         statement["Resource"] = statement["Resource"].replace(old, new)
 
 
-def _rights(statements: Sequence[Json]) -> set[tuple[str, str]]:
-    """The pairs of action and resource that these statements grant, but for items, whose keys are in conditions."""
+def _permissions(statements: Sequence[Json]) -> set[tuple[str, str]]:
+    """Return the pairs of action and resource in these statements, without items, whose keys are in conditions."""
     return {
         (action, resource)
         for one in statements

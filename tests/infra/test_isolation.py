@@ -1,11 +1,11 @@
-"""A tenant's session reaches that tenant's slice and nothing else: by simulation, and by mutations of the policy."""
+"""A tenant's session has access to that tenant's slice only. Verified by simulation and by mutations of the policy."""
 
 import copy
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.infra.simulation import allowed, listing, refused, simulate, simulation, surprises
+from tests.infra.simulation import allowed, listing, refused, simulate, simulation, unexpected_decisions
 from tests.infra.templates import ACCOUNT, Json, Templates
 
 pytestmark = pytest.mark.usefixtures("simulator")
@@ -20,7 +20,7 @@ MODELS = "arn:aws:bedrock:us-west-2::foundation-model"
 GET, PUT, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
 READ_SECRET, CALL_MODEL = "secretsmanager:GetSecretValue", "bedrock:InvokeModelWithResponseStream"
 
-OF_RUNS = (
+RUNS_CASES = (
     allowed("own key", GET, ENTITIES, (RUNS,)),
     allowed("own key below", PUT, ENTITIES, (f"{RUNS}#run_1",)),
     allowed("own keys together", "dynamodb:BatchGetItem", ENTITIES, (RUNS, f"{RUNS}#run_1")),
@@ -48,8 +48,8 @@ OF_RUNS = (
     refused("own key in the due index", QUERY, f"{ENTITIES}/index/due", (RUNS,)),
 )
 
-OF_RUNS_API = (
-    *OF_RUNS,
+RUNS_API_CASES = (
+    *RUNS_CASES,
     allowed("object to read", "s3:GetObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     refused("object to read only", "s3:PutObject", f"{OBJECTS}/tenants/acme/agents/agt_1/versions/1.json"),
     allowed("own object's removal", "s3:DeleteObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
@@ -75,8 +75,8 @@ OF_RUNS_API = (
     refused("own secret", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
 )
 
-OF_RUNS_WORKER = (
-    *OF_RUNS,
+RUNS_WORKER_DATA_CASES = (
+    *RUNS_CASES,
     allowed("own object", "s3:GetObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
     allowed("own object's write", "s3:PutObject", f"{OBJECTS}/tenants/acme/runs/run_1/out.json"),
     refused("another tenant's object", "s3:GetObject", f"{OBJECTS}/tenants/other/runs/run_1/out.json"),
@@ -95,7 +95,7 @@ OF_RUNS_WORKER = (
     refused("secret to write", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
 )
 
-OF_AGENTS = (
+AGENTS_CASES = (
     allowed("own secret's change", "secretsmanager:PutSecretValue", f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
     allowed("own secret's first value", "secretsmanager:CreateSecret", f"{SECRETS}/tenants/acme/openai/key-??????"),
     refused("own secret to read", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf"),
@@ -103,7 +103,7 @@ OF_AGENTS = (
     refused("the platform's secret", "secretsmanager:PutSecretValue", f"{SECRETS}/openai/key-AbCdEf"),
 )
 
-OF_WORKER = (
+RUNS_WORKER_CASES = (
     allowed("the platform's key", READ_SECRET, f"{SECRETS}/openai/key-AbCdEf", tag=None),
     refused("another secret of the platform", READ_SECRET, f"{SECRETS}/stripe/secret-AbCdEf", tag=None),
     refused("a tenant's key in its own role", READ_SECRET, f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None),
@@ -111,7 +111,7 @@ OF_WORKER = (
     refused("changing models", "bedrock:CreateModelCustomizationJob", f"{MODELS}/amazon.nova-lite-v1:0", tag=None),
 )
 
-OF_TENANTS = (
+TENANTS_CASES = (
     allowed("the tenant itself", GET, TENANTS, ("TENANT#acme",)),
     allowed("own side items", GET, TENANTS, ("TENANT#acme#TENANTS#USERS",)),
     refused("another tenant itself", GET, TENANTS, ("TENANT#acme2",)),
@@ -120,7 +120,7 @@ OF_TENANTS = (
     refused("billing's webhooks", GET, TENANTS, ("STRIPE#evt_1",)),
 )
 
-OF_REAPER = (
+REAPER_CASES = (
     allowed("any tenant's run", GET, ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
     allowed("due runs", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",), tag=None),
     refused("due agents", QUERY, f"{ENTITIES}/index/due", ("DUE#AGENTS#OUTBOX",), tag=None),
@@ -129,7 +129,7 @@ OF_REAPER = (
     refused("no keys", QUERY, ENTITIES, tag=None),
 )
 
-OF_TENANTS_CONSUMER = (
+TENANTS_CONSUMER_CASES = (
     allowed("any tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
     allowed("any tenant's projects", PUT, TENANTS, ("TENANT#acme#TENANTS#PROJECTS",), tag=None),
     refused("billing's slice", GET, TENANTS, ("TENANT#acme#BILLING",), tag=None),
@@ -139,7 +139,7 @@ OF_TENANTS_CONSUMER = (
     refused("due work", QUERY, f"{TENANTS}/index/due", ("DUE#TENANTS#OUTBOX",), tag=None),
 )
 
-OF_WEBHOOK = (
+WEBHOOK_CASES = (
     allowed("a webhook", PUT, TENANTS, ("STRIPE#evt_1",), tag=None),
     allowed("a customer", GET, TENANTS, ("STRIPE#cus_1",), tag=None),
     refused("a tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
@@ -150,14 +150,14 @@ OF_WEBHOOK = (
     refused("scan", "dynamodb:Scan", TENANTS, tag=None),
 )
 
-OF_INBOX = (
+INBOX_CASES = (
     allowed("a webhook", PUT, TENANTS, ("STRIPE#evt_1",), tag=None),
     allowed("any tenant's billing", PUT, TENANTS, ("TENANT#acme#BILLING",), tag=None),
     refused("a tenant", GET, TENANTS, ("TENANT#acme",), tag=None),
     refused("due work", QUERY, f"{TENANTS}/index/due", ("DUE#BILLING#SYNC",), tag=None),
 )
 
-OF_PUBLISHER = (
+PUBLISHER_CASES = (
     allowed("delete an event", "dynamodb:DeleteItem", ENTITIES, ("TENANT#acme#RUNS#OUTBOX",), tag=None),
     allowed("find events", QUERY, f"{TENANTS}/index/due", ("DUE#BILLING#OUTBOX",), tag=None),
     refused("delete a run", "dynamodb:DeleteItem", ENTITIES, ("TENANT#acme#RUNS#run_1",), tag=None),
@@ -167,7 +167,7 @@ OF_PUBLISHER = (
     refused("find other work", QUERY, f"{ENTITIES}/index/due", ("DUE#RUNS#LEASE",), tag=None),
 )
 
-OF_REMOVER = (
+REMOVER_CASES = (
     allowed(
         "any tenant's key's end", "secretsmanager:DeleteSecret", f"{SECRETS}/tenants/acme/openai/key-AbCdEf", tag=None
     ),
@@ -183,24 +183,24 @@ OF_REMOVER = (
 )
 
 ROLES = {
-    "agents-remover": OF_REMOVER,
-    "runs-api-data": OF_RUNS_API,
-    "runs-worker-data": OF_RUNS_WORKER,
-    "runs-worker": OF_WORKER,
-    "agents-api-data": OF_AGENTS,
-    "tenants-api-data": OF_TENANTS,
-    "runs-reaper": OF_REAPER,
-    "tenants-consumer": OF_TENANTS_CONSUMER,
-    "billing-webhook": OF_WEBHOOK,
-    "billing-inbox": OF_INBOX,
-    "publisher": OF_PUBLISHER,
+    "agents-remover": REMOVER_CASES,
+    "runs-api-data": RUNS_API_CASES,
+    "runs-worker-data": RUNS_WORKER_DATA_CASES,
+    "runs-worker": RUNS_WORKER_CASES,
+    "agents-api-data": AGENTS_CASES,
+    "tenants-api-data": TENANTS_CASES,
+    "runs-reaper": REAPER_CASES,
+    "tenants-consumer": TENANTS_CONSUMER_CASES,
+    "billing-webhook": WEBHOOK_CASES,
+    "billing-inbox": INBOX_CASES,
+    "publisher": PUBLISHER_CASES,
 }
 
 
 class TestRoles:
     @pytest.mark.parametrize("role", ROLES)
-    def test_open_what_they_must_and_nothing_else(self, local: Templates, role: str) -> None:
-        assert surprises(local.statements(f"ainexus-local-{role}"), ROLES[role]) == []
+    def test_grant_exactly_the_declared_permissions(self, local: Templates, role: str) -> None:
+        assert unexpected_decisions(local.statements(f"ainexus-local-{role}"), ROLES[role]) == []
 
 
 class TestRemover:
@@ -208,47 +208,47 @@ class TestRemover:
         ("prefix", "is_listed"),
         [("tenants/acme/agents/", True), ("tenants/acme/runs/", False), ("tenants/acme/", False), ("", False)],
     )
-    def test_lists_its_own_folder_alone(self, local: Templates, prefix: str, *, is_listed: bool) -> None:
-        asked = simulation(
+    def test_lists_only_its_own_folder(self, local: Templates, prefix: str, *, is_listed: bool) -> None:
+        request = simulation(
             "s3:ListBucketVersions",
             OBJECTS,
             statements=local.statements("ainexus-local-agents-remover"),
             context={"s3:prefix": prefix},
         )
-        assert simulate([asked]) == [is_listed]
+        assert simulate([request]) == [is_listed]
 
 
 Change = Callable[[list[Json]], object]
-"""Spoils the statements of a role: the first is the one on items."""
+"""A mutation of a role's statements, of which the first is the one on items."""
 
 MUTATIONS: dict[str, Change] = {
-    "no guards": lambda them: them[0]["Condition"].pop("Null"),
-    "no guard of the keys": lambda them: them[0]["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
-    "no condition": lambda them: them[0].pop("Condition"),
-    "no keys in the condition": lambda them: them[0]["Condition"].pop("ForAllValues:StringLike"),
-    "any of the keys instead of all": lambda them: _rename_operator(them[0]),
-    "no delimiter": lambda them: _change_keys(them[0], "#*", "*"),
-    "no delimiter after the tenant": lambda them: _change_keys(them[0], "}#RUNS", "}*#RUNS"),
-    "all slices": lambda them: _change_keys(them[0], "#RUNS#*", "#*"),
-    "all tenants": lambda them: _change_keys(them[0], "${aws:PrincipalTag/tenant_id}", "*"),
-    "all actions": lambda them: them[0].update(Action=["dynamodb:*"]),
-    "all indexes": lambda them: them[0]["Resource"].append(f"{ENTITIES}/index/*"),
-    "all tables": lambda them: them[0].update(Resource=f"{_TABLES}-*"),
-    "objects of all tenants": lambda them: _change_objects(them, "${aws:PrincipalTag/tenant_id}", "*"),
-    "objects of twins": lambda them: _change_objects(them, "_id}/", "_id}*/"),
-    "objects of all folders": lambda them: _change_objects(them, "/runs/*", "/*"),
+    "no guards": lambda statements: statements[0]["Condition"].pop("Null"),
+    "no guard of the keys": lambda statements: statements[0]["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
+    "no condition": lambda statements: statements[0].pop("Condition"),
+    "no keys in the condition": lambda statements: statements[0]["Condition"].pop("ForAllValues:StringLike"),
+    "any of the keys instead of all": lambda statements: _rename_operator(statements[0]),
+    "no delimiter": lambda statements: _change_keys(statements[0], "#*", "*"),
+    "no delimiter after the tenant": lambda statements: _change_keys(statements[0], "}#RUNS", "}*#RUNS"),
+    "all slices": lambda statements: _change_keys(statements[0], "#RUNS#*", "#*"),
+    "all tenants": lambda statements: _change_keys(statements[0], "${aws:PrincipalTag/tenant_id}", "*"),
+    "all actions": lambda statements: statements[0].update(Action=["dynamodb:*"]),
+    "all indexes": lambda statements: statements[0]["Resource"].append(f"{ENTITIES}/index/*"),
+    "all tables": lambda statements: statements[0].update(Resource=f"{_TABLES}-*"),
+    "objects of all tenants": lambda statements: _change_objects(statements, "${aws:PrincipalTag/tenant_id}", "*"),
+    "objects of tenants with a similar id": lambda statements: _change_objects(statements, "_id}/", "_id}*/"),
+    "objects of all folders": lambda statements: _change_objects(statements, "/runs/*", "/*"),
 }
-OF_READER: dict[str, Change] = {
-    "objects to write everywhere": lambda them: _objects(them)[0]["Action"].append("s3:PutObject"),
+READER_MUTATIONS: dict[str, Change] = {
+    "objects to write everywhere": lambda statements: _objects(statements)[0]["Action"].append("s3:PutObject"),
 }
-OF_SECRETS: dict[str, Change] = {
-    "secrets of all tenants": lambda them: _change_secrets(them, "${aws:PrincipalTag/tenant_id}", "*"),
-    "secrets of twins": lambda them: _change_secrets(them, "_id}/", "_id}*/"),
-    "secrets to write": lambda them: _secrets(them)["Action"].append("secretsmanager:PutSecretValue"),
+SECRET_MUTATIONS: dict[str, Change] = {
+    "secrets of all tenants": lambda statements: _change_secrets(statements, "${aws:PrincipalTag/tenant_id}", "*"),
+    "secrets of tenants with a similar id": lambda statements: _change_secrets(statements, "_id}/", "_id}*/"),
+    "secrets to write": lambda statements: _secrets(statements)["Action"].append("secretsmanager:PutSecretValue"),
 }
 MUTANTS = [
-    *(("runs-api-data", name, change) for name, change in {**MUTATIONS, **OF_READER}.items()),
-    *(("runs-worker-data", name, change) for name, change in {**MUTATIONS, **OF_SECRETS}.items()),
+    *(("runs-api-data", name, change) for name, change in {**MUTATIONS, **READER_MUTATIONS}.items()),
+    *(("runs-worker-data", name, change) for name, change in {**MUTATIONS, **SECRET_MUTATIONS}.items()),
 ]
 
 
@@ -258,22 +258,25 @@ class TestMutations:
         [(role, change) for role, _, change in MUTANTS],
         ids=[f"{one[0]}: {one[1]}" for one in MUTANTS],
     )
-    def test_are_caught(self, local: Templates, role: str, change: Change) -> None:
-        there = local.statements(f"ainexus-local-{role}")
-        statements = copy.deepcopy(there)
+    def test_are_detected(self, local: Templates, role: str, change: Change) -> None:
+        original = local.statements(f"ainexus-local-{role}")
+        statements = copy.deepcopy(original)
         change(statements)
-        assert statements != there
-        assert surprises(statements, ROLES[role]) != []
+        assert statements != original
+        assert unexpected_decisions(statements, ROLES[role]) != []
 
-    def test_that_give_a_function_the_rights_of_another_are_caught(self, local: Templates) -> None:
+    def test_with_the_permissions_of_another_function_are_detected(self, local: Templates) -> None:
         api, worker = (local.statements(f"ainexus-local-runs-{name}-data") for name in ("api", "worker"))
-        assert surprises([*api, *worker], OF_RUNS_API) == ["own object's write", "own secret"]
-        assert surprises([*api, *worker], OF_RUNS_WORKER) == ["own object's removal", "own objects of a run"]
+        assert unexpected_decisions([*api, *worker], RUNS_API_CASES) == ["own object's write", "own secret"]
+        assert unexpected_decisions([*api, *worker], RUNS_WORKER_DATA_CASES) == [
+            "own object's removal",
+            "own objects of a run",
+        ]
 
-    def test_of_the_denial_of_billing_is_caught(self, local: Templates) -> None:
+    def test_without_the_denial_of_billing_are_detected(self, local: Templates) -> None:
         statements = local.statements("ainexus-local-tenants-consumer")
         opened = [one for one in statements if one["Effect"] != "Deny"]
-        assert surprises(opened, OF_TENANTS_CONSUMER) == [
+        assert unexpected_decisions(opened, TENANTS_CONSUMER_CASES) == [
             "billing's slice",
             "below billing's slice",
             "billing among own",
@@ -281,38 +284,38 @@ class TestMutations:
 
 
 class TestTrust:
-    def test_lets_a_function_become_one_tenant(self, local: Templates) -> None:
-        assert _becomes(local, "runs-api", tags={"tenant_id": "acme"})
+    def test_allows_a_function_to_assume_its_role_for_one_tenant(self, local: Templates) -> None:
+        assert _can_assume(local, "runs-api", tags={"tenant_id": "acme"})
 
     def test_refuses_without_a_tag(self, local: Templates) -> None:
-        assert not _becomes(local, "runs-api", tags={})
+        assert not _can_assume(local, "runs-api", tags={})
 
     def test_refuses_another_tag(self, local: Templates) -> None:
-        assert not _becomes(local, "runs-api", tags={"role": "admin"})
-        assert not _becomes(local, "runs-api", tags={"tenant_id": "acme", "role": "admin"})
+        assert not _can_assume(local, "runs-api", tags={"role": "admin"})
+        assert not _can_assume(local, "runs-api", tags={"tenant_id": "acme", "role": "admin"})
 
     def test_refuses_functions_that_do_not_act_for_tenants(self, local: Templates) -> None:
-        assert not _becomes(local, "runs-reaper", tags={"tenant_id": "acme"})
+        assert not _can_assume(local, "runs-reaper", tags={"tenant_id": "acme"})
 
     def test_refuses_another_function_of_the_same_service(self, local: Templates) -> None:
-        assert not _becomes(local, "runs-worker", tags={"tenant_id": "acme"})
+        assert not _can_assume(local, "runs-worker", tags={"tenant_id": "acme"})
 
     def test_refuses_other_services(self, local: Templates) -> None:
-        assert not _becomes(local, "agents-api", tags={"tenant_id": "acme"})
+        assert not _can_assume(local, "agents-api", tags={"tenant_id": "acme"})
 
-    def test_without_its_condition_is_caught(self, local: Templates) -> None:
+    def test_without_its_condition_is_detected(self, local: Templates) -> None:
         trust = _trust(local)
         trust["Statement"][0].pop("Condition")
-        assert _becomes(local, "runs-api", tags={}, trust=trust)
+        assert _can_assume(local, "runs-api", tags={}, trust=trust)
 
 
-def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Json | None = None) -> bool:
-    """Whether a function gets a session of the data role of runs' api function with these tags."""
+def _can_assume(local: Templates, function: str, *, tags: dict[str, str], trust: Json | None = None) -> bool:
+    """Return whether a function can assume the data role of runs' api function with these tags."""
     name = f"ainexus-local-{function}"
     context: Json = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     if tags:
         context["aws:TagKeys"] = list(tags)
-    asked = [
+    requests = [
         simulation(
             action,
             f"arn:aws:iam::{ACCOUNT}:role/ainexus-local-runs-api-data",
@@ -323,11 +326,11 @@ def _becomes(local: Templates, function: str, *, tags: dict[str, str], trust: Js
         )
         for action in ("sts:AssumeRole", "sts:TagSession")
     ]
-    return all(simulate(asked))
+    return all(simulate(requests))
 
 
 def _trust(local: Templates) -> Json:
-    """The data role's trust, its references to roles of the same stack resolved."""
+    """Return the data role's trust policy, with its references to roles of the same stack resolved."""
     trust = copy.deepcopy(local.role("ainexus-local-runs-api-data")["AssumeRolePolicyDocument"])
     roles = {name: one["Properties"]["RoleName"] for name, one in local.named("AWS::IAM::Role", "Runs")}
     for statement in trust["Statement"]:

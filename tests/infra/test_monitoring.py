@@ -1,4 +1,4 @@
-"""AILabMonitoring: dashboards everywhere, alarms and queries where somebody is called."""
+"""The stack AILabMonitoring: dashboards in every environment, alarms and queries where an operator is on call."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.architecture.source import ROOT
 from tests.infra.templates import Templates
 
 SCHEMA = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} MetricName=\"(?P<name>\w+)\"")
-OWN = {(metric.name, frozenset(metric.dimensions)) for metric in METRICS}
+DECLARED = {(metric.name, frozenset(metric.dimensions)) for metric in METRICS}
 
 
 def _lines(templates: Templates) -> list[Any]:
@@ -20,20 +20,20 @@ def _lines(templates: Templates) -> list[Any]:
 
 
 class TestDashboards:
-    def test_are_named_as_promised(self, local: Templates) -> None:
+    def test_have_the_specified_names(self, local: Templates) -> None:
         names = {one["DashboardName"] for one in local.resources("AWS::CloudWatch::Dashboard")}
         assert names == {"ainexus-local-operations", "ainexus-local-business"}
 
     def test_show_every_function_and_every_queue(self, local: Templates) -> None:
-        shown = {line[3] for line in _lines(local) if len(line) > 3}
+        displayed = {line[3] for line in _lines(local) if len(line) > 3}
         functions = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
         queues = {one["QueueName"] for one in local.resources("AWS::SQS::Queue")}
-        assert functions | queues <= shown
+        assert functions | queues <= displayed
 
     def test_show_every_metric_of_our_own_by_its_dimensions(self, local: Templates) -> None:
         found = [SCHEMA.match(line[0]["expression"]) for line in _lines(local) if isinstance(line[0], dict)]
-        shown = {(one["name"], frozenset(one["schema"].split(",")) - {NAMESPACE}) for one in found if one}
-        assert shown == OWN
+        displayed = {(one["name"], frozenset(one["schema"].split(",")) - {NAMESPACE}) for one in found if one}
+        assert displayed == DECLARED
 
 
 class TestAlarms:
@@ -43,23 +43,23 @@ class TestAlarms:
         functions = {one["FunctionName"] for one in dev.resources("AWS::Lambda::Function")}
         assert queues | functions <= watched
 
-    def test_call_the_one_topic(self, dev: Templates) -> None:
-        called = {arn for one in dev.resources("AWS::CloudWatch::Alarm") for arn in one["AlarmActions"]}
-        assert called == {"arn:aws:sns:us-east-2:111111111111:AILabCore-dev-AlertsTopic"}
+    def test_notify_the_alerts_topic(self, dev: Templates) -> None:
+        topics = {arn for one in dev.resources("AWS::CloudWatch::Alarm") for arn in one["AlarmActions"]}
+        assert topics == {"arn:aws:sns:us-east-2:111111111111:AILabCore-dev-AlertsTopic"}
 
-    def test_on_metrics_of_our_own_name_them_with_their_dimensions(self, dev: Templates) -> None:
+    def test_use_declared_metrics_with_their_dimensions(self, dev: Templates) -> None:
         own = [one for one in dev.resources("AWS::CloudWatch::Alarm") if one["Namespace"] == NAMESPACE]
         assert own
-        assert {(one["MetricName"], frozenset(by["Name"] for by in one["Dimensions"])) for one in own} <= OWN
+        assert {(one["MetricName"], frozenset(by["Name"] for by in one["Dimensions"])) for one in own} <= DECLARED
 
 
 class TestMetrics:
-    def test_are_never_split_by_tenant(self) -> None:
+    def test_have_no_tenant_dimension(self) -> None:
         assert not any("tenant" in name for metric in METRICS for name in metric.dimensions)
 
 
 class TestQueries:
-    def test_are_kept_where_somebody_looks(self, dev: Templates) -> None:
+    def test_are_saved_in_the_console(self, dev: Templates) -> None:
         names = {one["Name"] for one in dev.resources("AWS::Logs::QueryDefinition")}
         assert names == {f"ainexus-dev/{name}" for name in QUERIES}
 

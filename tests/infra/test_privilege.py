@@ -1,4 +1,4 @@
-"""Least privilege, statement by statement, in every role of the mesh."""
+"""Every statement of every role of the mesh follows the rules of least privilege."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ DATA_ROLE = "ainexus-local-runs-worker-data"
 
 
 class TestEveryRole:
-    def test_breaks_no_rule(self, local: Templates) -> None:
+    def test_follows_every_rule(self, local: Templates) -> None:
         found = {
             (role["RoleName"], problem)
             for role in _own_roles(local)
@@ -21,7 +21,7 @@ class TestEveryRole:
         }
         assert found == set()
 
-    def test_keeps_its_whole_policy_in_itself(self, local: Templates) -> None:
+    def test_has_only_inline_policies(self, local: Templates) -> None:
         added = [name for name, _ in local.named("AWS::IAM::Policy")]
         managed = [role["RoleName"] for role in _own_roles(local) if role.get("ManagedPolicyArns")]
         assert (added, managed) == ([], [])
@@ -32,7 +32,7 @@ class TestEveryRole:
                 if "logs:PutLogEvents" in statement["Action"]:
                     assert statement["Resource"].endswith(f":log-group:/aws/lambda/{role['RoleName']}:*")
 
-    def test_is_taken_only_by_lambda_or_with_a_tag(self, local: Templates) -> None:
+    def test_is_assumed_only_by_lambda_or_with_a_tag(self, local: Templates) -> None:
         for role in _own_roles(local):
             (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
             if role["RoleName"].endswith("-data"):
@@ -41,13 +41,13 @@ class TestEveryRole:
                 assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-class TestEachFunction:
-    def test_with_access_by_tenant_reaches_no_table_itself(self, local: Templates) -> None:
+class TestFunctions:
+    def test_with_tenant_access_have_no_table_permissions_of_their_own(self, local: Templates) -> None:
         actions = _actions(local, "runs-api")
         assert not {action for action in actions if action.startswith(("dynamodb:", "s3:"))}
         assert {"sts:AssumeRole", "sts:TagSession", "lambda:InvokeFunction"} <= actions
 
-    def test_without_access_reaches_no_tenant(self, local: Templates) -> None:
+    def test_without_access_have_no_tenant_permissions(self, local: Templates) -> None:
         own = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
         reached = {action for action in _actions(local, "billing-webhook") - own if not action.startswith("dynamodb:")}
         assert reached == {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
@@ -56,13 +56,13 @@ class TestEachFunction:
         ]
         assert items["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == ["STRIPE#*"]
 
-    def test_sends_only_to_the_queue_that_it_names(self, local: Templates) -> None:
+    def test_send_only_to_declared_queues(self, local: Templates) -> None:
         [sends] = [
             one for one in local.statements("ainexus-local-billing-webhook") if "sqs:SendMessage" in one["Action"]
         ]
         assert sends["Resource"].endswith(":ainexus-local-billing-inbox")
 
-    def test_reads_only_the_secrets_that_it_declares(self, local: Templates) -> None:
+    def test_read_only_declared_secrets(self, local: Templates) -> None:
         (statement,) = [
             one
             for one in local.statements("ainexus-local-runs-worker")
@@ -70,25 +70,25 @@ class TestEachFunction:
         ]
         assert [arn.partition(":secret:")[2] for arn in statement["Resource"]] == ["ainexus-local/openai/key-??????"]
 
-    def test_reads_the_due_index_only_if_it_says_so(self, local: Templates) -> None:
+    def test_read_the_due_index_only_if_declared(self, local: Templates) -> None:
         reading = {
             role["RoleName"]
             for role in _own_roles(local)
             for statement in local.statements(role["RoleName"])
             if "/index/due" in str(statement["Resource"])
         }
-        assert reading == {"ainexus-local-runs-reaper", "ainexus-local-tenants-admin", "ainexus-local-publisher"}
+        assert reading == {"ainexus-local-runs-reaper", "ainexus-local-tenants-commands", "ainexus-local-publisher"}
 
-    def test_manages_users_only_if_it_says_so(self, local: Templates) -> None:
+    def test_manage_users_only_if_declared(self, local: Templates) -> None:
         managing = {
             role["RoleName"] for role in _own_roles(local) if "cognito-idp" in str(local.statements(role["RoleName"]))
         }
-        assert managing == {"ainexus-local-tenants-admin"}
+        assert managing == {"ainexus-local-tenants-commands"}
 
 
 Change = Callable[[Json], object]
 
-BAD: dict[str, Change] = {
+MUTATIONS: dict[str, Change] = {
     "no condition": lambda one: one.pop("Condition"),
     "no guards": lambda one: one["Condition"].pop("Null"),
     "no guard of the keys": lambda one: one["Condition"]["Null"].pop("dynamodb:LeadingKeys"),
@@ -103,14 +103,14 @@ BAD: dict[str, Change] = {
 
 
 class TestRules:
-    @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
-    def test_catch_a_statement_that_opens_more(self, local: Templates, change: Change) -> None:
+    @pytest.mark.parametrize("change", MUTATIONS.values(), ids=MUTATIONS.keys())
+    def test_detect_an_excessive_statement(self, local: Templates, change: Change) -> None:
         statement = copy.deepcopy(local.statements(DATA_ROLE)[0])
         assert problems(statement) == []
         change(statement)
         assert problems(statement) != []
 
-    def test_catch_objects_of_all_tenants_at_once(self, local: Templates) -> None:
+    def test_detect_objects_of_all_tenants(self, local: Templates) -> None:
         (statement, *_) = [one for one in local.statements(DATA_ROLE) if "s3:GetObject" in one["Action"]]
         statement = copy.deepcopy(statement) | {"Resource": ["arn:aws:s3:::bucket/tenants/*"]}
         assert problems(statement) != []
@@ -121,7 +121,7 @@ def _set_keys(statement: Json, pattern: str) -> None:
 
 
 def _own_roles(templates: Templates) -> list[Json]:
-    """All but the role that the gateway writes its log with."""
+    """Return all roles except the one with which the gateway writes its log."""
     return [role for role in templates.resources("AWS::IAM::Role") if "RoleName" in role]
 
 

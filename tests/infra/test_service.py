@@ -1,8 +1,7 @@
-"""The stack of a service: functions, queues, rules and routes as declared."""
+"""The stack of a service has its declared functions, queues, rules and routes."""
 
 from collections import Counter
 
-from shared.declaration import Access
 from tests.infra.sample_services import SAMPLES
 from tests.infra.templates import Json, Templates, text_of
 
@@ -14,16 +13,16 @@ VARIABLES = {
 
 
 class TestFunctions:
-    def test_are_all_that_are_declared(self, local: Templates) -> None:
+    def test_are_the_declared_ones(self, local: Templates) -> None:
         found = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
         declared = {f"ainexus-local-{service.name}-{one.name}" for service in SAMPLES for one in service.functions}
         assert found == declared | {"ainexus-local-api", "ainexus-local-publisher"}
 
-    def test_run_on_the_promised_runtime(self, local: Templates) -> None:
+    def test_run_on_the_specified_runtime(self, local: Templates) -> None:
         found = local.resources("AWS::Lambda::Function")
         assert {(one["Runtime"], *one["Architectures"]) for one in found} == {("python3.13", "arm64")}
 
-    def test_have_a_role_and_a_log_of_their_own(self, local: Templates) -> None:
+    def test_have_a_separate_role_and_log_group(self, local: Templates) -> None:
         names = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
         roles = Counter(text_of(one["Role"]) for one in local.resources("AWS::Lambda::Function", "Runs"))
         logs = {one["LogGroupName"]: one for one in local.resources("AWS::Logs::LogGroup")}
@@ -31,55 +30,53 @@ class TestFunctions:
         assert {f"/aws/lambda/{name}" for name in names} < logs.keys()
         assert all(one["RetentionInDays"] for one in logs.values())
 
-    def test_have_the_promised_variables(self, local: Templates) -> None:
+    def test_have_the_common_variables(self, local: Templates) -> None:
         for one in local.resources("AWS::Lambda::Function"):
             assert one["Environment"]["Variables"].keys() >= VARIABLES
 
-    def test_know_their_data_role_and_whom_they_invoke(self, local: Templates) -> None:
+    def test_have_variables_for_their_data_role_and_invoked_functions(self, local: Templates) -> None:
         variables = _function(local, "runs-api")["Environment"]["Variables"]
         assert variables["DATA_ROLE_ARN"].endswith(":role/ainexus-local-runs-api-data")
         assert variables["WORKER_FUNCTION_NAME"] == "ainexus-local-runs-worker"
         assert "DATA_ROLE_ARN" not in _function(local, "runs-reaper")["Environment"]["Variables"]
 
-    def test_that_mostly_wait_are_held_back_where_there_is_concurrency_to_share(
-        self, local: Templates, prod: Templates
-    ) -> None:
+    def test_with_a_concurrency_limit_reserve_it_in_production_only(self, local: Templates, prod: Templates) -> None:
         assert _function(prod, "runs-api")["ReservedConcurrentExecutions"] == 200
         assert "ReservedConcurrentExecutions" not in _function(prod, "runs-worker")
         assert "ReservedConcurrentExecutions" not in _function(local, "runs-api")
 
-    def test_know_the_queues_that_they_send_to(self, local: Templates) -> None:
+    def test_have_variables_for_their_queues(self, local: Templates) -> None:
         variables = _function(local, "billing-webhook")["Environment"]["Variables"]
         queues = {one["Properties"]["QueueName"]: name for name, one in local.named("AWS::SQS::Queue")}
         assert variables["INBOX_QUEUE_URL"] == {"Ref": queues["ainexus-local-billing-inbox"]}
 
-    def test_are_woken_by_their_schedule(self, local: Templates) -> None:
+    def test_are_invoked_by_their_schedule(self, local: Templates) -> None:
         rule = local.one("AWS::Events::Rule", Name="ainexus-local-runs-reaper-schedule")
         assert rule["ScheduleExpression"] == "rate(1 minute)"
 
-    def test_take_one_permission_from_the_api_each(self, local: Templates) -> None:
-        given = Counter(
+    def test_have_one_permission_for_the_api_each(self, local: Templates) -> None:
+        permissions = Counter(
             (stack, text_of(one["Properties"]["FunctionName"]))
             for stack, template in local.stacks.items()
-            for _, one in _in(template, "AWS::Lambda::Permission")
+            for _, one in _resources_of(template, "AWS::Lambda::Permission")
             if one["Properties"]["Principal"] == "apigateway.amazonaws.com"
         )
         routed = [one for service in SAMPLES for one in service.functions if one.routes]
-        assert set(given.values()) == {1}
-        assert len(given) == len(routed) + 1
+        assert set(permissions.values()) == {1}
+        assert len(permissions) == len(routed) + 1
 
 
 class TestQueues:
-    def test_are_one_per_function_that_a_queue_wakes_and_one_for_its_control_events(self, local: Templates) -> None:
-        woken = {
+    def test_exist_for_each_consumer_and_its_control_events(self, local: Templates) -> None:
+        consumers = {
             f"ainexus-local-{service.name}-{one.name}"
             for service in SAMPLES
             for one in service.functions
             if one.has_queue
         } | {"ainexus-local-tenants-consumer-control"}
-        assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == woken
+        assert {one["QueueName"] for one in _queues(local) if "RedrivePolicy" in one} == consumers
 
-    def test_of_control_events_are_their_own_with_rule_dead_letters_and_rights(self, local: Templates) -> None:
+    def test_for_control_events_have_their_own_rule_dead_letters_and_permissions(self, local: Templates) -> None:
         name = "ainexus-local-tenants-consumer"
         data, control = (local.one("AWS::Events::Rule", Name=rule) for rule in (name, f"{name}-control"))
         assert data["EventPattern"] == {"detail-type": ["usage.summarised.v1"]}
@@ -91,9 +88,9 @@ class TestQueues:
         consumed = {one["Resource"] for one in local.statements(name) if "sqs:ReceiveMessage" in one["Action"]}
         assert {arn.rpartition(":")[2] for arn in consumed} == {name, f"{name}-control"}
 
-    def test_each_has_dead_letters_after_five_tries(self, local: Templates) -> None:
+    def test_have_dead_letters_after_five_receives(self, local: Templates) -> None:
         for stack in local.stacks.values():
-            queues = {name: one["Properties"] for name, one in _in(stack, "AWS::SQS::Queue")}
+            queues = {name: one["Properties"] for name, one in _resources_of(stack, "AWS::SQS::Queue")}
             for queue in queues.values():
                 if queue["QueueName"].endswith("-dead-letters"):
                     continue
@@ -107,20 +104,20 @@ class TestQueues:
                 ]
                 assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
 
-    def test_hide_a_message_for_longer_than_its_function_runs(self, local: Templates, prod: Templates) -> None:
+    def test_have_a_visibility_timeout_above_the_function_timeout(self, local: Templates, prod: Templates) -> None:
         for templates, factor in ((local, 2), (prod, 6)):
             timeout = _function(templates, "runs-worker")["Timeout"]
             queue = templates.one("AWS::SQS::Queue", QueueName=f"ainexus-{templates.environment}-runs-worker")
             assert queue["VisibilityTimeout"] == factor * timeout
 
-    def test_report_single_failures(self, local: Templates) -> None:
+    def test_report_failures_per_message(self, local: Templates) -> None:
         found = local.resources("AWS::Lambda::EventSourceMapping", "Runs")
         assert [one["FunctionResponseTypes"] for one in found] == [["ReportBatchItemFailures"]]
 
-    def test_are_filled_by_no_rule_where_nothing_is_subscribed_to(self, local: Templates) -> None:
+    def test_have_no_rule_without_subscriptions(self, local: Templates) -> None:
         assert not [one for one in local.resources("AWS::Events::Rule") if one["Name"].endswith("billing-inbox")]
 
-    def test_are_filled_by_one_rule_with_the_declared_types(self, local: Templates) -> None:
+    def test_have_one_rule_with_the_declared_types(self, local: Templates) -> None:
         rule = local.one("AWS::Events::Rule", Name="ainexus-local-metering-consumer")
         assert rule["EventPattern"] == {"detail-type": ["run.completed.v1", "usage.recorded.v1"]}
         assert rule["EventBusName"] == "ainexus-local-events"
@@ -129,24 +126,24 @@ class TestQueues:
 
 
 class TestRoutes:
-    def test_no_path_part_is_made_twice(self, local: Templates) -> None:
-        made = Counter(
+    def test_define_each_path_part_once(self, local: Templates) -> None:
+        path_parts = Counter(
             (text_of(one["ParentId"]).replace("AILabCore-local:ExportsOutput", ""), one["PathPart"])
             for one in local.resources("AWS::ApiGateway::Resource")
         )
-        assert {path for path, times in made.items() if times > 1} == set()
+        assert {path for path, times in path_parts.items() if times > 1} == set()
 
-    def test_every_declared_route_is_there_and_checked_unless_open(self, local: Templates) -> None:
+    def test_declared_routes_exist_and_are_authorized_unless_public(self, local: Templates) -> None:
         methods = [one for one in local.resources("AWS::ApiGateway::Method") if one["HttpMethod"] != "OPTIONS"]
         routes = [route for service in SAMPLES for route in service.routes]
         own = 2  # health and openapi.json
         assert len(methods) == len(routes) + own
         assert Counter(one["AuthorizationType"] for one in methods) == {
-            "COGNITO_USER_POOLS": len([route for route in routes if route.least]),
-            "NONE": len([route for route in routes if not route.least]) + own,
+            "COGNITO_USER_POOLS": len([route for route in routes if route.min_role]),
+            "NONE": len([route for route in routes if not route.min_role]) + own,
         }
 
-    def test_every_path_answers_preflight_requests(self, local: Templates) -> None:
+    def test_every_path_has_a_preflight_method(self, local: Templates) -> None:
         options = [one for one in local.resources("AWS::ApiGateway::Method") if one["HttpMethod"] == "OPTIONS"]
         assert len(options) == len(local.resources("AWS::ApiGateway::Resource"))
         headers = options[0]["Integration"]["IntegrationResponses"][0]["ResponseParameters"]
@@ -156,19 +153,19 @@ class TestRoutes:
 
 
 class TestDataRole:
-    def test_trusts_its_own_function_alone(self, local: Templates) -> None:
+    def test_trusts_only_its_own_function(self, local: Templates) -> None:
         own = {one["RoleName"]: name for name, one in _in_properties(local, "AWS::IAM::Role", "Runs")}
         for name in ("api", "worker"):
             (trust,) = local.role(f"ainexus-local-runs-{name}-data")["AssumeRolePolicyDocument"]["Statement"]
             assert trust["Principal"] == {"AWS": {"Fn::GetAtt": [own[f"ainexus-local-runs-{name}"], "Arn"]}}
 
-    def test_belongs_to_each_function_that_acts_for_a_tenant_and_to_no_other(self, local: Templates) -> None:
+    def test_exists_only_for_functions_with_tenant_access(self, local: Templates) -> None:
         roles = {one["RoleName"] for one in local.resources("AWS::IAM::Role") if "RoleName" in one}
         assert {name for name in roles if name.endswith("-data")} == {
             f"ainexus-local-{service.name}-{one.name}-data"
             for service in SAMPLES
             for one in service.functions
-            if one.access is Access.TENANT
+            if one.has_data_role
         }
 
 
@@ -184,5 +181,5 @@ def _queues(templates: Templates) -> list[Json]:
     return templates.resources("AWS::SQS::Queue")
 
 
-def _in(stack: Json, kind: str) -> list[tuple[str, Json]]:
+def _resources_of(stack: Json, kind: str) -> list[tuple[str, Json]]:
     return [(name, one) for name, one in stack["Resources"].items() if one["Type"] == kind]

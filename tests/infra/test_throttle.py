@@ -1,11 +1,11 @@
-"""Throttles: every route has one of its class, as the stage writes it."""
+"""Every route has the throttle of its class, in the format of the stage."""
 
 import pytest
 
-from infra.core.functions import API
 from infra.edge.throttle import THROTTLES, RouteClass, class_of
 from infra.profile import PROFILES
 from infra.services import SERVICES
+from services.core.service import API
 from shared.declaration import Route
 from shared.tenancy.permissions import Role
 from tests.infra.templates import Templates
@@ -16,7 +16,7 @@ RUNS = "/v1/tenants/{tenant_id}/runs"
 
 class TestClassOf:
     @pytest.mark.parametrize(
-        ("method", "path", "least", "wanted"),
+        ("method", "path", "min_role", "expected"),
         [
             ("GET", RUNS, Role.OBSERVER, RouteClass.READ),
             ("POST", RUNS, Role.DEVELOPER, RouteClass.WORK),
@@ -29,16 +29,16 @@ class TestClassOf:
             ("GET", "/v1/health", None, RouteClass.OPEN),
         ],
     )
-    def test_goes_by_path_method_and_token(
-        self, method: str, path: str, least: Role | None, wanted: RouteClass
+    def test_depends_on_path_method_and_authorization(
+        self, method: str, path: str, min_role: Role | None, expected: RouteClass
     ) -> None:
-        assert class_of(Route(method, path, least)) is wanted
+        assert class_of(Route(method, path, min_role)) is expected
 
-    def test_has_routes_of_every_class(self) -> None:
+    def test_every_class_has_routes(self) -> None:
         assert {class_of(route) for route in ROUTES} == set(RouteClass) == set(THROTTLES)
 
-    def test_lets_nobody_without_a_token_do_what_needs_one(self) -> None:
-        unchecked = {class_of(route) for route in ROUTES if route.least is None}
+    def test_public_routes_have_public_classes(self) -> None:
+        unchecked = {class_of(route) for route in ROUTES if route.min_role is None}
         assert unchecked == {RouteClass.OPEN, RouteClass.WEBHOOK}
 
 
@@ -50,7 +50,7 @@ class TestStage:
         assert found == {(route.method, route.path) for route in ROUTES}
         assert len(others) == len(found)
 
-    def test_lies_above_that_of_every_route(self) -> None:
+    def test_is_above_that_of_every_route(self) -> None:
         for profile in PROFILES.values():
             assert max(one.per_s for one in THROTTLES.values()) <= profile.throttle_rate
             assert max(one.burst for one in THROTTLES.values()) <= profile.throttle_burst

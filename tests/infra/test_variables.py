@@ -1,4 +1,4 @@
-"""The page of environment variables has every name, and none that is not there."""
+"""The page of environment variables lists every variable, and no others."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from infra.documents.variables import OF_COMMANDS, OF_FUNCTIONS, OF_TESTS
 from tests.infra.templates import Templates
 
 OURS = re.compile(r"\b(?:AINEXUS|PROOF|LOAD)_[A-Z_]+\b")
-FOLDERS = ("cli", "infra", "bench", "tests", ".ci")
+FOLDERS = ("cli", "infra", "sandbox", "bench", "tests", ".ci")
 
 
-def test_of_functions_are_those_of_the_templates(mesh: Templates) -> None:
+def test_lists_the_variables_of_functions(mesh: Templates) -> None:
     functions = mesh.resources("AWS::Lambda::Function")
     found = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
-    # The engine's address is set by the engine.
+    # The engine sets its own address.
     assert found - {"AWS_ENDPOINT_URL"} == {*OF_FUNCTIONS}
 
 
-def test_of_commands_and_tests_are_those_of_the_sources() -> None:
+def test_lists_the_variables_of_commands_and_tests() -> None:
     assert {*OF_COMMANDS, *OF_TESTS} == {name for text in _sources() for name in OURS.findall(text)}
 
 

@@ -1,4 +1,4 @@
-"""CloudFormation, as far as the deployment asks it."""
+"""A fake CloudFormation with the operations that the deployment needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,36 +7,36 @@ from typing import Any
 
 @dataclass
 class FakeCloudFormation:
-    """Answers `describe_stacks` with one list after the other; the last one stays."""
+    """Returns one list after the other from `describe_stacks`; the last one stays."""
 
-    answers: list[list[dict[str, Any]]]
-    asked: int = field(default=0)
+    responses: list[list[dict[str, Any]]]
+    request_count: int = field(default=0)
 
     def get_paginator(self, operation: str) -> "FakeCloudFormation":
-        """Itself."""
+        """Return itself."""
         assert operation == "describe_stacks"
         return self
 
     def paginate(self) -> Iterator[dict[str, Any]]:
-        """One page for each stack."""
-        stacks = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
+        """Return one page for each stack."""
+        stacks = self.responses[min(self.request_count, len(self.responses) - 1)]
+        self.request_count += 1
         return ({"Stacks": [stack]} for stack in stacks)
 
 
 @dataclass
 class FakeClients:
-    """The clients that are asked before anything is deployed."""
+    """The clients that a deployment uses first."""
 
     cloudformation: Any
 
 
 def stack(name: str, status: str = "CREATE_COMPLETE", **outputs: str) -> dict[str, Any]:
-    """A stack as CloudFormation describes it."""
-    said = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
-    return {"StackName": name, "StackStatus": status, "Outputs": said}
+    """Return a stack as CloudFormation describes it."""
+    described = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    return {"StackName": name, "StackStatus": status, "Outputs": described}
 
 
-def cloud(*answers: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 — stands for boto3's client
-    """A CloudFormation client."""
-    return FakeCloudFormation([list(answer) for answer in answers])
+def cloud(*responses: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 — a fake of boto3's client
+    """Return a CloudFormation client."""
+    return FakeCloudFormation([list(answer) for answer in responses])

@@ -1,4 +1,4 @@
-"""A program that behaves as the engine does, as far as starting and stopping go."""
+"""A program that starts and stops like the engine."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ sys.exit("the state cannot be read")
 
 
 def home_with_engine(root: Path) -> Home:
-    """A checkout in which this interpreter stands for the engine's."""
+    """Create a checkout in which this interpreter replaces the engine's."""
     home = Home(root=root, state=root / ".ainexus")
     home.engine_python.parent.mkdir(parents=True)
     # A script and not a link: an interpreter finds its own modules by where it lies.
@@ -42,12 +42,12 @@ def home_with_engine(root: Path) -> Home:
 
 
 def good_launcher(folder: Path) -> Path:
-    """One that answers."""
+    """Return an engine that responds."""
     return _script(folder, _GOOD)
 
 
 def broken_launcher(folder: Path) -> Path:
-    """One that ends at once."""
+    """Return an engine that ends at once."""
     return _script(folder, _BROKEN)
 
 

@@ -1,19 +1,19 @@
-"""What is shown of the CDK's own words."""
+"""The progress of the CDK."""
 
-from infra.local.cdk import context_of, news_in
+from infra.local.cdk import context_of, started_stack_in
 
 
-class TestNewsIn:
-    def test_is_the_stack_that_is_begun(self) -> None:
-        assert news_in("AILabCore-local: deploying... [1/8]\n") == "AILabCore-local …"
+class TestStartedStackIn:
+    def test_returns_the_stack_that_is_started(self) -> None:
+        assert started_stack_in("AILabCore-local: deploying... [1/8]\n") == "AILabCore-local …"
 
-    def test_is_nothing_for_the_noise(self) -> None:
+    def test_returns_none_for_other_lines(self) -> None:
         lines = ("npm warn deprecated glob@7", " ✅  AILabCore-local", "AILabCore-local: start: Building x", "")
-        assert [news_in(line) for line in lines] == [None] * 4
+        assert [started_stack_in(line) for line in lines] == [None] * 4
 
 
 class TestContextOf:
-    def test_names_the_environment_the_account_and_the_region(self) -> None:
-        said = context_of("dev", "222222222222", "us-east-2")
-        assert said[1::2] == ["environment=dev", "account=222222222222", "region=us-east-2"]
-        assert set(said[::2]) == {"--context"}
+    def test_has_the_environment_the_account_and_the_region(self) -> None:
+        arguments = context_of("dev", "222222222222", "us-east-2")
+        assert arguments[1::2] == ["environment=dev", "account=222222222222", "region=us-east-2"]
+        assert set(arguments[::2]) == {"--context"}

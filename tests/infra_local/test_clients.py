@@ -1,4 +1,4 @@
-"""Clients of the engine, whatever the user has set for the real AWS."""
+"""Clients of the engine, for any settings of the user for AWS."""
 
 import pytest
 
@@ -15,7 +15,7 @@ _USERS = {
 
 
 class TestEngineClients:
-    def test_speak_to_the_engine_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_connect_to_the_engine_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in _USERS.items():
             monkeypatch.setenv(name, value)
         clients = engine_clients(4700)

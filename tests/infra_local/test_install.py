@@ -1,4 +1,4 @@
-"""The installation as a whole, with stand-ins for what is fetched."""
+"""The whole installation, with fakes for downloads."""
 
 import io
 import sys
@@ -10,7 +10,7 @@ from infra.local.errors import NotInstalled
 from infra.local.install import install
 from infra.local.packages import UV_VERSION
 from infra.local.paths import Home
-from infra.local.progress import Progress
+from infra.local.progress import ConsoleProgress
 
 _UV = """#!/bin/sh
 case "$1" in
@@ -21,7 +21,7 @@ esac
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A checkout whose uv is there, and whose Node tools take a file to install."""
+    """Create a checkout with uv, whose Node tools create a file when installed."""
     home = Home(tmp_path, tmp_path / ".ainexus")
     for lock in ("dev.txt", "engine.txt"):
         (tmp_path / "locks").mkdir(exist_ok=True)
@@ -40,31 +40,31 @@ def _node_tools(home: Home, body: str) -> None:
     (home.root / "infra" / "tools.py").write_text(f"def install_node_tools():\n    {body}\n")
 
 
-def _said(home: Home) -> str:
+def _payload(home: Home) -> str:
     out = io.StringIO()
-    install(home, progress=Progress(out))
+    install(home, progress=ConsoleProgress(out))
     return out.getvalue()
 
 
 class TestInstall:
-    def test_says_each_step_and_then_has_nothing_to_do(self, home: Home) -> None:
-        first = _said(home)
+    def test_prints_each_step_and_does_nothing_the_second_time(self, home: Home) -> None:
+        first = _payload(home)
         assert [line for line in first.splitlines() if line.startswith("→")] == [
             "→ installing the tools (.venv) …",
             "→ installing the engine (.ainexus/engine) …",
             "→ installing the CDK command line …",
         ]
-        assert _said(home) == "  everything is installed\n"
+        assert _payload(home) == "  everything is installed\n"
 
     def test_does_only_what_has_changed(self, home: Home) -> None:
-        _said(home)
+        _payload(home)
         home.engine_lock.write_text("click==8.5.2\n")
-        assert "engine" in (again := _said(home))
-        assert ".venv" not in again
+        assert "engine" in (second := _payload(home))
+        assert ".venv" not in second
 
-    def test_goes_on_where_it_failed(self, home: Home) -> None:
+    def test_continues_where_it_failed(self, home: Home) -> None:
         _node_tools(home, "raise SystemExit('npm error network\\nother noise')")
         with pytest.raises(NotInstalled, match=r"npm registry[\s\S]*npm error network$"):
-            _said(home)
+            _payload(home)
         _node_tools(home, "pass")
-        assert _said(home).splitlines()[0] == "→ installing the CDK command line …"
+        assert _payload(home).splitlines()[0] == "→ installing the CDK command line …"

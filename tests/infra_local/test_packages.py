@@ -1,4 +1,4 @@
-"""Installing, with a stand-in for uv."""
+"""Installation of packages, with a fake uv."""
 
 import sys
 from pathlib import Path
@@ -49,7 +49,7 @@ class TestInstall:
         assert [call.split()[0] for call in calls] == ["venv", "pip", "pip"]
         assert all("--require-hashes" in call for call in calls[1:])
 
-    def test_says_when_the_index_cannot_be_reached(self, tmp_path: Path) -> None:
+    def test_names_an_unreachable_index(self, tmp_path: Path) -> None:
         packages = _packages(tmp_path, "echo 'error: Request failed: dns error' >&2; exit 2")
         with pytest.raises(NotInstalled, match="package index cannot be reached"):
             packages.install(tmp_path / "environment", lock=_lock(tmp_path), interpreter=Path(sys.executable))

@@ -1,4 +1,4 @@
-"""Where things lie, and which port is asked for."""
+"""The paths of files and the requested port."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from infra.local.paths import ROOT, Home, wanted_port
 
 
 class TestHome:
-    def test_lies_in_the_checkout(self) -> None:
+    def test_is_in_the_checkout(self) -> None:
         home = Home.of({})
         assert home.state == ROOT / ".ainexus"
         assert home.variables == ROOT / ".env.local"
@@ -25,14 +25,14 @@ class TestHome:
 
 
 class TestWantedPort:
-    def test_is_none_when_nothing_is_asked_for(self) -> None:
+    def test_is_none_without_a_setting(self) -> None:
         assert wanted_port({}) is None
         assert wanted_port({"AINEXUS_PORT": " "}) is None
 
-    def test_is_what_is_asked_for(self) -> None:
+    def test_is_the_configured_port(self) -> None:
         assert wanted_port({"AINEXUS_PORT": "4700"}) == 4700
 
-    @pytest.mark.parametrize("said", ["abc", "80", "65536", "-1", "4566.5"])
-    def test_refuses_what_is_no_port(self, said: str) -> None:
+    @pytest.mark.parametrize("text", ["abc", "80", "65536", "-1", "4566.5"])
+    def test_refuses_an_invalid_port(self, text: str) -> None:
         with pytest.raises(LocalError, match="AINEXUS_PORT"):
-            wanted_port({"AINEXUS_PORT": said})
+            wanted_port({"AINEXUS_PORT": text})

@@ -1,4 +1,4 @@
-"""Whether a process still is the one that was started."""
+"""Recognition of a process that was started earlier."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ for _ in range(50):
 print(listening.getsockname()[1], flush=True)
 time.sleep(60)
 """
-"""It takes a moment to end: there is much to give back, and its first thread is done before the others."""
+"""Start a process that takes a moment to end: it frees much memory, and its first thread ends before the others."""
 
 
 class TestStartMark:
@@ -26,7 +26,7 @@ class TestStartMark:
     def test_is_none_for_a_process_that_has_ended(self) -> None:
         with subprocess.Popen([sys.executable, "-c", ""]) as short:
             # Not waited for yet: a process that only waits to be taken note of has ended, too.
-            assert process.wait_until_ended(short.pid, mark=process.start_mark(short.pid) or "", patience_s=10)
+            assert process.wait_until_ended(short.pid, mark=process.start_mark(short.pid) or "", timeout_s=10)
         assert process.start_mark(short.pid) is None
 
     def test_differs_between_processes(self) -> None:
@@ -39,7 +39,7 @@ class TestStartMark:
 class TestEnd:
     def test_leaves_a_process_with_another_mark_alone(self) -> None:
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
-            assert process.end(other.pid, mark="another", patience_s=1)
+            assert process.end(other.pid, mark="another", timeout_s=1)
             assert other.poll() is None
             other.kill()
 

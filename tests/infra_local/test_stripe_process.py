@@ -1,4 +1,4 @@
-"""Starting and stopping, with a real process and a real port."""
+"""Start and stop of the local Stripe, with a real process and a real port."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from infra.local import process, record
 from infra.local.environment import HOST
 from infra.local.health import is_free
 from infra.local.paths import Home
-from infra.local.stripe.process import StripeProcess, address
+from infra.local.stripe_process import StripeProcess, address
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def running(home: Home) -> Iterator[StripeProcess]:
-    made = StripeProcess(home)
-    yield made
-    made.stop()
+    stripe_ = StripeProcess(home)
+    yield stripe_
+    stripe_.stop()
 
 
 def engine_port() -> int:
-    """A free port before a free one, below those that the system gives to outgoing connections."""
+    """Return a free port before another free one, below those of outgoing connections."""
     start = 21_000 + os.getpid() % 5_000
     return next(port for port in range(start, 32_000) if is_free(port) and is_free(port + 1))
 
@@ -41,39 +41,39 @@ def client_of(running: StripeProcess) -> stripe.StripeClient:
 
 
 class TestStart:
-    def test_takes_the_port_after_the_engine(self, running: StripeProcess) -> None:
+    def test_uses_the_port_after_the_engine(self, running: StripeProcess) -> None:
         port = engine_port()
         assert running.start(engine_port=port)
         assert running.endpoint == address(port + 1)
 
-    def test_takes_another_one_when_that_is_taken(self, running: StripeProcess) -> None:
+    def test_uses_another_port_if_that_is_in_use(self, running: StripeProcess) -> None:
         with socket.socket() as other:
             other.bind((HOST, 0))
             other.listen()
-            taken = other.getsockname()[1]
-            running.start(engine_port=taken - 1)
-            assert running.endpoint not in {None, address(taken)}
+            used_port = other.getsockname()[1]
+            running.start(engine_port=used_port - 1)
+            assert running.endpoint not in {None, address(used_port)}
 
-    def test_leaves_alone_what_runs_already(self, running: StripeProcess, home: Home) -> None:
+    def test_keeps_a_running_process(self, running: StripeProcess, home: Home) -> None:
         port = engine_port()
         running.start(engine_port=port)
         before = record.read(home.stripe_record)
         assert not running.start(engine_port=port)
         assert record.read(home.stripe_record) == before
 
-    def test_starts_anew_what_has_died(self, running: StripeProcess, home: Home) -> None:
+    def test_restarts_a_dead_process(self, running: StripeProcess, home: Home) -> None:
         port = engine_port()
         running.start(engine_port=port)
-        noted = record.read(home.stripe_record)
-        assert noted
-        process.end_now(noted.pid, mark=noted.started)
+        recorded = record.read(home.stripe_record)
+        assert recorded
+        process.end_now(recorded.pid, mark=recorded.started)
         assert running.endpoint is None
         assert running.start(engine_port=port)
         assert running.endpoint == address(port + 1)
 
 
 class TestStop:
-    def test_keeps_what_was_done(self, running: StripeProcess) -> None:
+    def test_keeps_all_data(self, running: StripeProcess) -> None:
         port = engine_port()
         running.start(engine_port=port)
         customer = client_of(running).v1.customers.create({"name": "kept"})
@@ -82,30 +82,30 @@ class TestStop:
         running.start(engine_port=port)
         assert client_of(running).v1.customers.retrieve(customer.id).name == "kept"
 
-    def test_a_kill_loses_nothing_that_was_answered(self, running: StripeProcess, home: Home) -> None:
+    def test_a_kill_loses_no_acknowledged_request(self, running: StripeProcess, home: Home) -> None:
         port = engine_port()
         running.start(engine_port=port)
         customer = client_of(running).v1.customers.create({"name": "kept"})
-        noted = record.read(home.stripe_record)
-        assert noted
-        process.end_now(noted.pid, mark=noted.started)
+        recorded = record.read(home.stripe_record)
+        assert recorded
+        process.end_now(recorded.pid, mark=recorded.started)
         running.start(engine_port=port)
         assert client_of(running).v1.customers.retrieve(customer.id).name == "kept"
 
-    def test_has_nothing_to_do_when_it_does_not_run(self, running: StripeProcess) -> None:
+    def test_does_nothing_without_a_running_process(self, running: StripeProcess) -> None:
         assert not running.stop()
 
 
 class TestKeys:
-    def test_are_made_once_and_are_their_owners_alone(self, running: StripeProcess, home: Home) -> None:
+    def test_are_created_once_and_readable_by_their_owner_only(self, running: StripeProcess, home: Home) -> None:
         assert running.keys == running.keys
         path = home.stripe_state / "keys.json"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert json.loads(path.read_text())["api_key"].startswith("sk_test_local_")
 
-    def test_others_are_refused(self, running: StripeProcess) -> None:
+    def test_refuses_other_keys(self, running: StripeProcess) -> None:
         running.start(engine_port=engine_port())
         assert running.endpoint
-        stranger = stripe.StripeClient("sk_test_other", base_addresses={"api": running.endpoint})
+        client = stripe.StripeClient("sk_test_other", base_addresses={"api": running.endpoint})
         with pytest.raises(stripe.AuthenticationError):
-            stranger.v1.customers.list()
+            client.v1.customers.list()

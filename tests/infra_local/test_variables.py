@@ -17,6 +17,6 @@ class TestWrite:
         path = tmp_path / ".env.local"
         origins = '["http://localhost:3000","http://localhost:8080"]'
         write(path, variables={"CORS_ORIGINS": origins, "ENVIRONMENT": "local"}, outputs=_OUTPUTS)
-        asked = f'. {path}; echo "$CORS_ORIGINS|$ENVIRONMENT|$API_ENDPOINT|$AWS_ACCESS_KEY_ID"'
-        answer = subprocess.run(["/bin/sh", "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603 — the text above
-        assert answer.stdout.strip() == f"{origins}|local|http://localhost:4700/x|111111111111"
+        command = f'. {path}; echo "$CORS_ORIGINS|$ENVIRONMENT|$API_ENDPOINT|$AWS_ACCESS_KEY_ID"'
+        output = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)  # noqa: S603 — the text above
+        assert output.stdout.strip() == f"{origins}|local|http://localhost:4700/x|111111111111"

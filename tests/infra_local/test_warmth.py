@@ -1,18 +1,18 @@
-"""Functions are started one after the other."""
+"""Functions are started one after another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-from infra.local.warmth import functions_of, start, warm
+from infra.local.warmth import functions_of, invoke_without_work, warm
 
 
 @dataclass
 class _Functions:
     names: list[str]
     invoked: list[str] = field(default_factory=list[str])
-    broken: frozenset[str] = frozenset()
+    failing: frozenset[str] = frozenset()
 
     def get_paginator(self, operation: str) -> "_Functions":
         assert operation == "list_functions"
@@ -24,7 +24,7 @@ class _Functions:
     def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 — boto3's names
         assert Payload
         self.invoked.append(FunctionName)
-        failed = {"FunctionError": "Unhandled"} if FunctionName in self.broken else {}
+        failed = {"FunctionError": "Unhandled"} if FunctionName in self.failing else {}
         return {"Payload": BytesIO(b'{"errorMessage": "no such module"}'), **failed}
 
 
@@ -36,8 +36,8 @@ class TestWarm:
         assert fake.invoked == ["ainexus-local-api", "ainexus-local-runs-api"]
 
 
-class TestStart:
-    def test_says_why_a_function_failed_and_nothing_when_it_did_not(self) -> None:
-        fake: Any = _Functions([], broken=frozenset({"broken"}))
-        assert start(fake, "well") is None
-        assert start(fake, "broken") == '{"errorMessage": "no such module"}'
+class TestInvokeWithoutWork:
+    def test_reports_the_error_of_a_function_that_failed(self) -> None:
+        fake: Any = _Functions([], failing=frozenset({"broken"}))
+        assert invoke_without_work(fake, "well") is None
+        assert invoke_without_work(fake, "broken") == '{"errorMessage": "no such module"}'

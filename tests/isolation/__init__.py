@@ -1,1 +1,4 @@
-"""Attacks on every route by another tenant, made from the OpenAPI document: all are blocked, their twins succeed."""
+"""Attack suite: attacks of another tenant on every route, generated from the OpenAPI document.
+
+All attacks must be blocked. Each has a positive control, the same request of the owner, which must succeed.
+"""

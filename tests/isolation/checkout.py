@@ -1,4 +1,4 @@
-"""The page of a checkout of the local Stripe, and what it tells of it."""
+"""Client of the local Stripe: pays on its checkout page and reads its events."""
 
 import json
 import urllib.error
@@ -11,7 +11,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def pay(url: str) -> None:
-    """Do what a person does on the page; it sends on to the front end, which does not run here."""
+    """Submit the page as a browser does. It redirects to the front end, which does not run here."""
     body = urllib.parse.urlencode({"action": "pay", "number": "4242424242424242"}).encode()
     request = urllib.request.Request(url, data=body)  # noqa: S310 — the local Stripe's
     with suppress(urllib.error.URLError), _DIRECT.open(request, timeout=30):
@@ -19,6 +19,6 @@ def pay(url: str) -> None:
 
 
 def events_at(stripe: str) -> list[dict[str, Any]]:
-    """All events of a local Stripe, oldest first."""
-    with _DIRECT.open(f"{stripe}/_local/events", timeout=30) as answer:
-        return json.load(answer)["events"]
+    """Return all events of a local Stripe, oldest first."""
+    with _DIRECT.open(f"{stripe}/_local/events", timeout=30) as response:
+        return json.load(response)["events"]

@@ -1,4 +1,4 @@
-"""The way through the gateway of a deployed mesh, with users of its pool and with tokens that it has signed."""
+"""Access through the gateway of a deployed mesh, with users of its pool and tokens that the pool has signed."""
 
 import base64
 import json
@@ -8,25 +8,25 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from cli.api import ApiRequest, ApiResponse, send
-from cli.sign_in import Pool, sign_in_as_operator
+from cli.sign_in import SignInPool, sign_in_as_operator
 from shared.declaration import Slice
 from shared.storage.store import Store
+from tests.isolation.checkout import pay
 from tests.isolation.request import Caller, Request
-from tests.isolation.till import pay
 from tests.journeys.steps import wait_for
 from tests.mesh import PLATFORM_ADMIN, Mesh
 
 
 @dataclass
-class Outside:
-    """A way into a mesh."""
+class DeployedApi:
+    """Access to a deployed mesh."""
 
     mesh: Mesh
     _users: dict[Caller, str] = field(default_factory=dict[Caller, str])
-    """The address of each caller that has a user."""
+    """The addresses of the callers' users in the pool."""
 
     def send(self, request: Request) -> ApiResponse:
-        """See `Way.send`."""
+        """See `ApiAccess.send`."""
         encoded = {name: quote(value, safe="") for name, value in request.parameters.items()}
         path = request.operation.path.format(**encoded)
         query = f"?{urlencode(request.query)}" if request.query else ""
@@ -35,21 +35,21 @@ class Outside:
             ApiRequest(request.operation.method, f"{self.mesh.api}{path}{query}", request.body, request.headers, token)
         )
 
-    def settle(self, until: Callable[[], bool] = lambda: True) -> None:
-        """See `Way.settle`; what is not waited for arrives meanwhile."""
-        wait_for(until, what="all events arrive")
+    def deliver_events(self, until: Callable[[], bool] = lambda: True) -> None:
+        """See `ApiAccess.deliver_events`. Other events are delivered in the background."""
+        wait_for(until, description="all events arrive")
 
     def store(self, owned: Slice) -> Store:
-        """See `Way.store`."""
+        """See `ApiAccess.store`."""
         name = self.mesh.outputs[f"{owned.table.name.title()}TableName"]
         return Store(self.mesh.clients.dynamodb, table=name, owned=owned)
 
     def pay(self, url: str) -> None:
-        """See `Way.pay`."""
+        """See `ApiAccess.pay`."""
         pay(url)
 
-    def forgeries(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
-        """See `Way.forgeries`."""
+    def forged_tokens(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
+        """See `ApiAccess.forged_tokens`."""
         head, body, signature = self.token(attacker).split(".")
         claims = _decoded(body)
         foreign = _encoded(claims | {"custom:tenant_id": victim.tenant_id, "custom:role": victim.role})
@@ -64,32 +64,32 @@ class Outside:
         }
 
     def token(self, caller: Caller) -> str:
-        """The id token of a caller, who is a user of the pool from now on."""
+        """Return the id token of a caller. Its user is created in the pool if necessary."""
         return self.mesh.token(self.email(caller))
 
     def _token_of_another_client(self, caller: Caller) -> str:
-        """An id token of the same user, which the pool has signed for a client that is not ours."""
-        pool = Pool.of(self.mesh.target)
-        made: Any = pool.cognito.create_user_pool_client(
+        """Return an id token of the same user that the pool has signed for another client."""
+        pool = SignInPool.of(self.mesh.target)
+        client: Any = pool.cognito.create_user_pool_client(
             UserPoolId=pool.pool_id, ClientName="another", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
         )
         return sign_in_as_operator(
-            replace(pool, client_id=made["UserPoolClient"]["ClientId"]), self.email(caller)
+            replace(pool, client_id=client["UserPoolClient"]["ClientId"]), self.email(caller)
         ).token
 
     def email(self, caller: Caller) -> str:
-        """The address of a caller's user."""
+        """Return the address of a caller's user."""
         if caller.tenant_id is None:
             return PLATFORM_ADMIN
         if caller not in self._users:
             email = f"{caller.role.replace('_', '-')}-{caller.number}@{caller.tenant_id}.example"
-            said = {"email": email, "email_verified": "true"}
-            said |= {"custom:tenant_id": caller.tenant_id, "custom:role": caller.role.value}
+            payload = {"email": email, "email_verified": "true"}
+            payload |= {"custom:tenant_id": caller.tenant_id, "custom:role": caller.role.value}
             self.mesh.clients.cognito.admin_create_user(
                 UserPoolId=self.mesh.outputs["UserPoolId"],
                 Username=email,
                 MessageAction="SUPPRESS",
-                UserAttributes=[{"Name": name, "Value": value} for name, value in said.items()],
+                UserAttributes=[{"Name": name, "Value": value} for name, value in payload.items()],
             )
             self._users[caller] = email
         return self._users[caller]

@@ -1,7 +1,7 @@
-"""The guards, each taken out of the real code: without it the attacks must succeed.
+"""Mutation tests of the guards: without a guard in the real code, its attacks must succeed.
 
-`python -m tests.isolation.guards FOLDER` writes a file for each guard, with the attacks that get through without it.
-Every guard has a process of its own, which imports the product with that one line changed.
+`python -m tests.isolation.guards FOLDER` writes a file for each guard, with the attacks that succeed without it.
+Each guard is tested in a separate process, which imports the product with that one line changed.
 """
 
 import json
@@ -19,42 +19,44 @@ from types import CodeType, ModuleType
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A line that keeps tenants apart, and what is left when it is gone."""
+    """A line of code that isolates tenants, and the line that replaces it."""
 
     name: str
     module: str
     line: str
-    without: str
+    replacement: str
     family: str
-    """The attacks that must get through then."""
+    """The family of attacks that must then succeed."""
 
 
 GUARDS = (
     Guard(
-        "the path is the token's",
+        "the tenant of the path is that of the token",
         "shared.tenancy.context",
         "return claims.tenant_id == tenant_id",
         "return True",
         "path",
     ),
     Guard(
-        "operators name tenants",
+        "operators use valid tenant ids",
         "shared.tenancy.context",
         "return TENANT_ID.fullmatch(tenant_id) is not None",
         "return True",
         "odd path of an operator",
     ),
-    Guard("the role is enough", "shared.tenancy.context", "if not claims.role.includes(least):", "if False:", "role"),
+    Guard("the role is sufficient", "shared.tenancy.context", "if not role.includes(min_role):", "if False:", "role"),
     Guard(
-        "a refusal names nobody",
+        "a refusal does not contain a tenant id",
         "shared.tenancy.context",
-        '"This path is not open to you."',
-        'f"{tenant_id} is not you."',
+        '"You do not have access to this resource."',
+        'f"{tenant_id} is another tenant."',
         "path",
     ),
-    Guard("it is an id token", "shared.tenancy.claims", 'claims.get("token_use") != "id"', "False", "forged token"),
     Guard(
-        "it was made for our client",
+        "the token is an id token", "shared.tenancy.claims", 'claims.get("token_use") != "id"', "False", "forged token"
+    ),
+    Guard(
+        "the token was issued for our client",
         "shared.tenancy.claims",
         'claims.get("aud") != audience',
         "False",
@@ -67,21 +69,37 @@ GUARDS = (
         "False",
         "forged token",
     ),
-    Guard("there is a token", "shared.http.app", "    if not request.claims:\n", "    if False:\n", "no token"),
     Guard(
-        "only known queries", "shared.http.app", "        if unknown:\n", "        if False:\n", "smuggled in the query"
+        "the request has a token",
+        "shared.http.middleware",
+        "    if not request.claims:\n",
+        "    if False:\n",
+        "no token",
     ),
-    Guard("cursors have a scope", "shared.http.token", " if mark == _mark(scope):", ":", "cursor"),
-    Guard("keys are of a tenant", "shared.storage.idempotency", "owned.key(self.tenant_id,", 'owned.key("all",', "key"),
     Guard(
-        "keys are of a user",
-        "shared.http.app",
-        'f"{call.caller.principal} {request.method}',
-        'f"{request.method}',
+        "query parameters are known",
+        "shared.http.middleware",
+        "    if unknown:\n",
+        "    if False:\n",
+        "smuggled in the query",
+    ),
+    Guard("cursors are valid for one list", "shared.http.token", " if mark == _mark(scope):", ":", "cursor"),
+    Guard(
+        "idempotency keys belong to a tenant",
+        "shared.storage.idempotency",
+        "owned.key(self.tenant_id,",
+        'owned.key("all",',
         "key",
     ),
     Guard(
-        "items are of a tenant",
+        "idempotency keys belong to a user",
+        "shared.http.middleware",
+        'scope=f"{caller.principal} {request.method}',
+        'scope=f"{request.method}',
+        "key",
+    ),
+    Guard(
+        "items belong to a tenant",
         "shared.declaration",
         '("TENANT", tenant_id, self.name, *parts)',
         '("TENANT", "all", self.name, *parts)',
@@ -89,20 +107,29 @@ GUARDS = (
     ),
 )
 
-_OTHERS = (
+_PRELOADED_MODULES = (
+    "anthropic",
     "aws_lambda_powertools.event_handler.openapi",
     "boto3",
+    "httpcore2",
+    "httpx2",
+    "moto.cognitoidp",
     "moto.dynamodb",
     "moto.s3",
+    "moto.secretsmanager",
+    "moto.sqs",
     "moto.sts",
+    "openai",
+    "pydantic",
     "pytest",
+    "stripe",
     "time_machine",
 )
-"""What the product and its tests import of others; loaded once, before the processes part."""
+"""Third-party modules of the product and its tests, imported once before the processes fork."""
 
 
-class _Without(MetaPathFinder):
-    """Finds the module of a guard, and takes the guard out."""
+class _GuardRemovingFinder(MetaPathFinder):
+    """An import finder that loads the module of a guard without the guard."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -110,47 +137,47 @@ class _Without(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module with another loader, if it is the one."""
+        """Return the module's spec with another loader if it is the guard's module."""
         if fullname != self._guard.module:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         assert spec
         assert spec.origin
-        spec.loader = _Unguarded(fullname, spec.origin, self._guard)
+        spec.loader = _GuardRemovingLoader(fullname, spec.origin, self._guard)
         return spec
 
 
-class _Unguarded(SourceFileLoader):
+class _GuardRemovingLoader(SourceFileLoader):
     def __init__(self, fullname: str, path: str, guard: Guard) -> None:
         super().__init__(fullname, path)
         self._guard = guard
 
     def get_code(self, fullname: str) -> CodeType:
-        """The module's code without the guard."""
+        """Return the module's code without the guard."""
         source = Path(self.path).read_text()
         assert source.count(self._guard.line) == 1, f"{fullname} does not have {self._guard.line!r} once"
-        return compile(source.replace(self._guard.line, self._guard.without), self.path, "exec")
+        return compile(source.replace(self._guard.line, self._guard.replacement), self.path, "exec")
 
 
-def try_without(guard: Guard, output: Path) -> None:
-    """Write the attacks that get through without a guard; in a process that has imported nothing of ours."""
-    sys.meta_path.insert(0, _Without(guard))
-    found: list[str] = import_module("tests.isolation.skirmish").breaches(guard.family)
+def run_without(guard: Guard, output: Path) -> None:
+    """Write the attacks that succeed without a guard. The process must not have imported the product."""
+    sys.meta_path.insert(0, _GuardRemovingFinder(guard))
+    found: list[str] = import_module("tests.isolation.smoke").breaches(guard.family)
     output.write_text(json.dumps(found))
 
 
 def batched(processes: Sequence[BaseProcess], size: int) -> Iterator[Sequence[BaseProcess]]:
-    """So many at a time."""
+    """Yield batches of this size."""
     return (processes[start : start + size] for start in range(0, len(processes), size))
 
 
 def main(folder: Path) -> None:
-    """Try it without each guard, two at a time; each writes its file into the folder."""
-    for name in _OTHERS:
+    """Run the attacks without each guard, two processes at a time. Each writes its file into the folder."""
+    for name in _PRELOADED_MODULES:
         import_module(name)
     fork = multiprocessing.get_context("fork")
     processes = [
-        fork.Process(target=try_without, args=(guard, folder / f"{number}.json")) for number, guard in enumerate(GUARDS)
+        fork.Process(target=run_without, args=(guard, folder / f"{number}.json")) for number, guard in enumerate(GUARDS)
     ]
     for pair in batched(processes, 2):
         for process in pair:
@@ -159,8 +186,8 @@ def main(folder: Path) -> None:
             process.join()
 
 
-def got_through(folder: Path) -> dict[str, list[str]]:
-    """What `main` has written, by the name of the guard."""
+def read_breaches(folder: Path) -> dict[str, list[str]]:
+    """Return the successful attacks that `main` has written, by the name of the guard."""
     return {guard.name: json.loads((folder / f"{number}.json").read_text()) for number, guard in enumerate(GUARDS)}
 
 

@@ -1,4 +1,4 @@
-"""Operations of the API as the OpenAPI document has them; whatever it says later is attacked later."""
+"""Operations of the OpenAPI document. New operations are attacked without changes to the tests."""
 
 import re
 from collections.abc import Mapping
@@ -12,83 +12,83 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path."""
+    """A method of a path."""
 
     method: str
     path: str
-    least: Role | None
-    """The least role that may call; None: no token is asked for."""
+    min_role: Role | None
+    """The least role that may call the operation. None if it needs no token."""
     queries: frozenset[str]
     body: Json | None
-    """The schema of the body, its references resolved."""
+    """The schema of the body, with its references resolved."""
     statuses: frozenset[int]
-    """Of the answers when all went well."""
-    takes_key: bool
-    """It takes an Idempotency-Key."""
-    takes_version: bool
-    """It takes an If-Match."""
+    """The statuses of successful responses."""
+    accepts_key: bool
+    """Whether it accepts an Idempotency-Key."""
+    accepts_version: bool
+    """Whether it accepts If-Match."""
 
     @property
     def name(self) -> str:
-        """`GET /v1/health`."""
+        """The method and the path, for example `GET /v1/health`."""
         return f"{self.method} {self.path}"
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names in the path."""
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names of the path parameters."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
-    def changes(self) -> bool:
-        """Whether it is more than a read."""
+    def is_write(self) -> bool:
+        """Whether it is not a read."""
         return self.method != "GET"
 
     @property
-    def tells_version(self) -> bool:
-        """Whether its answer has the ETag and it changes nothing, if it is asked to change nothing."""
+    def returns_version(self) -> bool:
+        """Whether it can return the ETag without a change: a GET, or a PATCH without required fields."""
         return self.method == "GET" or (self.method == "PATCH" and not (self.body or {}).get("required"))
 
     @property
-    def makes(self) -> bool:
-        """Whether it makes a resource of a tenant."""
+    def creates_resource(self) -> bool:
+        """Whether it creates a resource of a tenant."""
         return self.method == "POST" and bool(self.statuses & {201, 202}) and not self.path.endswith("}")
 
 
-OPEN: Mapping[str, str] = {
-    "GET /v1/health": "says nothing of anybody",
-    "GET /v1/openapi.json": "the same",
-    "POST /v1/webhooks/stripe": "its token is Stripe's signature: tests/services/billing/test_webhooks.py",
+PUBLIC_OPERATIONS: Mapping[str, str] = {
+    "GET /v1/health": "returns no data of tenants",
+    "GET /v1/openapi.json": "returns no data of tenants",
+    "POST /v1/webhooks/stripe": "authenticated by Stripe's signature: tests/services/billing/stripe_webhooks/",
 }
-"""Operations without a token, in which there is nothing of a tenant; all others are attacked, a new one by itself."""
+"""Operations without a token, with the reason. All others are attacked."""
 
 
 def operations_of(document: Json) -> list[Operation]:
-    """The operations of a document."""
+    """Return the operations of a document."""
     return [
-        _operation(document, path, method, said)
+        _operation(document, path, method, payload)
         for path, methods in document["paths"].items()
-        for method, said in methods.items()
+        for method, payload in methods.items()
     ]
 
 
-def _operation(document: Json, path: str, method: str, said: Json) -> Operation:
-    parameters = [_resolved(document, one) for one in said["parameters"]]
-    headers = {one["name"] for one in parameters if one["in"] == "header"}
-    body = said.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+def _operation(document: Json, path: str, method: str, payload: Json) -> Operation:
+    parameters = [_resolved(document, parameter) for parameter in payload["parameters"]]
+    headers = {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
+    body = payload.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     return Operation(
         method=method.upper(),
         path=path,
-        least=Role(said["x-least-role"]) if said["x-least-role"] else None,
-        queries=frozenset(one["name"] for one in parameters if one["in"] == "query"),
+        min_role=Role(payload["x-least-role"]) if payload["x-least-role"] else None,
+        queries=frozenset(parameter["name"] for parameter in parameters if parameter["in"] == "query"),
         body=None if body is None else _resolved(document, body),
-        statuses=frozenset(int(status) for status in said["responses"] if status.startswith("2")),
-        takes_key="Idempotency-Key" in headers,
-        takes_version="If-Match" in headers,
+        statuses=frozenset(int(status) for status in payload["responses"] if status.startswith("2")),
+        accepts_key="Idempotency-Key" in headers,
+        accepts_version="If-Match" in headers,
     )
 
 
 def _resolved(document: Json, node: Any, *, depth: int = 12) -> Any:  # noqa: ANN401 — any JSON
-    """A part of the document with what it refers to in its place; what holds itself ends after a while."""
+    """Return a part of the document with its references resolved, recursive ones up to a depth."""
     match node:
         case {"$ref": str(reference)}:
             found: Any = document

@@ -1,4 +1,4 @@
-"""A request of somebody, before it is known by which way it goes."""
+"""Requests of callers, independent of the access to the API."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,66 +13,66 @@ from tests.isolation.operation import Operation
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user, by what the token says of it."""
+    """A user with the claims of its token."""
 
     tenant_id: str | None
     role: Role
     number: int = 0
-    """Several users of a tenant may have the same role."""
+    """The number that distinguishes users of a tenant with the same role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of an operation."""
+    """A call of an operation."""
 
     operation: Operation
     parameters: Mapping[str, str]
-    """What stands for the names in the path."""
+    """The path parameters."""
     caller: Caller | None = None
-    """None: without a token."""
+    """None for a request without a token."""
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     token: Any = None
-    """Instead of the caller's: whatever this way takes for one."""
+    """A token instead of the caller's, in the format of the access."""
 
-    def by(self, caller: Caller | None) -> Self:
-        """The same in another's name."""
+    def sent_by(self, caller: Caller | None) -> Self:
+        """Return the same request by another caller."""
         return replace(self, caller=caller)
 
-    def at(self, **parameters: str) -> Self:
-        """The same with other parts of the path."""
+    def with_parameters(self, **parameters: str) -> Self:
+        """Return the same request with other path parameters."""
         return replace(self, parameters={**self.parameters, **parameters})
 
-    def given(self, **headers: str) -> Self:
-        """The same with these headers."""
+    def with_headers(self, **headers: str) -> Self:
+        """Return the same request with additional headers. An underscore in a name means a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return replace(self, headers={**self.headers, **named})
 
-    def asking(self, **query: str) -> Self:
-        """The same with these query parameters."""
+    def with_query(self, **query: str) -> Self:
+        """Return the same request with additional query parameters."""
         return replace(self, query={**self.query, **query})
 
 
-class Way(Protocol):
-    """A way into the API."""
+class ApiAccess(Protocol):
+    """Access to the API."""
 
     def send(self, request: Request) -> ApiResponse:
         """Send a request."""
         ...
 
-    def settle(self, until: Callable[[], bool] = lambda: True) -> None:
-        """Let all events arrive; at the end this must hold."""
+    def deliver_events(self, until: Callable[[], bool] = lambda: True) -> None:
+        """Deliver all events, until this condition is true."""
         ...
 
     def store(self, owned: Slice) -> Store:
-        """A slice of all tenants, for what no route makes."""
+        """Return a slice of all tenants, for resources that no route creates."""
         ...
 
     def pay(self, url: str) -> None:
-        """Do what a person does on the page of a checkout."""
+        """Submit the page of a checkout as a browser does."""
         ...
 
-    def forgeries(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
-        """Tokens that must not be taken for the victim's, by name; `attacker` is whose own one is good."""
+    def forged_tokens(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
+        """Return tokens that must not be accepted as the victim's, by name. The attacker's own token is valid."""
         ...

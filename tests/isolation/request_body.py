@@ -1,4 +1,4 @@
-"""Bodies made from their schemas, with a canary in every text that may be anything."""
+"""Request bodies generated from their schemas, with a canary in every free text."""
 
 import re
 from collections.abc import Mapping
@@ -6,24 +6,24 @@ from typing import Any
 
 from tests.isolation.operation import Json
 
-TOLD = frozenset({"name", "description", "system_prompt", "message", "metadata", "reason", "subject"})
-"""Optional fields that take any text; the others are left out."""
+FREE_TEXT_FIELDS = frozenset({"name", "description", "system_prompt", "message", "metadata", "reason", "subject"})
+"""Optional fields with free text. Other optional fields are omitted."""
 
 
-class NothingFits(Exception):
-    """The schema alone does not say what would be accepted."""
+class ValueUndetermined(Exception):
+    """The schema alone does not determine an accepted value."""
 
 
 def body_of(schema: Json, *, canary: str, known: Mapping[str, str]) -> Any:  # noqa: ANN401 — any JSON
-    """What a schema accepts.
+    """Return a value that a schema accepts.
 
     Args:
-        schema: with its references resolved.
-        canary: a text to be found again.
-        known: ids of what exists, by the name of the field that takes them.
+        schema: the schema, with its references resolved.
+        canary: the text by which the tenant's data is recognized.
+        known: ids of existing resources, by the name of the field for them.
 
     Raises:
-        NothingFits: a text must have a form that nothing known has.
+        NothingFits: a text must match a pattern that no known value has.
     """
     options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
     if options:
@@ -47,16 +47,22 @@ def _object(schema: Json, *, canary: str, known: Mapping[str, str]) -> Json:
     properties: Json = schema.get("properties", {})
     if not properties:
         return {"note": canary}
-    asked = [name for name in properties if name in schema.get("required", ()) or name in TOLD | known.keys()]
+    names = [
+        name for name in properties if name in schema.get("required", ()) or name in FREE_TEXT_FIELDS | known.keys()
+    ]
     return {
         name: known[name] if _is_reference(name, known) else _field(name, properties[name], canary=canary, known=known)
-        for name in asked
-        if name in schema.get("required", ()) or name in TOLD or _is_reference(name, known)
+        for name in names
+        if name in schema.get("required", ()) or name in FREE_TEXT_FIELDS or _is_reference(name, known)
     }
 
 
 def _field(name: str, schema: Json, *, canary: str, known: Mapping[str, str]) -> Any:  # noqa: ANN401 — any JSON
-    return f"{canary}@example.com" if name == "email" else body_of(schema, canary=canary, known=known)
+    if name == "email":
+        return f"{canary}@example.com"
+    value = body_of(schema, canary=canary, known=known)
+    # A prefix allows any name of a model.
+    return f"bedrock/{value}" if name == "model" else value
 
 
 def _is_reference(name: str, known: Mapping[str, str]) -> bool:
@@ -65,10 +71,10 @@ def _is_reference(name: str, known: Mapping[str, str]) -> bool:
 
 def _text(schema: Json, *, canary: str) -> str:
     if "format" in schema:
-        msg = f"a text of the format {schema['format']}"
-        raise NothingFits(msg)
+        msg = f"a string of the format {schema['format']}"
+        raise ValueUndetermined(msg)
     text = canary[: schema.get("maxLength")]
     if "pattern" in schema and not re.search(schema["pattern"], text):
-        msg = f"a text like {schema['pattern']}"
-        raise NothingFits(msg)
+        msg = f"a string that matches {schema['pattern']}"
+        raise ValueUndetermined(msg)
     return text

@@ -1,1 +1,1 @@
-"""Journeys: what a user does, over real HTTP, on the deployed mesh."""
+"""Journeys: end-to-end tests of user actions over real HTTP, on a deployed mesh."""

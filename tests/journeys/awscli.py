@@ -1,4 +1,4 @@
-"""The AWS command line of the guides, in an environment of its own."""
+"""The AWS command line that the guides use, in a virtual environment of its own."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from infra.local.paths import Home
 
 
 def folder_of_aws(home: Home) -> Path:
-    """The folder with the program `aws`; the first time it is installed."""
+    """Return the folder with the program `aws`. Install it the first time."""
     folder, packages, lock = home.tools / "awscli", Packages(home), home.root / "locks" / "guides.txt"
     if not packages.is_current(folder, lock=lock):
         packages.install(folder, lock=lock, interpreter=home.python)

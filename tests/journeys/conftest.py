@@ -1,4 +1,4 @@
-"""All journeys share one mesh, that of `tests/conftest.py`."""
+"""Fixtures of the journeys, which share the mesh of `tests/conftest.py`."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from tests.mesh import Mesh
 
 @pytest.fixture
 def steps(mesh: Mesh) -> Steps:
-    """What journeys do again and again."""
+    """Return the common steps of journeys."""
     return Steps(mesh)

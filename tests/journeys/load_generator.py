@@ -1,6 +1,6 @@
-"""Submits and executes runs against the local engine, as the functions do, and as fast as it can.
+"""Load generator: submits and executes runs against the local engine as the functions do, as fast as possible.
 
-As a program it is one worker process that goes on until nothing is left, or until it is killed.
+As a program, it is one worker process that continues until the budget is used up or it is killed.
 """
 
 import random
@@ -15,26 +15,28 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from services.runs.domain.agent import AgentCopy, VersionCopy
-from services.runs.domain.budget import Budget
-from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Cost, Run
-from services.runs.gateways.model import Model
-from services.runs.gateways.simulated import SimulatedModel
-from services.runs.operations.execution import Worker
-from services.runs.operations.planning import Planner
-from services.runs.operations.submission import NewRun, submit_run
-from services.runs.table import SLICE, agents
-from services.runs.table.agents import AgentCopies
-from services.runs.table.budgets import BudgetTable
-from services.runs.table.runs import RunFilter, RunTable
+from services.runs.agents import table as agents
+from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopies
+from services.runs.budgets.domain import Budget
+from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.execution.operations.planning import Planner
+from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.worker import Worker
+from services.runs.partitions import SLICE
+from services.runs.providers.domain.model import Model
+from services.runs.providers.domain.request import ModelRequest
+from services.runs.providers.gateway.simulated import SimulatedModel
+from services.runs.runs.domain.run import Cost, Run, RunRequest
+from services.runs.runs.table.listing import RunFilter
+from services.runs.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
+from shared.document_ref import DocumentRef
 from shared.errors import LimitReached
 from shared.ids import new_id
 from shared.storage.objects import Documents
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
-from shared.stored import Stored
 from shared.tenancy.context import TenantAccess
 from shared.times import utc_now
 from tests.conflicts import ConflictingDynamoDB
@@ -43,33 +45,33 @@ from tests.tenants import tenant_created
 AGENT = new_id("agt", datetime.fromisoformat("2026-11-01T00:00:00+00:00"), entropy=lambda _: 0)
 MESSAGE = "Go on. [[tokens 400]]"
 MAX_CONCURRENT_RUNS = 1_000
-"""More than are spent at once, so that no run waits for a slot: budgets are the subject."""
+"""More than the tests run concurrently, so that no run waits for a slot: the tests are about budgets."""
 _REGION, _TEST = "us-east-2", "test"
 
 
 class FixedConfigs:
-    """Every agent has this config."""
+    """A reader that returns the same config for every agent."""
 
-    def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — there is but one
-        """It."""
+    def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:  # noqa: ARG002 — there is but one
+        """Return the config."""
         return {"model": "gpt-4"}
 
 
-class Simulating:
-    """The built-in provider for every request."""
+class SimulatedModels:
+    """Models that execute every request by the built-in provider."""
 
-    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
-        """By the built-in provider."""
+    def effective_request(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """Return the request for the built-in provider."""
         return replace(request, provider="simulated")
 
     def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
-        """The built-in provider."""
+        """Return the built-in provider."""
         return SimulatedModel()
 
 
 @dataclass
-class Spender:
-    """One tenant, and what spends its tokens."""
+class LoadGenerator:
+    """The operations that use the tokens of one tenant."""
 
     table: str
     tenant_id: str
@@ -79,35 +81,36 @@ class Spender:
 
     @property
     def store(self) -> Store:
-        """The slice, in a table of its own."""
+        """The slice, in a separate table."""
         return Store(self.client, table=self.table, owned=SLICE)
 
     @property
     def runs(self) -> RunTable:
-        """The tenant's runs; none is so large that it would need the bucket."""
+        """The tenant's runs. None is large enough to need the bucket."""
         return RunTable(self.store, Payloads(Documents(None, bucket=_TEST)))  # pyright: ignore[reportArgumentType]
 
     @property
     def budgets(self) -> BudgetTable:
-        """The tenant's months."""
+        """The tenant's monthly budgets."""
         return BudgetTable(self.store)
 
-    def know(self, *, seq: int = 1, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
-        """Let it be known what the tenant may use, and that it has an agent."""
-        limits: dict[str, Any] = {"max_concurrent_runs": MAX_CONCURRENT_RUNS, **said}
+    def store_copies(self, *, seq: int = 1, **payload: Any) -> None:  # noqa: ANN401 — those of tenant_created
+        """Store copies of the tenant, with these limits, and of an agent."""
+        limits: dict[str, Any] = {"max_concurrent_runs": MAX_CONCURRENT_RUNS, **payload}
         TenantAccessCopies(self.store).keep(tenant_created(self.tenant_id, seq=seq, **limits))
-        heard_at = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
-        agents.keep_agent(self.store, self.tenant_id, AgentCopy(AGENT, 1, None, 1, 1, deleted=False, heard_at=heard_at))
-        agents.keep_version(self.store, self.tenant_id, VersionCopy(AGENT, 1, Stored("nowhere", "0")))
+        received_at = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
+        copy = AgentCopy(AGENT, 1, None, 1, 1, deleted=False, received_at=received_at)
+        agents.put_agent(self.store, self.tenant_id, copy)
+        agents.put_version(self.store, self.tenant_id, VersionCopy(AGENT, 1, DocumentRef("nowhere", "0")))
 
     def access(self, tenant_id: str) -> TenantAccess:
-        """The tenant as it is known now."""
+        """Return the tenant's access from the stored copy."""
         return TenantAccessCopies(self.store).read(tenant_id)
 
     def submit(self, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> Run | None:
-        """A run, or None when it is refused."""
+        """Submit a run. Return None if it is refused by a limit."""
         now = self.clock()
-        asked = NewRun(
+        new_run = RunRequest(
             run_id=new_id("run", now),
             agent_id=AGENT,
             version=None,
@@ -126,7 +129,7 @@ class Spender:
                 FixedConfigs(),
                 self._planner(),
                 self.access(self.tenant_id),
-                asked,
+                new_run,
                 now=now,
             )
         except LimitReached as refused:
@@ -134,11 +137,11 @@ class Spender:
             return None
 
     def execute(self, run: Run) -> None:
-        """Let a worker have it."""
+        """Execute the run in a worker."""
         Worker(
             runs=self.runs,
             configs=FixedConfigs(),
-            models=Simulating(),
+            models=SimulatedModels(),
             planner=self._planner(),
             access=self.access,
             price=_free,
@@ -147,51 +150,53 @@ class Spender:
             jitter=random.uniform,
         ).execute(self.tenant_id, run.run_id)
 
-    def spend(self, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> bool:
-        """A run from its POST to its end; False when it is refused."""
+    def run_one(self, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> bool:
+        """Submit and execute a run. Return False if it is refused by a limit."""
         run = self.submit(message, max_output_tokens=max_output_tokens)
         if run:
             self.execute(run)
         return run is not None
 
-    def spend_at_once(self, count: int, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> int:
-        """So many at the same time; says how many were not refused."""
+    def run_concurrently(self, count: int, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> int:
+        """Submit and execute this number of runs concurrently. Return the number of those that were not refused."""
 
         def spend(_: int) -> bool:
-            return self.spend(message, max_output_tokens=max_output_tokens)
+            return self.run_one(message, max_output_tokens=max_output_tokens)
 
         with ThreadPoolExecutor(count) as pool:
             return sum(pool.map(spend, range(count)))
 
-    def spend_all(self, waves: Iterable[int], message: str = MESSAGE, *, max_output_tokens: int | None = None) -> int:
-        """Waves of runs, until one is refused although no other is under way; says how many were not."""
-        spent = 0
+    def run_until_refused(
+        self, waves: Iterable[int], message: str = MESSAGE, *, max_output_tokens: int | None = None
+    ) -> int:
+        """Execute waves of runs until a single run is refused. Return the number of runs that were not refused."""
+        accepted = 0
         for count in waves:
-            spent += self.spend_at_once(count, message, max_output_tokens=max_output_tokens)
-            if not self.spend(message, max_output_tokens=max_output_tokens):
-                return spent
-            spent += 1
-        msg = "there is still something left"
+            accepted += self.run_concurrently(count, message, max_output_tokens=max_output_tokens)
+            if not self.run_one(message, max_output_tokens=max_output_tokens):
+                return accepted
+            accepted += 1
+        msg = "the budget is not used up"
         raise AssertionError(msg)
 
     def budget(self, period: str) -> Budget:
-        """What is left of the month."""
+        """Return the budget of the month."""
         budget = self.budgets.find(self.tenant_id, period)
         assert budget is not None
         return budget
 
     def spent_tokens(self, period: str) -> int:
-        """What the runs themselves say that they have taken."""
+        """Return the number of tokens in the month's calls, according to the runs."""
         return sum(call.spent_tokens for run in self.all_runs() for call in run.calls if call.period == period)
 
     def all_runs(self) -> list[Run]:
-        """All of the tenant's runs."""
+        """Return all of the tenant's runs."""
         found: list[Run] = []
-        place: str | None = None
+        cursor: str | None = None
         while True:
-            page, place = self.runs.page(self.tenant_id, RunFilter(), limit=100, after=place)
+            page, cursor = self.runs.listing.page(self.tenant_id, RunFilter(), limit=100, after=cursor)
             found += page
-            if place is None:
+            if cursor is None:
                 return found
 
     def _planner(self) -> Planner:
@@ -203,7 +208,7 @@ def _free(*_: object) -> Cost:
 
 
 def client_of(endpoint: str) -> ConflictingDynamoDB:
-    """A client of the engine that cancels what overlaps."""
+    """Return a client of the engine that cancels overlapping transactions."""
     config = Config(max_pool_connections=64, read_timeout=60, retries={"total_max_attempts": 1})
     client = boto3.client(  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
         "dynamodb",
@@ -218,5 +223,5 @@ def client_of(endpoint: str) -> ConflictingDynamoDB:
 
 if __name__ == "__main__":
     endpoint, table, tenant_id, message, *cap = sys.argv[1:]
-    spending = Spender(table, tenant_id, client_of(endpoint))
-    spending.spend_all([16] * 100, message, max_output_tokens=int(cap[0]) if cap else None)
+    load = LoadGenerator(table, tenant_id, client_of(endpoint))
+    load.run_until_refused([16] * 100, message, max_output_tokens=int(cap[0]) if cap else None)

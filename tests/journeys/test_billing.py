@@ -1,161 +1,85 @@
-"""From the checkout to the last invoice, on the mesh and the local Stripe."""
+"""Billing from the checkout to the last invoice, on the mesh and the local Stripe."""
 
 import json
 import os
 import random
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cli.admin import invoke_command
-from cli.api import ApiRequest, ApiResponse, send
-from services.billing.domain.customer import customer_of, linked
-from services.billing.gateways.fake_payments import FakePayments
-from services.billing.gateways.inbox import FakeInbox
-from services.billing.operations.customers import get_customer
-from services.billing.operations.webhooks import handle, receive
-from services.billing.table import SLICE as BILLING
-from services.billing.table.customers import add_customer
-from services.metering.table import SLICE as USAGE
-from services.tenants.operations import tenants
-from services.tenants.table import SLICE as TENANTS
-from shared.events.envelope import happened
-from shared.events.metering import UsageHourClosed
+from cli.api import ApiRequest, send
+from services.billing.customers.domain.customer import link_to_stripe, new_customer
+from services.billing.customers.operations import get_customer
+from services.billing.customers.table import CustomerTable
+from services.billing.partitions import SLICE as BILLING
+from services.billing.stripe_webhooks.operations import handle, receive
 from shared.ids import new_id
-from shared.meters import Meter
 from shared.plans import Plan
 from shared.storage.items import Wire
 from shared.storage.store import Store
-from shared.storage.transaction import Transaction
+from tests.journeys.checkout import BillingTenant, new_checkout
 from tests.journeys.steps import wait_for
-from tests.mesh import PLATFORM_ADMIN, Mesh
-from tests.services.billing.subscriptions import ENDS
+from tests.mesh import Mesh
+from tests.services.billing.fakes import FakeInbox, FakePayments
+from tests.services.billing.stripe_subscriptions import ENDS
+from tests.services.billing.stripe_webhooks.test_order import LIFE
+from tests.services.billing.stripe_webhooks.test_webhooks import webhook
 from tests.services.billing.tenants import created
-from tests.services.billing.test_orders import LIFE
-from tests.services.billing.test_webhooks import webhook
 from tests.tables import make_table
 
 pytestmark = pytest.mark.mesh
 
 HOUR = timedelta(hours=1)
-LIVES = int(os.environ.get("PROOF_LIVES", "25"))
-"""Of webhooks; `make prove` has 200 of them."""
-HOURS_BACK = 6
+LIFECYCLES = int(os.environ.get("PROOF_LIVES", "25"))
+"""The number of simulated subscriptions whose webhooks are delivered. `make prove` has 200."""
+STRIPE_CLOCK_LAG_HOURS = 6
 DAY_S = 86_400
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-@dataclass(frozen=True)
-class Till:
-    """One tenant, its billing API, and the local Stripe behind it."""
-
-    mesh: Mesh
-    tenant_id: str
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> ApiResponse:
-        """Ask the billing API."""
-        return self.mesh.call(method, f"/v1/tenants/{self.tenant_id}/billing{path}", body, user=PLATFORM_ADMIN)
-
-    def plan(self) -> dict[str, Any]:
-        """The plan as it is shown."""
-        return self.call("GET", "/plan").body["plan"]
-
-    def wait_for_plan(self, **expected: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
-        """The plan when it shows all of this."""
-
-        def there() -> dict[str, Any] | None:
-            found = self.plan()
-            return found if all(found[name] == value for name, value in expected.items()) else None
-
-        return wait_for(there, what=f"the plan shows {expected}")
-
-    def control(self, path: str, **given: Any) -> Any:  # noqa: ANN401 — any JSON
-        """Turn a knob of the local Stripe."""
-        answer = send(ApiRequest("POST", f"{self.mesh.outputs['StripeEndpoint']}/_local/{path}", given))
-        assert answer.status == 200, answer
-        return answer.body
-
-    def pay(self, url: str) -> None:
-        """Do what a person does on a page; it sends on to the front end, which does not run here."""
-        body = urllib.parse.urlencode({"action": "pay", "number": "4242424242424242"}).encode()
-        request = urllib.request.Request(url, data=body)  # noqa: S310 — the local Stripe's
-        with suppress(urllib.error.URLError), _DIRECT.open(request, timeout=10):
-            return
-
-    def close_hour(self, hour: datetime, **meters: int) -> None:
-        """Let metering say what was used in an hour."""
-        said = UsageHourClosed(hour=hour, meters={Meter(name): amount for name, amount in meters.items()}, events=1)
-        event_id = f"{self.tenant_id}:{hour:%Y-%m-%dT%H}:closed"
-        transaction = Transaction(self.tenant_id)
-        transaction.emit(
-            happened(said, event_id=event_id, tenant_id=self.tenant_id, subject=str(hour), seq=1, at=hour + HOUR)
-        )
-        Store(self.mesh.clients.dynamodb, table="ainexus-local-usage", owned=USAGE).commit(transaction)
-
-    def quantities(self) -> dict[str, int]:
-        """What is counted in the current period, by item."""
-        lines = self.call("GET", "/usage").body["usage"]["so_far"]["lines"]
-        return {line["item"]: line["quantity"] for line in lines}
+@pytest.fixture(name="checkout")
+def make_checkout(mesh: Mesh) -> Iterator[BillingTenant]:
+    """Yield a new free tenant, with the price list at Stripe."""
+    with new_checkout(mesh) as checkout:
+        yield checkout
 
 
-@pytest.fixture
-def till(mesh: Mesh) -> Iterator[Till]:
-    """A free tenant that was made just now, and the price list.
+class TestBillingLifecycle:
+    def test_bills_usage_after_checkout_and_recovers_from_a_failed_payment(self, checkout: BillingTenant) -> None:
+        assert checkout.wait_for_plan(plan="free", billing="manual")
+        checkout.set_clock(datetime.now(UTC) - STRIPE_CLOCK_LAG_HOURS * HOUR)
+        response = checkout.call("POST", "/checkout", {"plan": "pro"})
+        assert response.status == 201, response
+        checkout.pay(response.body["checkout"]["url"])
+        checkout.wait_for_plan(plan="pro", billing="stripe", status="active")
+        checkout.control("clock", advance_s=STRIPE_CLOCK_LAG_HOURS * 3600)
+        self._report_usage(checkout)
+        self._assert_renewal(checkout)
+        self._fail_and_recover_payment(checkout)
 
-    It goes at the end: billing hears of usage here that metering has never counted, and reconciling would find it.
-    """
-    invoke_command(mesh.target, "setup", service="billing")
-    now = datetime.now(UTC)
-    tenant_id = f"payer-{new_id('t', now)[-10:].lower()}"
-    store = Store(mesh.clients.dynamodb, table="ainexus-local-tenants", owned=TENANTS)
-    tenants.create_tenant(store, tenant_id, name="Payer", plan=Plan.FREE, now=now)
-    yield Till(mesh, tenant_id)
-    assert mesh.call("DELETE", f"/v1/admin/tenants/{tenant_id}", user=PLATFORM_ADMIN).status == 204
-
-
-class TestFromCheckoutToTheLastInvoice:
-    def test_a_free_tenant_pays_uses_is_billed_fails_and_pays_again(self, till: Till) -> None:
-        assert till.wait_for_plan(plan="free", billing="manual")
-        # The mesh may be a kept one, whose Stripe is months ahead.
-        ahead = int(send(ApiRequest("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/health")).body["now"])
-        till.control("clock", advance_s=int(datetime.now(UTC).timestamp()) - ahead - HOURS_BACK * 3600)
-        opened = till.call("POST", "/checkout", {"plan": "pro"})
-        assert opened.status == 201, opened
-        till.pay(opened.body["checkout"]["url"])
-        till.wait_for_plan(plan="pro", billing="stripe", status="active")
-        till.control("clock", advance_s=HOURS_BACK * 3600)
-        self._use(till)
-        self._is_billed(till)
-        self._fails_and_pays(till)
-
-    def _use(self, till: Till) -> None:
-        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOURS_BACK * HOUR
-        till.close_hour(start - HOUR, tokens_in=1_000_000)
-        till.close_hour(start, tokens_in=1_000_000)
-        till.close_hour(start + HOUR, tokens_in=1_234_567, tokens_out=89)
-        till.close_hour(start + 2 * HOUR, tokens_in=3)
+    def _report_usage(self, checkout: BillingTenant) -> None:
+        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - STRIPE_CLOCK_LAG_HOURS * HOUR
+        checkout.close_hour(start - HOUR, tokens_in=1_000_000)
+        checkout.close_hour(start, tokens_in=1_000_000)
+        checkout.close_hour(start + HOUR, tokens_in=1_234_567, tokens_out=89)
+        checkout.close_hour(start + 2 * HOUR, tokens_in=3)
         wait_for(
-            lambda: {"base": 1, "tokens_in": 1_234_570, "tokens_out": 89}.items() <= till.quantities().items(),
-            what="the usage since the first full hour is counted",
+            lambda: {"base": 1, "tokens_in": 1_234_570, "tokens_out": 89}.items() <= checkout.quantities().items(),
+            description="the usage since the first full hour is counted",
         )
 
-    def _is_billed(self, till: Till) -> None:
-        till.control("clock", advance_s=33 * DAY_S)
+    def _assert_renewal(self, checkout: BillingTenant) -> None:
+        checkout.control("clock", advance_s=33 * DAY_S)
 
         def renewal() -> dict[str, Any] | None:
-            invoices = till.call("GET", "/invoices").body["invoices"]
+            invoices = checkout.call("GET", "/invoices").body["invoices"]
             return invoices[0] if len(invoices) == 2 and invoices[0]["status"] == "paid" else None
 
-        invoice_id = wait_for(renewal, what="the renewal is paid")["invoice_id"]
-        invoice = till.call("GET", f"/invoices/{invoice_id}").body["invoice"]
+        invoice_id = wait_for(renewal, description="the renewal is paid")["invoice_id"]
+        invoice = checkout.call("GET", f"/invoices/{invoice_id}").body["invoice"]
         lines = {line["item"]: line for line in invoice["lines"] if line["quantity"]}
         assert {name: line["quantity"] for name, line in lines.items()} == {
             "base": 1,
@@ -165,105 +89,106 @@ class TestFromCheckoutToTheLastInvoice:
         assert sum(hour["quantity"] for hour in lines["tokens_in"]["hours"]) == 1_234_570
         assert invoice["amount_cents"] == 2900 + 123
 
-    def _fails_and_pays(self, till: Till) -> None:
-        till.control("settings", decline_payments=-1)
-        till.control("clock", advance_s=31 * DAY_S)
-        failing = till.wait_for_plan(subscription_status="past_due")
-        assert (failing["status"], failing["plan"]) == ("active", "pro")
-        assert failing["grace_until"]
-        till.control("clock", advance_s=25 * DAY_S)
-        till.wait_for_plan(status="suspended_by_billing", plan="pro")
-        till.control("settings", decline_payments=0)
+    def _fail_and_recover_payment(self, checkout: BillingTenant) -> None:
+        checkout.control("settings", decline_payments=-1)
+        checkout.control("clock", advance_s=31 * DAY_S)
+        past_due = checkout.wait_for_plan(subscription_status="past_due")
+        assert (past_due["status"], past_due["plan"]) == ("active", "pro")
+        assert past_due["grace_until"]
+        checkout.control("clock", advance_s=25 * DAY_S)
+        checkout.wait_for_plan(status="suspended_by_billing", plan="pro")
+        checkout.control("settings", decline_payments=0)
         [customer] = [
             event["data"]["object"]
-            for event in self._events(till)
+            for event in self._stripe_events(checkout)
             if event["type"] == "customer.subscription.created"
-            and event["data"]["object"]["metadata"].get("tenant_id") == till.tenant_id
+            and event["data"]["object"]["metadata"].get("tenant_id") == checkout.tenant_id
         ]
-        till.control(f"subscriptions/{customer['id']}", status="active")
-        till.wait_for_plan(status="active", plan="pro", grace_until=None)
+        checkout.control(f"subscriptions/{customer['id']}", status="active")
+        checkout.wait_for_plan(status="active", plan="pro", grace_until=None)
 
-    def _events(self, till: Till) -> list[dict[str, Any]]:
+    def _stripe_events(self, checkout: BillingTenant) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = send(
-            ApiRequest("GET", f"{till.mesh.outputs['StripeEndpoint']}/_local/events")
+            ApiRequest("GET", f"{checkout.mesh.outputs['StripeEndpoint']}/_local/events")
         ).body["events"]
         return found
 
 
-class TestWebhooksOfStrangers:
-    def test_are_refused_at_the_door(self, mesh: Mesh) -> None:
-        answer = mesh.call(
+class TestUnsignedWebhook:
+    def test_is_refused(self, mesh: Mesh) -> None:
+        response = mesh.call(
             "POST", "/v1/webhooks/stripe", webhook(), user=None, headers={"Stripe-Signature": "t=1,v1=00"}
         )
-        assert (answer.status, answer.body["error"]) == (400, "BadRequest")
+        assert (response.status, response.body["error"]) == (400, "BadRequest")
 
 
-class Died(BaseException):
-    """The process ended here."""
+class Crashed(BaseException):
+    """The process crashed."""
 
 
-class DyingDynamoDB:
-    """A client whose process dies now and then, before a call or when it is done."""
+class CrashingDynamoDB:
+    """A client whose process sometimes crashes before or after a call."""
 
-    def __init__(self, client: Any, chance: random.Random) -> None:  # noqa: ANN401 — botocore makes clients from data
+    def __init__(self, client: Any, rng: random.Random) -> None:  # noqa: ANN401 — botocore makes clients from data
         self._client = client
-        self._chance = chance
+        self._rng = rng
 
     def _call(self, name: str, arguments: Wire) -> Any:  # noqa: ANN401 — as botocore's
-        fate = self._chance.random()
-        if fate < 0.05:
-            raise Died
-        answer = getattr(self._client, name)(**arguments)
-        if fate > 0.95:
-            raise Died
-        return answer
+        draw = self._rng.random()
+        if draw < 0.05:
+            raise Crashed
+        response = getattr(self._client, name)(**arguments)
+        if draw > 0.95:
+            raise Crashed
+        return response
 
     def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """One item."""
+        """Get one item."""
         return self._call("get_item", arguments)
 
     def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Several items."""
+        """Get several items."""
         return self._call("batch_get_item", arguments)
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Items under a key."""
+        """Query a partition."""
         return self._call("query", arguments)
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Change one."""
+        """Update one item."""
         return self._call("update_item", arguments)
 
     def batch_write_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Delete several."""
+        """Delete several items."""
         return self._call("batch_write_item", arguments)
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        """Change several."""
+        """Write several items in one transaction."""
         return self._call("transact_write_items", arguments)
 
 
-class TestOrders:
-    def test_lives_in_any_order_with_crashes_between_the_steps_end_as_they_must(self, mesh: Mesh) -> None:
+class TestWebhookOrder:
+    def test_any_order_with_crashes_leads_to_the_newest_state(self, mesh: Mesh) -> None:
         table = f"orders-{new_id('t', datetime.now(UTC)).lower()}"
         make_table(mesh.clients.dynamodb, table)
         with ThreadPoolExecutor(4) as pool:
-            lives = [pool.submit(self._live, mesh, table, seed) for seed in range(LIVES)]
-            ends = [life.result() for life in lives]
-        assert len(ends) == LIVES
-        assert set(ends) == {LIFE[-1].tenant}
+            pending = [pool.submit(self._run_lifecycle, mesh, table, seed) for seed in range(LIFECYCLES)]
+            states = [one.result() for one in pending]
+        assert len(states) == LIFECYCLES
+        assert set(states) == {LIFE[-1].tenant}
 
-    def _live(self, mesh: Mesh, table: str, seed: int) -> tuple[str, str, str, str | None]:
-        # Chance is no secret here: the same seed is the same life.
-        chance = random.Random(seed)  # noqa: S311
+    def _run_lifecycle(self, mesh: Mesh, table: str, seed: int) -> tuple[str, str, str, str | None]:
+        # The random numbers need not be secret: the same seed gives the same events.
+        rng = random.Random(seed)  # noqa: S311
         tenant_id, customer_id = f"life-{seed}", f"cus_{seed}"
-        sound = Store(mesh.clients.dynamodb, table=table, owned=BILLING)
-        dying = Store(DyingDynamoDB(mesh.clients.dynamodb, chance), table=table, owned=BILLING)
-        add_customer(sound, linked(customer_of(created(tenant_id, plan=Plan.FREE)), customer_id))
+        store = Store(mesh.clients.dynamodb, table=table, owned=BILLING)
+        crashing_store = Store(CrashingDynamoDB(mesh.clients.dynamodb, rng), table=table, owned=BILLING)
+        customer = link_to_stripe(new_customer(created(tenant_id, plan=Plan.FREE)), customer_id)
+        CustomerTable(store, tenant_id).create(customer)
         stripe = FakePayments(tenants={customer_id: tenant_id})
-        order = chance.sample(range(len(LIFE)), len(LIFE))
+        order = rng.sample(range(len(LIFE)), len(LIFE))
         newest = 0
-        for number in [*order, *chance.choices(order, k=3)]:
+        for number in [*order, *rng.choices(order, k=3)]:
             newest = max(newest, number)
             stripe.subscriptions[customer_id] = [LIFE[newest].at_stripe]
             body = json.dumps(
@@ -273,20 +198,20 @@ class TestOrders:
                     subject={"object": "subscription", "id": f"sub_{seed}", "customer": customer_id},
                 )
             )
-            self._deliver(dying, stripe, body)
-            found = get_customer(sound, tenant_id)
-            assert (found.plan, found.billing, found.status) == LIFE[newest].tenant[:3], (seed, order)
-        found = get_customer(sound, tenant_id)
-        return found.plan.value, found.billing.value, found.status, None
+            self._deliver(crashing_store, stripe, body)
+            current = get_customer(store, tenant_id)
+            assert (current.plan, current.billing, current.status) == LIFE[newest].tenant[:3], (seed, order)
+        current = get_customer(store, tenant_id)
+        return current.plan.value, current.billing.value, current.status, None
 
     def _deliver(self, store: Store, stripe: FakePayments, body: str) -> None:
-        """As Stripe and the queue do: again until it is taken, and again until it is handled."""
+        """Deliver a webhook as Stripe and the queue do: retry until it is accepted, then until it is handled."""
         inbox = FakeInbox()
         while not inbox.event_ids:
-            with suppress(Died):
+            with suppress(Crashed):
                 receive(store, inbox, body, now=ENDS + timedelta(days=2))
                 break
         while inbox.event_ids:
-            with suppress(Died):
+            with suppress(Crashed):
                 handle(store, stripe, inbox.event_ids[0], now=ENDS + timedelta(days=2))
                 inbox.event_ids.pop()

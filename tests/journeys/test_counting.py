@@ -1,4 +1,4 @@
-"""Every token is counted once: under load, when everything is delivered twice, when a worker dies."""
+"""Every token is counted exactly once: under load, after duplicate deliveries, and after a worker is killed."""
 
 import json
 import os
@@ -15,21 +15,21 @@ from tests.mesh import Mesh
 
 pytestmark = pytest.mark.mesh
 
-RUNS = 200
+RUN_COUNT = 200
 
 
 @pytest.fixture(scope="module")
-def witness(mesh: Mesh) -> Generator["Witness"]:
-    """Somebody who hears every event that passes on the bus."""
-    made = Witness(mesh)
-    yield made
-    made.leave()
+def bus_listener(mesh: Mesh) -> Generator["BusListener"]:
+    """Yield a listener that receives every event on the bus."""
+    listener = BusListener(mesh)
+    yield listener
+    listener.close()
 
 
-class Witness:
-    """A queue of its own on the bus."""
+class BusListener:
+    """A bus listener with a queue of its own."""
 
-    _NAME = "journey-witness"
+    _NAME = "journey-bus-listener"
 
     def __init__(self, mesh: Mesh) -> None:
         self._clients = mesh.clients
@@ -43,77 +43,76 @@ class Witness:
         self._events.put_rule(Name=self._NAME, EventBusName=self._bus, EventPattern=pattern)
         self._events.put_targets(Rule=self._NAME, EventBusName=self._bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-    def heard(self) -> list[dict[str, Any]]:
-        """All events since the last time."""
-        said: list[dict[str, Any]] = []
+    def received(self) -> list[dict[str, Any]]:
+        """Return all events since the last call."""
+        events: list[dict[str, Any]] = []
         while True:
             batch = self._clients.sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", [])
             if not batch:
-                return said
+                return events
             for message in batch:
-                said.append(json.loads(message.get("Body", "{}")))
+                events.append(json.loads(message.get("Body", "{}")))
                 self._clients.sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.get("ReceiptHandle", ""))
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Remove the queue and its rule."""
         self._events.remove_targets(Rule=self._NAME, EventBusName=self._bus, Ids=["queue"])
         self._events.delete_rule(Name=self._NAME, EventBusName=self._bus)
         self._clients.sqs.delete_queue(QueueUrl=self._url)
 
 
-def _messages(count: int = RUNS, *, delay_ms: int = 0) -> list[str]:
+def _messages(count: int = RUN_COUNT, *, delay_ms: int = 0) -> list[str]:
     return [f"run {number} [[tokens {10 + number % 40}]] [[delay {delay_ms}]]" for number in range(count)]
 
 
 @dataclass(frozen=True)
 class Load:
-    """Runs of one agent that were submitted eight at a time, as they have ended, while the witness heard."""
+    """The ended runs of one agent, which were submitted eight at a time while the listener received their events."""
 
     agent_id: str
     runs: list[dict[str, Any]]
 
 
 @pytest.fixture(name="load", scope="module")
-def run_all(mesh: Mesh, witness: Witness) -> Load:  # noqa: ARG001 — it must hear them
-    """Two hundred."""
+def run_all(mesh: Mesh, bus_listener: BusListener) -> Load:  # noqa: ARG001 — it must receive their events
+    """Execute 200 runs."""
     steps = Steps(mesh)
-    agent_id = steps.agent()
-    return Load(agent_id, [steps.final(run_id) for run_id in steps.submit_all(agent_id, _messages())])
+    agent_id = steps.create_agent()
+    return Load(agent_id, [steps.wait_for_end(run_id) for run_id in steps.submit_all(agent_id, _messages())])
 
 
-class TestLoad:
-    def test_two_hundred_runs_eight_at_a_time_are_all_completed_and_counted_once(
-        self, steps: Steps, load: Load
-    ) -> None:
-        assert [run["status"] for run in load.runs] == ["completed"] * RUNS
+class TestConcurrentRuns:
+    def test_are_all_completed_and_counted_once(self, steps: Steps, load: Load) -> None:
+        assert [run["status"] for run in load.runs] == ["completed"] * RUN_COUNT
         steps.assert_counted_once(load.agent_id, load.runs)
         assert steps.dead_letters() == {}
 
 
-class TestDuplicates:
-    def test_every_outbox_record_and_message_again_changes_nothing(
-        self, mesh: Mesh, steps: Steps, witness: Witness, load: Load
-    ) -> None:
+class TestDuplicateEvents:
+    def test_change_nothing(self, mesh: Mesh, steps: Steps, bus_listener: BusListener, load: Load) -> None:
         agent_id, runs = load.agent_id, load.runs
-        said = witness.heard()
-        assert len({event["detail"]["id"] for event in said}) >= 3 * RUNS
-        for event in said:
-            _stand_in_the_outbox_again(mesh, event)
-        again: list[dict[str, Any]] = []
-        while len(again) < len(said):
-            again += wait_for(witness.heard, what="everything is said again")
-        assert [steps.run(run["run_id"]) for run in runs] == runs
+        events = bus_listener.received()
+        assert len({event["detail"]["id"] for event in events}) >= 3 * RUN_COUNT
+        for event in events:
+            _restore_outbox_item(mesh, event)
+        republished: list[dict[str, Any]] = []
+        while len(republished) < len(events):
+            republished += wait_for(bus_listener.received, description="all events are published again")
+        assert [steps.get_run(run["run_id"]) for run in runs] == runs
         steps.assert_counted_once(agent_id, runs)
         assert steps.dead_letters() == {}
 
 
 class TestKilledWorker:
-    def test_its_runs_are_completed_by_another_attempt_and_counted_once(self, mesh: Mesh, steps: Steps) -> None:
-        agent_id = steps.agent()
+    def test_runs_are_completed_by_another_attempt_and_counted_once(self, mesh: Mesh, steps: Steps) -> None:
+        agent_id = steps.create_agent()
         run_ids = steps.submit_all(agent_id, _messages(4 * CLIENTS, delay_ms=2_000))
-        wait_for(lambda: any(steps.run(run_id)["status"] == "running" for run_id in run_ids), what="a worker has runs")
+        wait_for(
+            lambda: any(steps.get_run(run_id)["status"] == "running" for run_id in run_ids),
+            description="a worker has runs",
+        )
         assert _kill_workers(mesh), "no worker process was found"
-        runs = [steps.final(run_id, patience_s=180) for run_id in run_ids]
+        runs = [steps.wait_for_end(run_id, timeout_s=180) for run_id in run_ids]
         assert [run["status"] for run in runs] == ["completed"] * len(runs)
         lost = [run for run in runs if len(run["attempts"]) > 1]
         assert lost, "the kill hit no run"
@@ -125,8 +124,8 @@ class TestKilledWorker:
         assert steps.dead_letters() == {}
 
 
-def _stand_in_the_outbox_again(mesh: Mesh, event: dict[str, Any]) -> None:
-    """Write an event into its outbox once more, as if it had never been published."""
+def _restore_outbox_item(mesh: Mesh, event: dict[str, Any]) -> None:
+    """Write an event into its outbox again, as if it had never been published."""
     detail = event["detail"]
     owner = {"tenants": "TENANTS", "agents": "AGENTS", "runs": "RUNS", "metering": "USAGE", "billing": "BILLING"}
     tables = {"TENANTS": "tenants", "BILLING": "tenants", "AGENTS": "entities", "RUNS": "entities", "USAGE": "usage"}
@@ -146,7 +145,7 @@ def _stand_in_the_outbox_again(mesh: Mesh, event: dict[str, Any]) -> None:
 
 
 def _kill_workers(mesh: Mesh) -> list[int]:
-    """End the processes of the runs worker, which the engine of this mesh has started, without any warning."""
+    """Kill the processes of the runs worker, which the engine of this mesh has started."""
     killed: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

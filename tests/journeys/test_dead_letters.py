@@ -1,4 +1,4 @@
-"""What cannot be handled lies in the dead letters, is shown, and is counted once when it is sent again."""
+"""Failed messages become dead letters, which can be listed, and are counted exactly once after a redrive."""
 
 import json
 import subprocess
@@ -16,12 +16,12 @@ from tests.mesh import Mesh
 pytestmark = pytest.mark.mesh
 
 QUEUE = "ainexus-local-metering-consumer"
-LETTERS = f"{QUEUE}-dead-letters"
+DEAD_LETTER_QUEUE = f"{QUEUE}-dead-letters"
 
 
 @contextmanager
-def _impatient(mesh: Mesh) -> Generator[str]:
-    """Metering's queue gives failed messages again after a second, and not after a minute."""
+def _short_visibility_timeout(mesh: Mesh) -> Generator[str]:
+    """Make metering's queue deliver failed messages again after a second instead of a minute."""
     sqs = mesh.clients.sqs
     url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
@@ -34,7 +34,7 @@ def _impatient(mesh: Mesh) -> Generator[str]:
 
 @contextmanager
 def _broken_metering(mesh: Mesh) -> Generator[None]:
-    """Metering's consumer cannot find its table, as after a bad deployment."""
+    """Configure metering's consumer with a missing table, as after a bad deployment."""
     functions = mesh.clients.functions
     variables = functions.get_function_configuration(FunctionName=QUEUE)["Environment"]["Variables"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # every function has some
     broken = {**variables, "USAGE_TABLE_NAME": "no-such-table"}
@@ -45,8 +45,8 @@ def _broken_metering(mesh: Mesh) -> Generator[None]:
         functions.update_function_configuration(FunctionName=QUEUE, Environment={"Variables": variables})
 
 
-def _cli(mesh: Mesh, *arguments: str) -> Any:  # noqa: ANN401 — whatever the command answers
-    done = subprocess.run(  # noqa: S603 — our own command
+def _cli(mesh: Mesh, *arguments: str) -> Any:  # noqa: ANN401 — any response of the command
+    completed = subprocess.run(  # noqa: S603 — our own command
         [sys.executable, "-m", "cli", *arguments, "--json"],
         cwd=ROOT,
         env=mesh.environ,
@@ -54,34 +54,39 @@ def _cli(mesh: Mesh, *arguments: str) -> Any:  # noqa: ANN401 — whatever the c
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
-class TestPoison:
-    def test_lands_in_the_dead_letters_while_the_others_are_counted(self, mesh: Mesh, steps: Steps) -> None:
-        agent_id = steps.agent()
-        with _impatient(mesh) as url:
+class TestPoisonMessage:
+    def test_becomes_a_dead_letter_while_others_are_counted(self, mesh: Mesh, steps: Steps) -> None:
+        agent_id = steps.create_agent()
+        with _short_visibility_timeout(mesh) as url:
             mesh.clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"detail": {"type": "nobody.knows.v9"}}))
             run = steps.submit(agent_id, "Hello", headers={"Prefer": "wait=25"})
             steps.assert_counted_once(agent_id, [run])
-            wait_for(lambda: steps.dead_letters() == {LETTERS: 1}, what="the poison lies in the dead letters")
-        shown = _cli(mesh, "dead-letters", "show", LETTERS)
-        assert "nobody.knows.v9" in json.dumps(shown)
-        mesh.clients.sqs.purge_queue(QueueUrl=mesh.clients.sqs.get_queue_url(QueueName=LETTERS)["QueueUrl"])
+            wait_for(
+                lambda: steps.dead_letters() == {DEAD_LETTER_QUEUE: 1},
+                description="the poison message is a dead letter",
+            )
+        output = _cli(mesh, "dead-letters", "show", DEAD_LETTER_QUEUE)
+        assert "nobody.knows.v9" in json.dumps(output)
+        mesh.clients.sqs.purge_queue(QueueUrl=mesh.clients.sqs.get_queue_url(QueueName=DEAD_LETTER_QUEUE)["QueueUrl"])
 
 
 class TestRedrive:
-    def test_after_the_fix_what_was_refused_is_counted_once(self, mesh: Mesh, steps: Steps) -> None:
-        agent_id = steps.agent()
-        with _impatient(mesh):
+    def test_counts_failed_messages_once_after_the_fix(self, mesh: Mesh, steps: Steps) -> None:
+        agent_id = steps.create_agent()
+        with _short_visibility_timeout(mesh):
             with _broken_metering(mesh):
                 run = steps.submit(agent_id, "Hello", headers={"Prefer": "wait=25"})
-                both = {LETTERS: 2}
-                wait_for(lambda: steps.dead_letters() == both, what="usage and end of the run are dead letters")
-                assert steps.run(run["run_id"])["status"] == "completed"
+                expected = {DEAD_LETTER_QUEUE: 2}
+                wait_for(
+                    lambda: steps.dead_letters() == expected, description="usage and end of the run are dead letters"
+                )
+                assert steps.get_run(run["run_id"])["status"] == "completed"
             listed = _cli(mesh, "dead-letters", "list")
-            assert LETTERS in json.dumps(listed)
-            _cli(mesh, "dead-letters", "redrive", LETTERS)
+            assert DEAD_LETTER_QUEUE in json.dumps(listed)
+            _cli(mesh, "dead-letters", "redrive", DEAD_LETTER_QUEUE)
             steps.assert_counted_once(agent_id, [run])
         assert steps.dead_letters() == {}

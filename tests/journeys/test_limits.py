@@ -1,4 +1,4 @@
-"""Limits are held exactly, at any concurrency, also where the database cancels what overlaps."""
+"""Limits are enforced exactly, at any concurrency, even if the database cancels overlapping transactions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from services.tenants.errors import ProjectLimitReached
-from services.tenants.operations import projects, tenants
-from services.tenants.table import SLICE
-from services.tenants.table.tenants import get_tenant
+from services.tenants.partitions import SLICE
+from services.tenants.projects import operations as projects
+from services.tenants.tenants import operations as tenants
+from services.tenants.tenants.table.tenants import TenantRecord
 from shared.ids import new_id
 from shared.plans import LIMITS, Plan
 from shared.storage.store import Store
@@ -21,22 +22,20 @@ pytestmark = pytest.mark.mesh
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-class TestProjects:
-    def test_two_creations_at_the_limit_let_one_win(self, mesh: Mesh, steps: Steps) -> None:
+class TestProjectLimit:
+    def test_one_of_two_concurrent_creations_succeeds(self, mesh: Mesh, steps: Steps) -> None:
         mesh.token()
-        there = mesh.call("GET", "/v1/tenants/demo-org").body["tenant"]["current_usage"]["projects"]
-        for number in range(LIMITS[Plan.PRO].max_projects - there - 1):
+        existing = mesh.call("GET", "/v1/tenants/demo-org").body["tenant"]["current_usage"]["projects"]
+        for number in range(LIMITS[Plan.PRO].max_projects - existing - 1):
             assert steps.create_project(f"P{number}").status == 201
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(steps.create_project, ("A", "B")))
-        assert sorted(answer.status for answer in answers) == [201, 409]
-        [refused] = [answer for answer in answers if answer.status == 409]
+            responses = list(pool.map(steps.create_project, ("A", "B")))
+        assert sorted(response.status for response in responses) == [201, 409]
+        [refused] = [response for response in responses if response.status == 409]
         assert refused.body["error"] == "LimitReached"
         self._remove_all(steps)
 
-    def test_sixty_four_at_once_behind_a_database_that_cancels_make_as_many_as_the_plan_allows(
-        self, mesh: Mesh
-    ) -> None:
+    def test_holds_for_concurrent_creations_despite_cancelled_transactions(self, mesh: Mesh) -> None:
         client = ConflictingDynamoDB(mesh.clients.dynamodb)
         store = Store(client, table="ainexus-local-tenants", owned=SLICE)
         tenant_id = f"limited-{new_id('t', datetime.now(UTC))[-10:].lower()}"
@@ -57,10 +56,10 @@ class TestProjects:
             return True
 
         with ThreadPoolExecutor(64) as pool:
-            made = list(pool.map(create, range(64)))
-        assert sum(made) == LIMITS[Plan.FREE].max_projects
+            created = list(pool.map(create, range(64)))
+        assert sum(created) == LIMITS[Plan.FREE].max_projects
         assert client.cancelled > 0
-        assert get_tenant(store, tenant_id).usage.projects == LIMITS[Plan.FREE].max_projects
+        assert TenantRecord(store, tenant_id).get().usage.projects == LIMITS[Plan.FREE].max_projects
 
     def _remove_all(self, steps: Steps) -> None:
         while projects := steps.call("GET", "/projects?limit=100").body["projects"]:
@@ -68,14 +67,14 @@ class TestProjects:
                 assert steps.call("DELETE", f"/projects/{project['project_id']}").status == 204
 
 
-class TestIdempotency:
-    def test_the_same_request_eight_times_at_once_makes_one_project(self, mesh: Mesh, steps: Steps) -> None:
+class TestIdempotencyKey:
+    def test_concurrent_identical_requests_create_one_project(self, mesh: Mesh, steps: Steps) -> None:
         mesh.token()
         headers = {"Idempotency-Key": new_id("key", datetime.now(UTC))}
         with ThreadPoolExecutor(8) as pool:
-            tries = [pool.submit(steps.create_project, "Once", headers=headers) for _ in range(8)]
-            answers = [tried.result() for tried in tries]
-        assert {answer.status for answer in answers} == {201}
-        [project_id] = {answer.body["project"]["project_id"] for answer in answers}
-        assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
+            pending = [pool.submit(steps.create_project, "Once", headers=headers) for _ in range(8)]
+            responses = [one.result() for one in pending]
+        assert {response.status for response in responses} == {201}
+        [project_id] = {response.body["project"]["project_id"] for response in responses}
+        assert sum("Idempotent-Replayed" in response.headers for response in responses) == 7
         assert steps.call("DELETE", f"/projects/{project_id}").status == 204

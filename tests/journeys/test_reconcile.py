@@ -1,4 +1,4 @@
-"""A tenant that pays, as `make demo` shows it; and its books, broken and put right by the command."""
+"""A paying tenant, as in `make demo`. The command reconciles its records after they are tampered with."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ from cli.api import send
 from cli.demo.billing import BillingDemo, BillingDemoContext
 from cli.demo.wiring import billing_context
 from infra.local.paths import ROOT
-from services.metering.table import SLICE as USAGE
-from services.runs.table import SLICE as RUNS
+from services.metering.partitions import SLICE as USAGE
+from services.runs.partitions import SLICE as RUNS
 from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.storage.transaction import PRESENT, Expression
@@ -23,38 +23,38 @@ pytestmark = pytest.mark.mesh
 
 @pytest.fixture
 def context(mesh: Mesh) -> BillingDemoContext:
-    """A tenant of its own."""
+    """Return the context of a billing demo with a separate tenant."""
     return billing_context(mesh.target, send_and_print=send)
 
 
 def reconcile(mesh: Mesh, tenant_id: str, *options: str) -> tuple[int, dict[str, Any]]:
-    """The command's exit code, and what it says."""
+    """Run the command, and return its exit code and its output."""
     command = [str(ROOT / "ainexus"), "reconcile", "--tenant", tenant_id, "--json", *options]
-    done = subprocess.run(command, env=mesh.environ, capture_output=True, text=True, check=False)  # noqa: S603 — our own
-    return done.returncode, json.loads(done.stdout)
+    completed = subprocess.run(command, env=mesh.environ, capture_output=True, text=True, check=False)  # noqa: S603 — our own
+    return completed.returncode, json.loads(completed.stdout)
 
 
-def places(found: dict[str, Any]) -> set[str]:
-    """Where something is wrong."""
+def drift_places(found: dict[str, Any]) -> set[str]:
+    """Return the locations of the drifts."""
     return {one["place"] for one in found["drift"]}
 
 
-def change(mesh: Mesh, store: Store, key: Key, **numbers: int) -> None:
-    """Tamper with an item."""
+def add_to_item(mesh: Mesh, store: Store, key: Key, **numbers: int) -> None:
+    """Add these numbers to an item's attributes."""
     added = Expression("ADD " + ", ".join(f"#{name} :{name}" for name in numbers), numbers)
     assert store.update(key, added, when=PRESENT), mesh.outputs
 
 
-def break_our_books(mesh: Mesh, tenant_id: str, *, month: str) -> None:
-    """Raise a counter and take from a budget."""
+def create_drift(mesh: Mesh, tenant_id: str, *, month: str) -> None:
+    """Increase a counter and decrease a budget."""
     usage = Store(mesh.clients.dynamodb, table="ainexus-local-usage", owned=USAGE)
-    change(mesh, usage, Key(USAGE.key(tenant_id, "MONTHS"), f"TOTAL#{month}"), tokens_in=1_000)
+    add_to_item(mesh, usage, Key(USAGE.key(tenant_id, "MONTHS"), f"TOTAL#{month}"), tokens_in=1_000)
     entities = Store(mesh.clients.dynamodb, table="ainexus-local-entities", owned=RUNS)
-    change(mesh, entities, Key(RUNS.key(tenant_id, "BUDGET", month), "BUDGET"), tokens_left=-77)
+    add_to_item(mesh, entities, Key(RUNS.key(tenant_id, "BUDGET", month), "BUDGET"), tokens_left=-77)
 
 
-def charge_too_much(mesh: Mesh, customer: str, *, at: int) -> None:
-    """Let Stripe have usage that we know nothing of."""
+def report_extra_usage(mesh: Mesh, customer: str, *, at: int) -> None:
+    """Send usage to Stripe that billing has not recorded."""
     local = mesh.target.mesh.stripe
     assert local.endpoint
     client = stripe.StripeClient(local.keys.api_key, base_addresses={"api": local.endpoint})
@@ -63,19 +63,17 @@ def charge_too_much(mesh: Mesh, customer: str, *, at: int) -> None:
 
 
 class TestReconcile:
-    def test_a_payers_books_are_broken_put_right_and_billed_to_the_last_token(
-        self, mesh: Mesh, context: BillingDemoContext
-    ) -> None:
+    def test_repairs_all_drift_and_bills_every_token(self, mesh: Mesh, context: BillingDemoContext) -> None:
         demo, now = BillingDemo(context, title=lambda _: None, note=lambda _: None), context.utc_now()
         customer = demo.subscribe()
         ledger = demo.use()
         assert reconcile(mesh, context.tenant)[0] == 0
-        break_our_books(mesh, context.tenant, month=f"{now:%Y-%m}")
-        charge_too_much(mesh, customer, at=int(now.timestamp()) - 3600)
+        create_drift(mesh, context.tenant, month=f"{now:%Y-%m}")
+        report_extra_usage(mesh, customer, at=int(now.timestamp()) - 3600)
         code, found = reconcile(mesh, context.tenant)
-        assert (code, places(found)) == (1, {"month", "budget", "stripe"})
-        of_billing = mesh.call("GET", "/v1/admin/billing/reconcile?limit=100", user=PLATFORM_ADMIN).body
-        assert [one["place"] for one in of_billing["drift"] if one["tenant_id"] == context.tenant] == ["stripe"]
+        assert (code, drift_places(found)) == (1, {"month", "budget", "stripe"})
+        billing_report = mesh.call("GET", "/v1/admin/billing/reconcile?limit=100", user=PLATFORM_ADMIN).body
+        assert [one["place"] for one in billing_report["drift"] if one["tenant_id"] == context.tenant] == ["stripe"]
         code, found = reconcile(mesh, context.tenant, "--repair")
         assert (code, found["drift"]) == (0, [])
         assert len(found["repaired"]) == 4

@@ -1,4 +1,4 @@
-"""Down and up again: nothing is lost, nothing has moved."""
+"""A restart of the mesh keeps all data and addresses."""
 
 import pytest
 
@@ -9,8 +9,8 @@ pytestmark = pytest.mark.mesh
 
 
 class TestRestart:
-    def test_state_users_and_addresses_are_as_before_and_events_still_flow(self, mesh: Mesh, steps: Steps) -> None:
-        agent_id = steps.agent()
+    def test_keeps_data_tokens_and_addresses_and_delivers_events(self, mesh: Mesh, steps: Steps) -> None:
+        agent_id = steps.create_agent()
         before = steps.submit(agent_id, "Before", headers={"Prefer": "wait=25"})
         steps.assert_counted_once(agent_id, [before])
         outputs, token = dict(mesh.outputs), mesh.token()
@@ -18,5 +18,5 @@ class TestRestart:
         assert mesh.outputs == outputs
         assert mesh.call("GET", f"{TENANT}/runs/{before['run_id']}", token=token).body["run"] == before
         after = steps.submit(agent_id, "After [[tokens 20]]")
-        done = steps.final(after["run_id"])
-        steps.assert_counted_once(agent_id, [before, done])
+        ended = steps.wait_for_end(after["run_id"])
+        steps.assert_counted_once(agent_id, [before, ended])

@@ -1,1 +1,1 @@
-"""What all services speak."""
+"""Tests of `shared`."""

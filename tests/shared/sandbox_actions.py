@@ -1,4 +1,4 @@
-"""Work for a sandbox: each request names what to do."""
+"""Work for a sandbox. Each request names the action."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import time
 
 
 def respond(request: bytes) -> bytes:
-    """Do what the request asks for."""
+    """Execute the action of a request."""
     match request:
         case b"environment":
             return json.dumps(sorted(os.environ)).encode()

@@ -1,4 +1,4 @@
-"""A change is recorded in its own transaction, or not at all."""
+"""A change and its audit entry are written in one transaction."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.audit import network_of, recorded
 from shared.declaration import Slice, Table
 from shared.errors import Conflict
-from shared.events.envelope import happened
+from shared.events.envelope import new_event
 from shared.events.tenants import ProjectCreated
-from shared.storage.audit import Change, network_of, recorded
+from shared.scope import Change
 from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, Expression, Transaction
@@ -31,11 +32,11 @@ def change() -> Change:
     return Change("request-1", "user:8f1c", "developer", "POST /things", "/things", "203.0.0.0/16", NOW)
 
 
-def make(store: Store, name: str = "THING", *, is_step: bool = False) -> None:
+def create_thing(store: Store, name: str = "THING", *, is_step: bool = False) -> None:
     transaction = Transaction("acme", is_step=is_step)
     transaction.put({**THING._replace(sk=name).attributes, "secret": "s3cret"}, when=ABSENT)
-    said = ProjectCreated(project_id=name)
-    transaction.emit(happened(said, event_id=f"{name}:created", tenant_id="acme", subject=name, seq=1, at=NOW))
+    payload = ProjectCreated(project_id=name)
+    transaction.emit(new_event(payload, event_id=f"{name}:created", tenant_id="acme", subject=name, seq=1, at=NOW))
     store.commit(transaction)
 
 
@@ -45,9 +46,9 @@ def records(store: Store) -> list[dict[str, object]]:
 
 
 class TestRecorded:
-    def test_says_who_did_what_and_what_is_so_since(self, store: Store) -> None:
+    def test_publishes_principal_action_and_events(self, store: Store) -> None:
         with recorded(change()):
-            make(store)
+            create_thing(store)
         [record] = records(store)
         assert (record["id"], record["subject"], record["tenant_id"]) == ("request-1:1:recorded", "request-1", "acme")
         assert record["data"] == {
@@ -61,24 +62,24 @@ class TestRecorded:
         }
         assert "s3cret" not in json.dumps(record)
 
-    def test_each_transaction_of_a_request_is_recorded(self, store: Store) -> None:
+    def test_publishes_an_entry_for_each_transaction(self, store: Store) -> None:
         with recorded(change()):
-            make(store, "A")
-            make(store, "B")
+            create_thing(store, "A")
+            create_thing(store, "B")
         assert [record["id"] for record in records(store)] == ["request-1:1:recorded", "request-1:2:recorded"]
 
-    def test_what_is_refused_is_not(self, store: Store) -> None:
-        make(store)
+    def test_publishes_nothing_for_a_refused_change(self, store: Store) -> None:
+        create_thing(store)
         with recorded(change()), pytest.raises(Conflict):
-            make(store)
+            create_thing(store)
         assert records(store) == []
 
-    def test_neither_is_a_step_nor_what_nobody_asked_for(self, store: Store) -> None:
+    def test_publishes_nothing_for_steps_and_internal_changes(self, store: Store) -> None:
         with recorded(change()):
-            make(store, "A", is_step=True)
+            create_thing(store, "A", is_step=True)
         with recorded(None):
-            make(store, "B")
-        make(store, "C")
+            create_thing(store, "B")
+        create_thing(store, "C")
         assert records(store) == []
 
 
@@ -91,5 +92,5 @@ class TestRecorded:
         ("test-invoke-source-ip", ""),
     ],
 )
-def test_a_network_names_no_person(address: str, network: str) -> None:
+def test_network_does_not_identify_a_user(address: str, network: str) -> None:
     assert network_of(address) == network

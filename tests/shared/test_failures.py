@@ -1,4 +1,4 @@
-"""What is logged of an error, and that it is never what somebody wrote."""
+"""The log fields of an error contain no user input."""
 
 import json
 import traceback
@@ -12,78 +12,78 @@ from pydantic import BaseModel, ConfigDict
 from shared.errors import DependencyUnavailable
 from shared.failures import facts_of
 
-WRITTEN = "only-they-know"
+USER_INPUT = "only-they-know"
 
 
-class Asked(BaseModel):
+class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     message: Literal["known"]
     turns: list[int]
 
 
-def ask() -> None:
-    Asked.model_validate({"message": WRITTEN, "turns": [1, WRITTEN]})
+def validate() -> None:
+    Input.model_validate({"message": USER_INPUT, "turns": [1, USER_INPUT]})
 
 
-def ask_json() -> None:
-    Asked.model_validate_json(f'{{"message": "{WRITTEN}", {WRITTEN}')
+def validate_json() -> None:
+    Input.model_validate_json(f'{{"message": "{USER_INPUT}", {USER_INPUT}')
 
 
 def count() -> None:
-    int(WRITTEN)
+    int(USER_INPUT)
 
 
 def look_up() -> None:
-    {}[WRITTEN]
+    {}[USER_INPUT]
 
 
 def wrap() -> None:
     try:
-        ask()
+        validate()
     except ValueError as error:
-        msg = f"could not be read: {WRITTEN}"
+        msg = f"could not be read: {USER_INPUT}"
         raise RuntimeError(msg) from error
 
 
-def fail(what: Callable[[], None]) -> dict[str, Any]:
+def facts_after(action: Callable[[], None]) -> dict[str, Any]:
     with pytest.raises(Exception) as failed:  # noqa: PT011 — any error
-        what()
-    assert WRITTEN in "".join(traceback.format_exception(failed.value))
+        action()
+    assert USER_INPUT in "".join(traceback.format_exception(failed.value))
     return facts_of(failed.value)
 
 
-@pytest.mark.parametrize("what", [ask, ask_json, count, look_up, wrap])
-def test_never_is_what_somebody_wrote(what: Callable[[], None]) -> None:
-    assert WRITTEN not in json.dumps(fail(what))
+@pytest.mark.parametrize("action", [validate, validate_json, count, look_up, wrap])
+def test_contain_no_user_input(action: Callable[[], None]) -> None:
+    assert USER_INPUT not in json.dumps(facts_after(action))
 
 
-def test_says_which_field_was_wrong_and_how() -> None:
-    facts = fail(ask)
+def test_contain_fields_and_types_of_a_validation_error() -> None:
+    facts = facts_after(validate)
     assert facts["error"] == "ValidationError"
-    assert facts["reason"] == "Asked: message literal_error, turns.1 int_type"
+    assert facts["reason"] == "Input: message literal_error, turns.1 int_type"
 
 
-def test_says_where_it_was() -> None:
-    stack = fail(count)["stack"]
+def test_contain_the_stack() -> None:
+    stack = facts_after(count)["stack"]
     assert stack[-1].startswith("tests/shared/test_failures.py:")
     assert stack[-1].endswith(" count")
 
 
-def test_says_what_it_came_from() -> None:
-    facts = fail(wrap)
+def test_contain_the_causes() -> None:
+    facts = facts_after(wrap)
     assert (facts["error"], facts["reason"]) == ("RuntimeError", "")
     assert [(cause["error"], cause["reason"][:14]) for cause in facts["causes"]] == [
-        ("ValidationError", "Asked: message")
+        ("ValidationError", "Input: message")
     ]
 
 
-def test_says_what_callers_may_know() -> None:
+def test_contain_the_message_of_an_application_error() -> None:
     assert facts_of(DependencyUnavailable("The model is busy."))["reason"] == "The model is busy."
 
 
-def test_says_which_call_aws_refused_and_why_but_not_in_its_words() -> None:
-    refused = ClientError({"Error": {"Code": "ValidationException", "Message": WRITTEN}}, "PutItem")
+def test_contain_operation_and_code_of_an_aws_error_without_its_message() -> None:
+    refused = ClientError({"Error": {"Code": "ValidationException", "Message": USER_INPUT}}, "PutItem")
     facts = facts_of(refused)
     assert facts["reason"] == "PutItem: ValidationException"
-    assert WRITTEN not in json.dumps(facts)
+    assert USER_INPUT not in json.dumps(facts)

@@ -1,4 +1,4 @@
-"""Identifiers sort by the time of their making, and say it."""
+"""Identifiers sort by the time of their creation and contain it."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,69 +20,69 @@ class TestNewId:
     def test_is_the_prefix_and_a_ulid(self) -> None:
         assert re.fullmatch(pattern("run"), new_id("run", NOW))
 
-    def test_is_the_ulid_of_its_time_and_bits(self) -> None:
+    def test_encodes_time_and_entropy(self) -> None:
         # 1469918176385 ms is 01ARYZ6S41 at https://github.com/ulid/spec.
-        made = datetime(2016, 7, 30, 22, 36, 16, 385_000, tzinfo=UTC)
-        assert new_id("x", made, entropy=lambda bits: 2**bits - 1) == "x_01ARYZ6S41" + "Z" * 16
+        created_at = datetime(2016, 7, 30, 22, 36, 16, 385_000, tzinfo=UTC)
+        assert new_id("x", created_at, entropy=lambda bits: 2**bits - 1) == "x_01ARYZ6S41" + "Z" * 16
 
-    def test_two_of_one_moment_differ(self) -> None:
+    def test_differs_at_the_same_time(self) -> None:
         assert len({new_id("run", NOW) for _ in range(1_000)}) == 1_000
 
     @given(MOMENTS, MOMENTS, BITS, BITS)
-    def test_they_sort_by_time(self, one: datetime, other: datetime, bits: int, other_bits: int) -> None:
-        if milliseconds(one) < milliseconds(other):
-            assert encode(one, bits) < encode(other, other_bits)
+    def test_sorts_by_time(self, first: datetime, second: datetime, bits: int, other_bits: int) -> None:
+        if milliseconds(first) < milliseconds(second):
+            assert encode(first, bits) < encode(second, other_bits)
 
 
 class TestIsFresh:
     @given(MOMENTS, BITS)
-    def test_is_what_was_made_now(self, moment: datetime, bits: int) -> None:
+    def test_accepts_an_id_created_now(self, moment: datetime, bits: int) -> None:
         assert is_fresh(f"run_{encode(moment, bits)}", now=moment)
 
     @pytest.mark.parametrize("seconds", [-61, 61, 86_400])
-    def test_is_not_what_was_made_long_ago_or_will_be(self, seconds: int) -> None:
+    def test_refuses_an_id_from_the_past_or_the_future(self, seconds: int) -> None:
         assert not is_fresh(f"run_{encode(NOW + timedelta(seconds=seconds), 0)}", now=NOW)
 
-    def test_is_not_an_identifier_from_beyond_the_calendar(self) -> None:
+    def test_refuses_an_id_beyond_the_calendar(self) -> None:
         assert not is_fresh("agt_7" + "Z" * 25, now=NOW)
 
 
 class TestFirstAt:
     @given(MOMENTS, BITS)
-    def test_nothing_of_its_millisecond_is_smaller(self, moment: datetime, bits: int) -> None:
+    def test_is_not_greater_than_any_id_of_its_millisecond(self, moment: datetime, bits: int) -> None:
         assert first_at(moment) <= encode(moment, bits)
 
     @given(MOMENTS.filter(lambda moment: moment > datetime(1970, 1, 2, tzinfo=UTC)), BITS)
-    def test_everything_before_is_smaller(self, moment: datetime, bits: int) -> None:
+    def test_is_greater_than_every_earlier_id(self, moment: datetime, bits: int) -> None:
         assert encode(moment - MILLISECOND, bits) < first_at(moment)
 
-    def test_a_time_before_all_ids_begins_where_they_begin(self) -> None:
+    def test_is_the_smallest_id_for_a_time_before_the_epoch(self) -> None:
         assert first_at(datetime(1960, 1, 1, tzinfo=UTC)) == "0" * 26
 
 
 class TestTenantId:
     @pytest.mark.parametrize("slug", ["demo-org", "a1", "0x", "a" * 63])
-    def test_is_a_slug(self, slug: str) -> None:
+    def test_accepts_slugs(self, slug: str) -> None:
         assert TENANT_ID.fullmatch(slug)
 
     @pytest.mark.parametrize("text", ["", "a", "-a", "Acme", "a#b", "a_b", "a/b", "a" * 64, "a\n"])
-    def test_is_nothing_else(self, text: str) -> None:
+    def test_refuses_other_texts(self, text: str) -> None:
         assert not TENANT_ID.fullmatch(text)
 
 
 @pytest.mark.parametrize("text", ["run_", "run_0", "run_8" + "0" * 25, "run_0" + "I" * 25, "agt_0" + "0" * 25])
-def test_the_pattern_refuses_what_is_no_run(text: str) -> None:
+def test_pattern_refuses_invalid_run_ids(text: str) -> None:
     assert not re.fullmatch(pattern("run"), text)
 
 
 class TestJoined:
     @given(st.lists(st.text("ab\0\x01\x02", max_size=4), min_size=1, max_size=4).map(tuple))
-    def test_no_other_parts_make_the_same_text(self, parts: tuple[str, ...]) -> None:
+    def test_differs_for_other_parts(self, parts: tuple[str, ...]) -> None:
         others = product(("", "a", "\0", "\x01", "\x02", "a\0", "\0a", "\x01\x02", "\x01\x01"), repeat=len(parts))
-        assert [other for other in others if other != parts and joined(*other) == joined(*parts)] == []
+        assert [second for second in others if second != parts and joined(*second) == joined(*parts)] == []
 
-    def test_tells_where_a_part_ends(self) -> None:
+    def test_preserves_the_boundaries_of_parts(self) -> None:
         assert joined("a\0b", "c") != joined("a", "b\0c") != joined("a", "b", "c")
 
-    def test_texts_without_control_characters_keep_the_ids_that_they_had(self) -> None:
+    def test_does_not_escape_texts_without_control_characters(self) -> None:
         assert joined("/batch", "evt-1") == "/batch\0evt-1"

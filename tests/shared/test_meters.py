@@ -1,4 +1,4 @@
-"""Counts add up."""
+"""Sums of meters."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +18,10 @@ class TestTotal:
         }
 
     @given(st.permutations([{Meter.TOKENS_IN: 1}, {Meter.TOKENS_IN: 2, Meter.REQUESTS: 1}, {}]))
-    def test_the_order_does_not_matter(self, counts: list[dict[Meter, int]]) -> None:
+    def test_does_not_depend_on_the_order(self, counts: list[dict[Meter, int]]) -> None:
         assert total(*counts) == {Meter.TOKENS_IN: 3, Meter.REQUESTS: 1}
 
-    def test_changes_none_of_them(self) -> None:
+    def test_does_not_change_its_arguments(self) -> None:
         count = {Meter.TOKENS_OUT: 1}
         total(count, count)
         assert count == {Meter.TOKENS_OUT: 1}

@@ -1,4 +1,4 @@
-"""Money is exact."""
+"""Amounts of money are exact."""
 
 from decimal import Decimal
 
@@ -17,10 +17,10 @@ class TestNanoUsd:
         assert nano_usd(usd) == nano
 
     @given(st.integers(-(10**18), 10**18))
-    def test_comes_back(self, nano: int) -> None:
+    def test_round_trips(self, nano: int) -> None:
         assert nano_usd(Decimal(nano).scaleb(-9)) == nano
 
     @pytest.mark.parametrize("usd", ["0.0000000001", "NaN", "1e-10"])
-    def test_refuses_what_is_no_whole_number_of_them(self, usd: str) -> None:
+    def test_refuses_fractions_of_a_nano_usd(self, usd: str) -> None:
         with pytest.raises(ValueError, match="whole number"):
             nano_usd(usd)

@@ -1,4 +1,4 @@
-"""The plans, as they are sold."""
+"""The limits and prices of the plans."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from shared.tenancy.permissions import Feature, effective_features
 
 
 class TestLimits:
-    def test_every_plan_has_them(self) -> None:
+    def test_exist_for_every_plan(self) -> None:
         assert set(LIMITS) == set(Plan)
 
     @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ class TestLimits:
             (Plan.ENTERPRISE, (100, UNLIMITED, UNLIMITED, UNLIMITED, 100, 500)),
         ],
     )
-    def test_are_those_of_the_price_list(self, plan: Plan, numbers: tuple[int, ...]) -> None:
+    def test_equal_the_price_list(self, plan: Plan, numbers: tuple[int, ...]) -> None:
         item = LIMITS[plan].to_item()
         del item["enabled_features"]
         assert tuple(item.values()) == numbers
@@ -33,7 +33,7 @@ class TestLimits:
 
 
 class TestPrices:
-    def test_the_free_plan_costs_nothing(self) -> None:
+    def test_of_the_free_plan_are_zero(self) -> None:
         assert PRICES[Plan.FREE] == Prices()
 
     @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ class TestPrices:
             (Plan.ENTERPRISE, 299, ("0.0000005", "0.000001", "0.05", "0.02")),
         ],
     )
-    def test_are_those_of_the_price_list(self, plan: Plan, base_usd: int, metered_usd: tuple[str, ...]) -> None:
+    def test_equal_the_price_list(self, plan: Plan, base_usd: int, metered_usd: tuple[str, ...]) -> None:
         assert PRICES[plan] == Prices(base_usd * 100, *(nano_usd(price) for price in metered_usd))

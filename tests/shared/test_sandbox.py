@@ -1,4 +1,4 @@
-"""Work on untrusted input, in a child process with limits."""
+"""Work on untrusted input in a child process with limits."""
 
 import json
 import threading
@@ -6,39 +6,41 @@ from collections.abc import Generator
 
 import pytest
 
-from shared.sandbox import LimitExceeded, Limits, Sandbox
-from tests.shared import sandboxed
+from shared.sandbox import LimitExceeded, ProcessLimits, Sandbox
+from tests.shared import sandbox_actions as sandbox_actions
 
-LIMITS = Limits(cpu_s=0.5, memory_bytes=128 * 1024 * 1024, wall_s=30)
+LIMITS = ProcessLimits(cpu_s=0.5, memory_bytes=128 * 1024 * 1024, wall_s=30)
 
 
 @pytest.fixture
 def sandbox() -> Generator[Sandbox]:
-    made = Sandbox(sandboxed.__name__, LIMITS)
-    yield made
-    made.close()
+    running = Sandbox(sandbox_actions.__name__, LIMITS)
+    yield running
+    running.close()
 
 
 class TestCall:
-    def test_gives_the_response(self, sandbox: Sandbox) -> None:
+    def test_returns_the_response(self, sandbox: Sandbox) -> None:
         assert [sandbox.call(request) for request in (b"one", b"", b"x" * 2_000_000)] == [b"one", b"", b"x" * 2_000_000]
 
     @pytest.mark.parametrize("request_", [b"spin", b"fill", b"raise", b"exit"])
-    def test_fails_alone_when_it_breaks_a_limit(self, sandbox: Sandbox, request_: bytes) -> None:
+    def test_raises_only_for_the_request_that_exceeds_a_limit(self, sandbox: Sandbox, request_: bytes) -> None:
         with pytest.raises(LimitExceeded):
             sandbox.call(request_)
         assert sandbox.call(b"next") == b"next"
 
-    def test_ends_with_its_time(self) -> None:
-        sandbox = Sandbox(sandboxed.__name__, Limits(cpu_s=0.5, memory_bytes=LIMITS.memory_bytes, wall_s=0.01))
+    def test_raises_at_the_limit_of_wall_time(self) -> None:
+        sandbox = Sandbox(
+            sandbox_actions.__name__, ProcessLimits(cpu_s=0.5, memory_bytes=LIMITS.memory_bytes, wall_s=0.01)
+        )
         with pytest.raises(LimitExceeded):
             sandbox.call(b"sleep")
 
-    def test_sees_no_variable_of_the_environment(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_hides_environment_variables(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert set(json.loads(sandbox.call(b"environment"))) <= {"PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE"}
 
-    def test_gives_each_thread_its_own_response(self, sandbox: Sandbox) -> None:
+    def test_returns_each_thread_its_own_response(self, sandbox: Sandbox) -> None:
         responses: dict[int, bytes] = {}
 
         def call(number: int) -> None:
@@ -51,7 +53,7 @@ class TestCall:
             thread.join()
         assert responses == {number: str(number).encode() for number in range(10)}
 
-    def test_starts_again_after_it_was_closed(self, sandbox: Sandbox) -> None:
+    def test_restarts_after_close(self, sandbox: Sandbox) -> None:
         sandbox.call(b"one")
         sandbox.close()
         assert sandbox.call(b"two") == b"two"

@@ -1,23 +1,26 @@
-"""Scheduled loops in which no entry stops the others."""
+"""Sweeps, in which no entry can stop the others."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from shared.deadline import MARGIN_S, invocation
 from shared.declaration import Slice, Table
 from shared.errors import DependencyUnavailable
 from shared.metrics import QUARANTINED, SWEEP_BACKLOG, SWEEP_FAILURES
-from shared.storage.due import MAX_FAILURES, DueEntry, DueQueue, list_quarantined
-from shared.storage.items import Key
-from shared.storage.store import Store
+from shared.storage.due import WINDOW, DueEntry, DueQueue
+from shared.storage.items import Key, item_from_wire, item_to_wire
+from shared.storage.quarantine import MAX_FAILURES, list_quarantined
+from shared.storage.store import Store, TableClient
 from shared.storage.transaction import Expression, Transaction
 from shared.sweep import sweep
 from shared.times import to_text
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.invocations import Remaining
+from tests.invocations import FakeLambdaContext
 
 SLICE = Slice("RUNS", Table.ENTITIES)
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
@@ -46,7 +49,7 @@ def name_of(entry: DueEntry) -> str:
 
 
 class Handler:
-    """Takes entries out of their queue; fails for those whose names begin with an `x`."""
+    """A handler that removes entries from their queue, and fails for those whose names begin with `x`."""
 
     def __init__(self, store: Store, error: Exception | None = None) -> None:
         self._store = store
@@ -62,8 +65,34 @@ class Handler:
         self.handled.append(name_of(entry))
 
 
-class Ticking:
-    """A clock that advances at each look."""
+def dynamodb_error(code: str, *, status: int = 400) -> ClientError:
+    """Return an error of DynamoDB as botocore raises it."""
+    response: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "UpdateItem")
+
+
+class FloodedDynamoDB:
+    """The index `due` with 50,000 entries of one tenant and a later one of another, in pages as DynamoDB has them."""
+
+    _PAGE = 5_000
+    _FLOOD = 50_000
+
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Return a page."""
+        start = arguments.get("ExclusiveStartKey")
+        first = int(str(item_from_wire(start)["PK"]).rpartition("#")[2]) + 1 if start else 0
+        last = min(first + self._PAGE, self._FLOOD + 1)
+        items = [self._item(number) for number in range(first, last)]
+        return {"Items": items, **({"LastEvaluatedKey": items[-1]} if last <= self._FLOOD else {})}
+
+    def _item(self, number: int) -> dict[str, Any]:
+        tenant_id = "flood" if number < self._FLOOD else "victim"
+        due = {"due_pk": SLICE.due_key("RUN"), "due_sk": f"{to_text(NOW)}#{number:06}"}
+        return item_to_wire({**Key(SLICE.key(tenant_id, "RUN", f"{number:06}"), "RUN").attributes, **due})
+
+
+class TickingClock:
+    """A clock that advances at each call."""
 
     def __init__(self, step_s: float) -> None:
         self._ticks = self._count(step_s)
@@ -80,7 +109,7 @@ class Ticking:
 
 
 class TestSweep:
-    def test_goes_on_after_a_failure(self, store: Store, queue: DueQueue) -> None:
+    def test_continues_after_a_failure(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "a", "x", "z")
         handler = Handler(store)
         swept = sweep(queue, handler, now=NOW)
@@ -88,7 +117,7 @@ class TestSweep:
         assert (swept.handled, swept.failed) == (2, 1)
         assert swept.metrics == {SWEEP_FAILURES: 1, QUARANTINED: 0, SWEEP_BACKLOG: 0}
 
-    def test_quarantines_poison_and_handles_the_rest_each_time(self, store: Store, queue: DueQueue) -> None:
+    def test_quarantines_poison_and_handles_all_other_entries(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "x")
         handler, now = Handler(store), NOW
         for number in range(MAX_FAILURES):
@@ -107,40 +136,78 @@ class TestSweep:
             now += timedelta(hours=1)
         assert list_quarantined(store) == []
 
-    def test_goes_on_when_a_failure_cannot_be_recorded(self, store: Store) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            dynamodb_error("AccessDeniedException"),
+            dynamodb_error("UnrecognizedClientException"),
+            dynamodb_error("ExpiredTokenException"),
+            dynamodb_error("ResourceNotFoundException"),
+            dynamodb_error("ThrottlingException"),
+            dynamodb_error("Forbidden", status=403),
+            dynamodb_error("InternalServerError", status=500),
+            NoCredentialsError(),
+        ],
+    )
+    def test_never_quarantines_for_permissions_and_credentials(
+        self, store: Store, queue: DueQueue, error: Exception
+    ) -> None:
+        add(store, "acme", "x")
+        handler, now = Handler(store, error), NOW
+        for _ in range(2 * MAX_FAILURES):
+            assert sweep(queue, handler, now=now).failed == 1
+            now += timedelta(hours=1)
+        assert list_quarantined(store) == []
+
+    def test_quarantines_an_entry_with_invalid_content(self, store: Store, queue: DueQueue) -> None:
+        add(store, "acme", "x")
+        handler, now = Handler(store, dynamodb_error("ValidationException")), NOW
+        for _ in range(MAX_FAILURES):
+            sweep(queue, handler, now=now)
+            now += timedelta(hours=1)
+        assert len(list_quarantined(store)) == 1
+
+    def test_handles_an_entry_behind_50_000_of_another_tenant(self) -> None:
+        handled: list[str] = []
+        queue = DueQueue(Store(cast("TableClient", FloodedDynamoDB()), table="entities", owned=SLICE), "RUN")
+        swept = sweep(queue, lambda entry: handled.append(entry.tenant_id), now=NOW)
+        assert handled[:2] == ["flood", "victim"]
+        assert swept.handled == WINDOW
+
+    def test_continues_if_a_failure_cannot_be_recorded(self, store: Store) -> None:
         add(store, "acme", "x", "z")
 
-        class Broken(DueQueue):
-            def record_failure(self, *_: object, **__: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        class FailingQueue(DueQueue):
+            def postpone(self, *_: object, **__: object) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
                 raise DependencyUnavailable("down")  # noqa: EM101
 
         handler = Handler(store)
-        swept = sweep(Broken(store, "RUN"), handler, now=NOW)
+        swept = sweep(FailingQueue(store, "RUN"), handler, now=NOW)
         assert handler.handled == ["z"]
         assert swept.failed == 1
 
-    def test_ends_at_the_deadline_and_counts_what_is_left(self, store: Store, queue: DueQueue) -> None:
+    def test_ends_at_the_deadline_and_counts_the_remaining_entries(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "a", "b")
 
         handler = Handler(store)
-        with invocation(Remaining(MARGIN_S)):
+        with invocation(FakeLambdaContext(MARGIN_S)):
             swept = sweep(queue, handler, now=NOW)
         assert handler.handled == []
         assert swept.left == 2
         assert sweep(queue, handler, now=NOW).handled == 2
 
-    def test_gives_each_tenant_a_share_of_the_time(self, store: Store, queue: DueQueue) -> None:
+    def test_limits_the_time_of_each_tenant(self, store: Store, queue: DueQueue) -> None:
         add(store, "slow", *(f"s{number}" for number in range(9)))
         add(store, "victim", "v")
         handler = Handler(store)
-        swept = sweep(queue, handler, now=NOW, tenant_budget_s=10, monotonic=Ticking(5))
+        swept = sweep(queue, handler, now=NOW, tenant_budget_s=10, monotonic=TickingClock(5))
         assert "v" in handler.handled
         assert len(handler.handled) == 3
         assert swept.left == 7
 
-    def test_handles_entries_at_the_same_time(self, store: Store, queue: DueQueue) -> None:
+    def test_handles_entries_concurrently(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "a", "b", "c")
-        together = Barrier(3)
-        swept = sweep(queue, lambda _: together.wait(timeout=10), now=NOW, concurrency=3)
+        barrier = Barrier(3)
+        swept = sweep(queue, lambda _: barrier.wait(timeout=10), now=NOW, concurrency=3)
         assert swept.handled == 3
         assert sorted(swept.results) == [0, 1, 2]

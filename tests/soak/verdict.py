@@ -27,12 +27,12 @@ def settle(mesh: Mesh, accepted: dict[str, Accepted], *, patience_s: float) -> d
     found = {tenant_id: _wait_for_runs(mesh, tenant_id, of.runs, patience_s) for tenant_id, of in accepted.items()}
     runs = [run for by_id in found.values() for run in by_id.values()]
     steps = Steps(mesh)
-    _until(steps.is_quiet, patience_s=patience_s)
+    _until(steps.queues_are_empty, patience_s=patience_s)
     dead_letters = steps.dead_letters()
     if dead_letters:
         _ainexus(mesh, "dead-letters", "redrive", "--all")
         time.sleep(15)
-        _until(steps.is_quiet, patience_s=patience_s)
+        _until(steps.queues_are_empty, patience_s=patience_s)
     missing = {tenant_id: of.usage_tokens - _reported_tokens(mesh, tenant_id) for tenant_id, of in accepted.items()}
     return {
         "runs": len(runs),

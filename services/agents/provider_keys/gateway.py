@@ -1,4 +1,4 @@
-"""Where the tenants' own keys of providers lie: Secrets Manager. Nothing here can read one."""
+"""Storage of the tenants' own provider keys in Secrets Manager. This service cannot read a stored key."""
 
 import json
 from collections.abc import Callable
@@ -8,49 +8,49 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.agents.domain import ProviderKey
 from services.agents.errors import ProviderKeyNotFound, VaultUnavailable
+from services.agents.provider_keys.domain import ProviderKey
 
 _RECOVERABLE_DAYS = 7
-"""Secrets Manager's least; so long an operator can bring a deleted key back."""
-_MISSING, _MARKED_DELETED, _THERE = "ResourceNotFoundException", "InvalidRequestException", "ResourceExistsException"
+"""The minimum recovery window of Secrets Manager, during which an operator can restore a deleted key."""
+_NOT_FOUND, _MARKED_DELETED, _EXISTS = "ResourceNotFoundException", "InvalidRequestException", "ResourceExistsException"
 
 
 class Vault(Protocol):
-    """Keeps the keys of the tenant that is acted for."""
+    """The store of tenants' provider keys."""
 
     def put(self, tenant_id: str, key: ProviderKey) -> None:
-        """Store a key, over the one of before.
+        """Store a key and replace an earlier one.
 
         Raises:
-            VaultUnavailable: it cannot be stored now.
+            VaultUnavailable: the key cannot be stored now.
         """
         ...
 
     def remove(self, tenant_id: str, provider: str) -> None:
-        """Take a key out of use at once.
+        """Delete a key at once. An operator can restore it for seven days.
 
         Raises:
-            ProviderKeyNotFound: there is none.
-            VaultUnavailable: it cannot be removed now.
+            ProviderKeyNotFound: the tenant has no key for this provider.
+            VaultUnavailable: the key cannot be deleted now.
         """
         ...
 
     def destroy(self, tenant_id: str, provider: str) -> None:
-        """Remove a key for good, if there is one, also one that was taken out of use.
+        """Delete a key permanently, including one that is still recoverable. Idempotent.
 
         Raises:
-            VaultUnavailable: it cannot be removed now.
+            VaultUnavailable: the key cannot be deleted now.
         """
         ...
 
 
 class SecretsVault:
-    """The real one.
+    """The vault in Secrets Manager.
 
     Args:
-        client: a Secrets Manager client that reaches the secrets of the tenant that is acted for.
-        environment: whose secrets they are, for example `dev`.
+        client: a Secrets Manager client with access to the tenant's secrets.
+        environment: the environment's name, for example `dev`.
     """
 
     def __init__(self, client: Any, *, environment: str) -> None:  # noqa: ANN401 — botocore makes clients from data
@@ -60,12 +60,12 @@ class SecretsVault:
     def put(self, tenant_id: str, key: ProviderKey) -> None:
         """See `Vault.put`."""
         name, text = self._name(tenant_id, key.provider), json.dumps(key.to_document())
-        known = {_THERE, _MARKED_DELETED}
-        if _refused(lambda: self._client.create_secret(Name=name, SecretString=text), known) is None:
+        known = {_EXISTS, _MARKED_DELETED}
+        if _expected_error(lambda: self._client.create_secret(Name=name, SecretString=text), known) is None:
             return
         if self._replace(name, text, known={_MARKED_DELETED}) is None:
             return
-        _refused(lambda: self._client.restore_secret(SecretId=name), {_MARKED_DELETED})
+        _expected_error(lambda: self._client.restore_secret(SecretId=name), {_MARKED_DELETED})
         self._replace(name, text)
 
     def remove(self, tenant_id: str, provider: str) -> None:
@@ -75,16 +75,18 @@ class SecretsVault:
         def delete() -> object:
             return self._client.delete_secret(SecretId=name, RecoveryWindowInDays=_RECOVERABLE_DAYS)
 
-        if _refused(delete, {_MISSING, _MARKED_DELETED}):
+        if _expected_error(delete, {_NOT_FOUND, _MARKED_DELETED}):
             raise ProviderKeyNotFound
 
     def destroy(self, tenant_id: str, provider: str) -> None:
         """See `Vault.destroy`."""
         name = self._name(tenant_id, provider)
-        _refused(lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True), {_MISSING})
+        _expected_error(
+            lambda: self._client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True), {_NOT_FOUND}
+        )
 
     def _replace(self, name: str, text: str, *, known: AbstractSet[str] = frozenset()) -> str | None:
-        return _refused(lambda: self._client.put_secret_value(SecretId=name, SecretString=text), known)
+        return _expected_error(lambda: self._client.put_secret_value(SecretId=name, SecretString=text), known)
 
     def _name(self, tenant_id: str, provider: str) -> str:
         return f"{self._prefix}/{tenant_id}/{provider}/key"
@@ -92,7 +94,7 @@ class SecretsVault:
 
 @dataclass
 class FakeVault:
-    """A vault in memory, in which tests can look."""
+    """A vault in memory that tests can inspect."""
 
     keys: dict[tuple[str, str], ProviderKey] = field(default_factory=dict[tuple[str, str], ProviderKey])
 
@@ -110,10 +112,10 @@ class FakeVault:
         self.keys.pop((tenant_id, provider), None)
 
 
-def _refused(call: Callable[[], object], known: AbstractSet[str] = frozenset()) -> str | None:
-    """Which of the known errors the call ended with; None: it went through.
+def _expected_error(call: Callable[[], object], known: AbstractSet[str] = frozenset()) -> str | None:
+    """Return the code of the expected error that the call failed with, or None if it succeeded.
 
-    Whatever else goes wrong is told without its cause, whose traceback could show what was sent.
+    Other errors are raised without their cause, because its traceback could show the key.
     """
     try:
         call()

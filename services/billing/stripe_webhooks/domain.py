@@ -1,16 +1,16 @@
-"""Webhooks: Stripe's notice that something has changed. What it is now is always asked of Stripe itself."""
+"""Webhooks as events that announce a change. The current state is always read from Stripe itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 API_VERSION = "2026-08-26.dahlia"
-"""The version that the SDK is made for; notices of another one are not for this endpoint."""
+"""The API version of the SDK. Webhooks of another version are ignored."""
 
 METER_ERRORS = "v1.billing.meter.error_report_triggered"
-"""Stripe could not count some meter events; it names none of them, so that someone must look."""
+"""Stripe could not count some meter events. The webhook does not identify them, so an operator must find them."""
 
-HANDLED = frozenset(
+HANDLED_TYPES = frozenset(
     {
         "checkout.session.completed",
         "checkout.session.async_payment_succeeded",
@@ -38,40 +38,40 @@ HANDLED = frozenset(
         "charge.dispute.closed",
     }
 )
-"""After each of these the customer's subscription, and the invoice that is named, are read again."""
+"""Types after which the customer's subscription, and the invoice if one is named, are read again."""
 
 DISPUTE_TYPES = frozenset({"charge.dispute.created", "charge.dispute.closed"})
-"""Their object names a charge and no customer. https://docs.stripe.com/api/disputes/object."""
+"""Types whose object names a charge and no customer. https://docs.stripe.com/api/disputes/object."""
 
 CHECKOUT_COMPLETED = "checkout.session.completed"
 
-NoticeState = Literal["received", "done"]
+WebhookState = Literal["received", "done"]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRef:
-    """By what Stripe knows a payment."""
+    """The ids of a payment at Stripe."""
 
     payment_intent_id: str | None
     charge_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """One webhook, as much of it as is kept."""
+class WebhookEvent:
+    """The stored part of a webhook."""
 
     event_id: str
     type: str
     customer_id: str | None
-    """None: the object names only the payment."""
+    """None if the object names only the payment."""
     invoice_id: str | None
-    state: NoticeState = "received"
+    state: WebhookState = "received"
     payment: PaymentRef | None = None
 
 
-def notice_of(payload: Mapping[str, Any]) -> Notice | None:
-    """What to look at because of this webhook; None for one that is of no concern here."""
-    if payload.get("type") not in HANDLED or payload.get("api_version") != API_VERSION:
+def parse_webhook(payload: Mapping[str, Any]) -> WebhookEvent | None:
+    """Return the event of a webhook, or None if billing does not handle it."""
+    if payload.get("type") not in HANDLED_TYPES or payload.get("api_version") != API_VERSION:
         return None
     subject = _object(payload)
     customer_id = _id(subject.get("id") if subject.get("object") == "customer" else subject.get("customer"))
@@ -79,7 +79,7 @@ def notice_of(payload: Mapping[str, Any]) -> Notice | None:
     if customer_id is None and payment is None:
         return None
     invoice_id = _id(subject.get("id") if subject.get("object") == "invoice" else subject.get("invoice"))
-    return Notice(str(payload["id"]), str(payload["type"]), customer_id, invoice_id, payment=payment)
+    return WebhookEvent(str(payload["id"]), str(payload["type"]), customer_id, invoice_id, payment=payment)
 
 
 def _payment(subject: Mapping[str, Any]) -> PaymentRef | None:
@@ -89,8 +89,8 @@ def _payment(subject: Mapping[str, Any]) -> PaymentRef | None:
 
 def _object(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     data: object = payload.get("data")
-    found: object = cast("Mapping[str, Any]", data).get("object") if isinstance(data, Mapping) else None
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+    subject: object = cast("Mapping[str, Any]", data).get("object") if isinstance(data, Mapping) else None
+    return cast("Mapping[str, Any]", subject) if isinstance(subject, Mapping) else {}
 
 
 def _id(value: object) -> str | None:
@@ -98,5 +98,5 @@ def _id(value: object) -> str | None:
 
 
 def _reference(value: object) -> str | None:
-    """Return the id of an object that is named or included."""
+    """Return the id of an object that is either expanded or referred to by its id."""
     return _id(cast("Mapping[str, Any]", value).get("id") if isinstance(value, Mapping) else value)

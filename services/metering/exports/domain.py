@@ -1,4 +1,4 @@
-"""Exports of the ledger for operators: what can be asked for, and how an entry is written down."""
+"""Exports of the ledger for operators: their parameters, status and formats."""
 
 import csv
 import hashlib
@@ -9,37 +9,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.metering.domain.periods import Days
-from shared.meters import Meter
+from services.metering.counters.domain.days import Days
+from shared.meters import LEDGER_METERS
 
-MOST_EVENTS = 1_000_000
-"""In one export, so that it is written well within the time of a function."""
+MAX_EVENTS = 1_000_000
+"""The limit of events in one export, which keeps it well within the time limit of a function."""
 
-GOOD_FOR = timedelta(hours=1)
-"""How long the same question is answered by the same export."""
+FILE_VALIDITY = timedelta(hours=1)
+"""The time for which the same request returns the same file."""
 
-GIVEN_UP_AFTER = timedelta(minutes=16)
-"""When an export that is not written is begun anew: its function has ended by then."""
+ATTEMPT_TIMEOUT = timedelta(minutes=16)
+"""The time after which an unfinished export is started again. Its function has ended by then."""
 
 Record = Mapping[str, object]
-"""An entry of the ledger, as it lies there and in the archive."""
+"""A ledger entry, with the attributes of the table and the archive."""
 
 
 class ExportFormat(StrEnum):
-    """How an export is written."""
+    """The file format of an export."""
 
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
 
 
-class Kind(StrEnum):
-    """What a column holds."""
+class ColumnType(StrEnum):
+    """The data type of a column."""
 
     TEXT = "text"
-    MOMENT = "moment"
+    TIMESTAMP = "moment"
     INTEGER = "integer"
-    FLAG = "flag"
+    BOOLEAN = "flag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,118 +47,118 @@ class Column:
     """A column of an export."""
 
     name: str
-    """As the API calls it."""
+    """The name in the API."""
     attribute: str
-    """As the ledger calls it."""
-    kind: Kind = Kind.TEXT
+    """The attribute in the ledger."""
+    type: ColumnType = ColumnType.TEXT
 
 
 COLUMNS: tuple[Column, ...] = (
     Column("tenant_id", "tenantId"),
     Column("event_id", "eventId"),
     Column("kind", "kind"),
-    Column("occurred_at", "timestamp", Kind.MOMENT),
+    Column("occurred_at", "timestamp", ColumnType.TIMESTAMP),
     Column("source", "source"),
     Column("id", "reportedId"),
     Column("run_id", "runId"),
-    Column("attempt", "attempt", Kind.INTEGER),
-    Column("call", "call", Kind.INTEGER),
+    Column("attempt", "attempt", ColumnType.INTEGER),
+    Column("call", "call", ColumnType.INTEGER),
     Column("request_id", "requestId"),
     Column("agent_id", "agentId"),
-    Column("version", "agentVersion", Kind.INTEGER),
+    Column("version", "agentVersion", ColumnType.INTEGER),
     Column("project_id", "projectId"),
     Column("provider", "provider"),
     Column("model", "model"),
-    *(Column(meter.value, meter.value, Kind.INTEGER) for meter in Meter),
-    Column("cost_nano_usd", "cost_nano_usd", Kind.INTEGER),
+    *(Column(meter.value, meter.value, ColumnType.INTEGER) for meter in LEDGER_METERS),
+    Column("cost_nano_usd", "cost_nano_usd", ColumnType.INTEGER),
     Column("price_version", "price_version"),
-    Column("simulated", "simulated", Kind.FLAG),
+    Column("simulated", "simulated", ColumnType.BOOLEAN),
     Column("period", "period"),
 )
 
-_METERS = frozenset(meter.value for meter in Meter)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_METERS = frozenset(meter.value for meter in LEDGER_METERS)
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be exported."""
+class ExportRequest:
+    """The parameters of an export."""
 
     days: Days
     tenant_id: str | None
-    """None: of all tenants."""
+    """None for all tenants."""
     format: ExportFormat
 
     @property
     def export_id(self) -> str:
-        """The same for the same question."""
-        said = [str(self.days.start), str(self.days.end), self.tenant_id, self.format]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+        """The id of the export, derived from its parameters."""
+        payload = [str(self.days.start), str(self.days.end), self.tenant_id, self.format]
+        return hashlib.sha256(json.dumps(payload).encode()).hexdigest()[:32]
 
     @property
     def file_name(self) -> str:
-        """What the file is called by those who download it."""
+        """The name of the downloaded file."""
         return f"usage-{self.days.start}-{self.days.end}.{self.format}"
 
 
 class ExportStatus(StrEnum):
-    """How far an export is."""
+    """The progress of an export."""
 
     RUNNING = "running"
     COMPLETED = "completed"
     TOO_LARGE = "too_large"
-    """There are more events than one export takes."""
+    """The range contains more events than one export may have."""
     FAILED = "failed"
-    """It broke off, and is begun anew when it is asked for."""
+    """The export was interrupted. The next request starts it again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """One export, as it is known."""
+class LedgerExport:
+    """The last known state of an export."""
 
-    asked: Asked
+    request: ExportRequest
     attempt: int
     status: ExportStatus
     exported_at: datetime
-    """When it was begun: what was counted by then is in it."""
+    """The start time of the export. The export contains the usage counted before this time."""
     events: int = 0
     bytes: int = 0
 
     @property
     def path(self) -> str:
-        """Where it lies: each attempt in a place of its own."""
-        return f"usage/exports/{self.asked.export_id}/{self.attempt}/{self.asked.file_name}"
+        """The path in the bucket, different for each attempt."""
+        return f"usage/exports/{self.request.export_id}/{self.attempt}/{self.request.file_name}"
 
 
 def row_of(record: Record) -> dict[str, object]:
-    """An entry by columns; a meter that was not used is 0, what is not known is None."""
+    """Return the values of an entry by column. Unused meters are 0, and unknown values are None."""
     return {column.name: _value(record, column) for column in COLUMNS}
 
 
 def _value(record: Record, column: Column) -> object:
     if column.attribute in _METERS:
         return record.get(column.attribute, 0)
-    return bool(record.get(column.attribute)) if column.kind is Kind.FLAG else record.get(column.attribute)
+    return bool(record.get(column.attribute)) if column.type is ColumnType.BOOLEAN else record.get(column.attribute)
 
 
 def json_lines(records: Iterable[Record]) -> Iterator[bytes]:
-    """A JSON object for each entry."""
+    """Return a line with a JSON object for each entry."""
     for record in records:
         yield json.dumps(row_of(record), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 def csv_lines(records: Iterable[Record]) -> Iterator[bytes]:
-    """A head, and a line for each entry (RFC 4180); what is not known is empty."""
+    """Return a header line and a line for each entry (RFC 4180). Unknown values are empty."""
     yield _csv_line([column.name for column in COLUMNS])
     for record in records:
         yield _csv_line([_cell(value) for value in row_of(record).values()])
 
 
 def _cell(value: object) -> object:
-    """What tenants have named themselves must not be a formula to those who open it in a spreadsheet."""
+    """Return the value of a cell; a leading quote keeps spreadsheets from running a tenant's text as a formula."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_PREFIXES) else value
 
 
 def _csv_line(cells: list[object] | list[str]) -> bytes:

@@ -1,12 +1,13 @@
-"""What a tenant has used in a month so far, and which parts of its limits that is."""
+"""Summaries of a tenant's month so far, and the thresholds of its limits."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from services.metering.domain.usage import Amounts, Meters
-from shared.events.envelope import Event, happened
+from services.metering.counters.domain.amounts import Amounts
+from services.metering.ledger.domain.entries import Meters
+from shared.events.envelope import Event, new_event
 from shared.events.metering import QuotaThresholdReached, UsageSummarised
 from shared.meters import Meter
 from shared.plans import UNLIMITED
@@ -18,32 +19,32 @@ Percent = Literal[50, 80, 100]
 PERCENTS: tuple[Percent, ...] = (50, 80, 100)
 BYTES_PER_GB = 10**9
 
-SUMMARISED_EVERY_S = 10
-"""The time between two summaries of a month, so that a busy tenant does not flood the bus."""
-_SUMMARISED = frozenset({Meter.REQUESTS, Meter.TOKENS_IN, Meter.TOKENS_OUT})
+SUMMARY_INTERVAL_S = 10
+"""The interval between two summaries of a month, so that a busy tenant does not flood the bus."""
+_SUMMARIZED_METERS = frozenset({Meter.REQUESTS, Meter.TOKENS_IN, Meter.TOKENS_OUT})
 
-LOOKED_AT_AGAIN_AFTER_S = SUMMARISED_EVERY_S + 1
-"""What was counted in that time is said now; the second is for clocks that differ."""
+RECHECK_DELAY_S = SUMMARY_INTERVAL_S + 1
+"""The delay before usage of that interval is published. The additional second allows for clock skew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A month so far."""
+    """The usage of a month so far."""
 
     requests: int = 0
     tokens: int = 0
-    """Input and output together."""
+    """Input and output tokens."""
     storage_bytes: int = 0
-    """Stored at this moment."""
+    """Bytes in the bucket now."""
 
 
-def is_summarised(meters: Meters) -> bool:
-    """Whether a summary shows anything of it; what is stored has its own way there."""
-    return not _SUMMARISED.isdisjoint(meters)
+def is_summarized(meters: Meters) -> bool:
+    """Return whether a summary includes any of these meters. Changes of storage trigger a summary separately."""
+    return not _SUMMARIZED_METERS.isdisjoint(meters)
 
 
 def summary_of(amounts: Amounts, *, storage_bytes: int) -> Summary:
-    """The summary of what was counted in a month."""
+    """Return the summary of a month's amounts."""
     meters = amounts.meters
     tokens = meters.get(Meter.TOKENS_IN, 0) + meters.get(Meter.TOKENS_OUT, 0)
     return Summary(meters.get(Meter.REQUESTS, 0), tokens, storage_bytes)
@@ -51,7 +52,7 @@ def summary_of(amounts: Amounts, *, storage_bytes: int) -> Summary:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A part of a limit that is used up."""
+    """A percentage of a limit that usage reached."""
 
     limit: Limit
     percent: Percent
@@ -60,13 +61,13 @@ class Threshold:
 
     @property
     def name(self) -> str:
-        """The same for the same part of the same limit."""
+        """The identity of the threshold within a month."""
         return f"{self.limit}:{self.percent}"
 
 
-def thresholds_reached(summary: Summary, allowance: Allowance, *, said: Collection[str]) -> list[Threshold]:
-    """The thresholds that are reached, but for those whose names are in `said`."""
-    return [threshold for threshold in _reached(summary, allowance) if threshold.name not in said]
+def thresholds_reached(summary: Summary, allowance: Allowance, *, published: Collection[str]) -> list[Threshold]:
+    """Return the reached thresholds, except those whose names are in `published`."""
+    return [threshold for threshold in _reached(summary, allowance) if threshold.name not in published]
 
 
 def _reached(summary: Summary, allowance: Allowance) -> Iterator[Threshold]:
@@ -83,21 +84,21 @@ def _reached(summary: Summary, allowance: Allowance) -> Iterator[Threshold]:
                 yield Threshold(limit, percent, used, allowed * unit)
 
 
-def news(
+def summary_events(
     tenant_id: str, month: str, summary: Summary, thresholds: list[Threshold], *, seq: int, at: datetime
 ) -> list[Event[Any]]:
-    """The events that tell of a summary, and of thresholds that are reached for the first time."""
-    said = UsageSummarised(
+    """Return the events that publish a summary, and thresholds that are reached for the first time."""
+    payload = UsageSummarised(
         month=month, requests=summary.requests, tokens=summary.tokens, storage_bytes=summary.storage_bytes
     )
-    summarised = happened(
-        said, event_id=f"{tenant_id}:{month}:summary:{seq}", tenant_id=tenant_id, subject=month, seq=seq, at=at
+    summarized = new_event(
+        payload, event_id=f"{tenant_id}:{month}:summary:{seq}", tenant_id=tenant_id, subject=month, seq=seq, at=at
     )
-    return [summarised, *(_event_of(tenant_id, month, threshold, at=at) for threshold in thresholds)]
+    return [summarized, *(_event_of(tenant_id, month, threshold, at=at) for threshold in thresholds)]
 
 
 def _event_of(tenant_id: str, month: str, threshold: Threshold, *, at: datetime) -> Event[QuotaThresholdReached]:
-    said = QuotaThresholdReached(
+    payload = QuotaThresholdReached(
         limit=threshold.limit,
         period=month,
         percent=threshold.percent,
@@ -105,4 +106,4 @@ def _event_of(tenant_id: str, month: str, threshold: Threshold, *, at: datetime)
         allowed=threshold.allowed,
     )
     event_id = f"{tenant_id}:{month}:{threshold.name}"
-    return happened(said, event_id=event_id, tenant_id=tenant_id, subject=month, seq=threshold.percent, at=at)
+    return new_event(payload, event_id=event_id, tenant_id=tenant_id, subject=month, seq=threshold.percent, at=at)

@@ -1,42 +1,42 @@
-"""The configs of agent versions: documents that the agents service has written and named in its events."""
+"""Configs of agent versions: documents that the agents service writes and references in its events."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from shared.document_ref import DocumentRef
 from shared.freejson import encode
-from shared.stored import Stored
 
 CACHE_BYTES = 2 * 1024 * 1024
-"""Of all cached configs together, as JSON; decoded they take up to 25 times as much memory."""
+"""The maximum size of all cached configs together, as JSON; decoded they take up to 25 times as much memory."""
 
 
-class Documents(Protocol):
-    """Where configs are stored."""
+class ConfigStore(Protocol):
+    """The store of configs."""
 
-    def read(self, tenant_id: str, stored: Stored) -> Any:  # noqa: ANN401 — a document is whatever was written
+    def read(self, tenant_id: str, stored: DocumentRef) -> Any:  # noqa: ANN401 — a document is whatever was written
         """Return the document."""
         ...
 
 
 class CachedConfigs:
-    """Reads each config once per container, since it never changes; the least recently used ones are dropped.
+    """Reader that caches configs per container, since they are immutable; the least recently used are evicted.
 
-    The key of a config carries its tenant. Configs of any tenant can be 1 MB each, so the cache is bounded in bytes.
+    The cache key contains the tenant. A config can have 1 MB, so the cache is bounded in bytes.
     """
 
-    def __init__(self, documents: Documents, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, documents: ConfigStore, *, cache_bytes: int = CACHE_BYTES) -> None:
         self._documents = documents
         self._left_bytes = cache_bytes
         self._lock = threading.Lock()
-        self._cached: OrderedDict[tuple[str, Stored], tuple[Mapping[str, Any], int]] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, DocumentRef], tuple[Mapping[str, Any], int]] = OrderedDict()
 
-    def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:
-        """Return the config that is stored there.
+    def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:
+        """Return the config of this reference.
 
         Raises:
-            DependencyUnavailable: the bucket does not answer.
+            DependencyUnavailable: the bucket does not respond.
         """
         key = (tenant_id, stored)
         with self._lock:

@@ -2,27 +2,27 @@
 
 from functools import lru_cache
 
-from services.runs.domain.agent import AgentCopy, VersionCopy
-from services.runs.table import SLICE
-from shared.copies.tenant_access import write_if_newer
+from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.partitions import SLICE
+from shared.copies.table import write_if_newer
+from shared.document_ref import DocumentRef
 from shared.storage.items import Key, Reader
 from shared.storage.store import Store
-from shared.stored import Stored
 from shared.times import from_text, to_text
 
-_KEPT = 1_024
-"""Versions that a container remembers."""
+_CACHED_VERSIONS = 1_024
+"""The number of versions that a container caches."""
 
 
 class AgentCopies:
-    """Reads the copies of one slice. What is known of a version never changes, so it is read once per container."""
+    """Reader of the copies of one slice. Versions are immutable, so each is read once per container."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._version = lru_cache(maxsize=_KEPT)(self._read_version)
+        self._version = lru_cache(maxsize=_CACHED_VERSIONS)(self._read_version)
 
     def find_agent(self, tenant_id: str, agent_id: str) -> AgentCopy | None:
-        """The agent as it is known, or None when nothing was heard of it."""
+        """Return the copy of an agent, or None if no event of it was received."""
         item = self._store.get(agent_key(tenant_id, agent_id))
         if item is None:
             return None
@@ -34,30 +34,30 @@ class AgentCopies:
             live_version=reader.integer("live_version"),
             latest_version=reader.integer("latest_version"),
             deleted=reader.flag("deleted"),
-            heard_at=from_text(reader.text("heard_at")),
+            received_at=from_text(reader.text("heard_at")),
         )
 
     def find_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy | None:
-        """The version as it is known, or None."""
+        """Return the copy of a version, or None if its event was not received."""
         try:
             return self._version(tenant_id, agent_id, version)
-        except _Unheard:
+        except _NoCopy:
             return None
 
     def _read_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy:
         item = self._store.get(_version_key(tenant_id, agent_id, version))
         if item is None:
-            raise _Unheard
+            raise _NoCopy
         reader = Reader(item)
-        return VersionCopy(agent_id, version, Stored(reader.text("config_key"), reader.text("config_sha256")))
+        return VersionCopy(agent_id, version, DocumentRef(reader.text("config_key"), reader.text("config_sha256")))
 
 
-class _Unheard(Exception):
-    """Nothing is known of a version; that may change, and so it is not kept."""
+class _NoCopy(Exception):
+    """No copy of a version exists yet. It is an exception so that the cache does not store it."""
 
 
-def keep_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
-    """Write what was heard, unless something newer is there."""
+def put_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
+    """Store the copy of an agent, unless a newer one is stored."""
     write_if_newer(
         store,
         tenant_id,
@@ -68,13 +68,13 @@ def keep_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
             "live_version": copy.live_version,
             "latest_version": copy.latest_version,
             "deleted": copy.deleted,
-            "heard_at": to_text(copy.heard_at),
+            "heard_at": to_text(copy.received_at),
         },
     )
 
 
-def keep_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
-    """Write what was heard; it never changes."""
+def put_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
+    """Store the copy of a version, once."""
     write_if_newer(
         store,
         tenant_id,
@@ -88,7 +88,7 @@ def keep_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
 
 
 def agent_key(tenant_id: str, agent_id: str) -> Key:
-    """Where the copy of an agent lies."""
+    """Return the key of an agent's copy."""
     return Key(SLICE.key(tenant_id), f"COPY#AGENT#{agent_id}")
 
 

@@ -1,4 +1,4 @@
-"""The worker: the queue of runs, and the runs that the api function waits for."""
+"""Execution of queued runs, and of runs for which a client waits."""
 
 import os
 import time
@@ -7,38 +7,33 @@ from functools import cache
 from typing import Any
 
 from services.runs import wiring
-from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.keys import ProviderKeys
-from services.runs.gateways.models import ProviderModels
-from services.runs.operations.execution import Worker
+from services.runs.execution.operations.worker import Worker
+from services.runs.providers.gateway.addresses import Addresses
+from services.runs.providers.gateway.keys import ProviderKeys
+from services.runs.providers.gateway.models import ProviderModels
+from shared.aws.clients import new_client, own_client, tenant_client
+from shared.aws.credentials import acting_for
 from shared.copies.recent import RecentStatuses
-from shared.deadline import invocation
 from shared.events.envelope import Event
 from shared.events.runs import RunQueued
-from shared.messaging.consumer import EventConsumer
+from shared.messaging.consumer import EventRouter
 from shared.randomness import RANDOM
-from shared.storage.clients import new_client, own_client, tenant_client
-from shared.storage.credentials import acting_for
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item
 from shared.times import utc_now
 from shared.tracing import subsegment
 
-queue = EventConsumer("runs.worker", concurrently=True)
+events = EventRouter()
 
 
-def handler(batch: dict[str, Any], context: object = None) -> dict[str, Any]:
-    """Executes the runs of a batch at the same time, or the one that the api function waits for, and gives it back."""
-    if "Records" in batch:
-        return queue(batch, context)
-    with invocation(context):
-        # The api function has checked the tenant a moment ago.
-        return {"written": _execute(_worker(), batch["tenant_id"], batch["run_id"])}
+def execute_waited_run(invocation: dict[str, Any]) -> dict[str, Any]:
+    """Execute a run for which the api function waits, and return it. That function has just checked the tenant."""
+    return {"written": _execute(_worker(), invocation["tenant_id"], invocation["run_id"])}
 
 
-@queue.on(RunQueued)
+@events.on(RunQueued)
 def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
-    """A message whose run is leased or final is done with: only the reaper gives a run back."""
+    """Execute the run of a message. A run that is leased or has ended needs nothing: only the reaper requeues runs."""
     _execute(replace(_worker(), status=_statuses().of), event.tenant_id, event.data.run_id)
 
 
@@ -54,7 +49,7 @@ def _statuses() -> RecentStatuses:
 
 @cache
 def _worker() -> Worker:
-    """Made here and not in the wiring, which the api function imports too: it needs no models."""
+    """Return the worker. It is not part of the wiring, because the api function imports that and needs no models."""
     return Worker(
         runs=wiring.tenant_runs(),
         configs=wiring.configs(),
@@ -65,6 +60,7 @@ def _worker() -> Worker:
         clock=utc_now,
         sleep=time.sleep,
         jitter=RANDOM.uniform,
+        new_lease_id=lambda: f"{RANDOM.getrandbits(64):016x}",
     )
 
 

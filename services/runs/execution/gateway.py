@@ -1,4 +1,4 @@
-"""This service's own worker function, invoked for a run that somebody waits for."""
+"""This service's own worker function, invoked directly for a waited run."""
 
 import json
 from collections.abc import Callable
@@ -19,31 +19,31 @@ from shared.storage.items import Item
 
 
 class Workers(Protocol):
-    """Executes runs."""
+    """The interface to workers."""
 
     def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
-        """Have a queued run executed, and wait for it at most so long. It goes on when the wait is over.
+        """Let a worker execute a queued run, and wait for it. The execution continues after the wait.
 
         Args:
-            tenant_id: whose it is.
-            run_id: its id.
-            wait_s: so many seconds.
+            tenant_id: the tenant.
+            run_id: the run.
+            wait_s: the maximum wait in seconds.
 
         Returns:
-            The run as the worker has written it at last; None when that is not known.
+            The run's item as the worker wrote it last; None if that is unknown.
 
         Raises:
-            WorkerNotReached: it has not begun, and will not.
+            WorkerNotReached: the worker has not begun, and will not.
         """
         ...
 
 
 class LambdaWorkers:
-    """The real function.
+    """The deployed worker function.
 
     Args:
-        client: makes a Lambda client that waits so many seconds for an answer and never tries again.
-        function: its name.
+        client: returns a Lambda client with this read timeout in seconds and without retries.
+        function: the function's name.
     """
 
     def __init__(self, client: Callable[[int], Any], *, function: str) -> None:
@@ -51,22 +51,25 @@ class LambdaWorkers:
         self._function = function
 
     def execute(self, tenant_id: str, run_id: str, *, wait_s: int) -> Item | None:
-        """See `Workers.execute`. Of a call that may have arrived it is not known; then the reaper finds the run."""
+        """Invoke the function, see `Workers.execute`.
+
+        The result of an invocation that may have arrived is unknown; the reaper recovers the run if it did not.
+        """
         payload = json.dumps({"tenant_id": tenant_id, "run_id": run_id})
         try:
-            answer = self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
-            said: dict[str, Any] = json.loads(answer["Payload"].read())
+            response = self._client(wait_s).invoke(FunctionName=self._function, Payload=payload)
+            result: dict[str, Any] = json.loads(response["Payload"].read())
         except (BotoCoreError, ClientError) as error:
             logger.info("the wait is over", run_id=run_id, error=type(error).__name__)
             if _has_not_arrived(error):
                 raise WorkerNotReached from error
             return None
-        # A worker that broke says why in the place of an answer.
-        return said.get("written")
+        # A worker that failed returns its error instead of the run.
+        return result.get("written")
 
 
 def _has_not_arrived(error: Exception) -> bool:
-    """Whether it is certain that no function was started: Lambda has refused the call, or was not connected to."""
+    """Return whether certainly no function was started: Lambda has refused the call, or there was no connection."""
     if isinstance(error, ClientError):
         return 400 <= int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) < 500
     return isinstance(error, (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError))
@@ -74,7 +77,7 @@ def _has_not_arrived(error: Exception) -> bool:
 
 @dataclass
 class FakeWorkers:
-    """Executes nothing, or what it is told to."""
+    """Workers for tests, which return the result of `on_execute`."""
 
     on_execute: Callable[[str, str], Item | None] = lambda _tenant_id, _run_id: None
     executed: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.events.envelope import Event, happened
+from shared.events.envelope import Event, new_event
 from shared.events.tenants import ProjectCreated, ProjectDeleted
 
 
@@ -22,9 +22,9 @@ class Project:
 def create_project(
     tenant_id: str, *, project_id: str, name: str, description: str | None, now: datetime
 ) -> tuple[Project, Event[ProjectCreated]]:
-    """A new, empty project."""
+    """Return a new, empty project and its event."""
     project = Project(project_id, name, description, seq=1, created_at=now, updated_at=now)
-    created = happened(
+    created = new_event(
         ProjectCreated(project_id=project_id),
         event_id=f"{project_id}:created",
         tenant_id=tenant_id,
@@ -36,13 +36,13 @@ def create_project(
 
 
 def change_project(project: Project, *, name: str, description: str | None, now: datetime) -> Project:
-    """The project with another name or description."""
+    """Return the next version of a project, with this name and description."""
     return replace(project, name=name, description=description, seq=project.seq + 1, updated_at=now)
 
 
 def delete_project(tenant_id: str, project: Project, *, now: datetime) -> Event[ProjectDeleted]:
-    """What is to be said when the project goes."""
-    return happened(
+    """Return the event of a project's deletion."""
+    return new_event(
         ProjectDeleted(project_id=project.project_id),
         event_id=f"{project.project_id}:deleted",
         tenant_id=tenant_id,

@@ -1,19 +1,19 @@
-"""Projects: created within the plan's limit, changed, deleted."""
+"""Operations on projects."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tenants.domain import project as domain
-from services.tenants.domain.project import Project
-from services.tenants.table import projects as table
-from shared.http.etag import check_if_match
-from shared.storage.idempotency import Once
+from services.tenants.projects import domain
+from services.tenants.projects.domain import Project
+from services.tenants.projects.table import ProjectTable
+from shared.preconditions import check_if_match
+from shared.storage.idempotency import IdempotencyKey
 from shared.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectChange:
-    """What to change of a project: a merge patch, where absent means as it was."""
+    """A merge patch of a project, in which None leaves a field unchanged."""
 
     name: str | None = None
     description: str | None = None
@@ -28,13 +28,17 @@ def create_project(
     name: str,
     description: str | None,
     now: datetime,
-    once: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Project:
-    """A new project, if the plan allows one more."""
+    """Create a project.
+
+    Raises:
+        ProjectLimitReached: the tenant has the maximum number of projects.
+    """
     project, created = domain.create_project(
         tenant_id, project_id=project_id, name=name, description=description, now=now
     )
-    table.add_project(store, tenant_id, project, created, once=once)
+    ProjectTable(store, tenant_id).create(project, created, idempotency_key=idempotency_key)
     return project
 
 
@@ -42,18 +46,20 @@ def change_project(
     store: Store, tenant_id: str, project_id: str, change: ProjectChange, *, now: datetime, if_match: str | None
 ) -> Project:
     """Merge a change into a project."""
-    project = table.get_project(store, tenant_id, project_id)
+    projects = ProjectTable(store, tenant_id)
+    project = projects.get(project_id)
     check_if_match(if_match, project.seq)
     description = project.description if change.description is None else change.description
     if change.clears_description:
         description = None
     changed = domain.change_project(project, name=change.name or project.name, description=description, now=now)
-    table.save_project(store, tenant_id, changed)
+    projects.save(changed)
     return changed
 
 
 def delete_project(store: Store, tenant_id: str, project_id: str, *, now: datetime, if_match: str | None) -> None:
-    """Delete a project; its agents stay."""
-    project = table.get_project(store, tenant_id, project_id)
+    """Delete a project. Its agents remain."""
+    projects = ProjectTable(store, tenant_id)
+    project = projects.get(project_id)
     check_if_match(if_match, project.seq)
-    table.remove_project(store, tenant_id, project, domain.delete_project(tenant_id, project, now=now))
+    projects.remove(project, domain.delete_project(tenant_id, project, now=now))

@@ -1,18 +1,15 @@
-"""What is left of a deleted tenant: who asked for it, when, and what every service has removed."""
+"""The certificate of a tenant's deletion: who requested it, when, and how much every service has removed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.events.catalogue import CATALOGUE
-
-SERVICES = frozenset(kind.OWNER for kind in CATALOGUE.values())
-"""Every service says something, and each of them has to say that it has removed what it had."""
+from services.tenants.tenants.domain.services import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """What one service has removed."""
+class RemovalCounts:
+    """The amount that one service has removed."""
 
     items: int
     objects: int
@@ -20,16 +17,16 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The end of a tenant."""
+    """The record of a tenant's deletion."""
 
     tenant_id: str
     requested_by: str
     requested_at: datetime
     deleted_at: datetime
-    removed: Mapping[str, Removed]
-    """By service, as far as they have said it."""
+    removed: Mapping[str, RemovalCounts]
+    """By service. Services that have not reported yet are absent."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing of the tenant is left anywhere."""
+        """Return whether every service has removed its data."""
         return set(self.removed) >= SERVICES

@@ -34,7 +34,7 @@ class TestFlush:
         "reasons": ["The payment provider does not accept our API key."],
     }
 
-    def test_says_what_is_unsent_and_why_and_fails(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_lists_unsent_usage_with_its_reason_and_fails(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert show_flush(Target("dev"), self.UNSENT) == 1
         assert capsys.readouterr().out.splitlines() == [
             "all sent: False",

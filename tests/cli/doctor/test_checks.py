@@ -13,24 +13,24 @@ import pytest
 from cli.doctor import checks
 from cli.doctor.checks import Level, compare_clocks
 from cli.target import Target
-from infra.local.engine import State, Status
+from infra.local.engine import EngineStatus, State
 from infra.names import Names
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-WANTED = "1.5.33"
+REQUIRED_VERSION = "1.5.33"
 
 
 @dataclass
 class _FakeHome:
-    engine_version: str = WANTED
+    engine_version: str = REQUIRED_VERSION
     engine_log: Path = Path("engine.log")
 
 
 @dataclass
 class _FakeEngine:
-    found: Status
+    found: EngineStatus
 
-    def status(self) -> Status:
+    def status(self) -> EngineStatus:
         return self.found
 
 
@@ -53,8 +53,8 @@ class _LocalTarget:
     environ: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def _target(state: State, *, version: str = WANTED, current: bool = True, **environ: str) -> Target:
-    status = Status(state, 4566, version, 17)
+def _target(state: State, *, version: str = REQUIRED_VERSION, current: bool = True, **environ: str) -> Target:
+    status = EngineStatus(state, 4566, version, 17)
     return cast("Target", _LocalTarget(_FakeMesh(_FakeEngine(status), current), environ=environ))
 
 
@@ -76,7 +76,7 @@ class TestEngineCheck:
         [
             (_target(State.RUNNING, version="1.0.0"), "The engine is 1.0.0, but this checkout needs 1.5.33."),
             (_target(State.DIED), "The engine has ended without being stopped."),
-            (_target(State.SILENT), "The engine (pid 17) runs but does not respond."),
+            (_target(State.UNRESPONSIVE), "The engine (pid 17) runs but does not respond."),
         ],
         ids=["another version", "dead", "silent"],
     )

@@ -8,28 +8,32 @@ from typing import Any
 
 import pytest
 
-from cli.reconciliation.comparison import Reconciliation, ReconciliationReport
-from services.billing import consumer as billing
+from cli.reconciliation.comparison import Reconciliation
+from cli.reconciliation.report import ReconciliationReport
 from services.billing import wiring as of_billing
+from services.billing.functions import commands as billing_admin
+from services.billing.functions import consumer as billing
 from services.metering import wiring as of_metering
-from services.metering.consumer import commands
-from services.metering.consumer import usage as metering
+from services.metering.functions import closer as metering_closer
+from services.metering.functions import commands as metering_admin
+from services.metering.functions import consumer as metering
+from services.metering.reconciliation import operations as recounting
 from services.runs import wiring as of_runs
-from services.runs.consumer import admin as runs
-from services.runs.domain import lifecycle
-from services.runs.domain.budget import Budget, Spent, Terms
-from services.runs.domain.run import Run
-from shared.events.catalogue import CATALOGUE
+from services.runs.budgets.domain import Budget, PlanLimits, Spent
+from services.runs.functions import commands as runs
+from services.runs.runs.domain import lifecycle
+from services.runs.runs.domain.run import Run
+from shared.aws.clients import own_client
+from shared.events.catalog import CATALOG
 from shared.events.envelope import Event
 from shared.ids import new_id
 from shared.messaging.commands import Commands
-from shared.storage.clients import own_client
 from shared.storage.items import Item, Key
 from shared.storage.store import Store
 from shared.storage.transaction import Expression, Transaction
 from shared.times import utc_now
 from tests.messages import batch
-from tests.services.runs.runs import CALL, END, OUTPUT, TENANT, submitted
+from tests.services.runs.examples import CALL, END, OUTPUT, TENANT, submitted
 from tests.tables import memory_tables
 from tests.tenants import tenant_created
 
@@ -40,7 +44,11 @@ PERIOD = f"{AT:%Y-%m}"
 SPENT = Spent(requests=1, tokens=8)
 """The usage of one run."""
 
-_COMMANDS: Mapping[str, Commands] = {"metering": commands.admin, "runs": runs.handler, "billing": billing.admin}
+_COMMANDS: Mapping[str, Commands] = {
+    "metering": metering_admin.handler,
+    "runs": runs.handler,
+    "billing": billing_admin.handler,
+}
 
 
 @dataclass
@@ -70,12 +78,12 @@ class ReconciledServices:
         """Complete a run with one call, and subtract its tokens from the budget."""
         table = of_runs.slice_runs()
         made, events = submitted(run_id=new_id("run", at), now=at, first_call=replace(CALL, period=f"{at:%Y-%m}"))
-        table.add(made, events, once=None)
-        item = table.take(TENANT, made.run_id, now=at)
+        table.add(made, events, idempotency_key=None)
+        item = table.acquire_lease(TENANT, made.run_id, now=at)
         assert item
-        taken = table.whole(item)
-        done, events = lifecycle.complete(taken, END, OUTPUT, now=at)
-        table.save(taken, done, events)
+        leased = table.load(item)
+        done, events = lifecycle.complete(leased, END, OUTPUT, now=at)
+        table.save(leased, done, events)
         self.spend(SPENT)
         self.runs.append(done)
         return done
@@ -92,14 +100,14 @@ class ReconciledServices:
             for event in events:
                 if event.type == self.lost:
                     continue
-                for consumer in (metering.consumer, billing.consumer):
+                for consumer in (metering.handler, billing.handler):
                     if event.type in consumer.types:
                         assert consumer(batch(event)) == {"batchItemFailures": []}
 
     def close(self) -> None:
         """Deliver all events, close the hours, and deliver the events of that."""
         self.deliver()
-        metering.closer({})
+        metering_closer.handler({})
         self.deliver()
 
     def change(self, key: Key, **numbers: int) -> None:
@@ -126,12 +134,14 @@ class ReconciledServices:
 @contextmanager
 def reconciled_services() -> Generator[ReconciledServices]:
     """Yield the services with an active tenant that has a budget and no usage."""
-    with pytest.MonkeyPatch.context() as environment, memory_tables((of_billing.secrets, of_metering.pauses)):
+    with pytest.MonkeyPatch.context() as environment, memory_tables((of_billing.secrets, of_metering.summary_throttle)):
         environment.setenv("ENVIRONMENT", "test")
+        # No other process writes, so that a correction need not wait for it.
+        environment.setattr(recounting, "RECOUNT_PAUSE_S", 0)
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString="{}")
-        for consumer in (metering.consumer, billing.consumer):
+        for consumer in (metering.handler, billing.handler):
             assert consumer(batch(tenant_created(TENANT))) == {"batchItemFailures": []}
-        budget = Budget.fresh(Terms(seq=1, requests=1_000, tokens=100_000, overage=False))
+        budget = Budget.fresh(PlanLimits(seq=1, requests=1_000, tokens=100_000, overage=False))
         of_runs.slice_budgets().create(TENANT, PERIOD, budget)
         yield ReconciledServices()
 
@@ -156,4 +166,4 @@ def _drain_outbox(store: Store) -> list[Event[Any]]:
 
 
 def _event(item: Mapping[str, object]) -> Event[Any]:
-    return Event[CATALOGUE[str(item["type"])]].model_validate_json(str(item["event"]))
+    return Event[CATALOG[str(item["type"])]].model_validate_json(str(item["event"]))

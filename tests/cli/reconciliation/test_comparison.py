@@ -6,24 +6,23 @@ from datetime import timedelta
 import pytest
 
 from services.billing import wiring as of_billing
-from services.billing.table import SLICE as BILLING
+from services.billing.partitions import SLICE as BILLING
 from services.metering import wiring as of_metering
-from services.metering.domain.usage import Dimensions
-from services.metering.table import SLICE as USAGE
-from services.metering.table.amounts import place_of_dimensions
-from services.metering.table.ledger import entry_key
+from services.metering.counters.domain.amounts import Dimensions, dimensions_key
+from services.metering.ledger.table.entries import LedgerTable
+from services.metering.partitions import SLICE as USAGE
 from services.runs import wiring as of_runs
-from services.runs.domain.budget import Spent
-from services.runs.table.items import run_key
+from services.runs.budgets.domain import Spent
+from services.runs.runs.table.items import run_key
 from shared.drift import Drift
 from shared.storage.items import Key
 from shared.times import to_text, utc_now
 from tests.cli.reconciliation.services import AT, HOUR, PERIOD, ReconciledServices, reconciled_services
-from tests.services.runs.runs import AGENT_ID, TENANT
+from tests.services.runs.examples import AGENT_ID, TENANT
 
 DAY = HOUR[:10]
 HOUR_START = to_text(AT.replace(minute=0))
-OF_RUN = place_of_dimensions(Dimensions(AGENT_ID, "gpt-4", "simulated", None))
+OF_RUN = dimensions_key(Dimensions(AGENT_ID, "gpt-4", "simulated", None))
 TOTAL = "0000#TOTAL"
 COUNTERS = (
     ("hour", HOUR, ("HOUR", HOUR, "0"), TOTAL),
@@ -117,14 +116,15 @@ class TestLedgerDifferences:
 
     def test_finds_a_removed_entry_by_its_run_and_its_counters(self, services: ReconciledServices) -> None:
         run = services.runs[0]
-        services.remove(of_metering.slice_store(), entry_key(TENANT, f"{run.run_id}:1:1"))
+        ledger = LedgerTable(of_metering.slice_store(), TENANT)
+        services.remove(ledger.store, ledger.key(f"{run.run_id}:1:1"))
         assert {"ledger", "hour", "closed hour", "day", "month"} <= places(services.compare().drift)
         services.repair()
         assert_reconciled(services)
 
     def test_leaves_a_changed_entry_to_the_operator(self, services: ReconciledServices) -> None:
         run = services.runs[0]
-        services.change(entry_key(TENANT, f"{run.run_id}:1:1"), tokens_in=5)
+        services.change(LedgerTable(of_metering.slice_store(), TENANT).key(f"{run.run_id}:1:1"), tokens_in=5)
         assert ("ledger", 7, 12) in {(one.place, one.expected, one.found) for one in services.compare().drift}
         services.repair()
         assert places(services.compare().drift) == {"ledger"}

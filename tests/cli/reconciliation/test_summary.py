@@ -6,10 +6,10 @@ from cli.commands.reconcile import lines_of
 from cli.errors import CommandRefused
 from cli.reconciliation.comparison import Reconciliation
 from cli.reconciliation.summary import ReconciliationSummary
-from services.runs.domain.budget import Spent
+from services.runs.budgets.domain import Spent
 from shared.times import utc_now
 from tests.cli.reconciliation.services import PERIOD, reconciled_services
-from tests.services.runs.runs import TENANT
+from tests.services.runs.examples import TENANT
 
 
 class TestReconciliationSummary:

@@ -1,15 +1,15 @@
-"""What the tests of the local Stripe share."""
+"""Fixtures of the local Stripe's tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.infra_local.stripe.servers import Running, refuse_without_description, running
+from tests.sandbox.stripe.servers import Running, refuse_without_description, running
 
 
 @pytest.fixture
 def stripe_() -> Iterator[Running]:
-    """A fresh Stripe."""
+    """Start a new Stripe."""
     refuse_without_description()
-    with running() as made:
-        yield made
+    with running() as server:
+        yield server

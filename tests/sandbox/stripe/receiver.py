@@ -1,4 +1,4 @@
-"""Who takes webhooks in a test, and says no when it is told to."""
+"""A receiver of webhooks in a test, which refuses deliveries on request."""
 
 import threading
 from collections.abc import Generator
@@ -15,9 +15,9 @@ class Receiver:
     """A webhook endpoint."""
 
     refuse: int = 0
-    """How many deliveries it still answers with 500."""
-    taken: list[tuple[bytes, str]] = field(default_factory=list[tuple[bytes, str]])
-    """Body and signature of each that it has taken."""
+    """The number of deliveries that it still answers with 500."""
+    received: list[tuple[bytes, str]] = field(default_factory=list[tuple[bytes, str]])
+    """The body and the signature of each accepted delivery."""
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
@@ -27,34 +27,34 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its address."""
         return f"http://127.0.0.1:{self.http.server_address[1]}/v1/webhooks/stripe"
 
-    def take(self, body: bytes, signature: str) -> int:
-        """Take a delivery, or refuse it; gives back the status."""
+    def receive(self, body: bytes, signature: str) -> int:
+        """Accept or refuse a delivery and return the status."""
         with self._arrived:
             if self.refuse:
                 self.refuse -= 1
                 return 500
-            self.taken.append((body, signature))
+            self.received.append((body, signature))
             self._arrived.notify_all()
             return 200
 
     def wait_for(self, count: int) -> list[tuple[bytes, str]]:
-        """What it has taken, once it is this much."""
+        """Wait for this number of requests and return them."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.taken) >= count, PATIENCE_S), f"took {len(self.taken)}"
-            return list(self.taken)
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, PATIENCE_S), f"took {len(self.received)}"
+            return list(self.received)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.http.shutdown()
         self.http.server_close()
 
 
 @contextmanager
 def receiving() -> Generator[Receiver]:
-    """A receiver for as long as it is needed."""
+    """Run a receiver for the duration of the block."""
     receiver = Receiver()
     try:
         yield receiver
@@ -69,10 +69,10 @@ class _Http(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = cast("_Http", self.server).receiver.take(body, self.headers["Stripe-Signature"])
+        status = cast("_Http", self.server).receiver.receive(body, self.headers["Stripe-Signature"])
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 — http.server's own signature
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""A person's way through checkout and portal, in a real browser without a window."""
+"""Checkout and portal in a real headless browser."""
 
 import shutil
 import threading
@@ -14,15 +14,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, Shop, shop
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import DAY_S, PlanCatalog, shop
 
-_PATIENCE_S = 20
+_TIMEOUT_S = 20
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class _Home(BaseHTTPRequestHandler):
-    """The application that the pages lead back to."""
+    """The application that the pages return to."""
 
     def do_GET(self) -> None:
         body = f"<title>ainexus</title><h1>Back at {self.path}</h1>".encode()
@@ -32,12 +32,12 @@ class _Home(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 — http.server's own signature
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def application() -> Iterator[str]:
-    """Where the application is."""
+    """Return the application's address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Home) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -46,16 +46,16 @@ def application() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Debian's chromium, without a window."""
+    """Start Debian's chromium without a window."""
     program = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
-        said = "there is no chromium with chromedriver: apt-get install chromium chromium-driver"
-        pytest.skip(said)
-    made = Chrome(_options(program, tmp_path_factory.mktemp("browser")), ChromeService(driver))
-    made.implicitly_wait(_PATIENCE_S)
-    yield made
-    made.quit()
+        reason = "there is no chromium with chromedriver: apt-get install chromium chromium-driver"
+        pytest.skip(reason)
+    chrome = Chrome(_options(program, tmp_path_factory.mktemp("browser")), ChromeService(driver))
+    chrome.implicitly_wait(_TIMEOUT_S)
+    yield chrome
+    chrome.quit()
 
 
 def _options(program: str, profile: Path) -> ChromeOptions:
@@ -69,11 +69,11 @@ def _options(program: str, profile: Path) -> ChromeOptions:
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     return shop(stripe_)
 
 
-def checkout_page(store: Shop, customer: str, application: str) -> str:
+def checkout_page(store: PlanCatalog, customer: str, application: str) -> str:
     items: Any = [{"price": store.pro.base, "quantity": 1}, {"price": store.pro.tokens}]
     session = store.client.v1.checkout.sessions.create(
         {
@@ -88,20 +88,20 @@ def checkout_page(store: Shop, customer: str, application: str) -> str:
     return session.url
 
 
-def portal_page(store: Shop, customer: str, application: str) -> str:
-    given: Any = {"customer": customer, "return_url": f"{application}/settings"}
-    return store.client.v1.billing_portal.sessions.create(given).url
+def portal_page(store: PlanCatalog, customer: str, application: str) -> str:
+    arguments: Any = {"customer": customer, "return_url": f"{application}/settings"}
+    return store.client.v1.billing_portal.sessions.create(arguments).url
 
 
 def press(browser: Chrome, label: str) -> None:
-    """Press a button, and wait until another page is there."""
+    """Press a button and wait for the next page."""
     before = browser.find_element(By.TAG_NAME, "html")
     browser.find_element(By.XPATH, f"//button[normalize-space()='{label}']").click()
-    WebDriverWait(browser, _PATIENCE_S).until(lambda _: _is_gone(before))
+    WebDriverWait(browser, _TIMEOUT_S).until(lambda _: _is_gone(before))
 
 
 def _is_gone(element: WebElement) -> bool:
-    """Whether its page was left; in the very moment of that the browser has other words for it."""
+    """Return whether its page was left. During the change, the browser raises different errors."""
     try:
         element.is_enabled()
     except StaleElementReferenceException:
@@ -113,8 +113,8 @@ def _is_gone(element: WebElement) -> bool:
     return False
 
 
-def labelled(browser: Chrome, words: str) -> WebElement:
-    """What a label belongs to, found as a person or a screen reader does."""
+def labeled(browser: Chrome, words: str) -> WebElement:
+    """Return the element of a label, found as a person or a screen reader finds it."""
     label = browser.find_element(By.XPATH, f"//label[contains(normalize-space(), '{words}')]")
     name = label.get_attribute("for")
     assert name
@@ -125,36 +125,38 @@ def heading(browser: Chrome) -> str:
     return browser.find_element(By.TAG_NAME, "h1").text
 
 
-def said(browser: Chrome, role: str) -> str:
-    """What the page says in a role: `alert` or `status`."""
+def message_of(browser: Chrome, role: str) -> str:
+    """Return the page's text in a role: `alert` or `status`."""
     return browser.find_element(By.CSS_SELECTOR, f"[role={role}]").text
 
 
 def type_card(browser: Chrome, number: str) -> None:
-    field = labelled(browser, "Card number")
+    field = labeled(browser, "Card number")
     field.clear()
     field.send_keys(number)  # pyright: ignore[reportUnknownMemberType] — selenium leaves it open
 
 
-def prices_of(store: Shop, customer: str) -> set[str]:
+def prices_of(store: PlanCatalog, customer: str) -> set[str]:
     [subscription] = store.client.v1.subscriptions.list({"customer": customer}).data
     return {item.price.id for item in subscription["items"].data}
 
 
 class TestCheckout:
-    def test_a_declined_card_is_said_and_another_one_pays(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_shows_a_decline_and_accepts_another_card(
+        self, store: PlanCatalog, browser: Chrome, application: str
+    ) -> None:
         customer = store.customer(card=None)
         browser.get(checkout_page(store, customer, application))
         assert "Due today: $29.00" in browser.page_source
         type_card(browser, "4000 0000 0000 0002")
         press(browser, "Subscribe")
-        assert said(browser, "alert") == "Your card was declined."
+        assert message_of(browser, "alert") == "Your card was declined."
         type_card(browser, "4242 4242 4242 4242")
         press(browser, "Subscribe")
         assert heading(browser) == "Back at /paid"
         assert prices_of(store, customer) == {store.pro.base, store.pro.tokens}
 
-    def test_cancelling_leads_back(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_canceling_returns_to_the_application(self, store: PlanCatalog, browser: Chrome, application: str) -> None:
         customer = store.customer(card=None)
         browser.get(checkout_page(store, customer, application))
         press(browser, "Cancel")
@@ -163,51 +165,53 @@ class TestCheckout:
 
 
 class TestPortal:
-    def test_an_upgrade_holds_at_once(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_an_upgrade_applies_immediately(self, store: PlanCatalog, browser: Chrome, application: str) -> None:
         customer = store.customer()
         store.subscribe(customer)
         browser.get(portal_page(store, customer, application))
-        labelled(browser, "ainexus enterprise").click()
+        labeled(browser, "ainexus enterprise").click()
         press(browser, "Change plan")
-        assert said(browser, "status") == "Your plan is changed."
+        assert message_of(browser, "status") == "Your plan is changed."
         assert prices_of(store, customer) == {store.enterprise.base, store.enterprise.tokens}
 
-    def test_a_downgrade_waits_for_the_periods_end(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_a_downgrade_applies_at_the_end_of_the_period(
+        self, store: PlanCatalog, browser: Chrome, application: str
+    ) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer, store.enterprise)
         browser.get(portal_page(store, customer, application))
-        labelled(browser, "ainexus pro").click()
+        labeled(browser, "ainexus pro").click()
         press(browser, "Change plan")
-        assert said(browser, "status") == "Your plan changes at the end of the period."
+        assert message_of(browser, "status") == "Your plan changes at the end of the period."
         assert prices_of(store, customer) == {store.enterprise.base, store.enterprise.tokens}
         store.pass_period(subscription.id, plus_s=DAY_S)
         assert prices_of(store, customer) == {store.pro.base, store.pro.tokens}
 
-    def test_cancelling_can_be_taken_back(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_a_cancellation_can_be_reverted(self, store: PlanCatalog, browser: Chrome, application: str) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         browser.get(portal_page(store, customer, application))
         press(browser, "Cancel with the period")
-        assert said(browser, "status") == "Your subscription ends with the period."
+        assert message_of(browser, "status") == "Your subscription ends with the period."
         assert store.reload(subscription.id).cancel_at_period_end
         press(browser, "Keep the subscription")
-        assert said(browser, "status") == "Your subscription goes on."
+        assert message_of(browser, "status") == "Your subscription goes on."
         assert not store.reload(subscription.id).cancel_at_period_end
 
-    def test_another_card_pays_what_is_open(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_another_card_pays_open_invoices(self, store: PlanCatalog, browser: Chrome, application: str) -> None:
         customer = store.customer(card="pm_card_chargeCustomerFail")
         subscription = store.subscribe(customer)
         assert subscription.status == "incomplete"
         browser.get(portal_page(store, customer, application))
         type_card(browser, "4242 4242 4242 4242")
         press(browser, "Change card")
-        assert said(browser, "status") == "Your card is changed."
+        assert message_of(browser, "status") == "Your card is changed."
         browser.find_element(By.PARTIAL_LINK_TEXT, "Pay invoice").click()
         press(browser, "Pay $29.00")
-        assert said(browser, "status") == "Paid."
+        assert message_of(browser, "status") == "Paid."
         assert store.reload(subscription.id).status == "active"
 
-    def test_leads_back(self, store: Shop, browser: Chrome, application: str) -> None:
+    def test_returns_to_the_application(self, store: PlanCatalog, browser: Chrome, application: str) -> None:
         browser.get(portal_page(store, store.customer(), application))
         browser.find_element(By.LINK_TEXT, "Return to ainexus").click()
         assert heading(browser) == "Back at /settings"

@@ -1,4 +1,4 @@
-"""Checkout, as a form that a POST completes."""
+"""Checkout through the form of its page."""
 
 import urllib.error
 import urllib.parse
@@ -7,35 +7,35 @@ from typing import Any
 
 import pytest
 
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, HOUR_S, Shop, shop
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import DAY_S, HOUR_S, PlanCatalog, shop
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     return shop(stripe_)
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 — urllib's own signature
-        """Go nowhere: the address is what matters."""
+        """Follow no redirect: the tests check the address."""
 
 
-_BROWSER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
+_BROWSER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
 
 
 def post(url: str | None, **fields: str) -> tuple[int, str]:
-    """Send a form; gives back the status, and where to go or what is shown."""
+    """Send a form and return the status, and the redirect's address or the page."""
     assert url
     try:
-        with _BROWSER.open(url, data=urllib.parse.urlencode(fields).encode(), timeout=30) as answer:
-            return answer.status, answer.read().decode()
+        with _BROWSER.open(url, data=urllib.parse.urlencode(fields).encode(), timeout=30) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers["Location"]
 
 
-def session_of(store: Shop, customer: str) -> Any:  # noqa: ANN401 — the SDK's session
+def session_of(store: PlanCatalog, customer: str) -> Any:  # noqa: ANN401 — the SDK's session
     items: Any = [{"price": store.pro.base, "quantity": 1}, {"price": store.pro.tokens}]
     return store.client.v1.checkout.sessions.create(
         {
@@ -51,7 +51,7 @@ def session_of(store: Shop, customer: str) -> Any:  # noqa: ANN401 — the SDK's
 
 
 class TestCheckout:
-    def test_paying_subscribes(self, store: Shop) -> None:
+    def test_payment_creates_the_subscription(self, store: PlanCatalog) -> None:
         customer = store.customer(card=None)
         session = session_of(store, customer)
         assert post(session.url, action="pay", number="4242424242424242") == (
@@ -65,25 +65,25 @@ class TestCheckout:
         assert (subscription.status, subscription.metadata.to_dict()) == ("active", {"tenant_id": "acme"})
         assert store.local.types()[-1] == "checkout.session.completed"
 
-    def test_a_declined_card_changes_nothing(self, store: Shop) -> None:
+    def test_a_declined_card_changes_nothing(self, store: PlanCatalog) -> None:
         customer = store.customer(card=None)
         session = session_of(store, customer)
-        status, shown = post(session.url, action="pay", number="4000000000000002")
+        status, page = post(session.url, action="pay", number="4000000000000002")
         assert status == 200
-        assert "Your card was declined." in shown
+        assert "Your card was declined." in page
         assert store.client.v1.checkout.sessions.retrieve(session.id).status == "open"
         assert not store.client.v1.subscriptions.list({"customer": customer, "status": "all"}).data
 
-    def test_a_payment_that_is_told_to_fail_is_declined_once(self, store: Shop) -> None:
+    def test_a_configured_decline_applies_once(self, store: PlanCatalog) -> None:
         session = session_of(store, store.customer(card=None))
         store.local.control("settings", {"decline_payments": 1})
         assert "declined" in post(session.url, action="pay", number="4242424242424242")[1]
         assert post(session.url, action="pay", number="4242424242424242")[0] == 303
 
-    def test_a_session_that_does_not_exist_has_no_page(self, store: Shop) -> None:
+    def test_a_missing_session_has_no_page(self, store: PlanCatalog) -> None:
         assert post(f"{store.local.url}/_pages/checkout/cs_none")[0] == 404
 
-    def test_begins_when_the_clock_says(self, store: Shop) -> None:
+    def test_begins_at_the_clocks_time(self, store: PlanCatalog) -> None:
         now = store.local.control("health")["now"]
         store.local.control("clock", {"advance_s": -2 * HOUR_S})
         session = session_of(store, store.customer(card=None))
@@ -92,11 +92,11 @@ class TestCheckout:
         [subscription] = store.client.v1.subscriptions.list().data
         assert now - 2 * HOUR_S <= subscription.start_date < now - HOUR_S
 
-    def test_cancelling_leads_back(self, store: Shop) -> None:
+    def test_canceling_returns_to_the_application(self, store: PlanCatalog) -> None:
         session = session_of(store, store.customer(card=None))
         assert post(session.url, action="cancel") == (303, "http://localhost:3000/plans")
 
-    def test_expires_after_a_day(self, store: Shop) -> None:
+    def test_expires_after_a_day(self, store: PlanCatalog) -> None:
         session = session_of(store, store.customer(card=None))
         store.local.control("clock", {"advance_s": DAY_S + 1})
         assert store.client.v1.checkout.sessions.retrieve(session.id).status == "expired"

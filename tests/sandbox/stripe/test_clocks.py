@@ -1,26 +1,26 @@
-"""Time of one customer's own."""
+"""The separate time of one customer."""
 
 import pytest
 
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, Shop, shop
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import DAY_S, PlanCatalog, shop
 
 MONTH_AND_DAY_S = 33 * DAY_S
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     """Plans to subscribe to."""
     return shop(stripe_)
 
 
-def advance(store: Shop, customer: str, seconds: int) -> int:
-    """Move a customer's own time; says when it is for it."""
+def advance(store: PlanCatalog, customer: str, seconds: int) -> int:
+    """Advance a customer's time and return it."""
     return store.local.control(f"customers/{customer}/clock", {"advance_s": seconds})["now"]
 
 
-class TestOfACustomer:
-    def test_bills_it_and_nobody_else(self, store: Shop) -> None:
+class TestCustomerClock:
+    def test_bills_only_this_customer(self, store: PlanCatalog) -> None:
         ahead, other = store.customer(), store.customer()
         for customer in (ahead, other):
             store.subscribe(customer)
@@ -29,12 +29,12 @@ class TestOfACustomer:
         assert [len(store.invoices(customer)) for customer in (ahead, other)] == [2, 1]
         assert store.local.control("health")["now"] < before + DAY_S
 
-    def test_goes_on_from_where_it_was(self, store: Shop) -> None:
+    def test_continues_from_its_last_time(self, store: PlanCatalog) -> None:
         customer = store.customer()
         first = advance(store, customer, 10)
         assert advance(store, customer, 5) == first + 5
 
-    def test_can_begin_before_everybody_elses(self, store: Shop) -> None:
+    def test_can_begin_before_the_accounts_time(self, store: PlanCatalog) -> None:
         customer = store.customer()
         begins = advance(store, customer, -6 * 3_600)
         assert store.subscribe(customer).start_date == begins

@@ -1,4 +1,4 @@
-"""Usage: counted once, within bounds, and in sums that lag."""
+"""Usage: counted once, within bounds, and with delayed sums."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -6,23 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stripe
 
-from tests.infra_local.stripe.receiver import receiving
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, HOUR_S, Shop, shop
+from tests.sandbox.stripe.receiver import receiving
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import DAY_S, HOUR_S, PlanCatalog, shop
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     return shop(stripe_)
 
 
 @pytest.fixture
-def customer(store: Shop) -> str:
+def customer(store: PlanCatalog) -> str:
     return store.customer()
 
 
-def summed(store: Shop, customer: str, *, start: int, end: int) -> float:
-    """What Stripe says was used."""
+def summed(store: PlanCatalog, customer: str, *, start: int, end: int) -> float:
+    """Return the usage according to Stripe."""
     v1 = store.client.v1
     found = v1.billing.meters.event_summaries.list(
         store.meter, {"customer": customer, "start_time": start, "end_time": end}
@@ -30,13 +30,13 @@ def summed(store: Shop, customer: str, *, start: int, end: int) -> float:
     return sum(one.aggregated_value for one in found.data)
 
 
-def now_of(store: Shop) -> int:
+def now_of(store: PlanCatalog) -> int:
     now: int = store.local.control("health")["now"]
     return now
 
 
 class TestEvents:
-    def test_an_identifier_counts_once(self, store: Shop, customer: str) -> None:
+    def test_an_identifier_counts_once(self, store: PlanCatalog, customer: str) -> None:
         store.use(customer, 5, identifier="acme:tokens_in:14:0")
         with pytest.raises(stripe.InvalidRequestError) as refused:
             store.use(customer, 5, identifier="acme:tokens_in:14:0")
@@ -45,7 +45,7 @@ class TestEvents:
         now = now_of(store) // 60 * 60
         assert summed(store, customer, start=now - 60, end=now + 120) == 5
 
-    def test_an_identifier_that_many_send_at_once_counts_once(self, store: Shop, customer: str) -> None:
+    def test_a_concurrently_sent_identifier_counts_once(self, store: PlanCatalog, customer: str) -> None:
         def send(index: int) -> bool:
             try:
                 store.use(customer, 1, identifier=f"{index % 5}")
@@ -65,22 +65,22 @@ class TestEvents:
             (5 * 60 + 60, "timestamp_in_future"),
         ],
     )
-    def test_a_time_out_of_bounds_is_refused(self, store: Shop, customer: str, away_s: int, code: str) -> None:
+    def test_refuses_a_time_out_of_bounds(self, store: PlanCatalog, customer: str, away_s: int, code: str) -> None:
         with pytest.raises(stripe.InvalidRequestError) as refused:
             store.use(customer, 5, identifier="out", at=now_of(store) + away_s)
         assert refused.value.code == code
 
     @pytest.mark.parametrize("away_s", [-35 * DAY_S + 60, 4 * 60])
-    def test_a_time_within_them_is_taken(self, store: Shop, customer: str, away_s: int) -> None:
+    def test_accepts_a_time_within_the_bounds(self, store: PlanCatalog, customer: str, away_s: int) -> None:
         store.use(customer, 5, identifier="within", at=now_of(store) + away_s)
 
     @pytest.mark.parametrize("value", ["1.5", "many", ""])
-    def test_a_value_must_be_a_whole_number(self, store: Shop, customer: str, value: str) -> None:
+    def test_a_value_must_be_a_whole_number(self, store: PlanCatalog, customer: str, value: str) -> None:
         payload = {"stripe_customer_id": customer, "value": value}
         with pytest.raises(stripe.InvalidRequestError):
             store.client.v1.billing.meter_events.create({"event_name": "ainexus_tokens_in", "payload": payload})
 
-    def test_a_correction_may_be_negative(self, store: Shop, customer: str) -> None:
+    def test_a_correction_may_be_negative(self, store: PlanCatalog, customer: str) -> None:
         at = now_of(store) // HOUR_S * HOUR_S
         store.use(customer, 10, identifier="hour:0", at=at)
         store.use(customer, -3, identifier="hour:1", at=at)
@@ -88,7 +88,7 @@ class TestEvents:
 
 
 class TestErrorReport:
-    def test_tells_of_usage_that_has_no_customer(self, store: Shop) -> None:
+    def test_reports_usage_without_a_customer(self, store: PlanCatalog) -> None:
         with receiving() as receiver:
             store.local.control("webhook", {"url": receiver.url})
             store.use("cus_none", 5, identifier="acme:tokens_in:14:0")
@@ -97,14 +97,14 @@ class TestErrorReport:
         assert thin["type"] == "v1.billing.meter.error_report_triggered"
         assert thin["related_object"]["id"] == store.meter
         assert "data" not in thin
-        whole = store.client.v2.core.events.retrieve(thin["id"]).to_dict()
-        [kind] = whole["data"]["reason"]["error_types"]
+        event = store.client.v2.core.events.retrieve(thin["id"]).to_dict()
+        [kind] = event["data"]["reason"]["error_types"]
         assert kind["code"] == "meter_event_customer_not_found"
         assert kind["sample_errors"][0]["request"]["identifier"] == "acme:tokens_in:14:0"
 
 
 class TestSums:
-    def test_lag_as_long_as_they_are_told_to(self, store: Shop, customer: str) -> None:
+    def test_lag_by_the_configured_time(self, store: PlanCatalog, customer: str) -> None:
         at = now_of(store) // HOUR_S * HOUR_S
         store.local.control("settings", {"meter_lag_s": 60})
         store.use(customer, 10, identifier="lags", at=at)
@@ -112,7 +112,7 @@ class TestSums:
         store.local.control("settings", {"meter_lag_s": 0})
         assert summed(store, customer, start=at, end=at + HOUR_S) == 10
 
-    def test_are_given_by_the_hour(self, store: Shop, customer: str) -> None:
+    def test_have_hourly_values(self, store: PlanCatalog, customer: str) -> None:
         at = now_of(store) // HOUR_S * HOUR_S - DAY_S
         for index in range(3):
             store.use(customer, index + 1, identifier=f"hour {index}", at=at + index * HOUR_S)

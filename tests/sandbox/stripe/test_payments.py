@@ -1,25 +1,25 @@
-"""What was paid for an invoice: refunds and disputes."""
+"""Payments of invoices: refunds and disputes."""
 
 import pytest
 import stripe
 
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import Shop, shop
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import PlanCatalog, shop
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     return shop(stripe_)
 
 
-def paid_invoice(store: Shop) -> stripe.Invoice:
+def paid_invoice(store: PlanCatalog) -> stripe.Invoice:
     customer = store.customer()
     store.subscribe(customer)
     return store.invoices(customer)[0]
 
 
 class TestCreditNote:
-    def test_refunds_what_was_paid_once(self, store: Shop) -> None:
+    def test_refunds_a_payment_once(self, store: PlanCatalog) -> None:
         invoice = paid_invoice(store)
         v1 = store.client.v1
         refund: stripe.params.CreditNoteCreateParams = {
@@ -38,7 +38,7 @@ class TestCreditNote:
 
 
 class TestDispute:
-    def test_names_the_payment_and_no_customer(self, store: Shop) -> None:
+    def test_names_the_payment_and_no_customer(self, store: PlanCatalog) -> None:
         invoice = paid_invoice(store)
         store.local.control("disputes", {"invoice": invoice.id})
         event = store.local.events()[-1]
@@ -48,14 +48,14 @@ class TestDispute:
         assert intent.customer == invoice.customer
         assert intent.latest_charge == event["data"]["object"]["charge"]
 
-    def test_of_what_was_not_paid_is_refused(self, store: Shop) -> None:
+    def test_refuses_an_unpaid_invoice(self, store: PlanCatalog) -> None:
         customer = store.customer(card="pm_card_chargeCustomerFail")
         store.subscribe(customer)
         assert "error" in store.local.control("disputes", {"invoice": store.invoices(customer)[0].id})
 
 
 class TestClosedCheckout:
-    def test_can_be_paid_all_the_same(self, store: Shop) -> None:
+    def test_can_still_be_paid(self, store: PlanCatalog) -> None:
         customer = store.customer(card=None)
         session = store.client.v1.checkout.sessions.create(
             {

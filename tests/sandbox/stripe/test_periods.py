@@ -1,4 +1,4 @@
-"""Periods: a month keeps its anchor's day, and one period begins where the other ends."""
+"""Periods: a month keeps its anchor's day, and each period begins where the previous one ends."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.stripe.periods import after, next_end
+from sandbox.stripe.periods import after, next_end
 
 ANCHORS = st.integers(1_500_000_000, 2_500_000_000)
 INTERVALS = st.sampled_from(["day", "week", "month", "year"])

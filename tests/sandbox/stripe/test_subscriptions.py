@@ -1,19 +1,19 @@
-"""The life of a subscription, from its first payment to its end."""
+"""The life cycle of a subscription, from its first payment to its end."""
 
 import pytest
 import stripe
 
-from tests.infra_local.stripe.servers import Running
-from tests.infra_local.stripe.shop import DAY_S, HOUR_S, Shop, shop
+from tests.sandbox.stripe.servers import Running
+from tests.sandbox.stripe.shop import DAY_S, HOUR_S, PlanCatalog, shop
 
 
 @pytest.fixture
-def store(stripe_: Running) -> Shop:
+def store(stripe_: Running) -> PlanCatalog:
     return shop(stripe_)
 
 
 class TestStart:
-    def test_is_active_once_its_first_invoice_is_paid(self, store: Shop) -> None:
+    def test_is_active_once_its_first_invoice_is_paid(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         [invoice] = store.invoices(customer)
@@ -21,10 +21,10 @@ class TestStart:
         assert (invoice.status, invoice.billing_reason, invoice.total) == ("paid", "subscription_create", 2_900)
         assert subscription.latest_invoice == invoice.id
 
-    def test_announces_what_happened(self, store: Shop) -> None:
+    def test_publishes_its_events(self, store: PlanCatalog) -> None:
         store.subscribe(store.customer())
-        told = [kind for kind in store.local.types() if kind.startswith(("customer.subscription", "invoice"))]
-        assert told == [
+        event_types = [kind for kind in store.local.types() if kind.startswith(("customer.subscription", "invoice"))]
+        assert event_types == [
             "customer.subscription.created",
             "invoice.created",
             "invoice.finalized",
@@ -33,13 +33,13 @@ class TestStart:
             "customer.subscription.updated",
         ]
 
-    def test_is_incomplete_without_a_card_and_expires(self, store: Shop) -> None:
+    def test_is_incomplete_without_a_card_and_expires(self, store: PlanCatalog) -> None:
         subscription = store.subscribe(store.customer(card=None))
         assert subscription.status == "incomplete"
         store.local.control("clock", {"advance_s": DAY_S})
         assert store.reload(subscription.id).status == "incomplete_expired"
 
-    def test_refuses_when_it_must_be_paid_at_once(self, store: Shop) -> None:
+    def test_is_refused_if_the_required_payment_fails(self, store: PlanCatalog) -> None:
         customer = store.customer(card="pm_card_chargeCustomerFail")
         with pytest.raises(stripe.CardError) as refused:
             store.subscribe(customer, payment_behavior="error_if_incomplete")
@@ -47,8 +47,8 @@ class TestStart:
         assert not store.invoices(customer)
 
 
-class TestMonth:
-    def test_bills_the_usage_of_the_old_period_and_the_base_of_the_new(self, store: Shop) -> None:
+class TestRenewal:
+    def test_bills_usage_of_the_old_and_base_price_of_the_new_period(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         store.use(customer, 1_234_567, identifier="acme:tokens_in:1:0")
@@ -58,7 +58,7 @@ class TestMonth:
         assert amounts == {"ainexus pro": (123, 1_234_567), "1 x ainexus pro": (2_900, 1)}
         assert (invoice.status, invoice.total) == ("paid", 3_023)
 
-    def test_takes_usage_until_the_grace_is_over(self, store: Shop) -> None:
+    def test_accepts_usage_until_the_end_of_the_grace_period(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         start = subscription["items"].data[0].current_period_start
@@ -72,7 +72,7 @@ class TestMonth:
 
 
 class TestDeletedCustomer:
-    def test_ends_its_subscription_and_is_asked_for_nothing_more(self, store: Shop) -> None:
+    def test_ends_its_subscription_and_collection(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         store.pass_period(subscription.id, plus_s=HOUR_S)
@@ -86,7 +86,7 @@ class TestDeletedCustomer:
 
 
 class TestDunning:
-    def test_retries_and_then_the_subscription_is_unpaid(self, store: Shop) -> None:
+    def test_ends_with_an_unpaid_subscription_after_all_retries(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         store.local.control("settings", {"decline_payments": -1})
@@ -96,7 +96,7 @@ class TestDunning:
         assert store.reload(subscription.id).status == "unpaid"
         assert store.local.types().count("invoice.payment_failed") == 4
 
-    def test_is_active_again_when_the_invoice_is_paid(self, store: Shop) -> None:
+    def test_ends_when_the_invoice_is_paid(self, store: PlanCatalog) -> None:
         customer = store.customer()
         subscription = store.subscribe(customer)
         store.local.control("settings", {"decline_payments": 1})

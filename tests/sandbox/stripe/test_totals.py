@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: lines add up to totals, and every unit of usage is billed once."""
+"""Properties at any order of actions: lines add up to totals, and every unit of usage is billed once."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.local.stripe import amounts, meters
-from infra.local.stripe.api import Request, answer
-from infra.local.stripe.changes import BEHAVIOURS
-from infra.local.stripe.store import Json, Store
-from infra.local.stripe.timeline import pass_time
-from infra.local.stripe.world import World
+from sandbox.stripe import amounts, meters
+from sandbox.stripe.api import StripeRequest, handle_request
+from sandbox.stripe.changes import BEHAVIORS
+from sandbox.stripe.store import Json, StripeStore
+from sandbox.stripe.timeline import pass_time
+from sandbox.stripe.world import StripeWorld
 
 START = 1_790_000_000
 DAY_S = 86_400
@@ -20,11 +20,13 @@ KEY = "sk_test_local_of_a_test"
 
 
 @dataclass
-class Account:
-    """An account in memory, at a time of its own, with one subscriber."""
+class SimulatedAccount:
+    """An account in memory with a clock and one subscriber."""
 
     now: int = START
-    world: World = field(default_factory=lambda: World(Store(None), "http://localhost", KEY, "whsec_of_a_test"))
+    world: StripeWorld = field(
+        default_factory=lambda: StripeWorld(StripeStore(None), "http://localhost", KEY, "whsec_of_a_test")
+    )
     sent: int = 0
     """Units of usage."""
 
@@ -38,30 +40,32 @@ class Account:
         self.plans = {name: self._prices(name) for name in PRICES}
         self.customer = self.post("/v1/customers", ("name", "Acme"), ("payment_method", "pm_card_visa"))["id"]
         base, tokens = self.plans["pro"]
-        made = self.post(
+        created = self.post(
             "/v1/subscriptions",
             ("customer", self.customer),
             ("items[0][price]", base),
             ("items[1][price]", tokens),
         )
-        self.subscription: str = made["id"]
+        self.subscription: str = created["id"]
 
     def post(self, path: str, *fields: tuple[str, object]) -> Json:
-        """One request, which must be good."""
+        """Send a request that must succeed."""
         body = urlencode([(name, str(value)) for name, value in fields])
         with self.world.at(self.now):
-            given = answer(self.world, Request("POST", path, "", {"authorization": f"Bearer {KEY}"}, body))
-        assert given.status == 200, given.body
-        return given.body
+            response = handle_request(
+                self.world, StripeRequest("POST", path, "", {"authorization": f"Bearer {KEY}"}, body)
+            )
+        assert response.status == 200, response.body
+        return response.body
 
     def use(self, amount: int) -> None:
-        """Usage, now."""
+        """Report usage now."""
         payload = (("payload[stripe_customer_id]", self.customer), ("payload[value]", amount))
         self.post("/v1/billing/meter_events", ("event_name", "tokens"), ("timestamp", self.now), *payload)
         self.sent += amount
 
-    def switch(self, plan: str, behaviour: str) -> None:
-        """Another plan, now."""
+    def switch(self, plan: str, behavior: str) -> None:
+        """Change the plan now."""
         items = self.world.store.get("subscription", self.subscription)["items"]["data"]
         prices = zip(items, self.plans[plan], strict=True)
         fields = [
@@ -69,15 +73,15 @@ class Account:
             for index, (item, price) in enumerate(prices)
             for pair in ((f"items[{index}][id]", item["id"]), (f"items[{index}][price]", price))
         ]
-        self.post(f"/v1/subscriptions/{self.subscription}", *fields, ("proration_behavior", behaviour))
+        self.post(f"/v1/subscriptions/{self.subscription}", *fields, ("proration_behavior", behavior))
 
     def pass_time(self, seconds: int) -> None:
-        """Time, with all that it brings."""
+        """Advance the time, with all scheduled actions."""
         pass_time(self.world, clock=None, until=self.now + seconds)
         self.now += seconds
 
     def invoices(self) -> list[Json]:
-        """All invoices."""
+        """Return all invoices."""
         return self.world.store.all("invoice")
 
     def _prices(self, name: str) -> tuple[str, str]:
@@ -90,49 +94,49 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Used:
-    """Usage."""
+class UsageStep:
+    """Report usage."""
 
     amount: int
 
-    def happen(self, account: Account) -> None:
+    def happen(self, account: SimulatedAccount) -> None:
         account.use(self.amount)
 
 
 @dataclass(frozen=True)
-class Passed:
-    """Time."""
+class TimeStep:
+    """Advance the time."""
 
     seconds: int
 
-    def happen(self, account: Account) -> None:
+    def happen(self, account: SimulatedAccount) -> None:
         account.pass_time(self.seconds)
 
 
 @dataclass(frozen=True)
-class Switched:
-    """Another plan."""
+class PlanStep:
+    """Change the plan."""
 
     plan: str
-    behaviour: str
+    behavior: str
 
-    def happen(self, account: Account) -> None:
-        account.switch(self.plan, self.behaviour)
+    def happen(self, account: SimulatedAccount) -> None:
+        account.switch(self.plan, self.behavior)
 
 
 STEPS = st.lists(
-    st.builds(Used, st.integers(0, 10**12))
-    | st.builds(Passed, st.integers(1, 20 * DAY_S))
-    | st.builds(Switched, st.sampled_from(sorted(PRICES)), st.sampled_from(BEHAVIOURS)),
+    st.builds(UsageStep, st.integers(0, 10**12))
+    | st.builds(TimeStep, st.integers(1, 20 * DAY_S))
+    | st.builds(PlanStep, st.sampled_from(sorted(PRICES)), st.sampled_from(BEHAVIORS)),
     max_size=12,
 )
-"""What may happen to an account."""
+"""The possible actions on an account."""
 
 
 @settings(max_examples=40, deadline=None)
 @given(happens=STEPS)
-def test_lines_are_totals_and_usage_is_billed_once(happens: list[Used | Passed | Switched]) -> None:
-    account = Account()
+def test_lines_are_totals_and_usage_is_billed_once(happens: list[UsageStep | TimeStep | PlanStep]) -> None:
+    account = SimulatedAccount()
     try:
         for step in happens:
             step.happen(account)
@@ -156,8 +160,8 @@ def assert_adds_up(invoice: Json) -> None:
             assert line["amount"] == amounts.charge(line["_unit"], line["quantity"])
 
 
-def billed_usage(account: Account) -> int:
-    """What stands on invoices that are final, and what was used since."""
+def billed_usage(account: SimulatedAccount) -> int:
+    """Return the usage on final invoices and since then."""
     final = [one for one in account.invoices() if one["status"] != "draft"]
     billed = sum(line["quantity"] for one in final for line in one["_lines"] if "_meter" in line)
     waiting = [one for one in account.invoices() if one["status"] == "draft"]

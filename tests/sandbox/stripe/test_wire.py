@@ -1,4 +1,4 @@
-"""The wire: repetition, pages, expansion, refusals, and trouble that is asked for."""
+"""The wire format: idempotency, pages, expansion, refusals and configured faults."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.infra_local.stripe.servers import Running, refuse_without_description, running
-from tests.infra_local.stripe.shop import shop
+from tests.sandbox.stripe.servers import Running, refuse_without_description, running
+from tests.sandbox.stripe.shop import shop
 
 
 def names(found: list[stripe.Customer]) -> list[str | None]:
@@ -15,13 +15,13 @@ def names(found: list[stripe.Customer]) -> list[str | None]:
 
 
 class TestIdempotencyKey:
-    def test_repeats_the_answer_and_does_nothing_again(self, stripe_: Running) -> None:
+    def test_repeats_the_response_without_any_effect(self, stripe_: Running) -> None:
         customers = stripe_.client.v1.customers
         first = customers.create({"name": "once"}, {"idempotency_key": "key"})
-        again = customers.create({"name": "once"}, {"idempotency_key": "key"})
-        assert again.id == first.id
-        assert again.last_response
-        assert again.last_response.headers["idempotent-replayed"] == "true"
+        repeated = customers.create({"name": "once"}, {"idempotency_key": "key"})
+        assert repeated.id == first.id
+        assert repeated.last_response
+        assert repeated.last_response.headers["idempotent-replayed"] == "true"
         assert len(customers.list().data) == 1
 
     def test_is_refused_with_other_parameters(self, stripe_: Running) -> None:
@@ -31,7 +31,7 @@ class TestIdempotencyKey:
             customers.create({"name": "other"}, {"idempotency_key": "key"})
         assert refused.value.http_status == 400
 
-    def test_repeats_a_decline_but_not_what_was_invalid(self, stripe_: Running) -> None:
+    def test_repeats_a_decline_but_not_an_invalid_request(self, stripe_: Running) -> None:
         prices: Any = stripe_.client.v1.prices
         with pytest.raises(stripe.InvalidRequestError):
             prices.create({"currency": "usd"}, {"idempotency_key": "key"})
@@ -57,30 +57,30 @@ class TestLists:
             stripe_.client.v1.customers.list({"limit": limit})
 
     def test_find_prices_by_lookup_keys(self, stripe_: Running) -> None:
-        made = shop(stripe_)
+        catalog = shop(stripe_)
         found = stripe_.client.v1.prices.list({"lookup_keys": ["pro_base", "enterprise_base", "none"]})
-        assert {price.id for price in found.data} == {made.pro.base, made.enterprise.base}
+        assert {price.id for price in found.data} == {catalog.pro.base, catalog.enterprise.base}
 
 
 class TestPrices:
-    def test_a_lookup_key_moves_only_when_it_is_told_to(self, stripe_: Running) -> None:
-        made = shop(stripe_)
+    def test_transfer_a_lookup_key_only_on_request(self, stripe_: Running) -> None:
+        catalog = shop(stripe_)
         prices = stripe_.client.v1.prices
-        product = prices.retrieve(made.pro.base).product
-        given: Any = {"product": product, "currency": "usd", "unit_amount": 1, "lookup_key": "pro_base"}
+        product = prices.retrieve(catalog.pro.base).product
+        arguments: Any = {"product": product, "currency": "usd", "unit_amount": 1, "lookup_key": "pro_base"}
         with pytest.raises(stripe.InvalidRequestError):
-            prices.create(given)
-        given["transfer_lookup_key"] = True
-        moved = prices.create(given)
-        assert prices.retrieve(made.pro.base).lookup_key is None
+            prices.create(arguments)
+        arguments["transfer_lookup_key"] = True
+        moved = prices.create(arguments)
+        assert prices.retrieve(catalog.pro.base).lookup_key is None
         assert moved.lookup_key == "pro_base"
 
-    @pytest.mark.parametrize("given", ["0.000000000001", "10.500", "7"])
-    def test_keep_twelve_decimals(self, stripe_: Running, given: str) -> None:
+    @pytest.mark.parametrize("decimal", ["0.000000000001", "10.500", "7"])
+    def test_keep_twelve_decimals(self, stripe_: Running, decimal: str) -> None:
         product = stripe_.client.v1.products.create({"name": "p"})
-        fields: Any = {"product": product.id, "currency": "usd", "unit_amount_decimal": given}
+        fields: Any = {"product": product.id, "currency": "usd", "unit_amount_decimal": decimal}
         price = stripe_.client.v1.prices.create(fields)
-        assert stripe_.client.v1.prices.retrieve(price.id).unit_amount_decimal == Decimal(given)
+        assert stripe_.client.v1.prices.retrieve(price.id).unit_amount_decimal == Decimal(decimal)
 
     def test_refuse_thirteen(self, stripe_: Running) -> None:
         product = stripe_.client.v1.products.create({"name": "p"})
@@ -90,9 +90,9 @@ class TestPrices:
 
 
 class TestExpansion:
-    def test_puts_the_object_in_the_place_of_its_id(self, stripe_: Running) -> None:
-        made = shop(stripe_)
-        subscription = made.subscribe(made.customer(), expand=["latest_invoice", "items.data.price.product"])
+    def test_replaces_ids_by_objects(self, stripe_: Running) -> None:
+        catalog = shop(stripe_)
+        subscription = catalog.subscribe(catalog.customer(), expand=["latest_invoice", "items.data.price.product"])
         assert isinstance(subscription.latest_invoice, stripe.Invoice)
         product = subscription["items"].data[0].price.product
         assert isinstance(product, stripe.Product)
@@ -100,11 +100,11 @@ class TestExpansion:
         assert isinstance(listed.data[0].customer, stripe.Customer)
 
 
-class TestRefusals:
-    def test_of_what_nobody_knows(self, stripe_: Running) -> None:
-        given: Any = {"name": "x", "nick_name": "y"}
+class TestErrors:
+    def test_of_an_unknown_parameter(self, stripe_: Running) -> None:
+        arguments: Any = {"name": "x", "nick_name": "y"}
         with pytest.raises(stripe.InvalidRequestError) as refused:
-            stripe_.client.v1.customers.create(given)
+            stripe_.client.v1.customers.create(arguments)
         assert refused.value.code == "parameter_unknown"
         assert refused.value.user_message == "Received unknown parameter: nick_name"
 
@@ -112,7 +112,7 @@ class TestRefusals:
         with pytest.raises(stripe.InvalidRequestError, match="Invalid Stripe API version"):
             stripe_.client.v1.customers.list({}, {"stripe_version": "2020-08-27"})
 
-    def test_of_what_is_not_there(self, stripe_: Running) -> None:
+    def test_of_a_missing_object(self, stripe_: Running) -> None:
         with pytest.raises(stripe.InvalidRequestError) as refused:
             stripe_.client.v1.subscriptions.retrieve("sub_none")
         assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
@@ -136,9 +136,7 @@ class TestFaults:
             ("lost_answer", stripe.APIConnectionError),
         ],
     )
-    def test_meet_the_next_request_and_no_other(
-        self, stripe_: Running, kind: str, error: type[stripe.StripeError]
-    ) -> None:
+    def test_apply_to_the_next_request_only(self, stripe_: Running, kind: str, error: type[stripe.StripeError]) -> None:
         stripe_.control("faults", {"next": [{"kind": kind, "path": "/v1/customers"}]})
         stripe_.client.v1.products.list()
         with pytest.raises(error):
@@ -146,7 +144,7 @@ class TestFaults:
         done = names(stripe_.client.v1.customers.list().data)
         assert done == (["x"] if kind == "lost_answer" else [])
 
-    def test_last_until_others_are_set(self, stripe_: Running) -> None:
+    def test_can_last_until_they_are_replaced(self, stripe_: Running) -> None:
         stripe_.control("faults", {"next": [{"kind": "401", "times": -1}]})
         for _ in range(3):
             with pytest.raises(stripe.AuthenticationError):
@@ -154,31 +152,31 @@ class TestFaults:
         stripe_.control("faults", {"next": []})
         assert names(stripe_.client.v1.customers.list().data) == []
 
-    def test_a_slow_response_comes_after_its_work(self, stripe_: Running) -> None:
+    def test_can_delay_the_response_of_a_completed_request(self, stripe_: Running) -> None:
         stripe_.control("faults", {"next": [{"kind": "slow", "delay_ms": 50, "path": "/v1/customers"}]})
         stripe_.client.v1.customers.create({"name": "x"})
         assert names(stripe_.client.v1.customers.list().data) == ["x"]
 
-    def test_are_overcome_by_the_sdks_own_retries(self) -> None:
+    def test_are_resolved_by_the_retries_of_the_sdk(self) -> None:
         refuse_without_description()
-        with running(max_network_retries=2) as made:
-            made.control("faults", {"next": [{"kind": "lost_answer"}, {"kind": "500"}]})
-            made.client.v1.customers.create({"name": "once"})
-            assert names(made.client.v1.customers.list().data) == ["once"]
+        with running(max_network_retries=2) as catalog:
+            catalog.control("faults", {"next": [{"kind": "lost_answer"}, {"kind": "500"}]})
+            catalog.client.v1.customers.create({"name": "once"})
+            assert names(catalog.client.v1.customers.list().data) == ["once"]
 
 
-class TestClock:
-    def test_is_of_its_customers_alone(self, stripe_: Running) -> None:
-        made = shop(stripe_)
+class TestTestClock:
+    def test_applies_only_to_its_customers(self, stripe_: Running) -> None:
+        catalog = shop(stripe_)
         now = stripe_.control("health")["now"]
         clock = stripe_.client.v1.test_helpers.test_clocks.create({"frozen_time": now})
-        timed, other = made.customer(test_clock=clock.id), made.customer()
-        first, second = made.subscribe(timed), made.subscribe(other)
+        timed, other = catalog.customer(test_clock=clock.id), catalog.customer()
+        first, second = catalog.subscribe(timed), catalog.subscribe(other)
         advanced = stripe_.client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": now + 40 * 86_400})
         assert advanced.status == "advancing"
         assert stripe_.client.v1.test_helpers.test_clocks.retrieve(clock.id).status == "ready"
-        assert [len(made.invoices(customer)) for customer in (timed, other)] == [2, 1]
-        assert [made.reload(one.id).status for one in (first, second)] == ["active", "active"]
+        assert [len(catalog.invoices(customer)) for customer in (timed, other)] == [2, 1]
+        assert [catalog.reload(one.id).status for one in (first, second)] == ["active", "active"]
 
 
 class TestControls:
@@ -186,18 +184,18 @@ class TestControls:
         "status", ["past_due", "unpaid", "paused", "canceled", "incomplete", "incomplete_expired", "trialing"]
     )
     def test_bring_a_subscription_into_any_state(self, stripe_: Running, status: str) -> None:
-        made = shop(stripe_)
-        subscription = made.subscribe(made.customer())
+        catalog = shop(stripe_)
+        subscription = catalog.subscribe(catalog.customer())
         stripe_.control(f"subscriptions/{subscription.id}", {"status": status})
-        assert made.reload(subscription.id).status == status
+        assert catalog.reload(subscription.id).status == status
 
-    def test_a_failed_payment_and_its_payment_are_told(self, stripe_: Running) -> None:
-        made = shop(stripe_)
-        subscription = made.subscribe(made.customer())
+    def test_publish_a_failed_and_a_later_payment(self, stripe_: Running) -> None:
+        catalog = shop(stripe_)
+        subscription = catalog.subscribe(catalog.customer())
         stripe_.control(f"subscriptions/{subscription.id}", {"status": "past_due"})
         stripe_.control(f"subscriptions/{subscription.id}", {"status": "active"})
-        told = [kind for kind in stripe_.types() if kind.startswith("invoice.p")]
-        assert told[-3:] == ["invoice.payment_failed", "invoice.paid", "invoice.payment_succeeded"]
+        event_types = [kind for kind in stripe_.types() if kind.startswith("invoice.p")]
+        assert event_types[-3:] == ["invoice.payment_failed", "invoice.paid", "invoice.payment_succeeded"]
 
     @pytest.mark.parametrize(
         ("control", "body"),
@@ -210,5 +208,5 @@ class TestControls:
             ("unheard", {}),
         ],
     )
-    def test_refuse_what_they_do_not_know(self, stripe_: Running, control: str, body: dict[str, Any]) -> None:
+    def test_refuse_invalid_settings(self, stripe_: Running, control: str, body: dict[str, Any]) -> None:
         assert "error" in stripe_.control(control, body)

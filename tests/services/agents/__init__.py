@@ -1,1 +1,1 @@
-"""The agents service."""
+"""Tests of the agents service."""

@@ -1,4 +1,4 @@
-"""A bucket in memory, into which somebody else can come first."""
+"""A bucket in memory, in which a concurrent request can come first."""
 
 import io
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from shared.storage.objects import Documents
 
 
 @dataclass
-class FakeBucket:
-    """The calls that `Documents` makes."""
+class InterleavedBucket:
+    """A bucket with the calls that `Documents` makes."""
 
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
     after_next_write: Callable[[], None] | None = None
-    """What somebody else does between the next object and the transaction that names it."""
+    """A concurrent request between the next write and the transaction that refers to it."""
 
     def put_object(self, **arguments: Any) -> None:  # noqa: ANN401 — as botocore's
         self.objects[arguments["Key"]] = arguments["Body"]
@@ -27,5 +27,5 @@ class FakeBucket:
 
     @property
     def documents(self) -> Documents:
-        """The documents in it."""
+        """The documents in the bucket."""
         return Documents(self, bucket="artifacts")

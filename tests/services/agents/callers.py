@@ -1,4 +1,4 @@
-"""Callers of this service's API, and the tenant that they belong to."""
+"""Clients of this service's API, and the copy of their tenant."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.agents import wiring
-from services.agents.api import app
+from services.agents.functions.api import handler
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.plans import Plan
 from shared.tenancy.permissions import Role
@@ -20,8 +20,8 @@ NEW = {"name": "Test Agent", "type": "conversational", "config": CONFIG}
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What came back."""
+class AgentsApiResponse:
+    """A parsed response."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,18 +29,18 @@ class Answered:
 
     @property
     def agent(self) -> dict[str, Any]:
-        """The agent in it."""
+        """The agent in the body."""
         return self.body["agent"]
 
     @property
     def fields(self) -> list[str]:
-        """The fields that are wrong."""
+        """The invalid fields."""
         return [detail["field"] for detail in self.body["details"]]
 
 
 @dataclass
-class Client:
-    """Someone who calls."""
+class AgentsClient:
+    """A user who calls the API."""
 
     role: Role = Role.DEVELOPER
     features: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class Client:
         provider: str = "",
         query: Mapping[str, str] | None = None,
         **headers: str,
-    ) -> Answered:
+    ) -> AgentsApiResponse:
         """Call a route of the tenant `demo-org`."""
         event = gateway.request(
             method,
@@ -68,13 +68,14 @@ class Client:
             headers={name.replace("_", "-"): value for name, value in headers.items()},
             query=query,
         )
-        answer = app(event)
+        answer = handler(event)
         text = answer.get("body")
         headers_back = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-        return Answered(answer["statusCode"], headers_back, json.loads(text) if text else None)
+        headers_back = gateway.resolve_location(headers_back, event["path"])
+        return AgentsApiResponse(answer["statusCode"], headers_back, json.loads(text) if text else None)
 
     def create(self, **changes: object) -> dict[str, Any]:
-        """A new agent."""
+        """Create an agent."""
         answer = self.call("POST", AGENTS, {**NEW, **changes})
         assert answer.status == 201, answer.body
         return answer.agent
@@ -84,12 +85,12 @@ def _named(**values: str) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def know_tenant(
+def save_tenant_copy(
     *,
     seq: int,
     status: Status = "active",
     features: tuple[str, ...] = ("agents",),
 ) -> None:
-    """Let the service have heard of the tenant."""
-    said = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
-    TenantAccessCopies(wiring.slice_store()).keep(said)
+    """Save the service's copy of the tenant."""
+    payload = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
+    TenantAccessCopies(wiring.slice_store()).keep(payload)

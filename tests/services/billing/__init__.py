@@ -1,1 +1,1 @@
-"""The billing service."""
+"""Tests of the billing service."""

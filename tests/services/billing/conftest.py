@@ -1,4 +1,4 @@
-"""What the tests of this service work on."""
+"""Fixtures of the billing tests."""
 
 import json
 from collections.abc import Callable, Generator
@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from services.billing import wiring
-from shared.storage.clients import own_client
+from shared.aws.clients import own_client
 from shared.storage.store import Store
 from tests.tables import REGION, memory_tables
 
@@ -16,13 +16,13 @@ QUEUE = "ainexus-test-billing-inbox"
 CACHES = (
     wiring.secrets,
     wiring.inbox,
-    wiring._payments,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the test
+    wiring._gateway,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the test
 )
 
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Generator[Store]:
-    """An empty slice in which the service itself works too, and a secret without a key."""
+    """Yield an empty slice that the service uses too, with a secret without a key."""
     monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("INBOX_QUEUE_URL", f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}")
     with memory_tables(CACHES):
@@ -33,7 +33,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Generator[Store]:
 
 @pytest.fixture
 def put_secret(store: Store) -> Callable[..., None]:  # noqa: ARG001 — the secret is made there
-    """Puts Stripe's keys in."""
+    """Return a function that sets Stripe's keys."""
 
     def put(**fields: Any) -> None:  # noqa: ANN401 — any JSON
         own_client("secretsmanager").put_secret_value(

@@ -1,54 +1,54 @@
-"""A table in memory that carries out this service's requests, quick enough for property tests."""
+"""A table in memory that executes this service's requests, fast enough for property tests."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from services.billing.table import SLICE
+from services.billing.partitions import SLICE
 from shared.storage.items import Item, Value, item_from_wire, item_to_wire
 from shared.storage.store import Store
+from tests.dynamodb.expressions import condition, update
 
-Place = tuple[str, str]
-Holds = Callable[[Item, Mapping[str, Value]], bool]
+ItemKey = tuple[str, str]
+_KEYS = ("PK", "SK", "due_pk", "due_sk")
 
 
 class MemoryTable:
-    """Does what DynamoDB does with these requests.
+    """An implementation of the DynamoDB requests that billing makes.
 
     Args:
         before_write: called before each write; may raise, as if the process died there.
     """
 
     def __init__(self, before_write: Callable[[], None] = lambda: None) -> None:
-        self.items: dict[Place, dict[str, Value]] = {}
+        self.items: dict[ItemKey, dict[str, Value]] = {}
         self.before_write = before_write
 
     @property
     def store(self) -> Store:
-        """The billing slice in this table."""
+        """Return the billing slice in this table."""
         return Store(self, table="tenants", owned=SLICE, sleep=lambda _: None)
 
     def get_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
-        """One item."""
-        item = self.items.get(_place(arguments["Key"]))
+        """Get one item."""
+        item = self.items.get(_item_key(arguments["Key"]))
         return {"Item": item_to_wire(item)} if item else {}
 
     def batch_get_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
-        """Several items."""
-        [(table, asked)] = arguments["RequestItems"].items()
-        found = [self.items[place] for key in asked["Keys"] if (place := _place(key)) in self.items]
+        """Get several items."""
+        [(table, requested)] = arguments["RequestItems"].items()
+        found = [self.items[item_key] for key in requested["Keys"] if (item_key := _item_key(key)) in self.items]
         return {"Responses": {table: [item_to_wire(item) for item in found]}}
 
     def query(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
-        """The items under a key condition, of the table or of an index."""
+        """Query the table or an index by a key condition."""
         index = arguments.get("IndexName")
         order = f"{index}_sk" if index else "SK"
-        values = item_from_wire(arguments["ExpressionAttributeValues"])
-        holds = _condition(arguments["KeyConditionExpression"])
-        found = [item for item in self.items.values() if order in item and holds(item, values)]
+        values = arguments["ExpressionAttributeValues"]
+        holds = condition(_with_names(arguments["KeyConditionExpression"]))
+        found = [item for item in self.items.values() if order in item and holds(_keys_of(item), values)]
         found.sort(key=lambda item: str(item[order]))
         if start := arguments.get("ExclusiveStartKey"):
             found = [item for item in found if str(item[order]) > start[order]["S"]]
@@ -57,97 +57,74 @@ class MemoryTable:
         return {"Items": [item_to_wire(item) for item in page], **last}
 
     def update_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
-        """Change one item."""
+        """Update one item."""
         self.before_write()
-        place = _place(arguments["Key"])
-        if not _allowed(self.items.get(place), arguments):
-            answer: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
-            raise ClientError(answer, "UpdateItem")
+        item_key = _item_key(arguments["Key"])
+        if not _allowed(self.items.get(item_key), arguments):
+            response: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            raise ClientError(response, "UpdateItem")
         self._carry_out("Update", arguments)
-        return {"Attributes": item_to_wire(self.items[place])}
+        return {"Attributes": item_to_wire(self.items[item_key])}
 
     def batch_write_item(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
         """Delete several items."""
         self.before_write()
         [requests] = arguments["RequestItems"].values()
         for request in requests:
-            self.items.pop(_place(request["DeleteRequest"]["Key"]), None)
+            self.items.pop(_item_key(request["DeleteRequest"]["Key"]), None)
         return {}
 
     def transact_write_items(self, **arguments: Any) -> object:  # noqa: ANN401 — any request
-        """All actions, or none."""
+        """Execute all actions, or none."""
         self.before_write()
         actions = [next(iter(entry.items())) for entry in arguments["TransactItems"]]
         reasons = [self._reason(action) for _, action in actions]
         if any(reason["Code"] != "None" for reason in reasons):
-            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-            raise ClientError(answer, "TransactWriteItems")
+            response: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(response, "TransactWriteItems")
         for operation, action in actions:
             self._carry_out(operation, action)
         return {}
 
     def _reason(self, action: dict[str, Any]) -> dict[str, Any]:
-        there = self.items.get(_place(action.get("Key") or action["Item"]))
-        if _allowed(there, action):
+        existing = self.items.get(_item_key(action.get("Key") or action["Item"]))
+        if _allowed(existing, action):
             return {"Code": "None"}
-        return {"Code": "ConditionalCheckFailed", **({"Item": item_to_wire(there)} if there else {})}
+        return {"Code": "ConditionalCheckFailed", **({"Item": item_to_wire(existing)} if existing else {})}
 
     def _carry_out(self, operation: str, action: dict[str, Any]) -> None:
-        place = _place(action.get("Key") or action["Item"])
+        item_key = _item_key(action.get("Key") or action["Item"])
         if operation == "Put":
-            self.items[place] = item_from_wire(action["Item"])
+            self.items[item_key] = item_from_wire(action["Item"])
         elif operation == "Delete":
-            self.items.pop(place, None)
+            self.items.pop(item_key, None)
         else:
-            values = item_from_wire(action.get("ExpressionAttributeValues", {}))
-            # A copy, so that a snapshot of the table keeps what it has.
-            item = dict(self.items.get(place) or {"PK": place[0], "SK": place[1]})
-            assert action["UpdateExpression"].startswith(("SET ", "REMOVE "))
-            changes, _, removed = action["UpdateExpression"].partition("REMOVE ")
-            for name, value in re.findall(r"#(\w+) = (:\w+)", changes):
-                item[name] = values[value]
-            for name in re.findall(r"#(\w+)", removed):
-                item.pop(name, None)
-            self.items[place] = item
+            item = item_to_wire(self.items.get(item_key) or {"PK": item_key[0], "SK": item_key[1]})
+            change = update(_with_names(action["UpdateExpression"]))
+            change(item, action.get("ExpressionAttributeValues", {}))
+            self.items[item_key] = item_from_wire(item)
 
     def events(self) -> list[str]:
-        """The ids of the events that wait in the outboxes."""
+        """Return the ids of the events in the outboxes."""
         return [sk.removeprefix("OUTBOX#") for (pk, sk) in self.items if pk.endswith("#OUTBOX")]
 
 
-def _place(wire: dict[str, Any]) -> Place:
+def _item_key(wire: dict[str, Any]) -> ItemKey:
     return wire["PK"]["S"], wire["SK"]["S"]
 
 
-def _allowed(there: Item | None, action: dict[str, Any]) -> bool:
+def _allowed(existing: Item | None, action: dict[str, Any]) -> bool:
     text = action.get("ConditionExpression")
     if text is None:
         return True
-    return _condition(text)(there or {}, item_from_wire(action.get("ExpressionAttributeValues", {})))
+    return condition(_with_names(text))(item_to_wire(existing or {}), action.get("ExpressionAttributeValues", {}))
+
+
+def _keys_of(item: Item) -> dict[str, Any]:
+    return {name: {"S": item[name]} for name in _KEYS if name in item}
 
 
 @cache
-def _condition(text: str) -> Holds:
-    """The predicate of an expression: alternatives of conjunctions of simple tests."""
-    ors = [[_test(part) for part in _conjuncts(alternative)] for alternative in text.split(" OR ")]
-    return lambda item, values: any(all(test(item, values) for test in tests) for tests in ors)
-
-
-def _conjuncts(text: str) -> list[str]:
-    return re.split(r"(?<!\w BETWEEN :first) AND ", re.sub(r"BETWEEN (:\w+) AND (:\w+)", r"BETWEEN \1,\2", text))
-
-
-def _test(text: str) -> Holds:
-    if found := re.fullmatch(r"attribute_(not_)?exists\(#?(\w+)\)", text):
-        absent, name = bool(found[1]), found[2]
-        return lambda item, _: (name not in item) is absent
-    if found := re.fullmatch(r"#(\w+) = (:\w+)", text):
-        name, value = found[1], found[2]
-        return lambda item, values: name in item and item[name] == values[value]
-    if found := re.fullmatch(r"#(\w+) <= (:\w+)", text):
-        name, value = found[1], found[2]
-        return lambda item, values: str(item[name]) <= str(values[value])
-    found = re.fullmatch(r"#(\w+) BETWEEN (:\w+),(:\w+)", text)
-    assert found, text
-    name, first, last = found[1], found[2], found[3]
-    return lambda item, values: str(values[first]) <= str(item[name]) <= str(values[last])
+def _with_names(text: str) -> str:
+    """Return an expression with the names of attributes, which are those of their placeholders."""
+    return text.replace("#", "")

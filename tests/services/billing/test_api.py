@@ -9,32 +9,33 @@ from typing import Any
 import pytest
 
 from services.billing import wiring
-from services.billing.api import webhook
-from services.billing.api.application import app
-from services.billing.api.operators import app as operators
-from services.billing.domain.cost import Period
-from services.billing.domain.customer import customer_of, linked
-from services.billing.domain.invoice import InvoiceLine
-from services.billing.domain.usage import HourUsage
-from services.billing.gateways.fake_payments import FakePayments
-from services.billing.operations.customers import create_customer, refresh_subscription
-from services.billing.operations.usage import take_in
-from services.billing.table.customers import add_customer
-from services.billing.table.invoices import save_invoice
+from services.billing.customers.domain.customer import link_to_stripe, new_customer
+from services.billing.customers.domain.period import BillingPeriod
+from services.billing.customers.operations import create_customer
+from services.billing.customers.table import CustomerTable
+from services.billing.functions.api import handler as app
+from services.billing.functions.operators import handler as operators
+from services.billing.functions.webhook import handler as webhook
+from services.billing.invoices.domain import InvoiceLine
+from services.billing.invoices.table import InvoiceTable
+from services.billing.subscriptions.operations import refresh_subscription
+from services.billing.usage_sync.domain import HourUsage
+from services.billing.usage_sync.operations.booking import ingest_hour
+from shared.aws.clients import own_client
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.http.token import seal
 from shared.meters import Meter
 from shared.plans import Plan
-from shared.storage.clients import own_client
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
 from shared.times import utc_now
-from tests.forged import forged_place
+from tests.forged_cursors import every_forged_position
 from tests.gateway import REQUEST_ID, claims, request
-from tests.services.billing.subscriptions import ENDS, STARTED, subscription
+from tests.services.billing.fakes import FakePayments
+from tests.services.billing.stripe_subscriptions import ENDS, STARTED, subscription
+from tests.services.billing.stripe_webhooks.test_webhooks import SECRET, invoice, signed
+from tests.services.billing.stripe_webhooks.test_webhooks import webhook as payload_of
 from tests.services.billing.tenants import created
-from tests.services.billing.test_webhooks import SECRET, invoice, signed
-from tests.services.billing.test_webhooks import webhook as payload_of
 from tests.tenants import tenant_created
 
 BILLING = "/v1/tenants/{tenant_id}/billing"
@@ -56,25 +57,25 @@ def call(
     role: Role = Role.TENANT_ADMIN,
     **other: Any,  # noqa: ANN401 — of the request
 ) -> dict[str, Any]:
-    """The answer, with its body as JSON."""
+    """Return the response, with its body as JSON."""
     parameters = {"tenant_id": tenant_id, **other.pop("parameters", {})}
-    asked = request(method, BILLING + path, path_parameters=parameters, claims=claims(role=role), body=body, **other)
-    answer = app(asked)
-    return answer | {"json": json.loads(answer["body"])}
+    event = request(method, BILLING + path, path_parameters=parameters, claims=claims(role=role), body=body, **other)
+    response = app(event)
+    return response | {"json": json.loads(response["body"])}
 
 
-def know(store: Store, *, plan: Plan = Plan.PRO, status: Any = "active") -> None:  # noqa: ANN401 — one of the three
-    """Let the service have heard of the tenant."""
+def add_tenant(store: Store, *, plan: Plan = Plan.PRO, status: Any = "active") -> None:  # noqa: ANN401 — one of the three
+    """Create the tenant's copy and customer record."""
     create_customer(store, created(plan=plan))
     TenantAccessCopies(store).keep(tenant_created("demo-org", plan=plan, status=status))
 
 
 class TestGetPlan:
-    def test_shows_the_plan(self, store: Store) -> None:
-        know(store)
-        answer = call("GET", "/plan", role=Role.ANALYST)
-        assert answer["statusCode"] == 200
-        assert answer["json"] == {
+    def test_returns_the_plan(self, store: Store) -> None:
+        add_tenant(store)
+        response = call("GET", "/plan", role=Role.ANALYST)
+        assert response["statusCode"] == 200
+        assert response["json"] == {
             "plan": {
                 "plan": "pro",
                 "billing": "manual",
@@ -90,19 +91,19 @@ class TestGetPlan:
             "requestId": REQUEST_ID,
         }
 
-    def test_waits_for_a_tenant_that_was_made_a_moment_ago(self, store: Store) -> None:
+    def test_waits_for_a_tenant_that_was_just_created(self, store: Store) -> None:
         arrival = Timer(0.1, create_customer, (store, created()))
         arrival.start()
-        answer = call("GET", "/plan")
+        response = call("GET", "/plan")
         arrival.join()
-        assert answer["statusCode"] == 200
+        assert response["statusCode"] == 200
 
-    def test_says_when_nothing_is_known_of_the_tenant(self, store: Store) -> None:
+    def test_is_503_for_an_unknown_tenant(self, store: Store) -> None:
         create_customer(store, created("demo-org2"))
-        answer = call("GET", "/plan")
-        assert answer["statusCode"] == 503
-        assert answer["json"]["error"] == "DependencyUnavailable"
-        assert answer["multiValueHeaders"]["Retry-After"] == ["1"]
+        response = call("GET", "/plan")
+        assert response["statusCode"] == 503
+        assert response["json"]["error"] == "DependencyUnavailable"
+        assert response["multiValueHeaders"]["Retry-After"] == ["1"]
 
     @pytest.mark.parametrize(("tenant_id", "role"), [("demo-org", Role.OBSERVER), ("demo-org2", Role.TENANT_ADMIN)])
     def test_refuses_observers_and_other_tenants(self, store: Store, tenant_id: str, role: Role) -> None:
@@ -111,21 +112,21 @@ class TestGetPlan:
 
 
 class TestWithoutStripe:
-    def test_a_manual_plan_is_not_changed(self, store: Store) -> None:
-        know(store)
-        answer = call("PUT", "/plan", {"plan": "enterprise"})
-        assert (answer["statusCode"], answer["json"]["error"]) == (409, "Conflict")
+    def test_refuses_to_change_a_manual_plan(self, store: Store) -> None:
+        add_tenant(store)
+        response = call("PUT", "/plan", {"plan": "enterprise"})
+        assert (response["statusCode"], response["json"]["error"]) == (409, "Conflict")
         assert call("GET", "/plan")["json"]["plan"]["plan"] == "pro"
 
     @pytest.mark.parametrize(("path", "body"), [("/checkout", {"plan": "pro"}), ("/portal", {})])
-    def test_there_is_no_way_to_pay(self, store: Store, path: str, body: dict[str, str]) -> None:
-        know(store)
-        answer = call("POST", path, body)
-        assert (answer["statusCode"], answer["json"]["error"]) == (503, "DependencyUnavailable")
-        assert "not configured" in answer["json"]["message"]
+    def test_checkout_and_portal_are_unavailable(self, store: Store, path: str, body: dict[str, str]) -> None:
+        add_tenant(store)
+        response = call("POST", path, body)
+        assert (response["statusCode"], response["json"]["error"]) == (503, "DependencyUnavailable")
+        assert "not configured" in response["json"]["message"]
 
-    def test_a_patch_that_says_nothing_changes_nothing(self, store: Store) -> None:
-        know(store)
+    def test_an_empty_patch_changes_nothing(self, store: Store) -> None:
+        add_tenant(store)
         assert call("PATCH", "/plan", {})["json"]["plan"]["plan"] == "pro"
 
 
@@ -140,17 +141,17 @@ class TestRefusals:
             ("POST", "/portal", {"return_url": "nowhere"}),
         ],
     )
-    def test_what_is_not_valid_is_422(self, store: Store, method: str, path: str, body: dict[str, str]) -> None:
-        know(store)
+    def test_an_invalid_body_is_422(self, store: Store, method: str, path: str, body: dict[str, str]) -> None:
+        add_tenant(store)
         assert call(method, path, body)["statusCode"] == 422
 
     @pytest.mark.parametrize(("method", "path"), [("PUT", "/plan"), ("POST", "/checkout"), ("POST", "/portal")])
-    def test_a_developer_changes_nothing(self, store: Store, method: str, path: str) -> None:
-        know(store)
+    def test_a_developer_is_refused(self, store: Store, method: str, path: str) -> None:
+        add_tenant(store)
         assert call(method, path, {"plan": "pro"}, role=Role.DEVELOPER)["statusCode"] == 403
 
     def test_a_stale_version_is_412(self, store: Store) -> None:
-        know(store)
+        add_tenant(store)
         assert call("PUT", "/plan", {"plan": "pro"}, headers={"If-Match": '"9"'})["statusCode"] == 412
 
     @pytest.mark.parametrize(
@@ -163,19 +164,19 @@ class TestRefusals:
             ("suspended", "/portal", 403),
         ],
     )
-    def test_an_unpaid_tenant_can_go_and_pay_and_no_more(
+    def test_a_tenant_suspended_by_billing_can_only_pay(
         self, store: Store, status: str, path: str, expected: int
     ) -> None:
-        know(store, status=status)
+        add_tenant(store, status=status)
         method, body = ("PUT" if path == "/plan" else "POST"), ({} if path == "/portal" else {"plan": "pro"})
         assert call(method, path, body)["statusCode"] == expected
 
 
 class TestUsage:
-    def test_of_a_manual_plan_is_that_of_the_calendar_month(self, store: Store) -> None:
-        know(store)
+    def test_of_a_manual_plan_covers_the_calendar_month(self, store: Store) -> None:
+        add_tenant(store)
         hour = utc_now().replace(minute=0, second=0, microsecond=0)
-        take_in(store, None, "demo-org", HourUsage(hour, 0, {Meter.TOKENS_IN: 2_000_000}, 1), now=hour)
+        ingest_hour(store, None, "demo-org", HourUsage(hour, 0, {Meter.TOKENS_IN: 2_000_000}, 1), now=hour)
         found = call("GET", "/usage", role=Role.ANALYST)["json"]["usage"]
         assert (found["plan"], found["billing"]) == ("pro", "manual")
         assert found["period_start"].endswith("-01T00:00:00.000Z")
@@ -203,21 +204,25 @@ class TestInvoices:
     FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
 
     def pay(self, store: Store) -> None:
-        """A tenant that pays, with usage in two hours and an invoice."""
+        """Create a subscribed tenant with usage in two hours and three invoices."""
         stripe = FakePayments(subscriptions={"cus_demo-org": [subscription()]})
-        add_customer(store, linked(customer_of(created()), "cus_demo-org"))
+        CustomerTable(store, "demo-org").create(link_to_stripe(new_customer(created()), "cus_demo-org"))
         refresh_subscription(store, stripe, "demo-org", now=STARTED)
         for number, tokens in ((0, 100), (1, 23)):
             usage = HourUsage(self.FIRST + timedelta(hours=number), 0, {Meter.TOKENS_IN: tokens}, 1)
-            take_in(store, stripe, "demo-org", usage, now=self.FIRST + timedelta(hours=3))
-        period = Period(STARTED, ENDS)
+            ingest_hour(store, stripe, "demo-org", usage, now=self.FIRST + timedelta(hours=3))
+        period = BillingPeriod(STARTED, ENDS)
         lines = (
-            InvoiceLine("il_1", "base", "Pro", 1, 2900, Period(ENDS, ENDS + timedelta(days=31)), proration=False),
+            InvoiceLine(
+                "il_1", "base", "Pro", 1, 2900, BillingPeriod(ENDS, ENDS + timedelta(days=31)), proration=False
+            ),
             InvoiceLine("il_2", "tokens_in", "Tokens in", 123, 0, period, proration=False),
         )
         for number in range(3):
-            made = invoice(invoice_id=f"in_{number}", lines=lines, rev=1, created_at=ENDS + timedelta(days=number))
-            save_invoice(store, "demo-org", made)
+            new_invoice = invoice(
+                invoice_id=f"in_{number}", lines=lines, rev=1, created_at=ENDS + timedelta(days=number)
+            )
+            InvoiceTable(store, "demo-org").save(new_invoice)
 
     def test_are_listed_newest_first_in_pages(self, store: Store) -> None:
         self.pay(store)
@@ -228,7 +233,7 @@ class TestInvoices:
         assert [one["invoice_id"] for one in second["invoices"]] == ["in_0"]
         assert second["pagination"] == {"nextToken": None, "hasMore": False}
 
-    def test_a_line_leads_back_to_its_hours_and_their_usage_events(self, store: Store) -> None:
+    def test_a_line_lists_its_hours_with_links_to_usage_events(self, store: Store) -> None:
         self.pay(store)
         found = call("GET", "/invoices/{invoice_id}", parameters={"invoice_id": "in_1"})["json"]["invoice"]
         base, tokens = found["lines"]
@@ -240,24 +245,23 @@ class TestInvoices:
             "quantity": 100,
             "carried": False,
             "identifier": "demo-org:tokens_in:2026-11-22T11:0",
-            "usage_events": "/v1/tenants/demo-org/usage/events"
-            "?from=2026-11-22T11:00:00.000Z&to=2026-11-22T12:00:00.000Z",
+            "usage_events": "../../usage/events?from=2026-11-22T11:00:00.000Z&to=2026-11-22T12:00:00.000Z",
         }
 
-    def test_of_nobody_is_404(self, store: Store) -> None:
-        know(store)
+    def test_an_unknown_invoice_is_404(self, store: Store) -> None:
+        add_tenant(store)
         assert call("GET", "/invoices/{invoice_id}", parameters={"invoice_id": "in_9"})["statusCode"] == 404
 
 
 class TestWebhook:
     def send(self, body: str, header: str | None = None) -> tuple[int, dict[str, Any]]:
-        """Status and body of the answer."""
+        """Send a webhook; return the status and body of the response."""
         headers = {"Stripe-Signature": header} if header else {}
-        answer = webhook(request("POST", "/v1/webhooks/stripe", body=body, headers=headers))
-        return answer["statusCode"], json.loads(answer["body"])
+        response = webhook(request("POST", "/v1/webhooks/stripe", body=body, headers=headers))
+        return response["statusCode"], json.loads(response["body"])
 
     def queued(self) -> list[str]:
-        """What waits in the queue."""
+        """Return the queued event ids."""
         found = own_client("sqs").receive_message(QueueUrl=wiring.inbox()._url, MaxNumberOfMessages=10)  # pyright: ignore  # noqa: PGH003
         return [json.loads(message["Body"])["event_id"] for message in found.get("Messages", [])]
 
@@ -265,51 +269,51 @@ class TestWebhook:
     def _secret(self, put_secret: Callable[..., None]) -> None:
         put_secret(api_key="sk_test", webhook_secret=SECRET)
 
-    def test_of_stripe_is_taken_and_queued(self) -> None:
+    def test_with_a_valid_signature_is_queued(self) -> None:
         body = json.dumps(payload_of())
-        status, said = self.send(body, signed(body, at=utc_now()))
-        assert (status, said["received"], self.queued()) == (200, True, ["evt_1"])
+        status, payload = self.send(body, signed(body, at=utc_now()))
+        assert (status, payload["received"], self.queued()) == (200, True, ["evt_1"])
 
     @pytest.mark.parametrize("changes", [{"kind": "payout.paid"}, {"api_version": "2020-08-27"}])
-    def test_of_no_concern_is_answered_and_forgotten(self, changes: dict[str, str]) -> None:
+    def test_of_another_type_is_acknowledged_and_dropped(self, changes: dict[str, str]) -> None:
         body = json.dumps(payload_of(**changes))
-        status, said = self.send(body, signed(body, at=utc_now()))
-        assert (status, said["received"], self.queued()) == (200, False, [])
+        status, payload = self.send(body, signed(body, at=utc_now()))
+        assert (status, payload["received"], self.queued()) == (200, False, [])
 
     @pytest.mark.parametrize("hours", [-1, 1])
-    def test_of_another_time_is_refused(self, hours: int) -> None:
+    def test_with_a_wrong_timestamp_is_refused(self, hours: int) -> None:
         body = json.dumps(payload_of())
-        status, said = self.send(body, signed(body, at=utc_now() + timedelta(hours=hours)))
-        assert (status, said["error"], self.queued()) == (400, "BadRequest", [])
+        status, payload = self.send(body, signed(body, at=utc_now() + timedelta(hours=hours)))
+        assert (status, payload["error"], self.queued()) == (400, "BadRequest", [])
 
-    def test_of_anybody_else_is_refused(self) -> None:
+    def test_without_a_valid_signature_is_refused(self) -> None:
         body = json.dumps(payload_of())
         for header in (None, "t=1,v1=00", signed(body, at=utc_now(), secret="whsec_other")):
-            status, said = self.send(body, header)
-            assert (status, said["error"]) == (400, "BadRequest")
+            status, payload = self.send(body, header)
+            assert (status, payload["error"]) == (400, "BadRequest")
         assert self.queued() == []
 
-    def test_that_is_huge_is_413(self) -> None:
+    def test_over_the_size_limit_is_413(self) -> None:
         body = json.dumps(payload_of(padding="x" * 1024 * 1024))
         assert self.send(body, signed(body, at=utc_now()))[0] == 413
 
-    def test_where_no_key_is_put_in_is_503(self, put_secret: Callable[..., None]) -> None:
+    def test_without_a_configured_key_is_503(self, put_secret: Callable[..., None]) -> None:
         put_secret()
         body = json.dumps(payload_of())
         assert self.send(body, signed(body, at=utc_now()))[0] == 503
 
 
 class TestForgedTokens:
-    @forged_place
-    def test_the_list_of_invoices_refuses_each(self, store: Store, place: str) -> None:
-        know(store)
-        query = {"next_token": seal(place, "demo-org", "invoices")}
+    @every_forged_position
+    def test_are_refused_by_the_list_of_invoices(self, store: Store, position: str) -> None:
+        add_tenant(store)
+        query = {"next_token": seal(position, "demo-org", "invoices")}
         assert call("GET", "/invoices", query=query)["statusCode"] == 400
 
-    @forged_place
-    def test_the_reconciliation_refuses_each(self, store: Store, place: str) -> None:
-        know(store)
-        query, operator = {"next_token": seal(place, "", "reconcile")}, claims(None, role=Role.PLATFORM_ADMIN)
-        answer = operators(request("GET", "/v1/admin/billing/reconcile", claims=operator, query=query))
-        # Two of them are what ids of tenants look like, and so are places of this list.
-        assert answer["statusCode"] == (200 if place in {"abc", "1e3"} else 400)
+    @every_forged_position
+    def test_are_refused_by_the_reconciliation(self, store: Store, position: str) -> None:
+        add_tenant(store)
+        query, operator = {"next_token": seal(position, "", "reconcile")}, claims(None, role=Role.PLATFORM_ADMIN)
+        response = operators(request("GET", "/v1/admin/billing/reconcile", claims=operator, query=query))
+        # Two of them have the format of tenant ids, which are valid cursors of this list.
+        assert response["statusCode"] == (200 if position in {"abc", "1e3"} else 400)

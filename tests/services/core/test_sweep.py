@@ -1,4 +1,4 @@
-"""The sweep of the outboxes finds everything that the stream has not brought."""
+"""The sweep of the outboxes publishes every event that the stream has not delivered."""
 
 import json
 from collections.abc import Generator
@@ -8,16 +8,15 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from infra.core import publisher
-from infra.core.publisher import handler
-from services.metering.table import SLICE
-from shared.events.envelope import happened
+from services.core.functions.publisher import handler, publisher
+from services.metering.partitions import SLICE
+from shared.aws.clients import own_client
+from shared.events.envelope import new_event
 from shared.events.metering import UsageTenantClosed
-from shared.storage.clients import own_client
 from shared.storage.store import Store
 from shared.storage.transaction import Transaction
-from tests.dynamodb.tables import MemoryTables
-from tests.invocations import Remaining
+from tests.dynamodb.memory_tables import MemoryTables
+from tests.invocations import FakeLambdaContext
 from tests.tables import REGION, memory_tables
 
 LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
@@ -26,7 +25,7 @@ TABLE = "ainexus-test-usage"
 
 @pytest.fixture(name="tables")
 def make_tables() -> Generator[MemoryTables]:
-    with memory_tables((publisher._publisher,)) as tables, pytest.MonkeyPatch.context() as environment:  # pyright: ignore[reportPrivateUsage]  # a cache
+    with memory_tables((publisher,)) as tables, pytest.MonkeyPatch.context() as environment:
         boto3.client("events", region_name=REGION).create_event_bus(Name="ainexus-test")  # pyright: ignore[reportUnknownMemberType]
         queue = boto3.client("sqs", region_name=REGION).create_queue(QueueName="dead")  # pyright: ignore[reportUnknownMemberType]
         environment.setenv("EVENT_BUS_NAME", "ainexus-test")
@@ -41,12 +40,12 @@ def add(number: int) -> None:
         transaction = Transaction("acme")
         at = LONG_AGO + timedelta(seconds=one)
         transaction.emit(
-            happened(UsageTenantClosed(), event_id=f"acme:{one}", tenant_id="acme", subject="acme", seq=1, at=at)
+            new_event(UsageTenantClosed(), event_id=f"acme:{one}", tenant_id="acme", subject="acme", seq=1, at=at)
         )
         store.commit(transaction)
 
 
-def waiting(tables: MemoryTables) -> int:
+def count_items(tables: MemoryTables) -> int:
     return len(tables.scan(TableName=TABLE)["Items"])
 
 
@@ -54,16 +53,16 @@ class TestSweep:
     def test_publishes_page_after_page(self, tables: MemoryTables) -> None:
         add(650)
         handler({})
-        assert waiting(tables) == 0
+        assert count_items(tables) == 0
 
-    def test_ends_with_its_time_and_goes_on_the_next_time(self, tables: MemoryTables) -> None:
+    def test_stops_before_its_timeout_and_continues_with_the_next_invocation(self, tables: MemoryTables) -> None:
         add(250)
-        handler({}, Remaining(0))
-        assert waiting(tables) == 150
+        handler({}, FakeLambdaContext(0))
+        assert count_items(tables) == 150
         handler({})
-        assert waiting(tables) == 0
+        assert count_items(tables) == 0
 
-    def test_of_a_slice_that_fails_leaves_the_others(self, tables: MemoryTables) -> None:
+    def test_continues_after_a_slice_that_fails(self, tables: MemoryTables) -> None:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("OUTBOXES", json.dumps({"AGENTS": "no such table", "USAGE": TABLE}))
             query = tables.query
@@ -76,4 +75,4 @@ class TestSweep:
             environment.setattr(tables, "query", failing)
             add(3)
             handler({})
-        assert waiting(tables) == 0
+        assert count_items(tables) == 0

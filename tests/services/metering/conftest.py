@@ -1,11 +1,11 @@
-"""What the tests of this service work on."""
+"""Fixtures of the metering tests."""
 
 from collections.abc import Generator
 
 import pytest
 
 from services.metering import wiring
-from services.metering.table import SLICE
+from services.metering.partitions import SLICE
 from shared.storage.store import Store
 from tests.tables import memory_tables
 from tests.tables import store as make_store
@@ -13,13 +13,13 @@ from tests.tables import store as make_store
 
 @pytest.fixture
 def store() -> Generator[Store]:
-    """An empty slice."""
+    """Return an empty slice."""
     with make_store(SLICE) as made:
         yield made
 
 
 @pytest.fixture
 def slice_store() -> Generator[Store]:
-    """An empty slice, in which the service itself works too."""
-    with memory_tables((wiring.pauses, wiring.seen_rows, wiring.refused_tenants)):
+    """Return an empty slice that the wiring of the service uses as well."""
+    with memory_tables((wiring.summary_throttle, wiring.seen_rows, wiring.throttled_tenants)):
         yield wiring.slice_store()

@@ -1,15 +1,18 @@
-"""Usage events, as the runs service says them."""
+"""Usage events, and shortcuts for counting and reading them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
-from services.metering.domain import usage
-from services.metering.domain.periods import Days, GroupBy, Period, Row
-from services.metering.domain.usage import Amounts, Entry
-from services.metering.operations import counting, reading
-from services.metering.operations.upkeep import Kind, sweep_due
-from services.metering.table.rows import SeenRows
-from shared.events.envelope import Event, happened
+from services.metering.counters.domain.amounts import Amounts
+from services.metering.counters.domain.days import Days, UsagePeriod
+from services.metering.counters.table.rows import SeenRows
+from services.metering.hours.operations.maintenance import DueKind, sweep_due
+from services.metering.ingestion import operations as ingestion
+from services.metering.ledger.domain import entries as usage
+from services.metering.ledger.domain.entries import LedgerEntry
+from services.metering.usage import operations as reading
+from services.metering.usage.domain import GroupBy, UsageRow
+from shared.events.envelope import Event, new_event
 from shared.events.runs import UsageRecorded
 from shared.meters import Meter
 from shared.storage.store import Store
@@ -32,8 +35,8 @@ def used(
     provider: str = "simulated",
     project_id: str | None = None,
 ) -> Event[UsageRecorded]:
-    """What the first call of a run used."""
-    said = UsageRecorded(
+    """Return the usage event of the first call of a run."""
+    payload = UsageRecorded(
         run_id=run,
         attempt=1,
         call=1,
@@ -49,77 +52,77 @@ def used(
         simulated=True,
         period=f"{at:%Y-%m}",
     )
-    return happened(said, event_id=f"{run}:1:1", tenant_id=tenant_id, subject=run, seq=1, at=at)
+    return new_event(payload, event_id=f"{run}:1:1", tenant_id=tenant_id, subject=run, seq=1, at=at)
 
 
-def entry(event: Usage) -> Entry:
-    """What the ledger has of it."""
-    return usage.entry_of_call(event)
+def entry(event: Usage) -> LedgerEntry:
+    """Return the ledger entry of an event."""
+    return usage.entry_from_call(event)
 
 
 def count(
     store: Store, *events: Usage, now: datetime | None = None, seen: SeenRows | None = None
 ) -> dict[str, Exception]:
-    """Let these be counted, by default at the time of the last of them, by a container that knows these rows."""
+    """Count these events, by default at the time of the last one."""
     at = now or max(event.occurred_at for event in events)
-    return counting.count(store, [(event.tenant_id, entry(event)) for event in events], now=at, seen=seen)
+    return ingestion.count(store, [(event.tenant_id, entry(event)) for event in events], now=at, seen=seen)
 
 
 def close_due(store: Store, *, now: datetime) -> int:
-    """Close the hours that are due; return how many."""
-    return _sweep(store, Kind.HOUR, now=now)
+    """Close the hours that are due and return their number."""
+    return _sweep(store, DueKind.HOUR, now=now)
 
 
 def sample_due(store: Store, *, now: datetime) -> int:
-    """Sample the storage that is due; return of how many tenants."""
-    return _sweep(store, Kind.STORAGE, now=now)
+    """Sample the storage that is due and return the number of tenants."""
+    return _sweep(store, DueKind.STORAGE, now=now)
 
 
 def repeat_due(store: Store, *, now: datetime) -> int:
-    """Look at the summaries whose pause is over; return how many."""
-    return _sweep(store, Kind.SUMMARY, now=now)
+    """Check the summaries whose interval has ended and return their number."""
+    return _sweep(store, DueKind.SUMMARY, now=now)
 
 
-def _sweep(store: Store, kind: Kind, *, now: datetime) -> int:
+def _sweep(store: Store, kind: DueKind, *, now: datetime) -> int:
     return sweep_due(store, now=now, kinds=(kind,))[0][kind]
 
 
 def deliver(store: Store, batches: Iterable[Sequence[Usage]], *, now: datetime) -> None:
-    """Hand over batches as a queue does: what failed comes again."""
-    waiting = [list(batch) for batch in batches]
-    while waiting:
-        batch = waiting.pop(0)
+    """Deliver batches like a queue: failed events are delivered again."""
+    pending = [list(batch) for batch in batches]
+    while pending:
+        batch = pending.pop(0)
         failed = count(store, *batch, now=now) if batch else {}
         if again := [event for event in batch if event.id in failed]:
-            waiting.append(again)
+            pending.append(again)
 
 
 ALL_DAYS = Days(date(2026, 10, 1), date(2027, 1, 1))
 
 
 def rows(
-    store: Store, *, tenant_id: str = "demo-org", period: Period = Period.DAY, group_by: GroupBy | None = None
-) -> list[Row]:
-    """What usage of all days says."""
-    return reading.usage_of(store, tenant_id, ALL_DAYS, period=period, group_by=group_by)
+    store: Store, *, tenant_id: str = "demo-org", period: UsagePeriod = UsagePeriod.DAY, group_by: GroupBy | None = None
+) -> list[UsageRow]:
+    """Read the usage of all days."""
+    return reading.read_usage(store, tenant_id, ALL_DAYS, period=period, group_by=group_by)
 
 
 def counted(
-    store: Store, tenant_id: str = "demo-org", *, period: Period = Period.DAY, group_by: GroupBy | None = None
+    store: Store, tenant_id: str = "demo-org", *, period: UsagePeriod = UsagePeriod.DAY, group_by: GroupBy | None = None
 ) -> Amounts:
-    """The sum of it."""
+    """Return the sum of all usage."""
     return sum_of(row.amounts for row in rows(store, tenant_id=tenant_id, period=period, group_by=group_by))
 
 
 def sum_of(several: Iterable[Amounts]) -> Amounts:
-    """All of these together."""
+    """Return the sum of these amounts."""
     result = Amounts()
     for amounts in several:
         result = result.plus(amounts)
     return result
 
 
-def expected(facts: Iterable[Usage], tenant_id: str = "demo-org") -> Amounts:
-    """The sum of the different events of a tenant."""
-    unique = {event.id: event for event in facts if event.tenant_id == tenant_id}
+def expected(events: Iterable[Usage], tenant_id: str = "demo-org") -> Amounts:
+    """Return the sum of the distinct events of a tenant."""
+    unique = {event.id: event for event in events if event.tenant_id == tenant_id}
     return sum_of(entry(event).amounts for event in unique.values())

@@ -1,13 +1,15 @@
-"""The queue of the metering service."""
+"""Tests of the consumer function."""
 
 import json
 from datetime import UTC, datetime
 
 from services.metering import wiring
-from services.metering.consumer.usage import closer, consumer
-from services.metering.domain.usage import Amounts
-from services.metering.table import counters, storage
-from shared.events.envelope import Event, happened
+from services.metering.counters.domain.amounts import Amounts
+from services.metering.counters.table.revisions import OpenRevisionTable
+from services.metering.functions.closer import handler as closer
+from services.metering.functions.consumer import handler as consumer
+from services.metering.storage.table import StorageTable
+from shared.events.envelope import Event, new_event
 from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored
 from shared.events.tenants import LimitsState, TenantCreated
 from shared.meters import Meter
@@ -15,18 +17,18 @@ from shared.plans import LIMITS, Plan
 from shared.storage.items import Key
 from shared.storage.store import Store
 from tests.messages import batch
-from tests.services.metering.usage import AT, counted, entry, used
+from tests.services.metering.fixtures import AT, counted, entry, used
 
 
 def created(*, seq: int = 1, status: str = "active") -> Event[TenantCreated]:
-    """A tenant exists."""
+    """Return the event of a new tenant."""
     limits = LimitsState.model_validate(LIMITS[Plan.PRO].to_item())
-    said = TenantCreated.model_validate({"plan": "pro", "status": status, "limits": limits})
-    return happened(said, event_id="demo-org:created", tenant_id="demo-org", subject="demo-org", seq=seq, at=AT)
+    payload = TenantCreated.model_validate({"plan": "pro", "status": status, "limits": limits})
+    return new_event(payload, event_id="demo-org:created", tenant_id="demo-org", subject="demo-org", seq=seq, at=AT)
 
 
 class TestCountUsage:
-    def test_counts_what_the_queue_brings(self, slice_store: Store) -> None:
+    def test_counts_the_usage_of_a_message(self, slice_store: Store) -> None:
         assert consumer(batch(used())) == {"batchItemFailures": []}
         assert counted(slice_store) == entry(used()).amounts
 
@@ -35,7 +37,7 @@ class TestCountUsage:
             assert consumer(batch(used(), used())) == {"batchItemFailures": []}
         assert counted(slice_store) == entry(used()).amounts
 
-    def test_ignores_a_field_that_it_does_not_know(self, slice_store: Store) -> None:
+    def test_ignores_an_unknown_field(self, slice_store: Store) -> None:
         assert consumer(batch(used(), extra={"temperature": 1})) == {"batchItemFailures": []}
         assert consumer(batch(used())) == {"batchItemFailures": []}
         assert counted(slice_store) == entry(used()).amounts
@@ -48,16 +50,16 @@ class TestCountUsage:
         assert consumer(records) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
         assert counted(slice_store) == entry(used("run_2")).amounts
 
-    def test_handles_the_rest_of_a_batch_of_several_kinds(self, slice_store: Store) -> None:
+    def test_handles_a_batch_of_several_types(self, slice_store: Store) -> None:
         assert consumer(batch(used(), created(), downloaded())) == {"batchItemFailures": []}
         assert counted(slice_store).events == 2
         assert wiring.copies().read("demo-org").plan == "pro"
 
 
 def downloaded() -> Event[ArtifactDownloaded]:
-    """A URL was given out."""
-    said = ArtifactDownloaded(run_id="run_1", artifact_id="art_1", bytes=4096, agent_id="agt_1")
-    return happened(said, event_id="run_1:art_1:downloaded:1", tenant_id="demo-org", subject="run_1", seq=1, at=AT)
+    """Return the event of a download."""
+    payload = ArtifactDownloaded(run_id="run_1", artifact_id="art_1", bytes=4096, agent_id="agt_1")
+    return new_event(payload, event_id="run_1:art_1:downloaded:1", tenant_id="demo-org", subject="run_1", seq=1, at=AT)
 
 
 class TestCountDownloads:
@@ -68,33 +70,33 @@ class TestCountDownloads:
 
 
 def artifact(kind: type[ArtifactStored | ArtifactDeleted]) -> Event[ArtifactStored | ArtifactDeleted]:
-    """An object of a run came or went."""
-    said = kind(run_id="run_1", artifact_id="art_1", bytes=4096)
-    return happened(said, event_id=f"run_1:art_1:{kind.TYPE}", tenant_id="demo-org", subject="run_1", seq=1, at=AT)
+    """Return the event of a stored or deleted artifact."""
+    payload = kind(run_id="run_1", artifact_id="art_1", bytes=4096)
+    return new_event(payload, event_id=f"run_1:art_1:{kind.TYPE}", tenant_id="demo-org", subject="run_1", seq=1, at=AT)
 
 
 class TestChangeStorage:
-    def test_knows_what_lies_in_the_bucket(self, slice_store: Store) -> None:
+    def test_tracks_the_bytes_in_the_bucket(self, slice_store: Store) -> None:
         for _ in range(2):
-            said = batch(artifact(ArtifactStored), artifact(ArtifactStored), extra={"sha256": "0"})
-            assert consumer(said) == {"batchItemFailures": []}
-        assert storage.read(slice_store, "demo-org").bytes_now == 4096
+            payload = batch(artifact(ArtifactStored), artifact(ArtifactStored), extra={"sha256": "0"})
+            assert consumer(payload) == {"batchItemFailures": []}
+        assert StorageTable(slice_store, "demo-org").read().bytes_now == 4096
 
-    def test_in_any_order(self, slice_store: Store) -> None:
+    def test_accepts_events_in_any_order(self, slice_store: Store) -> None:
         consumer(batch(artifact(ArtifactDeleted), artifact(ArtifactStored)))
-        assert storage.read(slice_store, "demo-org").bytes_now == 0
+        assert StorageTable(slice_store, "demo-org").read().bytes_now == 0
 
 
 class TestCloser:
-    def test_closes_what_is_due_and_leaves_the_hour_that_runs(self, slice_store: Store) -> None:
+    def test_closes_due_hours_and_leaves_the_current_one(self, slice_store: Store) -> None:
         consumer(batch(used("run_1"), used("run_2", at=datetime.now(UTC))))
         closer({})
-        [left] = counters.list_opened(slice_store, "demo-org")
+        [left] = OpenRevisionTable(slice_store, "demo-org").all()
         assert left.revision.hour == entry(used(at=datetime.now(UTC))).hour
 
 
-class TestKeepTenant:
-    def test_keeps_what_decides_about_access(self, slice_store: Store) -> None:
+class TestUpdateTenant:
+    def test_stores_the_state_that_decides_about_access(self, slice_store: Store) -> None:
         assert consumer(batch(created())) == {"batchItemFailures": []}
         assert wiring.copies().read("demo-org").status == "active"
         assert slice_store.get(Key("TENANT#demo-org#USAGE", "COPY#TENANT"))

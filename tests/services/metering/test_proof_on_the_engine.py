@@ -1,4 +1,4 @@
-"""The proof of counting on the local engine; `PROOF_EVENTS` says how many events, by default few."""
+"""The proof of counting on the local engine, with `PROOF_EVENTS` events."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import pytest
 from shared.observability import logger
 from shared.storage.items import Item, item_from_wire
 from tests.mesh import Mesh
-from tests.services.metering.proof import Plan, prove
+from tests.services.metering.proof import ProofPlan, prove
 from tests.tables import make_table
 
 pytestmark = pytest.mark.mesh
@@ -21,7 +21,7 @@ SEED = int(os.environ.get("PROOF_SEED", "1"))
 
 @pytest.fixture
 def quiet() -> Iterator[None]:
-    """Without a line for each of the faults."""
+    """Suppress the log lines of faults."""
     level = logger.log_level
     logger.setLevel("ERROR")
     yield
@@ -29,9 +29,9 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_every_event_is_counted_once_through_every_fault(mesh: Mesh) -> None:
+def test_every_event_is_counted_once_despite_every_fault(mesh: Mesh) -> None:
     client = mesh.clients.dynamodb
-    # A name of its own, because the mesh counts in the real one.
+    # A table of its own, because the mesh counts in the real one.
     table = f"proof-{uuid4()}"
     make_table(client, table)
 
@@ -40,7 +40,7 @@ def test_every_event_is_counted_once_through_every_fault(mesh: Mesh) -> None:
             yield from (item_from_wire(item) for item in page["Items"])
 
     try:
-        result = prove(Plan(EVENTS, SEED), client, table=table, items=items)
+        result = prove(ProofPlan(EVENTS, SEED), client, table=table, items=items)
     finally:
         client.delete_table(TableName=table)
     sys.stdout.write("\n".join(result.lines()) + "\n")

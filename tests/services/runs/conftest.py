@@ -1,4 +1,4 @@
-"""What the tests of this service work on: its slice and the bucket under moto, with one agent known."""
+"""The slice and bucket of the service under moto, with the copy of one agent."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from services.runs import wiring
-from services.runs.consumer import worker
-from services.runs.domain.agent import AgentCopy, VersionCopy
-from services.runs.table import agents
-from services.runs.table.budgets import BudgetTable
-from services.runs.table.runs import RunTable
+from services.runs.agents import table as agents
+from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.execution import consumer
+from services.runs.runs.table.runs import RunTable
+from shared.aws.clients import own_client
 from shared.copies.tenant_access import TenantAccessCopies
-from shared.storage.clients import own_client
+from shared.document_ref import DocumentRef
 from shared.storage.objects import Artifacts
 from shared.storage.store import Store
-from shared.stored import Stored
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.tables import BUCKET, REGION, memory_tables
 from tests.tenants import tenant_created
 
@@ -26,18 +26,18 @@ CONFIG = {"model": "gpt-4", "system_prompt": "Be kind."}
 
 @dataclass(frozen=True)
 class World:
-    """The service's own view of the world."""
+    """The tables and documents of the service."""
 
     store: Store
     runs: RunTable
     budgets: BudgetTable
     documents: Artifacts
-    config: Stored
+    config: DocumentRef
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
-    """A tenant and an agent with one version, as their events have told of them."""
+    """Return a slice with the copies of a tenant and of an agent with one version."""
     monkeypatch.setenv("ENVIRONMENT", "test")
     monkeypatch.setenv("PROVIDERS_WITHOUT_KEY", "simulate")
     monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "false")
@@ -45,7 +45,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     caches = (
         wiring.configs,
         wiring.tenant_agents,
-        worker._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
+        consumer._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
     )
     with memory_tables(caches):
@@ -59,20 +59,20 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         yield World(store, wiring.slice_runs(), wiring.slice_budgets(), documents, config)
 
 
-def know_tenant(store: Store, tenant_id: str = TENANT, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
-    """Let the service have heard of a tenant."""
-    TenantAccessCopies(store).keep(tenant_created(tenant_id, **said))
+def know_tenant(store: Store, tenant_id: str = TENANT, **payload: Any) -> None:  # noqa: ANN401 — those of tenant_created
+    """Store the copy of a tenant."""
+    TenantAccessCopies(store).keep(tenant_created(tenant_id, **payload))
 
 
 def know_version(world: World, version: int, **config: object) -> int:
-    """Let the service have heard of a further version of the agent, with more in its config."""
+    """Store the copy of another version of the agent, with these changes of its config."""
     path = f"agents/{AGENT_ID}/versions/{version}.json"
     stored = world.documents.write(TENANT, path, {**CONFIG, **config})
-    agents.keep_version(world.store, TENANT, VersionCopy(AGENT_ID, version, stored))
+    agents.put_version(world.store, TENANT, VersionCopy(AGENT_ID, version, stored))
     return version
 
 
-def know_agent(store: Store, config: Stored, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:
-    """Let the service have heard of an agent with one version."""
-    agents.keep_agent(store, TENANT, AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, heard_at=NOW))
-    agents.keep_version(store, TENANT, VersionCopy(agent_id, 1, config))
+def know_agent(store: Store, config: DocumentRef, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:
+    """Store the copy of an agent with one version."""
+    agents.put_agent(store, TENANT, AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, received_at=NOW))
+    agents.put_version(store, TENANT, VersionCopy(agent_id, 1, config))

@@ -1,14 +1,14 @@
-"""Runs to start a test from."""
+"""Example runs."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.runs.domain import lifecycle
-from services.runs.domain.lifecycle import Change
-from services.runs.domain.run import Attempt, CallEnd, OpenCall, Outcome, Run, Status
+from services.runs.runs.domain import lifecycle
+from services.runs.runs.domain.lifecycle import Change
+from services.runs.runs.domain.run import Attempt, CallEnd, OpenCall, Outcome, PinnedVersion, Run, RunRequest, Status
+from shared.document_ref import DocumentRef
 from shared.meters import Meter
-from shared.stored import Stored
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 TENANT = "demo-org"
@@ -30,27 +30,32 @@ OUTPUT = {"message": "Hello"}
 
 
 def submitted(*, waited: bool = False, **changes: Any) -> Change:  # noqa: ANN401 — any field of a run
-    """A run a moment after its POST."""
-    asked: dict[str, Any] = {
+    """Return a run as its POST creates it."""
+    fields: dict[str, Any] = {
         "run_id": RUN_ID,
         "agent_id": AGENT_ID,
         "version": 1,
-        "project_id": None,
-        "config": Stored("tenants/demo-org/agents/a/versions/1.json", "0" * 64),
-        "first_call": CALL,
         "inputs": {"message": "Hi"},
         "metadata": {},
         "max_output_tokens": None,
         "max_cost_nano_usd": None,
         "request_id": "request",
         "trace_id": TRACE_ID,
+        "project_id": None,
+        "config": DocumentRef("tenants/demo-org/agents/a/versions/1.json", "0" * 64),
+        "first_call": CALL,
         "now": NOW,
+        "plan": "",
     }
-    return lifecycle.submit(TENANT, waited=waited, **asked | changes)
+    values = fields | changes
+    pinned = PinnedVersion(values["version"], values.pop("config"), values.pop("project_id"))
+    first_call, now, plan = (values.pop(name) for name in ("first_call", "now", "plan"))
+    request = RunRequest(**values, waited=waited)
+    return lifecycle.submit(TENANT, request, pinned, first_call=first_call, now=now, plan=plan)
 
 
-def taken(run: Run, *, call: OpenCall | None = CALL) -> Run:
-    """The run when a worker has leased it for its next attempt and written down its call."""
+def leased(run: Run, *, call: OpenCall | None = CALL) -> Run:
+    """Return the run leased for its next attempt, with its call recorded."""
     return replace(
         run,
         status=Status.RUNNING,
@@ -64,5 +69,5 @@ def taken(run: Run, *, call: OpenCall | None = CALL) -> Run:
 
 
 def running() -> Run:
-    """A run in its first attempt, its call open."""
-    return taken(submitted()[0])
+    """Return a run in its first attempt with an open call."""
+    return leased(submitted()[0])

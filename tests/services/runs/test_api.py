@@ -3,26 +3,28 @@
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
-from services.runs.api.runs import handler as app
-from services.runs.api.runs import waits
-from services.runs.consumer import worker
-from services.runs.domain.budget import next_month
-from services.runs.table.runs import RunFilter
-from shared.copies.tenant_access import DELETED, TenantAccessCopies, access_key, write_if_newer
-from shared.events.envelope import happened
+from services.runs.budgets.domain import next_month
+from services.runs.execution.api import waits
+from services.runs.functions import worker
+from services.runs.functions.api import handler as app
+from services.runs.runs.table.listing import RunFilter
+from shared.copies.table import write_if_newer
+from shared.copies.tenant_access import DELETED, TenantAccessCopies, access_key
+from shared.events.envelope import new_event
 from shared.events.runs import RunQueued
 from shared.http.token import seal
 from shared.ids import new_id
 from shared.tenancy.permissions import Role
 from shared.times import to_text, utc_now
-from tests.forged import forged_place
+from tests.forged_cursors import every_forged_position
 from tests.gateway import claims, request
 from tests.messages import batch
 from tests.services.runs.conftest import World, know_tenant, know_version
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT
+from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.tenants import tenant_created
 
 RUNS = "/v1/tenants/{tenant_id}/runs"
@@ -31,7 +33,7 @@ BODY = {"agent_id": AGENT_ID, "inputs": {"message": "Hello"}}
 
 
 class Reply:
-    """An answer, its body read."""
+    """A response with its decoded body."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.status: int = answer["statusCode"]
@@ -41,9 +43,9 @@ class Reply:
 
 def _post(body: object = BODY, *, tenant_id: str = TENANT, role: Role = Role.DEVELOPER, **headers: str) -> Reply:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    said = claims(role=role)
+    payload = claims(role=role)
     path = {"tenant_id": tenant_id}
-    return Reply(app(request("POST", RUNS, path_parameters=path, claims=said, body=body, headers=sent)))
+    return Reply(app(request("POST", RUNS, path_parameters=path, claims=payload, body=body, headers=sent)))
 
 
 def _get(run_id: str, *, tenant_id: str = TENANT) -> Reply:
@@ -56,15 +58,20 @@ def _list(**query: str) -> Reply:
     return Reply(app(request("GET", RUNS, path_parameters={"tenant_id": TENANT}, claims=claims(), query=asked)))
 
 
+def _path(run_id: str) -> str:
+    return f"/v1/tenants/demo-org/runs/{run_id}"
+
+
 def _execute(run_id: str) -> None:
     queued = RunQueued(run_id=run_id)
-    said = happened(queued, event_id=f"{run_id}:queued", tenant_id=TENANT, subject=run_id, seq=1, at=utc_now())
-    assert worker.handler(batch(said)) == {"batchItemFailures": []}
+    payload = new_event(queued, event_id=f"{run_id}:queued", tenant_id=TENANT, subject=run_id, seq=1, at=utc_now())
+    assert worker.handler(batch(payload)) == {"batchItemFailures": []}
 
 
-def _change(method: str, resource: str, run_id: str, body: object) -> Reply:
+def _change(method: str, resource: str, run_id: str, body: object, **headers: str) -> Reply:
     path = {"tenant_id": TENANT, "run_id": run_id}
-    return Reply(app(request(method, resource, path_parameters=path, claims=claims(role=Role.DEVELOPER), body=body)))
+    payload = claims(role=Role.DEVELOPER)
+    return Reply(app(request(method, resource, path_parameters=path, claims=payload, body=body, headers=headers)))
 
 
 def _cancel(run_id: str, body: object = {"status": "cancelled"}) -> Reply:
@@ -81,28 +88,41 @@ def _read(run_id: str, what: str) -> Reply:
     return Reply(app(request("GET", f"{RUN}/{what}", path_parameters=path, claims=claims(role=Role.OBSERVER))))
 
 
-def _hand_in(run_id: str, **outputs: str) -> Reply:
+def _hand_in(run_id: str, *, prefer: str | None = None, **outputs: str) -> Reply:
     given = [{"tool_call_id": call_id, "output": output} for call_id, output in outputs.items()]
-    return _change("POST", f"{RUN}/tool-outputs", run_id, {"tool_outputs": given})
+    headers = {"Prefer": prefer} if prefer else {}
+    return _change("POST", f"{RUN}/tool-outputs", run_id, {"tool_outputs": given}, **headers)
 
 
 @pytest.mark.usefixtures("world")
 class TestCreateRun:
-    def test_answers_202_with_the_queued_run_and_where_it_is(self) -> None:
+    def test_returns_202_with_the_queued_run_and_its_location(self) -> None:
         reply = _post()
         run = reply.body["run"]
         assert (reply.status, run["status"], run["version"]) == (202, "queued", 1)
-        assert reply.headers["Location"] == f"/v1/tenants/demo-org/runs/{run['run_id']}"
+        assert urljoin("/v1/tenants/demo-org/runs", reply.headers["Location"]) == _path(run["run_id"])
         assert _get(run["run_id"]).body["run"] == run
 
-    def test_answers_202_when_the_wait_ends_first(self) -> None:
+    def test_returns_202_when_the_wait_ends_first(self) -> None:
         reply = _post(Prefer="wait=3")
         assert (reply.status, reply.headers["Preference-Applied"]) == (202, "wait=3")
+
+    @pytest.mark.report(26)
+    @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\u202eb"], ids=ascii)
+    def test_refuses_control_characters_in_keys_of_metadata(self, key: str) -> None:
+        reply = _post({**BODY, "metadata": {key: "x"}})
+        assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
+        [detail] = reply.body["details"]
+        assert detail["message"] == "must not contain control characters"
+        assert detail["field"].startswith("metadata.")
+        assert detail["field"].isprintable()
+        assert _post({**BODY, "metadata": {"note": "two\nlines"}}).status == 202
 
     @pytest.mark.parametrize(
         ("change", "field"),
         [
             ({"surprise": 1}, "surprise"),
+            ({"metadata": {"note": "a\0b"}}, "metadata.note"),
             ({"inputs": {}}, "inputs"),
             ({"inputs": {"message": "a", "messages": [{"role": "user", "content": "b"}]}}, "inputs"),
             ({"inputs": {"messages": [{"role": "assistant", "content": "b"}]}}, "inputs"),
@@ -116,41 +136,41 @@ class TestCreateRun:
             ({"metadata": {"team": 7}}, "metadata.team"),
         ],
     )
-    def test_refuses_what_the_schema_does_not_allow(self, change: dict[str, object], field: str) -> None:
+    def test_refuses_bodies_outside_the_schema(self, change: dict[str, object], field: str) -> None:
         reply = _post({**BODY, **change})
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
         assert [detail["field"] for detail in reply.body["details"]] == [field]
 
-    def test_refuses_a_run_for_which_too_little_is_left_and_says_until_when(self, world: World) -> None:
+    def test_refuses_a_run_beyond_the_budget_with_its_reset_time(self, world: World) -> None:
         know_tenant(world.store, seq=2, max_tokens_per_month=500)
         reply = _post()
         assert (reply.status, reply.body["error"]) == (429, "LimitReached")
         assert reply.body["resets_at"] == to_text(next_month(utc_now()))
 
-    def test_shows_what_has_limited_the_answer(self, world: World) -> None:
+    def test_returns_what_limited_the_output(self, world: World) -> None:
         assert _post().body["run"]["limited_by"] is None
         know_tenant(world.store, seq=2, max_tokens_per_month=10_000)
         assert _post().body["run"]["limited_by"] == "budget"
         assert _post({**BODY, "max_output_tokens": 2_000, "max_cost_usd": 0.05}).body["run"]["limited_by"] == "max_cost"
 
-    def test_refuses_a_cost_that_the_input_alone_may_exceed(self) -> None:
+    def test_refuses_a_maximum_cost_below_the_input(self) -> None:
         reply = _post({**BODY, "max_cost_usd": 0.000_001})
         assert (reply.status, reply.body["error"]) == (409, "LimitReached")
 
-    def test_refuses_to_limit_a_cost_that_nobody_knows(self, world: World) -> None:
+    def test_refuses_a_maximum_cost_without_a_price(self, world: World) -> None:
         version = know_version(world, 2, model="mystery-1", provider="openai")
         reply = _post({**BODY, "version": version, "max_cost_usd": 1})
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
         assert [detail["field"] for detail in reply.body["details"]] == ["max_cost_usd"]
 
-    def test_refuses_an_agent_that_does_not_exist(self) -> None:
+    def test_refuses_an_unknown_agent(self) -> None:
         reply = _post({**BODY, "agent_id": new_id("agt", NOW)})
         assert (reply.status, reply.body["error"]) == (404, "NotFound")
 
     def test_refuses_an_analyst(self) -> None:
         assert _post(role=Role.ANALYST).status == 403
 
-    def test_refuses_another_tenants_path_whether_that_exists_or_not(self) -> None:
+    def test_refuses_another_tenants_path_in_any_case(self) -> None:
         assert _post(tenant_id="demo-org2").body["error"] == "Forbidden"
 
     def test_refuses_the_token_of_a_deleted_tenant(self, world: World) -> None:
@@ -158,7 +178,7 @@ class TestCreateRun:
         write_if_newer(world.store, TENANT, tombstone)
         assert (_post().status, _post().body["error"]) == (403, "Forbidden")
 
-    def test_carries_out_a_request_with_a_key_once(self) -> None:
+    def test_executes_an_idempotent_request_once(self) -> None:
         first = _post(Idempotency_Key="abc")
         run_id = first.body["run"]["run_id"]
         again = _post(Idempotency_Key="abc")
@@ -176,7 +196,7 @@ class TestCreateRun:
 
 @pytest.mark.usefixtures("world")
 class TestGetRun:
-    def test_shows_the_answer_the_usage_and_every_call(self) -> None:
+    def test_returns_output_usage_and_calls(self) -> None:
         run_id = _post().body["run"]["run_id"]
         _execute(run_id)
         run = _get(run_id).body["run"]
@@ -188,7 +208,7 @@ class TestGetRun:
         [call] = attempt["calls"]
         assert (call["provider"], call["model"], call["status"]) == ("simulated", "gpt-4", "completed")
 
-    def test_knows_no_run_with_another_id(self) -> None:
+    def test_returns_404_for_an_unknown_id(self) -> None:
         assert _get(new_id("run", NOW)).status == 404
 
     def test_refuses_another_tenants_path(self) -> None:
@@ -211,13 +231,13 @@ class TestCancelRun:
         assert (reply.status, reply.body["error"]) == (409, "Conflict")
 
     @pytest.mark.parametrize("body", [{"status": "completed"}, {}, {"status": "cancelled", "reason": "x"}])
-    def test_changes_nothing_else(self, body: dict[str, str]) -> None:
+    def test_refuses_other_changes(self, body: dict[str, str]) -> None:
         assert _cancel(_post().body["run"]["run_id"], body).status == 422
 
 
 @pytest.mark.usefixtures("world")
 class TestDeleteRun:
-    def test_answers_204_then_404(self) -> None:
+    def test_returns_204_then_404(self) -> None:
         run_id = _post().body["run"]["run_id"]
         assert _delete(run_id).status == 409
         _execute(run_id)
@@ -233,7 +253,7 @@ class TestDeleteRun:
 class TestHistory:
     TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-    def test_of_a_run_is_told_in_order_and_belongs_to_the_callers_trace(self) -> None:
+    def test_is_in_order_and_continues_the_callers_trace(self) -> None:
         run_id = _post(traceparent=f"00-{self.TRACE}-00f067aa0ba902b7-01").body["run"]["run_id"]
         _execute(run_id)
         logs = _read(run_id, "logs").body["logs"]
@@ -244,13 +264,13 @@ class TestHistory:
         assert {span["status"] for span in trace["spans"]} == {"ok"}
 
     @pytest.mark.parametrize("what", ["logs", "traces"])
-    def test_of_no_run_is_not_found(self, what: str) -> None:
+    def test_returns_404_for_an_unknown_run(self, what: str) -> None:
         assert _read(new_id("run", NOW), what).status == 404
 
 
 @pytest.mark.usefixtures("world")
 class TestStorage:
-    def test_that_is_full_is_said_with_409(self, world: World) -> None:
+    def test_returns_409_when_full(self, world: World) -> None:
         TenantAccessCopies(world.store).keep(tenant_created(TENANT, seq=7, max_storage_gb=0))
         reply = _post()
         assert (reply.status, reply.body["error"]) == (409, "LimitReached")
@@ -258,7 +278,7 @@ class TestStorage:
 
 @pytest.mark.usefixtures("world")
 class TestToolOutputs:
-    def test_let_the_run_go_on_and_are_answered_the_same_again(self) -> None:
+    def test_continue_the_run_and_are_idempotent(self) -> None:
         asked = {**BODY, "inputs": {"message": '[[tool weather {"city": "Wien"}]]'}}
         run_id = _post(asked).body["run"]["run_id"]
         _execute(run_id)
@@ -274,6 +294,26 @@ class TestToolOutputs:
         again = _hand_in(run_id, call_1="rain")
         assert (again.status, again.body["run"]["status"]) == (200, "completed")
         assert _hand_in(run_id, call_1="snow").status == 409
+
+    def test_are_waited_for(self) -> None:
+        run_id = _post({**BODY, "inputs": {"message": "[[tool weather {}]]"}}).body["run"]["run_id"]
+        _execute(run_id)
+        reply = _hand_in(run_id, prefer="wait=1", call_1="rain")
+        assert (reply.status, reply.body["run"]["status"]) == (202, "queued")
+        assert reply.headers["Preference-Applied"] == "wait=1"
+        _execute(run_id)
+        reply = _hand_in(run_id, prefer="wait=20", call_1="rain")
+        assert (reply.status, reply.body["run"]["status"]) == (200, "completed")
+        assert reply.headers["Preference-Applied"] == "wait=20"
+
+    @pytest.mark.parametrize("output", ["\0", "a\0b"])
+    def test_refuse_text_that_cannot_be_encoded(self, output: str) -> None:
+        run_id = _post({**BODY, "inputs": {"message": "[[tool weather {}]]"}}).body["run"]["run_id"]
+        _execute(run_id)
+        reply = _hand_in(run_id, call_1=output)
+        assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
+        assert [detail["field"] for detail in reply.body["details"]] == ["tool_outputs.0.output"]
+        assert _hand_in(run_id, call_1="rain").status == 202
 
 
 @pytest.mark.usefixtures("world")
@@ -300,10 +340,49 @@ class TestListRuns:
         assert _list(status="completed").body["runs"] == []
         assert _list(from_=tomorrow).body["runs"] == []
 
+    def test_filters_by_metadata(self) -> None:
+        red = _post({**BODY, "metadata": {"team": "red", "ticket": "a:b"}}).body["run"]["run_id"]
+        _post({**BODY, "metadata": {"team": "blue"}})
+        _post()
+
+        def found(**query: str) -> list[str]:
+            return [run["run_id"] for run in _list(**query).body["runs"]]
+
+        assert found(metadata="team:red") == [red]
+        assert found(metadata="ticket:a:b", status="queued", agent_id=AGENT_ID) == [red]
+        assert found(metadata="team:red", status="completed") == []
+        assert found(metadata="team:re") == found(metadata="tea:red") == []
+
+    def test_pages_of_a_filter_by_metadata_have_every_run_once(self) -> None:
+        teams = ("red", "blue", "red", "blue", "red")
+        made = [_post({**BODY, "metadata": {"team": team}}).body["run"]["run_id"] for team in teams]
+        runs, token = list[str](), dict[str, str]()
+        while True:
+            body = _list(limit="1", metadata="team:red", **token).body
+            runs += [run["run_id"] for run in body["runs"]]
+            if not body["pagination"]["hasMore"]:
+                break
+            token = {"next_token": body["pagination"]["nextToken"]}
+        assert sorted(runs) == sorted(made[::2])
+        first = _list(limit="1", metadata="team:red").body["pagination"]["nextToken"]
+        assert _list(limit="1", metadata="team:blue", next_token=first).status == 400
+
     @pytest.mark.parametrize(
-        "query", [{"limit": "0"}, {"limit": "101"}, {"status": "gone"}, {"from": "yesterday"}, {"color": "red"}]
+        "query",
+        [
+            {"limit": "0"},
+            {"limit": "101"},
+            {"status": "gone"},
+            {"from": "yesterday"},
+            {"metadata": "team"},
+            {"metadata": ":red"},
+            {"metadata": "team:r\ned"},
+            {"from": "1764460800"},
+            {"from": "2026-11-22"},
+            {"color": "red"},
+        ],
     )
-    def test_refuses_what_it_does_not_know(self, query: dict[str, str]) -> None:
+    def test_refuses_unknown_filters(self, query: dict[str, str]) -> None:
         reply = _list(**query)
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
 
@@ -325,34 +404,34 @@ class TestListRuns:
         ("wait=soon", None),
     ],
 )
-def test_waits_as_long_as_it_is_asked_to(prefer: str | None, seconds: int | None) -> None:
+def test_parses_prefer_wait(prefer: str | None, seconds: int | None) -> None:
     assert waits(prefer) == seconds
 
 
 @pytest.mark.usefixtures("world")
-class TestIdsThatCannotExist:
+class TestInvalidIds:
     @pytest.mark.parametrize("agent_id", ["\ud800", "agt_", "", "agt_" + "0" * 27, "agt_" + "0" * 2_000, "agt_1#2"])
-    def test_an_agent_is_refused_before_it_is_looked_up(self, agent_id: str) -> None:
+    def test_agent_is_refused_before_the_lookup(self, agent_id: str) -> None:
         assert _post({**BODY, "agent_id": agent_id}).status in {400, 422}
 
     @pytest.mark.parametrize("digits", [7, 400, 900, 4_000])
-    def test_a_version_is_422(self, digits: int) -> None:
+    def test_version_returns_422(self, digits: int) -> None:
         reply = _post({**BODY, "version": 10**digits})
         assert (reply.status, [detail["field"] for detail in reply.body["details"]]) == (422, ["version"])
 
-    def test_a_path_with_a_character_that_no_id_has_is_404(self) -> None:
+    def test_path_with_an_invalid_character_returns_404(self) -> None:
         assert _get("run_\0").status == _get("run_\ud800").status == 404
 
 
 @pytest.mark.usefixtures("world")
 class TestForgedTokens:
-    @forged_place
-    def test_a_list_refuses_each(self, place: str) -> None:
-        assert _list(next_token=seal(place, TENANT, "runs", repr(RunFilter()))).status == 400
+    @every_forged_position
+    def test_are_refused_by_the_list(self, position: str) -> None:
+        assert _list(next_token=seal(position, TENANT, "runs", repr(RunFilter()))).status == 400
 
     @pytest.mark.parametrize(
         "moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9999-12-31T00:00:00Z"]
     )
     @pytest.mark.parametrize("name", ["from_", "to"])
-    def test_a_time_at_the_end_of_the_calendar_is_422(self, name: str, moment: str) -> None:
+    def test_time_at_the_end_of_the_calendar_returns_422(self, name: str, moment: str) -> None:
         assert _list(**{name: moment}).status == 422

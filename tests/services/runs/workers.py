@@ -1,4 +1,4 @@
-"""What a worker works with in tests: models that do as they are told, and no real time."""
+"""Workers for tests: scripted models and no real time."""
 
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -6,49 +6,50 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Cost, Run
+from services.runs.agents.table import AgentCopies
 from services.runs.errors import ProviderFailed
-from services.runs.gateways.model import Model, Part
-from services.runs.gateways.simulated import SimulatedModel
-from services.runs.operations.execution import ACTIVE, Models, Worker
-from services.runs.operations.planning import Planner, Price
-from services.runs.operations.reaping import reap
-from services.runs.operations.submission import NewRun, submit_run
-from services.runs.table import SLICE
-from services.runs.table.agents import AgentCopies
+from services.runs.execution.operations.dependencies import ACTIVE, Models
+from services.runs.execution.operations.planning import Planner, Price
+from services.runs.execution.operations.recovery import reap
+from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.worker import Worker
+from services.runs.partitions import SLICE
+from services.runs.providers.domain.model import Model, StreamPart
+from services.runs.providers.domain.request import ModelRequest
+from services.runs.providers.gateway.simulated import SimulatedModel
+from services.runs.runs.domain.run import Cost, Run, RunRequest
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
-from shared.storage.idempotency import Once
+from shared.storage.idempotency import IdempotencyKey
 from shared.storage.transaction import Expression
 from shared.tenancy.context import TenantAccess
 from tests.services.runs.conftest import World
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT, TRACE_ID
+from tests.services.runs.examples import AGENT_ID, NOW, TENANT, TRACE_ID
 
 LATER = NOW + timedelta(hours=1)
-"""When the agent is not fresh any more."""
+"""A time at which the agent is no longer fresh."""
 COST = Cost(1_000, "list 1")
-"""Of every call, unless a test says otherwise."""
-Happening = Part | ProviderFailed | Callable[[], object]
+"""The default cost of a call."""
+Happening = StreamPart | ProviderFailed | Callable[[], object]
 
 
 @dataclass
 class ScriptedModel:
-    """Answers each call with the next script; what can be called happens in the middle of it."""
+    """Responds to each call with the next script, and calls the callables in it."""
 
     scripts: Sequence[Sequence[Happening]]
     requests: list[ModelRequest] = field(default_factory=list[ModelRequest])
     closed: int = 0
 
-    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
-        """By the provider that was asked for."""
+    def effective_request(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """Return the request unchanged."""
         return request
 
     def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
-        """This is the only model."""
+        """Return this model."""
         return self
 
-    def stream(self, request: ModelRequest) -> Generator[Part]:
+    def stream(self, request: ModelRequest) -> Generator[StreamPart]:
         """See `Model.stream`."""
         script = self.scripts[len(self.requests)]
         self.requests.append(request)
@@ -67,12 +68,12 @@ class ScriptedModel:
 class Simulating:
     """The built-in provider for every request."""
 
-    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
-        """By the built-in provider."""
+    def effective_request(self, tenant_id: str, request: ModelRequest) -> ModelRequest:  # noqa: ARG002 — as for all
+        """Return the request with the built-in provider."""
         return replace(request, provider="simulated")
 
     def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — there is but one
-        """The built-in provider."""
+        """Return the built-in provider."""
         return SimulatedModel(sleep=lambda _: None)
 
 
@@ -84,41 +85,43 @@ def submit(
     agent_id: str = AGENT_ID,
     message: str = "Hello",
     now: datetime = LATER,
-    once: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
     price: Price | None = None,
-    **asked_for: int,
+    **limits: int,
 ) -> Run:
-    """A run a moment after its POST; `asked_for` are limits that it asks for."""
-    asked = NewRun(
-        run_id=new_id("run", now, entropy=once.entropy if once else secrets.randbits),
+    """Submit a run, with these limits of its request."""
+    asked = RunRequest(
+        run_id=new_id("run", now, entropy=idempotency_key.entropy if idempotency_key else secrets.randbits),
         agent_id=agent_id,
         version=version,
         inputs={"message": message},
         metadata={},
-        max_output_tokens=asked_for.get("max_output_tokens"),
-        max_cost_nano_usd=asked_for.get("max_cost_nano_usd"),
+        max_output_tokens=limits.get("max_output_tokens"),
+        max_cost_nano_usd=limits.get("max_cost_nano_usd"),
         request_id="request",
         trace_id=TRACE_ID,
         waited=waited,
     )
     planner = planner_of(world, price=price)
     agents, known = AgentCopies(world.store), access(world)
-    return submit_run(agents, world.runs, world.documents, planner, known, asked, now=now, once=once)
+    return submit_run(
+        agents, world.runs, world.documents, planner, known, asked, now=now, idempotency_key=idempotency_key
+    )
 
 
 def access(world: World, tenant_id: str = TENANT) -> TenantAccess:
-    """The tenant as it is known."""
+    """Return the copy of the tenant."""
     return TenantAccessCopies(world.store).read(tenant_id)
 
 
 def planner_of(world: World, *, price: Price | None = None) -> Planner:
-    """Plans calls; each costs the same, unless a test says otherwise."""
+    """Return a planner; by default each call costs the same."""
     return Planner(world.budgets, price or always(COST))
 
 
 def always(cost: Cost) -> Price:
-    """Every call costs the same."""
-    return lambda request, meters, at: cost  # noqa: ARG005 — whatever it is
+    """Return a constant price."""
+    return lambda request, meters, at: cost  # noqa: ARG005 — a fixed cost
 
 
 def worker_of(
@@ -132,7 +135,7 @@ def worker_of(
     on_access: Callable[[str], object] = lambda _: None,
     status: str = ACTIVE,
 ) -> Worker:
-    """A worker in this world."""
+    """Return a worker."""
     pauses = slept if slept is not None else []
 
     def read_access(tenant_id: str) -> TenantAccess:
@@ -154,28 +157,34 @@ def worker_of(
 
 
 def execute(world: World, run: Run, models: Models | None = None, **options: Any) -> Run:  # noqa: ANN401 — those of worker_of
-    """Let a worker have the run; gives the run as it is afterwards."""
+    """Execute the run with a worker and return it."""
     worker_of(world, models, **options).execute(TENANT, run.run_id)
     return world.runs.get(TENANT, run.run_id)
 
 
-def take(world: World, run_id: str, *, now: datetime) -> Run | None:
+def acquire_lease(world: World, run_id: str, *, now: datetime) -> Run | None:
     """Lease the run, as a worker does."""
-    item = world.runs.take(TENANT, run_id, now=now)
-    return world.runs.whole(item) if item else None
+    item = world.runs.acquire_lease(TENANT, run_id, now=now)
+    return world.runs.load(item) if item else None
 
 
 def due_runs(world: World, *, now: datetime) -> list[Run]:
-    """The runs that the reaper looks at."""
+    """Return the due runs."""
     return [world.runs.get(TENANT, entry.key.pk.rpartition("#")[2]) for entry in world.runs.queue.entries(now=now)]
 
 
+def under_way(world: World, tenant_id: str = TENANT) -> list[str]:
+    """Return the ids of the runs that a tenant deletion cancels."""
+    due = (run_id for run_id, is_due in world.runs.listing.ids_with_due(tenant_id, before=None) if is_due)
+    return [*world.runs.backlog.run_ids(tenant_id), *due]
+
+
 def reaped(world: World, *, now: datetime) -> int:
-    """Let the reaper look; gives how many runs it has given back or ended."""
+    """Run the reaper; return the number of recovered runs."""
     return len(reap(world.runs, world.budgets, now=now).results)
 
 
 def outbox(world: World) -> list[str]:
-    """The ids of the events that wait."""
+    """Return the ids of the events in the outbox."""
     items = world.store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(TENANT, "OUTBOX")}))
     return [str(item["SK"]).removeprefix("OUTBOX#") for item in items]

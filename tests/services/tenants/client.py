@@ -1,19 +1,19 @@
-"""Requests to the two applications of the service, and their answers, read."""
+"""Requests to the two HTTP functions of the service."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.tenants.api.admin import app as admin_app
-from services.tenants.api.application import app
+from services.tenants.functions.api import handler
+from services.tenants.functions.operators import handler as operators_handler
 from shared.tenancy.permissions import Role
-from tests.gateway import claims, request
+from tests.gateway import claims, request, resolve_location
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An answer, read."""
+class TenantsApiResponse:
+    """A parsed response."""
 
     status: int
     headers: Mapping[str, str]
@@ -21,7 +21,7 @@ class Answered:
 
     @property
     def error(self) -> tuple[int, str]:
-        """Status and code of a refusal."""
+        """The status and the code of an error."""
         return self.status, self.body["error"]
 
 
@@ -35,14 +35,15 @@ def call(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
     **path: str,
-) -> Answered:
-    """One request, by default of an admin of `acme`; `path` names what stands in the route's braces."""
-    answered_by = admin_app if resource.startswith("/v1/admin") else app
+) -> TenantsApiResponse:
+    """Send a request, by default as an admin of `acme`. `path` has the path parameters."""
+    answered_by = operators_handler if resource.startswith("/v1/admin") or resource == "/v1/tenants" else handler
     named = {"tenant_id": "acme", **path}
     parameters = {name: value for name, value in named.items() if f"{{{name}}}" in resource}
-    said = claims(None if role is Role.PLATFORM_ADMIN else of_tenant, role=role)
+    payload = claims(None if role is Role.PLATFORM_ADMIN else of_tenant, role=role)
     answer = answered_by(
-        request(method, resource, path_parameters=parameters, claims=said, body=body, headers=headers, query=query)
+        request(method, resource, path_parameters=parameters, claims=payload, body=body, headers=headers, query=query)
     )
     read = {name: ",".join(values) for name, values in answer["multiValueHeaders"].items()}
-    return Answered(answer["statusCode"], read, json.loads(answer["body"]) if answer["body"] else None)
+    read = resolve_location(read, resource.format(**parameters))
+    return TenantsApiResponse(answer["statusCode"], read, json.loads(answer["body"]) if answer["body"] else None)

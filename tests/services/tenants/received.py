@@ -1,9 +1,9 @@
-"""What billing and metering say of a tenant."""
+"""Events of billing and metering about a tenant."""
 
 from datetime import UTC, datetime
 
 from shared.events.billing import SubscriptionChanged, UsageSynced
-from shared.events.envelope import Event, happened
+from shared.events.envelope import Event, new_event
 from shared.events.metering import UsageSummarised
 from shared.plans import Plan
 
@@ -18,26 +18,28 @@ def subscription_changed(
     suspended: bool = False,
     grace_until: datetime | None = None,
 ) -> Event[SubscriptionChanged]:
-    """What the tenant is billed by."""
-    said = SubscriptionChanged(
+    """Return the event of a changed subscription."""
+    payload = SubscriptionChanged(
         plan=plan,
         billing="stripe",
         status="suspended_by_billing" if suspended else "active",
         grace_until=grace_until,
     )
     event_id = f"{tenant_id}:subscription:{seq}"
-    return happened(said, event_id=event_id, tenant_id=tenant_id, subject=tenant_id, seq=seq, at=AT)
+    return new_event(payload, event_id=event_id, tenant_id=tenant_id, subject=tenant_id, seq=seq, at=AT)
 
 
 def usage_summarised(
     tenant_id: str, *, seq: int = 1, month: str = "2026-11", requests: int = 0, tokens: int = 0, storage_bytes: int = 0
 ) -> Event[UsageSummarised]:
-    """What the tenant has used in a month."""
-    said = UsageSummarised(month=month, requests=requests, tokens=tokens, storage_bytes=storage_bytes)
+    """Return the event of a month's usage."""
+    payload = UsageSummarised(month=month, requests=requests, tokens=tokens, storage_bytes=storage_bytes)
     event_id = f"{tenant_id}:{month}:{seq}"
-    return happened(said, event_id=event_id, tenant_id=tenant_id, subject=month, seq=seq, at=AT)
+    return new_event(payload, event_id=event_id, tenant_id=tenant_id, subject=month, seq=seq, at=AT)
 
 
 def usage_synced(tenant_id: str) -> Event[UsageSynced]:
-    """The last usage of a tenant that is being deleted is synced."""
-    return happened(UsageSynced(), event_id=f"{tenant_id}:synced", tenant_id=tenant_id, subject=tenant_id, seq=2, at=AT)
+    """Return the event that the last usage of a tenant is synced."""
+    return new_event(
+        UsageSynced(), event_id=f"{tenant_id}:synced", tenant_id=tenant_id, subject=tenant_id, seq=2, at=AT
+    )

@@ -1,4 +1,4 @@
-"""A server on this machine that answers as it is told, over connections that it keeps or cuts."""
+"""A local server with scripted responses, over connections that it keeps open or cuts."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -19,31 +19,31 @@ KEYS = Keys("key", "secret", "token")
 
 
 @dataclass(frozen=True)
-class Told:
-    """One answer."""
+class ScriptedResponse:
+    """A scripted response."""
 
     body: bytes = b"{}"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     cut: str = ""
-    """`before` anything is answered, or `after` the answer without saying so."""
+    """When the server closes the connection: `before` the response, or `after` it without `Connection: close`."""
     pause_s: float = 0
 
 
 @dataclass
 class Server:
-    """What it will answer, and what it has heard."""
+    """The state of the server: the scripted responses and the received requests."""
 
     url: str = ""
-    answers: list[Told] = field(default_factory=list[Told])
-    """One after the other; the last one is given for ever."""
-    heard: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
+    responses: list[ScriptedResponse] = field(default_factory=list[ScriptedResponse])
+    """The responses in order. The last one is repeated."""
+    received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
     methods: list[str] = field(default_factory=list[str])
     connections: set[int] = field(default_factory=set[int])
     pauses: list[float] = field(default_factory=list[float])
-    """How long its clients have waited between tries."""
+    """The seconds that its clients have waited between attempts."""
 
-    opened: list[Connections] = field(default_factory=list[Connections])
+    open_connections: list[Connections] = field(default_factory=list[Connections])
 
     def caller(
         self,
@@ -53,20 +53,20 @@ class Server:
         attempts: int = 3,
         read_timeout_s: float = 5,
     ) -> Caller:
-        """Calls it."""
+        """Return a caller of this server."""
         connections = Connections(self.url, connect_timeout_s=5, read_timeout_s=read_timeout_s)
-        self.opened.append(connections)
+        self.open_connections.append(connections)
         scope = Scope(service, "us-east-2")
         return Caller(connections, scope=scope, keys=keys, attempts=attempts, sleep=self.pauses.append, draw=lambda: 1)
 
     def database(self, *, keys: Callable[[], Keys] = lambda: KEYS, attempts: int = 3) -> DynamoDB:
-        """Takes it for DynamoDB."""
+        """Return a DynamoDB client of this server."""
         return DynamoDB(self.caller(keys=keys, attempts=attempts))
 
 
 @contextmanager
-def by_botocore(url: str, service: str = "dynamodb") -> Generator[Any]:
-    """Botocore's client for the same server."""
+def botocore_client(url: str, service: str = "dynamodb") -> Generator[Any]:
+    """Yield botocore's client of the same server."""
     session = botocore.session.Session()
     session.set_credentials(KEYS.access_key, KEYS.secret_key, KEYS.token)
     config = Config(
@@ -80,48 +80,48 @@ def by_botocore(url: str, service: str = "dynamodb") -> Generator[Any]:
 
 
 @contextmanager
-def serving(*answers: Told) -> Generator[Server]:
-    """A server with these answers."""
-    told, over = Server(answers=list(answers)), threading.Event()
+def start_server(*responses: ScriptedResponse) -> Generator[Server]:
+    """Start a server with these responses."""
+    state, stopped = Server(responses=list(responses)), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            told.methods.append(self.command)
-            answer = told.answers[min(len(told.heard), len(told.answers) - 1)]
-            told.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-            told.connections.add(self.client_address[1])
-            over.wait(answer.pause_s)
-            self.close_connection = bool(answer.cut)
-            if answer.cut == "before":
+            state.methods.append(self.command)
+            response = state.responses[min(len(state.received), len(state.responses) - 1)]
+            state.received.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            state.connections.add(self.client_address[1])
+            stopped.wait(response.pause_s)
+            self.close_connection = bool(response.cut)
+            if response.cut == "before":
                 return
-            with suppress(ConnectionError):  # Who did not wait for it is gone.
-                self._answer(answer)
+            with suppress(ConnectionError):  # The client has timed out.
+                self._respond(response)
 
         do_GET = do_PUT = do_POST  # noqa: N815 — as its base has it
 
-        def _answer(self, answer: Told) -> None:
-            self.send_response(answer.status)
-            for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
+        def _respond(self, response: ScriptedResponse) -> None:
+            self.send_response(response.status)
+            for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            self.wfile.write(response.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — as its base has it
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        told.url = f"http://127.0.0.1:{server.server_address[1]}"
+        state.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield told
+            yield state
         finally:
-            for connections in told.opened:
+            for connections in state.open_connections:
                 connections.close()
-            over.set()
+            stopped.set()
             server.shutdown()
             thread.join()

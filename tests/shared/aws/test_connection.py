@@ -1,4 +1,4 @@
-"""What comes over a connection, byte by byte."""
+"""Connections parse responses that arrive in pieces, down to single bytes."""
 
 import socket
 import threading
@@ -10,13 +10,13 @@ from botocore.exceptions import ConnectionClosedError
 
 from shared.aws.connection import Connections, Reply
 
-WHOLE = b"HTTP/1.1 200 OK\r\nX-Amz-Crc32: 1\r\nContent-Length: 5\r\n\r\nhello"
+WITH_LENGTH = b"HTTP/1.1 200 OK\r\nX-Amz-Crc32: 1\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
 
 
 @contextmanager
-def answering(*pieces: bytes) -> Generator[Connections]:
-    """Connections to somebody who answers one request with these pieces, then ends the connection."""
+def server_sending(*pieces: bytes) -> Generator[Connections]:
+    """Yield connections to a server that sends these pieces in response to one request, then closes the connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -30,62 +30,64 @@ def answering(*pieces: bytes) -> Generator[Connections]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        made = Connections(f"http://127.0.0.1:{server.getsockname()[1]}", connect_timeout_s=5, read_timeout_s=5)
+        connections = Connections(f"http://127.0.0.1:{server.getsockname()[1]}", connect_timeout_s=5, read_timeout_s=5)
         try:
-            yield made
+            yield connections
         finally:
-            made.close()
+            connections.close()
             thread.join()
 
 
 def send(connections: Connections) -> Reply:
-    """One request."""
+    """Send one request."""
     return connections.send("POST", "/", {"host": connections.host}, b"{}")
 
 
-def singly(answer: bytes) -> Sequence[bytes]:
-    """Its bytes, one by one."""
-    return [answer[place : place + 1] for place in range(len(answer))]
+def single_bytes(response: bytes) -> Sequence[bytes]:
+    """Split a response into single bytes."""
+    return [response[offset : offset + 1] for offset in range(len(response))]
 
 
-@pytest.mark.parametrize("answer", [WHOLE, CHUNKED])
-def test_an_answer_may_come_in_any_pieces(answer: bytes) -> None:
-    for pieces in ([answer], singly(answer)):
-        with answering(*pieces) as connections:
+@pytest.mark.parametrize("response", [WITH_LENGTH, CHUNKED])
+def test_parses_a_response_in_any_pieces(response: bytes) -> None:
+    for pieces in ([response], single_bytes(response)):
+        with server_sending(*pieces) as connections:
             reply = send(connections)
             assert (reply.status, reply.body) == (200, b"hello")
 
 
-def test_names_of_headers_are_in_lower_case() -> None:
-    with answering(WHOLE) as connections:
+def test_returns_header_names_in_lower_case() -> None:
+    with server_sending(WITH_LENGTH) as connections:
         assert send(connections).headers["x-amz-crc32"] == "1"
 
 
-@pytest.mark.parametrize("answer", [WHOLE, CHUNKED])
-def test_one_that_ends_early_is_none(answer: bytes) -> None:
-    for length in (0, 10, answer.index(b"\r\n\r\n"), len(answer) - 1):
-        with answering(answer[:length]) as connections, pytest.raises(ConnectionClosedError):
+@pytest.mark.parametrize("response", [WITH_LENGTH, CHUNKED])
+def test_raises_if_the_response_is_truncated(response: bytes) -> None:
+    for length in (0, 10, response.index(b"\r\n\r\n"), len(response) - 1):
+        with server_sending(response[:length]) as connections, pytest.raises(ConnectionClosedError):
             send(connections)
 
 
-@pytest.mark.parametrize("answer", [b"\x00\x01", b"220 mail ready\r\n", WHOLE + WHOLE, WHOLE + b"more"])
-def test_what_is_not_one_answer_is_none(answer: bytes) -> None:
-    with answering(answer) as connections, pytest.raises(ConnectionClosedError):
+@pytest.mark.parametrize(
+    "response", [b"\x00\x01", b"220 mail ready\r\n", WITH_LENGTH + WITH_LENGTH, WITH_LENGTH + b"more"]
+)
+def test_raises_if_the_bytes_are_not_exactly_one_response(response: bytes) -> None:
+    with server_sending(response) as connections, pytest.raises(ConnectionClosedError):
         send(connections)
 
 
-def test_one_that_is_the_last_of_its_connection_closes_it() -> None:
-    with answering(WHOLE.replace(b"X-Amz-Crc32: 1", b"Connection: close")) as connections:
+def test_closes_the_connection_if_the_response_requires_it() -> None:
+    with server_sending(WITH_LENGTH.replace(b"X-Amz-Crc32: 1", b"Connection: close")) as connections:
         send(connections)
         assert not connections._idle  # pyright: ignore[reportPrivateUsage]
 
 
-OTHER = "x-amz-target: other"
+INJECTED_HEADER = "x-amz-target: other"
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
-@pytest.mark.parametrize(("name", "value"), [("x{}" + OTHER, "1"), ("x", "1{}" + OTHER)])
-def test_a_header_of_two_lines_is_not_sent(name: str, value: str, end: str) -> None:
+@pytest.mark.parametrize(("name", "value"), [("x{}" + INJECTED_HEADER, "1"), ("x", "1{}" + INJECTED_HEADER)])
+def test_refuses_a_header_with_a_line_break(name: str, value: str, end: str) -> None:
     headers = {name.format(end): value.format(end)}
     with pytest.raises(ValueError, match="more than one line"):
         Connections("http://127.0.0.1:1", connect_timeout_s=1, read_timeout_s=1).send("POST", "/", headers, b"")

@@ -1,1 +1,1 @@
-"""What is kept of other services."""
+"""Tests of `shared.copies`."""

@@ -1,1 +1,1 @@
-"""HTTP in and out."""
+"""Tests of `shared.http`."""

@@ -1,4 +1,4 @@
-"""An application to call."""
+"""Fixtures of an application and its client."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,27 +9,29 @@ import pytest
 
 from shared.http.app import HttpApp
 from shared.tenancy.permissions import Role
-from tests.gateway import REQUEST_ID, claims, request
-from tests.shared.http.things import THINGS, Service, application
+from tests.gateway import REQUEST_ID, claims, request, resolve_location
+from tests.shared.http.sample_service import THINGS, Service, application
 
 ORIGIN = "http://localhost:3000"
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An answer, read."""
+class ClientResponse:
+    """A parsed response."""
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    raw_location: str = ""
+    """The Location as it was sent."""
 
     @property
     def error(self) -> tuple[int, str]:
-        """Status and code of an answer that must have the one error shape."""
+        """The status and code of a response, which must have the common error body."""
         assert (
             {"error", "message", "requestId"}
             <= set(self.body)
-            <= {"error", "message", "requestId", "details", "resets_at"}
+            <= {"error", "message", "requestId", "details", "resets_at", "shortage"}
         )
         assert self.body["requestId"] == REQUEST_ID
         assert self.headers["X-Request-Id"] == REQUEST_ID
@@ -37,15 +39,16 @@ class Answered:
         return self.status, self.body["error"]
 
 
-def read(answer: dict[str, Any]) -> Answered:
-    """The answer as a client sees it."""
-    headers = {name: ",".join(values) for name, values in answer["multiValueHeaders"].items()}
-    return Answered(answer["statusCode"], headers, json.loads(answer["body"]) if answer["body"] else None)
+def parse_response(response: dict[str, Any], *, path: str = "") -> ClientResponse:
+    """Parse a response as a client does."""
+    headers = {name: ",".join(values) for name, values in response["multiValueHeaders"].items()}
+    body = json.loads(response["body"]) if response["body"] else None
+    return ClientResponse(response["statusCode"], resolve_location(headers, path), body, headers.get("Location", ""))
 
 
 @dataclass
 class Client:
-    """Calls the application as a developer of the tenant `acme`, unless told otherwise."""
+    """A client that calls the application, by default as a developer of the tenant `acme`."""
 
     app: HttpApp
 
@@ -61,8 +64,8 @@ class Client:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> Answered:
-        """Send one request."""
+    ) -> ClientResponse:
+        """Send a request."""
         parameters = {"tenant_id": tenant_id} | ({"thing_id": thing_id} if thing_id is not None else {})
         event = request(
             method,
@@ -73,15 +76,15 @@ class Client:
             headers=headers,
             query=query,
         )
-        return read(self.app(event))
+        return parse_response(self.app(event), path=event["path"])
 
 
 @pytest.fixture(name="service")
 def make_service() -> Service:
-    return Service(made=["first", "second", "third"])
+    return Service(thing_names=["first", "second", "third"])
 
 
 @pytest.fixture(name="call")
-def make_client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answered]:
+def make_client(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ClientResponse]:
     monkeypatch.setenv("CORS_ORIGINS", f'["{ORIGIN}"]')
     return Client(application(service))

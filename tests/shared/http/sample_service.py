@@ -1,4 +1,4 @@
-"""The application of a service that keeps things in memory."""
+"""The application of a sample service that stores things in memory."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.declaration import Slice, Table
 from shared.errors import NotFound
-from shared.http.answers import Answer, ListAnswer, created, no_content, ok
 from shared.http.app import HttpApp
 from shared.http.call import Caller, CurrentCall
-from shared.http.etag import check_if_match
-from shared.http.pagination import PageQuery, page_after, place_of
+from shared.http.pagination import PageQuery, cursor_of, page_after
+from shared.http.responses import ListResponse, ResponseBody, created, no_content, ok
+from shared.preconditions import check_if_match
 from shared.storage.store import Store
 from shared.storage.transaction import Transaction
 from shared.tenancy.context import Allowance, TenantAccess, TenantContext
@@ -35,7 +35,7 @@ class Part(BaseModel):
 
 
 class NewThing(BaseModel):
-    """What to make."""
+    """The request to create a thing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -44,13 +44,13 @@ class NewThing(BaseModel):
 
 
 class ThingsQuery(PageQuery):
-    """Which things to list."""
+    """The query of a list of things."""
 
     kind: str | None = None
     start: Annotated[str | None, Field(alias="from")] = None
 
 
-class Shown(BaseModel):
+class ThingDocument(BaseModel):
     """A thing."""
 
     thing_id: str
@@ -58,112 +58,118 @@ class Shown(BaseModel):
     comment: str | None = None
 
 
-class ThingAnswer(Answer):
-    """One thing."""
+class ThingResponse(ResponseBody):
+    """The response with one thing."""
 
-    thing: Shown
+    thing: ThingDocument
 
 
-class ThingsAnswer(ListAnswer):
+class ThingsResponse(ListResponse):
     """A page of things."""
 
-    things: list[Shown]
+    things: list[ThingDocument]
 
 
-class OpenAnswer(Answer):
-    """What everybody may see."""
+class OpenResponse(ResponseBody):
+    """A response that needs no token."""
 
     status: str
 
 
 @dataclass
 class Service:
-    """The service's state, and what its application was made to do."""
+    """The state of the service, and the recorded calls of its application."""
 
     status: str = "active"
     features: tuple[str, ...] = ("agents",)
     raises: Exception | None = None
     store: Store | None = None
-    made: list[str] = field(default_factory=list[str])
-    """The names of the things; the id is the place."""
+    thing_names: list[str] = field(default_factory=list[str])
+    """The names of the things. The id of a thing is its index."""
     callers: list[TenantContext] = field(default_factory=list[TenantContext])
 
     def access(self, tenant_id: str) -> TenantAccess:
-        """What is known of the tenant."""
+        """Return the tenant's access."""
         return TenantAccess(
             tenant_id, 1, self.status, "pro", self.features, Allowance(1_000, 100_000, 1, overage=False)
         )
 
-    def kept(self) -> Store:
-        """Where the idempotency records lie."""
+    def idempotency_store(self) -> Store:
+        """Return the store of the idempotency records."""
         assert self.store is not None
         return self.store
 
-    def show(self, thing_id: str) -> Shown:
-        """A thing."""
-        if not thing_id.isdigit() or int(thing_id) >= len(self.made):
+    def find(self, thing_id: str) -> ThingDocument:
+        """Return a thing."""
+        if not thing_id.isdigit() or int(thing_id) >= len(self.thing_names):
             msg = "There is no such thing."
             raise NotFound(msg)
-        return Shown(thing_id=thing_id, name=self.made[int(thing_id)])
+        return ThingDocument(thing_id=thing_id, name=self.thing_names[int(thing_id)])
 
 
 def application(service: Service) -> HttpApp:
-    """The application over this state."""
-    app = HttpApp(access=service.access, store=service.kept)
+    """Return the application of a service."""
+    app = HttpApp(access=service.access, store=service.idempotency_store)
     _add_reads(app, service)
     _add_changes(app, service)
     return app
 
 
 def _add_reads(app: HttpApp, service: Service) -> None:
-    @app.route("GET", OPEN, least=None)
-    def get_open() -> Response[OpenAnswer]:  # pyright: ignore[reportUnusedFunction]  # the route has it
-        return ok(OpenAnswer(status="healthy"))
+    @app.route("GET", OPEN, min_role=None)
+    def get_open() -> Response[OpenResponse]:  # pyright: ignore[reportUnusedFunction]  # the route has it
+        return ok(OpenResponse(status="healthy"))
 
-    @app.route("GET", THINGS, least=Role.OBSERVER)
+    @app.route("GET", THINGS, min_role=Role.OBSERVER)
     def list_things(  # pyright: ignore[reportUnusedFunction]  # as above
         caller: Caller, query: Annotated[ThingsQuery, Query()]
-    ) -> Response[ThingsAnswer]:
+    ) -> Response[ThingsResponse]:
         scope = (caller.tenant_id, "things", query.kind or "")
-        start = int(place_of(query.token, *scope, form="[0-9]{1,6}") or 0)
-        page = [service.show(str(number)) for number in range(start, min(start + query.limit, len(service.made)))]
+        start = int(cursor_of(query.token, *scope, form="[0-9]{1,6}") or 0)
+        page = [
+            service.find(str(number)) for number in range(start, min(start + query.limit, len(service.thing_names)))
+        ]
         end = start + len(page)
         return ok(
-            ThingsAnswer(things=page, pagination=page_after(str(end) if end < len(service.made) else None, *scope))
+            ThingsResponse(
+                things=page, pagination=page_after(str(end) if end < len(service.thing_names) else None, *scope)
+            )
         )
 
-    @app.route("GET", THING, least=Role.OBSERVER)
-    def get_thing(thing_id: str) -> Response[ThingAnswer]:  # pyright: ignore[reportUnusedFunction]  # as above
-        return ok(ThingAnswer(thing=service.show(thing_id)), etag=1)
+    @app.route("GET", THING, min_role=Role.OBSERVER)
+    def get_thing(thing_id: str) -> Response[ThingResponse]:  # pyright: ignore[reportUnusedFunction]  # as above
+        return ok(ThingResponse(thing=service.find(thing_id)), etag=1)
 
-    @app.route("GET", ERRORS, least=Role.OBSERVER)
+    @app.route("GET", ERRORS, min_role=Role.OBSERVER)
     def fail() -> Response[None]:  # pyright: ignore[reportUnusedFunction]  # as above
         assert service.raises is not None
         raise service.raises
 
 
 def _add_changes(app: HttpApp, service: Service) -> None:
-    def made(caller: TenantContext, thing_id: str) -> Response[ThingAnswer]:
+    def creation_response(caller: TenantContext, thing_id: str) -> Response[ThingResponse]:
         location = THING.format(tenant_id=caller.tenant_id, thing_id=thing_id)
-        return created(ThingAnswer(thing=service.show(thing_id)), location=location, etag=1)
+        return created(ThingResponse(thing=service.find(thing_id)), location=location, etag=1)
 
-    @app.route("POST", THINGS, least=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(201,), replay=made)
-    def make(  # pyright: ignore[reportUnusedFunction]  # the route has it
+    @app.route(
+        "POST", THINGS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, statuses=(201,), replay=creation_response
+    )
+    def create_thing(  # pyright: ignore[reportUnusedFunction]  # the route has it
         caller: Caller, call: CurrentCall, body: Annotated[NewThing, Body()]
-    ) -> Response[ThingAnswer]:
-        thing_id = str(len(service.made))
-        if call.once:
+    ) -> Response[ThingResponse]:
+        thing_id = str(len(service.thing_names))
+        if call.idempotency_key:
             transaction = Transaction(caller.tenant_id)
-            call.once.remember(transaction, SLICE, resource_id=thing_id)
-            service.kept().commit(transaction)
+            call.idempotency_key.remember(transaction, SLICE, resource_id=thing_id)
+            service.idempotency_store().commit(transaction)
         service.callers.append(caller)
-        service.made.append(body.name)
-        return made(caller, thing_id)
+        service.thing_names.append(body.name)
+        return creation_response(caller, thing_id)
 
-    @app.route("PUT", THING, least=Role.DEVELOPER, statuses=(204,))
-    def change(  # pyright: ignore[reportUnusedFunction]  # as above
+    @app.route("PUT", THING, min_role=Role.DEVELOPER, statuses=(204,))
+    def update_thing(  # pyright: ignore[reportUnusedFunction]  # as above
         call: CurrentCall, thing_id: str, body: Annotated[NewThing, Body()]
     ) -> Response[None]:
         check_if_match(call.if_match, 1)
-        service.made[int(thing_id)] = body.name
+        service.thing_names[int(thing_id)] = body.name
         return no_content()

@@ -1,1 +1,1 @@
-"""Events out and in."""
+"""Tests of `shared.messaging`."""

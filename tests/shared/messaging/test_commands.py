@@ -1,4 +1,4 @@
-"""What operators ask a function to do."""
+"""Commands of operators to a function."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from shared.errors import Conflict
 from shared.messaging.commands import Commands
 
 
-class Named(BaseModel):
-    """A command's input."""
+class GreetInput(BaseModel):
+    """The input of a command."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -18,45 +18,45 @@ class Named(BaseModel):
 
 
 def commands() -> Commands:
-    made = Commands()
+    registered = Commands()
 
-    @made.on("greet", Named)
-    def greet(asked: Named) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # the command has it
-        if asked.name == "taken":
+    @registered.on("greet", GreetInput)
+    def greet(greet_input: GreetInput) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]  # the command has it
+        if greet_input.name == "taken":
             msg = "It is taken."
             raise Conflict(msg)
-        if asked.name == "broken":
+        if greet_input.name == "broken":
             raise RuntimeError
-        return {"greeting": f"hello {asked.name}"}
+        return {"greeting": f"hello {greet_input.name}"}
 
-    return made
+    return registered
 
 
 class TestCommands:
-    def test_are_carried_out_by_name(self) -> None:
+    def test_are_executed_by_name(self) -> None:
         assert commands()({"command": "greet", "name": "you"}) == {"greeting": "hello you"}
 
     def test_are_listed(self) -> None:
         assert commands().names == ("greet",)
 
-    def test_an_error_of_ours_is_an_answer_in_the_one_shape(self) -> None:
-        answer = commands()({"command": "greet", "name": "taken"})
-        assert answer == {"error": "Conflict", "message": "It is taken.", "requestId": ""}
+    def test_return_an_application_error_as_a_response(self) -> None:
+        response = commands()({"command": "greet", "name": "taken"})
+        assert response == {"error": "Conflict", "message": "It is taken.", "requestId": ""}
 
-    def test_an_error_that_is_not_ours_is_raised(self) -> None:
+    def test_raise_an_unexpected_error(self) -> None:
         with pytest.raises(RuntimeError):
             commands()({"command": "greet", "name": "broken"})
 
     @pytest.mark.parametrize("event", [{"command": "leave"}, {}, {"command": None}])
-    def test_an_unknown_one_is_refused(self, event: dict[str, Any]) -> None:
-        answer = commands()(event)
-        assert answer["error"] == "ValidationFailed"
-        assert answer["details"] == [{"field": "command", "message": "unknown command"}]
+    def test_refuse_an_unknown_command(self, event: dict[str, Any]) -> None:
+        response = commands()(event)
+        assert response["error"] == "ValidationFailed"
+        assert response["details"] == [{"field": "command", "message": "unknown command"}]
 
     @pytest.mark.parametrize(
-        ("given", "field"), [({}, "name"), ({"name": 5}, "name"), ({"name": "x", "other": 1}, "other")]
+        ("arguments", "field"), [({}, "name"), ({"name": 5}, "name"), ({"name": "x", "other": 1}, "other")]
     )
-    def test_input_that_is_not_valid_is_refused(self, given: dict[str, Any], field: str) -> None:
-        answer = commands()({"command": "greet", **given})
-        assert answer["error"] == "ValidationFailed"
-        assert [detail["field"] for detail in answer["details"]] == [field]
+    def test_refuse_invalid_input(self, arguments: dict[str, Any], field: str) -> None:
+        response = commands()({"command": "greet", **arguments})
+        assert response["error"] == "ValidationFailed"
+        assert [detail["field"] for detail in response["details"]] == [field]

@@ -1,4 +1,4 @@
-"""A queue that a function of the same service fills."""
+"""Queues to which functions of the same service send messages."""
 
 import json
 
@@ -13,7 +13,7 @@ class Number(BaseModel):
     number: int
 
 
-def test_one_that_fails_comes_again_and_the_others_are_done() -> None:
+def test_returns_only_failed_messages() -> None:
     handled: list[int] = []
 
     def handle(message: Number) -> None:
@@ -23,7 +23,7 @@ def test_one_that_fails_comes_again_and_the_others_are_done() -> None:
 
     bodies = ['{"number": 1}', '{"number": 2}', "nonsense", '{"number": 3, "colour": "blue"}']
     records = [{"messageId": f"m-{index}", "body": body} for index, body in enumerate(bodies)]
-    answer = QueueConsumer("things.inbox", Number, handle)({"Records": records})
+    response = QueueConsumer("things.inbox", Number, handle)({"Records": records})
     assert handled == [1, 3]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]}
-    assert json.dumps(answer)
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]}
+    assert json.dumps(response)

@@ -1,1 +1,1 @@
-"""One way to read a slice, and one to change it."""
+"""Tests of `shared.storage`."""

@@ -1,4 +1,4 @@
-"""A second delivery changes nothing."""
+"""A second delivery of an event changes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,11 +39,11 @@ def counted(store: Store) -> object:
 
 
 class TestDelivery:
-    def test_the_first_has_its_effect(self, store: Store) -> None:
+    def test_of_a_new_event_is_applied(self, store: Store) -> None:
         count(store, DELIVERY)
         assert counted(store) == 1
 
-    def test_the_second_has_none(self, store: Store) -> None:
+    def test_of_a_handled_event_is_refused(self, store: Store) -> None:
         count(store, DELIVERY)
         with pytest.raises(AlreadyHandled, match="run_1:1:1"):
             count(store, replace(DELIVERY, received_at=NOW + timedelta(days=1)))
@@ -52,17 +52,17 @@ class TestDelivery:
     @pytest.mark.parametrize(
         "other", [replace(DELIVERY, event_id="run_1:1:2"), replace(DELIVERY, consumer="metering.other")]
     )
-    def test_another_event_or_consumer_has_its_own(self, store: Store, other: Delivery) -> None:
+    def test_of_another_event_or_consumer_is_applied(self, store: Store, other: Delivery) -> None:
         count(store, DELIVERY)
         count(store, other)
         assert counted(store) == 2
 
-    def test_another_tenants_event_has_its_own(self, store: Store) -> None:
+    def test_of_another_tenant_is_applied(self, store: Store) -> None:
         count(store, DELIVERY, "other")
         count(store, DELIVERY)
         assert counted(store) == 1
 
-    def test_the_mark_goes_after_35_days(self, store: Store) -> None:
+    def test_mark_expires_after_35_days(self, store: Store) -> None:
         count(store, DELIVERY)
         mark = store.get(DELIVERY.mark_key(SLICE, "acme"))
         assert mark is not None

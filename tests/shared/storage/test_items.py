@@ -1,4 +1,4 @@
-"""Items and the wire format."""
+"""Conversion of items to and from the wire format."""
 
 import math
 from decimal import Decimal
@@ -19,24 +19,24 @@ ITEMS = st.dictionaries(st.text(min_size=1), VALUES)
 
 class TestWire:
     @given(ITEMS)
-    def test_what_is_written_comes_back(self, item: dict[str, Value]) -> None:
+    def test_round_trips(self, item: dict[str, Value]) -> None:
         assert item_from_wire(item_to_wire(item)) == item
 
-    def test_a_tuple_comes_back_as_a_list(self) -> None:
+    def test_returns_a_tuple_as_a_list(self) -> None:
         assert from_wire(to_wire(("a", 1))) == ["a", 1]
 
-    def test_true_is_no_number(self) -> None:
+    def test_separates_booleans_from_numbers(self) -> None:
         assert to_wire(True) == {"BOOL": True}  # noqa: FBT003 — the value is the subject
         assert to_wire(1) == {"N": "1"}
 
     @pytest.mark.parametrize(
         "value", [0.5, math.nan, Decimal(1), {"a"}, object()], ids=lambda value: type(value).__name__
     )
-    def test_refuses_what_cannot_be_stored_exactly(self, value: object) -> None:
+    def test_refuses_values_that_cannot_be_stored_exactly(self, value: object) -> None:
         with pytest.raises(TypeError, match="cannot be stored exactly"):
             to_wire(cast("Value", value))
 
-    def test_refuses_it_at_any_depth(self) -> None:
+    def test_refuses_them_at_any_depth(self) -> None:
         with pytest.raises(TypeError, match="float"):
             item_to_wire(cast("dict[str, Value]", {"a": [{"b": 0.1}]}))
 
@@ -44,17 +44,17 @@ class TestWire:
 class TestKey:
     KEY = Key("TENANT#acme#RUNS", "RUN#1")
 
-    def test_is_found_in_its_item(self) -> None:
+    def test_is_read_from_its_item(self) -> None:
         assert key_of({**self.KEY.attributes, "status": "queued"}) == self.KEY
 
-    def test_is_written_as_text(self) -> None:
+    def test_is_converted_to_the_wire_format(self) -> None:
         assert self.KEY.wire == item_to_wire(self.KEY.attributes)
 
 
 class TestReader:
     READER = Reader({"t": "x", "n": 5, "f": True, "l": ["a"], "m": {"k": 1}, "ms": [{"t": "y"}], "none": None})
 
-    def test_reads_what_is_there(self) -> None:
+    def test_returns_existing_attributes(self) -> None:
         reader = self.READER
         assert (reader.text("t"), reader.integer("n"), reader.flag("f"), reader.texts("l")) == ("x", 5, True, ("a",))
         assert reader.integers("m") == {"k": 1}
@@ -62,11 +62,11 @@ class TestReader:
         assert [inner.text("t") for inner in reader.maps("ms")] == ["y"]
 
     @pytest.mark.parametrize("name", ["missing", "none"])
-    def test_what_may_be_missing_is_none_or_empty(self, name: str) -> None:
+    def test_returns_none_or_empty_for_missing_attributes(self, name: str) -> None:
         reader = self.READER
         assert (reader.optional_text(name), reader.optional_integer(name), reader.flag(name)) == (None, None, False)
         assert (reader.texts(name), reader.maps(name), reader.integers(name)) == ((), (), {})
 
-    def test_what_must_be_there_and_is_not_is_an_error(self) -> None:
+    def test_raises_for_a_missing_required_attribute(self) -> None:
         with pytest.raises(KeyError):
             self.READER.text("missing")

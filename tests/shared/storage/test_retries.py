@@ -1,4 +1,4 @@
-"""What is tried again, for how long, and what is not."""
+"""Retries: the errors that are retried, and for how long."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from shared.errors import Conflict, DependencyUnavailable
 from shared.storage.items import Key
 from shared.storage.store import Store
 from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction, refuse_with
-from tests.invocations import Remaining
-from tests.shared.storage.scripted import cancelled, failure, scripted_store, tokens
+from tests.invocations import FakeLambdaContext
+from tests.shared.storage.scripted_database import cancelled, failure, scripted_store, tokens
 
 KEY = Key("TENANT#acme#RUNS", "RUN#1")
 ITEM = {"PK": {"S": KEY.pk}, "SK": {"S": KEY.sk}, "n": {"N": "7"}}
@@ -22,69 +22,69 @@ REASONS = st.lists(
 )
 
 
-class Full(Exception):
-    """A condition that the tests let fail."""
+class FirstRefused(Exception):
+    """The error of a failed condition."""
 
 
-class Gone(Exception):
-    """Another one."""
+class SecondRefused(Exception):
+    """The error of another failed condition."""
 
 
 def two_puts() -> Transaction:
     transaction = Transaction("acme")
-    transaction.put(KEY.attributes, when=ABSENT, otherwise=refuse_with(Full()))
-    transaction.put({**Key(KEY.pk, "RUN#2").attributes}, when=PRESENT, otherwise=refuse_with(Gone()))
+    transaction.put(KEY.attributes, when=ABSENT, otherwise=refuse_with(FirstRefused()))
+    transaction.put({**Key(KEY.pk, "RUN#2").attributes}, when=PRESENT, otherwise=refuse_with(SecondRefused()))
     return transaction
 
 
 class TestCommit:
     @given(REASONS)
-    def test_conflicts_and_throttling_alone_are_tried_again(self, reasons: list[str]) -> None:
+    def test_retries_only_conflicts_and_throttling(self, reasons: list[str]) -> None:
         store, database, waits = scripted_store(cancelled(*reasons), {})
         store.commit(two_puts())
-        assert (len(database.asked), len(waits.seconds)) == (2, 1)
+        assert (len(database.requests), len(waits.seconds)) == (2, 1)
 
-    def test_under_the_same_token(self) -> None:
+    def test_retries_with_the_same_token(self) -> None:
         store, database, _ = scripted_store(
             cancelled("TransactionConflict", "None"), failure("ThrottlingException"), {}
         )
         store.commit(two_puts())
-        assert len(database.asked) == 3
+        assert len(database.requests) == 3
         assert len(set(tokens(database))) == 1
 
-    def test_two_transactions_have_two_tokens(self) -> None:
+    def test_uses_a_token_for_each_transaction(self) -> None:
         store, database, _ = scripted_store({})
         store.commit(two_puts())
         store.commit(two_puts())
         assert len(set(tokens(database))) == 2
 
-    def test_a_failed_condition_is_not_tried_again(self) -> None:
+    def test_does_not_retry_a_failed_condition(self) -> None:
         store, database, waits = scripted_store(cancelled("None", "ConditionalCheckFailed"), {})
-        with pytest.raises(Gone):
+        with pytest.raises(SecondRefused):
             store.commit(two_puts())
-        assert (len(database.asked), waits.seconds) == (1, [])
+        assert (len(database.requests), waits.seconds) == (1, [])
 
-    def test_a_failed_condition_beside_a_conflict_is_not_either(self) -> None:
+    def test_does_not_retry_a_failed_condition_with_a_conflict(self) -> None:
         store, database, _ = scripted_store(cancelled("TransactionConflict", "ConditionalCheckFailed"), {})
-        with pytest.raises(Gone):
+        with pytest.raises(SecondRefused):
             store.commit(two_puts())
-        assert len(database.asked) == 1
+        assert len(database.requests) == 1
 
-    def test_the_first_failed_condition_decides(self) -> None:
+    def test_raises_the_refusal_of_the_first_failed_condition(self) -> None:
         store, _, _ = scripted_store(cancelled("ConditionalCheckFailed", "ConditionalCheckFailed"))
-        with pytest.raises(Full):
+        with pytest.raises(FirstRefused):
             store.commit(two_puts())
 
-    def test_the_refusal_is_told_what_was_there(self) -> None:
+    def test_passes_the_existing_item_to_the_refusal(self) -> None:
         seen: list[object] = []
         transaction = Transaction("acme")
-        transaction.put(KEY.attributes, when=ABSENT, otherwise=lambda there: seen.append(there) or Full())
-        store, _, _ = scripted_store(cancelled("ConditionalCheckFailed", there=[ITEM]))
-        with pytest.raises(Full):
+        transaction.put(KEY.attributes, when=ABSENT, otherwise=lambda existing: seen.append(existing) or FirstRefused())
+        store, _, _ = scripted_store(cancelled("ConditionalCheckFailed", existing=[ITEM]))
+        with pytest.raises(FirstRefused):
             store.commit(transaction)
         assert seen == [{**KEY.attributes, "n": 7}]
 
-    def test_without_an_own_refusal_it_was_changed_at_the_same_time(self) -> None:
+    def test_raises_conflict_without_a_refusal(self) -> None:
         transaction = Transaction("acme")
         transaction.put(KEY.attributes, when=ABSENT)
         store, _, _ = scripted_store(cancelled("ConditionalCheckFailed"))
@@ -92,20 +92,25 @@ class TestCommit:
             store.commit(transaction)
 
     @pytest.mark.parametrize("error", [cancelled("ValidationError", "None"), failure("ValidationException")])
-    def test_what_is_our_own_mistake_is_raised(self, error: Exception) -> None:
+    def test_raises_validation_errors(self, error: Exception) -> None:
         store, database, _ = scripted_store(error)
-        with pytest.raises(type(error), match=r"as told|cancelled"):
+        with pytest.raises(type(error), match=r"scripted error|cancelled"):
             store.commit(two_puts())
-        assert len(database.asked) == 1
+        assert len(database.requests) == 1
 
 
 class TestTryCommit:
-    def test_says_which_conditions_failed(self) -> None:
-        store, _, _ = scripted_store(cancelled("ConditionalCheckFailed", "ConditionalCheckFailed", there=[ITEM, None]))
+    def test_returns_the_failed_conditions(self) -> None:
+        store, _, _ = scripted_store(
+            cancelled("ConditionalCheckFailed", "ConditionalCheckFailed", existing=[ITEM, None])
+        )
         refused = store.try_commit(two_puts())
-        assert [(found.action.key.sk, found.there is None) for found in refused] == [("RUN#1", False), ("RUN#2", True)]
+        assert [(found.action.key.sk, found.existing is None) for found in refused] == [
+            ("RUN#1", False),
+            ("RUN#2", True),
+        ]
 
-    def test_says_nothing_when_the_change_was_made(self) -> None:
+    def test_returns_nothing_after_a_commit(self) -> None:
         assert scripted_store({})[0].try_commit(two_puts()) == []
 
 
@@ -127,83 +132,85 @@ CALLS: list[Callable[[Store], object]] = [
 
 
 @pytest.mark.parametrize("call", CALLS, ids=["get", "get_many", "query", "update", "commit"])
-class TestPatience:
+class TestRetries:
     @pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
-    def test_gives_up_after_five_seconds(self, call: Callable[[Store], object], code: str) -> None:
+    def test_end_after_five_seconds(self, call: Callable[[Store], object], code: str) -> None:
         store, database, waits = scripted_store(failure(code))
-        with pytest.raises(DependencyUnavailable) as gave_up:
+        with pytest.raises(DependencyUnavailable) as raised:
             call(store)
-        assert gave_up.value.retry_after_s == 1
+        assert raised.value.retry_after_s == 1
         assert 5 <= sum(waits.seconds) < 6
-        assert len(database.asked) == len(waits.seconds) + 1
+        assert len(database.requests) == len(waits.seconds) + 1
 
-    def test_waits_longer_each_time_up_to_a_second(self, call: Callable[[Store], object]) -> None:
+    def test_back_off_up_to_one_second(self, call: Callable[[Store], object]) -> None:
         store, _, waits = scripted_store(failure("ThrottlingException"))
         with pytest.raises(DependencyUnavailable):
             call(store)
         assert waits.ceilings[:7] == [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0]
         assert set(waits.ceilings[7:]) == {1.0}
 
-    def test_a_database_that_does_not_answer_is_said_at_once(self, call: Callable[[Store], object]) -> None:
+    def test_do_not_follow_a_connection_error(self, call: Callable[[Store], object]) -> None:
         store, database, _ = scripted_store(EndpointConnectionError(endpoint_url="https://database.invalid"))
         with pytest.raises(DependencyUnavailable):
             call(store)
-        assert len(database.asked) == 1
+        assert len(database.requests) == 1
 
 
-def test_short_waits_do_not_make_it_try_for_ever() -> None:
+def test_retries_with_short_waits_are_bounded() -> None:
     store, database, waits = scripted_store(failure("ThrottlingException"))
-    hasty = Store(database, table="entities", owned=store.owned, sleep=waits.sleep, jitter=lambda low, _: low)
+    impatient = Store(database, table="entities", owned=store.owned, sleep=waits.sleep, jitter=lambda low, _: low)
     with pytest.raises(DependencyUnavailable):
-        hasty.get(KEY)
-    assert len(database.asked) <= 201
+        impatient.get(KEY)
+    assert len(database.requests) <= 201
 
 
 class TestUpdate:
-    def test_a_condition_that_does_not_hold_is_an_answer(self) -> None:
+    def test_returns_none_if_the_condition_fails(self) -> None:
         store, database, _ = scripted_store(failure("ConditionalCheckFailedException"))
         assert update(store) is None
-        assert len(database.asked) == 1
+        assert len(database.requests) == 1
 
-    def test_says_what_is_there_afterwards(self) -> None:
+    def test_returns_the_new_item(self) -> None:
         store, database, _ = scripted_store(failure("TransactionConflictException"), {"Attributes": ITEM})
         assert update(store) == {**KEY.attributes, "n": 7}
-        assert len(database.asked) == 2
+        assert len(database.requests) == 2
 
 
 class TestGetMany:
     KEYS = tuple(Key(KEY.pk, f"RUN#{number}") for number in range(150))
 
-    def answer(self, *keys: Key, left: tuple[Key, ...] = ()) -> dict[str, object]:
-        unprocessed = {"entities": {"Keys": [key.wire for key in left]}} if left else {}
+    def response(self, *keys: Key, unprocessed_keys: tuple[Key, ...] = ()) -> dict[str, object]:
+        unprocessed = {"entities": {"Keys": [key.wire for key in unprocessed_keys]}} if unprocessed_keys else {}
         return {"Responses": {"entities": [key.wire for key in keys]}, "UnprocessedKeys": unprocessed}
 
-    def test_asks_for_a_hundred_at_once(self) -> None:
-        store, database, _ = scripted_store(self.answer(*self.KEYS[:100]), self.answer(*self.KEYS[100:]))
+    def test_reads_one_hundred_keys_per_request(self) -> None:
+        store, database, _ = scripted_store(self.response(*self.KEYS[:100]), self.response(*self.KEYS[100:]))
         assert set(store.get_many(self.KEYS)) == set(self.KEYS)
-        assert [len(asked["RequestItems"]["entities"]["Keys"]) for asked in database.asked] == [100, 50]
+        assert [len(request["RequestItems"]["entities"]["Keys"]) for request in database.requests] == [100, 50]
 
-    def test_asks_again_for_what_was_left_over(self) -> None:
-        one, two, three = self.KEYS[:3]
-        store, database, waits = scripted_store(self.answer(one, left=(two, three)), self.answer(two))
-        assert set(store.get_many([one, two, three])) == {one, two}
-        assert database.asked[1]["RequestItems"]["entities"]["Keys"] == [two.wire, three.wire]
+    def test_retries_unprocessed_keys(self) -> None:
+        first, second, third = self.KEYS[:3]
+        store, database, waits = scripted_store(
+            self.response(first, unprocessed_keys=(second, third)), self.response(second)
+        )
+        assert set(store.get_many([first, second, third])) == {first, second}
+        assert database.requests[1]["RequestItems"]["entities"]["Keys"] == [second.wire, third.wire]
         assert len(waits.seconds) == 1
 
-    def test_gives_up_when_it_is_left_over_for_ever(self) -> None:
-        store, _, _ = scripted_store(self.answer(left=self.KEYS[:1]))
+    def test_raises_if_keys_stay_unprocessed(self) -> None:
+        store, _, _ = scripted_store(self.response(unprocessed_keys=self.KEYS[:1]))
         with pytest.raises(DependencyUnavailable):
             store.get_many(self.KEYS[:1])
 
-    def test_nothing_asked_for_is_nothing_read(self) -> None:
+    def test_sends_no_request_without_keys(self) -> None:
         store, database, _ = scripted_store({})
         assert store.get_many([]) == {}
-        assert database.asked == []
+        assert database.requests == []
 
 
 class TestDeadline:
     def test_in_the_past_allows_no_retry(self) -> None:
         store, database, waits = scripted_store(failure("ThrottlingException"), {})
-        with invocation(Remaining(0)), pytest.raises(DependencyUnavailable):
+        with invocation(FakeLambdaContext(0)), pytest.raises(DependencyUnavailable):
             store.commit(two_puts())
-        assert (len(database.asked), waits.seconds) == (1, [])
+        assert (len(database.requests), waits.seconds) == (1, [])

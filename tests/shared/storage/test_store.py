@@ -1,4 +1,4 @@
-"""A change with its events is there as a whole, or not at all."""
+"""A change and its events are written together or not at all."""
 
 import json
 from collections.abc import Iterator
@@ -7,28 +7,28 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.declaration import Slice, Table
-from shared.events.envelope import Event, happened
+from shared.events.envelope import Event, new_event
 from shared.events.runs import RunQueued
-from shared.observability import continue_trace
+from shared.observability import in_trace
 from shared.storage.items import Item, Key, Value
 from shared.storage.listing import newest_first
 from shared.storage.store import Store, Unchanged
 from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
 from tests import tables
-from tests.shared.storage.scripted import scripted_store
+from tests.shared.storage.scripted_database import scripted_store
 
 SLICE = Slice("RUNS", Table.ENTITIES)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 PK = SLICE.key("acme")
 
 
-class Taken(Exception):
-    """Something is there already."""
+class ItemExists(Exception):
+    """The item already exists."""
 
 
 @pytest.fixture(scope="module", name="shared_table")
 def make_shared_table() -> Iterator[Store]:
-    """One table for all tests of this file, since a new one takes its time."""
+    """Create one table for all tests of this file, because a creation takes long."""
     with tables.store(SLICE) as store:
         yield store
 
@@ -50,9 +50,9 @@ def outbox(store: Store) -> list[dict[str, Value]]:
     return list(store.query_all(Expression("#PK = :pk", {"pk": SLICE.key("acme", "OUTBOX")})))
 
 
-def queued(run_id: str = "run_1") -> Event[RunQueued]:
+def run_queued(run_id: str = "run_1") -> Event[RunQueued]:
     data = RunQueued(run_id=run_id)
-    return happened(data, event_id=f"{run_id}:queued:1", tenant_id="acme", subject=run_id, seq=1, at=NOW)
+    return new_event(data, event_id=f"{run_id}:queued:1", tenant_id="acme", subject=run_id, seq=1, at=NOW)
 
 
 def put(store: Store, sk: str, **attributes: Value) -> None:
@@ -65,7 +65,7 @@ class TestCommit:
     def test_writes_state_and_events_together(self, store: Store) -> None:
         transaction = Transaction("acme")
         transaction.put({**Key(PK, "RUN#1").attributes, "status": "queued"}, when=ABSENT)
-        transaction.emit(queued(), queued("run_2"))
+        transaction.emit(run_queued(), run_queued("run_2"))
         store.commit(transaction)
         assert store.get(Key(PK, "RUN#1")) == {"PK": PK, "SK": "RUN#1", "status": "queued"}
         assert [item["SK"] for item in outbox(store)] == ["OUTBOX#run_1:queued:1", "OUTBOX#run_2:queued:1"]
@@ -74,35 +74,36 @@ class TestCommit:
         put(store, "RUN#2", n=1)
         transaction = Transaction("acme")
         transaction.put(Key(PK, "RUN#1").attributes)
-        transaction.put(Key(PK, "RUN#2").attributes, when=ABSENT, otherwise=refuse_with(Taken()))
-        transaction.emit(queued())
-        with pytest.raises(Taken):
+        transaction.put(Key(PK, "RUN#2").attributes, when=ABSENT, otherwise=refuse_with(ItemExists()))
+        transaction.emit(run_queued())
+        with pytest.raises(ItemExists):
             store.commit(transaction)
         assert store.get(Key(PK, "RUN#1")) is None
         assert outbox(store) == []
 
-    def test_tells_the_refusal_what_is_there(self, store: Store) -> None:
+    def test_passes_the_existing_item_to_the_refusal(self, store: Store) -> None:
         put(store, "RUN#2", n=1)
         seen: list[Item | None] = []
         transaction = Transaction("acme")
-        transaction.put(Key(PK, "RUN#2").attributes, when=ABSENT, otherwise=lambda there: seen.append(there) or Taken())
-        with pytest.raises(Taken):
+        transaction.put(
+            Key(PK, "RUN#2").attributes, when=ABSENT, otherwise=lambda existing: seen.append(existing) or ItemExists()
+        )
+        with pytest.raises(ItemExists):
             store.commit(transaction)
         assert seen == [{"PK": PK, "SK": "RUN#2", "n": 1}]
 
-    def test_an_event_that_was_said_is_not_said_a_second_time(self, store: Store) -> None:
+    def test_writes_an_event_with_the_same_id_once(self, store: Store) -> None:
         for _ in range(2):
             transaction = Transaction("acme")
-            transaction.emit(queued())
+            transaction.emit(run_queued())
             store.commit(transaction)
         assert len(outbox(store)) == 1
 
-    def test_the_outbox_holds_what_the_bus_wants(self, store: Store) -> None:
-        continue_trace("1-abc")
-        transaction = Transaction("acme")
-        transaction.emit(queued())
-        store.commit(transaction)
-        continue_trace("")
+    def test_writes_the_event_with_source_type_and_due_time(self, store: Store) -> None:
+        with in_trace("1-abc"):
+            transaction = Transaction("acme")
+            transaction.emit(run_queued())
+            store.commit(transaction)
         [item] = outbox(store)
         assert (item["source"], item["type"]) == ("ainexus.runs", "run.queued.v1")
         assert (item["due_pk"], item["due_sk"]) == ("DUE#RUNS#OUTBOX", "2026-11-22T12:00:30.000Z#run_1:queued:1")
@@ -120,24 +121,26 @@ class TestCommit:
 
 
 class TestUpdate:
-    def test_changes_one_item_when_the_condition_holds(self, store: Store) -> None:
+    def test_changes_the_item_if_the_condition_holds(self, store: Store) -> None:
         put(store, "RUN#1", left=1)
-        take = Expression("SET #left = #left - :one", {"one": 1})
-        some = Expression("#left >= :one", {"one": 1})
-        assert store.update(Key(PK, "RUN#1"), take, when=some) == {"PK": PK, "SK": "RUN#1", "left": 0}
-        assert store.update(Key(PK, "RUN#1"), take, when=some) is None
+        decrement = Expression("SET #left = #left - :one", {"one": 1})
+        is_positive = Expression("#left >= :one", {"one": 1})
+        assert store.update(Key(PK, "RUN#1"), decrement, when=is_positive) == {"PK": PK, "SK": "RUN#1", "left": 0}
+        assert store.update(Key(PK, "RUN#1"), decrement, when=is_positive) is None
 
-    def test_tells_what_was_there_when_the_condition_did_not_hold(self, store: Store) -> None:
-        take = Expression("SET #left = #left - :one", {"one": 1})
-        some = Expression("#left >= :one", {"one": 1})
-        assert store.try_update(Key(PK, "RUN#1"), take, when=some) == Unchanged(None)
+    def test_returns_the_existing_item_if_the_condition_fails(self, store: Store) -> None:
+        decrement = Expression("SET #left = #left - :one", {"one": 1})
+        is_positive = Expression("#left >= :one", {"one": 1})
+        assert store.try_update(Key(PK, "RUN#1"), decrement, when=is_positive) == Unchanged(None)
         put(store, "RUN#1", left=1)
-        assert store.try_update(Key(PK, "RUN#1"), take, when=some) is None
-        assert store.try_update(Key(PK, "RUN#1"), take, when=some) == Unchanged({"PK": PK, "SK": "RUN#1", "left": 0})
+        assert store.try_update(Key(PK, "RUN#1"), decrement, when=is_positive) is None
+        assert store.try_update(Key(PK, "RUN#1"), decrement, when=is_positive) == Unchanged(
+            {"PK": PK, "SK": "RUN#1", "left": 0}
+        )
 
 
 class TestQuery:
-    def test_goes_on_where_a_page_ended(self, store: Store) -> None:
+    def test_continues_after_a_page(self, store: Store) -> None:
         for number in range(3):
             put(store, f"RUN#{number}")
         condition = Expression("#PK = :pk", {"pk": PK})
@@ -151,8 +154,8 @@ class TestQuery:
         found = store.query(Expression("#list_pk = :pk", {"pk": SLICE.key("acme", "LIST")}), index="list").items
         assert [(item["SK"], "status" in item) for item in found] == [("RUN#1", False)]
 
-    def test_all_of_them_are_read_page_by_page(self, store: Store) -> None:
-        # Six of 300 KB are more than the 1 MB of a page.
+    def test_reads_all_pages(self, store: Store) -> None:
+        # Six items of 300 KB exceed the 1 MB of a page.
         for number in range(6):
             put(store, f"RUN#{number}", text="x" * 300_000)
         found = list(store.query_all(Expression("#PK = :pk", {"pk": PK}), newest_first=True))
@@ -178,17 +181,17 @@ class TestNewestFirst:
             (4, [["RUN#3", "RUN#2"], ["RUN#1", "RUN#0"]]),
         ],
     )
-    def test_pages_hold_everything_once(self, store: Store, count: int, pages: list[list[str]]) -> None:
+    def test_returns_every_item_once(self, store: Store, count: int, pages: list[list[str]]) -> None:
         for number in range(count):
             put(store, f"RUN#{number}")
         put(store, "OTHER#1")
         put(store, "RUO#1")
         assert self.pages(store, limit=2) == pages
 
-    def test_nothing_is_one_empty_page(self, store: Store) -> None:
+    def test_returns_one_empty_page_without_items(self, store: Store) -> None:
         assert self.pages(store, limit=2) == [[]]
 
-    def test_what_comes_meanwhile_moves_nothing(self, store: Store) -> None:
+    def test_ignores_items_added_between_pages(self, store: Store) -> None:
         for number in range(3):
             put(store, f"RUN#{number}")
         _, after = newest_first(store, pk=PK, prefix="RUN#", limit=2, after=None)
@@ -196,16 +199,16 @@ class TestNewestFirst:
         items, _ = newest_first(store, pk=PK, prefix="RUN#", limit=2, after=after)
         assert [item["SK"] for item in items] == ["RUN#0"]
 
-    def test_a_page_that_ends_at_a_megabyte_is_not_the_last_one(self) -> None:
+    def test_continues_after_a_page_that_ends_at_one_megabyte(self) -> None:
         item = {"PK": {"S": PK}, "SK": {"S": "RUN#5"}}
         store, _, _ = scripted_store({"Items": [item], "LastEvaluatedKey": item})
         assert newest_first(store, pk=PK, prefix="RUN#", limit=2, after=None)[1] == "5"
 
 
-class TestReadingAhead:
-    def test_answers_the_first_reading_of_each_item_and_no_second_one(self, store: Store) -> None:
+class TestPrefetching:
+    def test_serves_only_the_first_read_of_each_item(self, store: Store) -> None:
         put(store, "A", n=1)
-        with store.reading_ahead([Key(PK, "A"), Key(PK, "B")]):
+        with store.prefetching([Key(PK, "A"), Key(PK, "B")]):
             put(store, "A", n=2)
             put(store, "B", n=2)
             assert store.get(Key(PK, "B")) is None
@@ -213,22 +216,22 @@ class TestReadingAhead:
             assert (store.get(Key(PK, "A")) or {})["n"] == 2
             assert (store.get(Key(PK, "B")) or {})["n"] == 2
 
-    def test_is_over_with_its_block(self, store: Store) -> None:
+    def test_ends_with_its_block(self, store: Store) -> None:
         put(store, "A", n=1)
-        with store.reading_ahead([Key(PK, "A")]):
+        with store.prefetching([Key(PK, "A")]):
             put(store, "A", n=2)
         assert (store.get(Key(PK, "A")) or {})["n"] == 2
 
-    def test_is_of_one_table(self, store: Store) -> None:
+    def test_applies_to_one_store(self, store: Store) -> None:
         put(store, "A", n=1)
         other, database, _ = scripted_store({})
-        with other.reading_ahead([]), store.reading_ahead([Key(PK, "A")]):
+        with other.prefetching([]), store.prefetching([Key(PK, "A")]):
             assert other.get(Key(PK, "A")) is None
-        assert len(database.asked) == 1
+        assert len(database.requests) == 1
 
-    def test_makes_one_call(self) -> None:
-        asked, database, _ = scripted_store({"Responses": {"entities": [{"PK": {"S": PK}, "SK": {"S": "A"}}]}})
-        with asked.reading_ahead([Key(PK, "A"), Key(PK, "B")]):
-            assert asked.get(Key(PK, "A"))
-            assert asked.get(Key(PK, "B")) is None
-        assert len(database.asked) == 1
+    def test_sends_one_request(self) -> None:
+        store, database, _ = scripted_store({"Responses": {"entities": [{"PK": {"S": PK}, "SK": {"S": "A"}}]}})
+        with store.prefetching([Key(PK, "A"), Key(PK, "B")]):
+            assert store.get(Key(PK, "A"))
+            assert store.get(Key(PK, "B")) is None
+        assert len(database.requests) == 1

@@ -1,1 +1,1 @@
-"""Who asks, and what that lets them do."""
+"""Tests of `shared.tenancy`."""

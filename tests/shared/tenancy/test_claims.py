@@ -1,4 +1,4 @@
-"""Which tokens are trusted, and what they say."""
+"""Claims of trusted tokens."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ import pytest
 from shared.tenancy.claims import Claims, InvalidToken, read_claims
 from shared.tenancy.permissions import Role
 
-OURS = "our-client"
-TOKEN = {"token_use": "id", "aud": OURS, "sub": "8f1c", "custom:role": "developer", "custom:tenant_id": "acme"}
+AUDIENCE = "our-client"
+TOKEN = {"token_use": "id", "aud": AUDIENCE, "sub": "8f1c", "custom:role": "developer", "custom:tenant_id": "acme"}
 
 
 class TestReadClaims:
-    def test_says_who_bears_the_token(self) -> None:
-        assert read_claims(TOKEN, audience=OURS) == Claims("8f1c", Role.DEVELOPER, "acme", None)
+    def test_returns_the_claims_of_a_user(self) -> None:
+        assert read_claims(TOKEN, audience=AUDIENCE) == Claims("8f1c", Role.DEVELOPER, "acme", None)
 
-    def test_a_platform_admin_has_no_tenant(self) -> None:
-        token = {"token_use": "id", "aud": OURS, "sub": "1", "custom:role": "platform_admin"}
-        assert read_claims(token, audience=OURS) == Claims("1", Role.PLATFORM_ADMIN, None, None)
+    def test_returns_no_tenant_for_a_platform_admin(self) -> None:
+        token = {"token_use": "id", "aud": AUDIENCE, "sub": "1", "custom:role": "platform_admin"}
+        assert read_claims(token, audience=AUDIENCE) == Claims("1", Role.PLATFORM_ADMIN, None, None)
 
     @pytest.mark.parametrize(
         "change",
@@ -26,7 +26,7 @@ class TestReadClaims:
             {"token_use": None},
             {"aud": "another-client"},
             {"aud": None},
-            {"aud": [OURS]},
+            {"aud": [AUDIENCE]},
             {"custom:role": None},
             {"custom:role": "root"},
             {"custom:role": "platform_admin"},
@@ -37,13 +37,13 @@ class TestReadClaims:
         ],
         ids=str,
     )
-    def test_refuses_a_token_that_is_not_ours(self, change: dict[str, Any]) -> None:
+    def test_refuses_an_invalid_token(self, change: dict[str, Any]) -> None:
         with pytest.raises(InvalidToken, match="Invalid authentication token"):
-            read_claims(TOKEN | change, audience=OURS)
+            read_claims(TOKEN | change, audience=AUDIENCE)
 
-    def test_refuses_no_claims_at_all(self) -> None:
+    def test_refuses_empty_claims(self) -> None:
         with pytest.raises(InvalidToken):
-            read_claims({}, audience=OURS)
+            read_claims({}, audience=AUDIENCE)
 
     @pytest.mark.parametrize(
         ("text", "features"),
@@ -56,5 +56,5 @@ class TestReadClaims:
             ('"agents"', ()),
         ],
     )
-    def test_features_that_cannot_be_read_grant_nothing(self, text: str, features: tuple[str, ...]) -> None:
-        assert read_claims(TOKEN | {"custom:features": text}, audience=OURS).features == features
+    def test_returns_no_features_for_an_invalid_claim(self, text: str, features: tuple[str, ...]) -> None:
+        assert read_claims(TOKEN | {"custom:features": text}, audience=AUDIENCE).features == features

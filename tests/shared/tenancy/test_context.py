@@ -1,18 +1,20 @@
-"""Nobody acts in another tenant."""
+"""A caller cannot act in another tenant."""
 
 import pytest
 
 from shared.errors import Forbidden, PaymentRequired
 from shared.tenancy.claims import Claims
-from shared.tenancy.context import Allowance, TenantAccess, TenantContext, bind, check_may_change
+from shared.tenancy.context import Allowance, OperatorContext, TenantAccess, TenantContext, bind, check_may_change
 from shared.tenancy.permissions import Feature, Role
 
 DEVELOPER = Claims("8f1c", Role.DEVELOPER, "acme", ("agents",))
 PLATFORM_ADMIN = Claims("1", Role.PLATFORM_ADMIN, None, None)
 
 
-def bound(claims: Claims, path_tenant: str | None, least: Role = Role.DEVELOPER) -> TenantContext:
-    return bind(claims, path_tenant=path_tenant, least=least, request_id="r1")
+def bound(claims: Claims, path_tenant: str | None, min_role: Role = Role.DEVELOPER) -> TenantContext:
+    context = bind(claims, path_tenant=path_tenant, min_role=min_role, request_id="r1")
+    assert isinstance(context, TenantContext)
+    return context
 
 
 class TestBind:
@@ -22,28 +24,37 @@ class TestBind:
 
     @pytest.mark.parametrize("path_tenant", ["other", "acme2", "acm", "acme#RUNS", "ACME", " acme"])
     def test_refuses_every_other_path(self, path_tenant: str) -> None:
-        with pytest.raises(Forbidden, match="not open to you"):
+        with pytest.raises(Forbidden, match="not have access to this resource"):
             bound(DEVELOPER, path_tenant)
 
-    def test_refuses_a_role_that_is_not_enough(self) -> None:
+    def test_refuses_an_insufficient_role(self) -> None:
         with pytest.raises(Forbidden, match="tenant_admin"):
             bound(DEVELOPER, "acme", Role.TENANT_ADMIN)
 
-    def test_tells_of_another_tenant_nothing_of_the_role(self) -> None:
-        with pytest.raises(Forbidden, match="not open to you"):
+    def test_does_not_reveal_the_role_for_another_tenant(self) -> None:
+        with pytest.raises(Forbidden, match="not have access to this resource"):
             bound(DEVELOPER, "other", Role.TENANT_ADMIN)
 
-    def test_a_platform_admin_acts_in_the_paths_tenant(self) -> None:
+    def test_binds_a_platform_admin_to_the_tenant_of_the_path(self) -> None:
         assert bound(PLATFORM_ADMIN, "acme", Role.TENANT_ADMIN).tenant_id == "acme"
 
     @pytest.mark.parametrize("path_tenant", ["acme#BILLING", "a", "../acme", "acme/x", "*"])
-    def test_a_platform_admin_cannot_name_what_is_no_tenant(self, path_tenant: str) -> None:
-        with pytest.raises(Forbidden, match="not open to you"):
+    def test_refuses_an_invalid_tenant_id_of_a_platform_admin(self, path_tenant: str) -> None:
+        with pytest.raises(Forbidden, match="not have access to this resource"):
             bound(PLATFORM_ADMIN, path_tenant)
 
-    def test_a_platform_admin_has_no_tenant_of_its_own(self) -> None:
-        with pytest.raises(Forbidden):
-            bound(PLATFORM_ADMIN, None)
+    @pytest.mark.parametrize("min_role", [Role.OBSERVER, Role.PLATFORM_ADMIN])
+    def test_binds_a_platform_admin_to_no_tenant_without_one_in_the_path(self, min_role: Role) -> None:
+        context = bind(PLATFORM_ADMIN, path_tenant=None, min_role=min_role, request_id="r1")
+        assert context == OperatorContext("user:1", Role.PLATFORM_ADMIN, "r1")
+
+    def test_returns_an_operator_context_on_an_operator_path(self) -> None:
+        context = bind(PLATFORM_ADMIN, path_tenant=None, min_role=Role.PLATFORM_ADMIN, request_id="r1")
+        assert context == OperatorContext("user:1", Role.PLATFORM_ADMIN, "r1")
+
+    def test_refuses_other_roles_on_an_operator_path(self) -> None:
+        with pytest.raises(Forbidden, match="platform_admin"):
+            bind(DEVELOPER, path_tenant=None, min_role=Role.PLATFORM_ADMIN, request_id="r1")
 
 
 class TestCheckMayChange:
@@ -52,16 +63,16 @@ class TestCheckMayChange:
     def access(self, status: str = "active", features: tuple[str, ...] = ("all",)) -> TenantAccess:
         return TenantAccess("acme", 1, status, "pro", features, Allowance(1_000, 100_000, 1, overage=False))
 
-    def test_lets_an_active_tenant_with_the_feature_pass(self) -> None:
+    def test_allows_an_active_tenant_with_the_feature(self) -> None:
         check_may_change(self.CALLER, self.access(), Feature.AGENTS)
         check_may_change(self.CALLER, self.access(features=()), None)
 
-    def test_a_tenant_that_has_not_paid_is_asked_to(self) -> None:
+    def test_requires_payment_after_a_suspension_by_billing(self) -> None:
         with pytest.raises(PaymentRequired):
             check_may_change(self.CALLER, self.access("suspended_by_billing"), None)
 
     @pytest.mark.parametrize("status", ["suspended", "deleted", "", "Active"])
-    def test_refuses_in_every_other_state(self, status: str) -> None:
+    def test_refuses_every_other_status(self, status: str) -> None:
         with pytest.raises(Forbidden) as refused:
             check_may_change(self.CALLER, self.access(status), None)
         assert not isinstance(refused.value, PaymentRequired)

@@ -1,4 +1,4 @@
-"""Roles include each other, features meet."""
+"""Inclusion of roles, and intersection of features."""
 
 import pytest
 from hypothesis import given
@@ -20,20 +20,20 @@ class TestRole:
             (Role.OBSERVER, {Role.OBSERVER}),
         ],
     )
-    def test_includes_itself_and_those_below(self, role: Role, includes: set[Role]) -> None:
-        assert {least for least in Role if role.includes(least)} == includes
+    def test_includes_itself_and_lower_roles(self, role: Role, includes: set[Role]) -> None:
+        assert {min_role for min_role in Role if role.includes(min_role)} == includes
 
 
 class TestEffectiveFeatures:
     @given(NAMES, NAMES)
-    def test_are_those_that_both_have(self, granted: tuple[str, ...], enabled: tuple[str, ...]) -> None:
+    def test_are_the_intersection(self, granted: tuple[str, ...], enabled: tuple[str, ...]) -> None:
         both = {feature for feature in Feature if feature in granted and feature in enabled}
         assert effective_features(granted, enabled) == both
 
     @given(NAMES)
-    def test_a_token_without_the_claim_has_all_of_the_tenants(self, enabled: tuple[str, ...]) -> None:
+    def test_of_a_token_without_the_claim_are_those_of_the_tenant(self, enabled: tuple[str, ...]) -> None:
         assert effective_features(None, enabled) == effective_features((ALL_FEATURES,), enabled)
 
     @given(NAMES)
-    def test_a_tenant_with_all_leaves_the_tokens(self, granted: tuple[str, ...]) -> None:
+    def test_of_a_tenant_with_all_are_those_of_the_token(self, granted: tuple[str, ...]) -> None:
         assert effective_features(granted, (ALL_FEATURES,)) == {name for name in Feature if name in granted}

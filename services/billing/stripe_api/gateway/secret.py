@@ -1,4 +1,4 @@
-"""Stripe's keys, as an operator put them in. Until then the secret is `{}`, which means: no Stripe."""
+"""Stripe's keys, as set by an operator. Until then the secret is `{}`, and Stripe is not used."""
 
 import json
 import time
@@ -10,36 +10,36 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.billing.errors import PaymentsUnavailable
 
-_KEPT_S = 60
+_SECRET_CACHE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSecret:
-    """What is needed to speak to Stripe and to know it."""
+    """The API key, and the secret that signs webhooks."""
 
     api_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
 
 
 class StripeSecrets:
-    """Reads the secret, at most once a minute."""
+    """Reader of the secret, at most once a minute."""
 
     def __init__(self, client: Any, *, name: str, monotonic: Callable[[], float] = time.monotonic) -> None:  # noqa: ANN401 — botocore makes clients from data
         self._client = client
         self._name = name
         self._monotonic = monotonic
-        self._kept: tuple[float, StripeSecret | None] | None = None
+        self._cached: tuple[float, StripeSecret | None] | None = None
 
     def read(self) -> StripeSecret | None:
-        """The secret; None where no key is put in.
+        """Return the secret, or None if no key is configured.
 
         Raises:
             PaymentsUnavailable: the secret cannot be read.
         """
         now = self._monotonic()
-        if self._kept is None or now - self._kept[0] > _KEPT_S:
-            self._kept = (now, self._fetch())
-        return self._kept[1]
+        if self._cached is None or now - self._cached[0] > _SECRET_CACHE_S:
+            self._cached = (now, self._fetch())
+        return self._cached[1]
 
     def _fetch(self) -> StripeSecret | None:
         try:
@@ -49,8 +49,8 @@ class StripeSecrets:
         try:
             fields: dict[str, Any] = dict(json.loads(text))
         except (TypeError, ValueError):
-            msg = "Stripe's secret is no JSON object; an operator puts it in with `ainexus secrets set stripe`."
-            # Not from the cause, whose text is the secret.
+            msg = "The Stripe secret is not a JSON object. Set it with `ainexus secrets set stripe`."
+            # Without the cause, whose text contains the secret.
             raise PaymentsUnavailable(msg) from None
         if not fields.get("api_key"):
             return None

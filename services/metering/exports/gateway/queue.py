@@ -1,4 +1,4 @@
-"""The queue between the function that is asked for exports and the one that writes them."""
+"""The queue between the function that receives export requests and the function that writes exports."""
 
 from datetime import date
 from typing import Any, Protocol, Self
@@ -6,13 +6,13 @@ from typing import Any, Protocol, Self
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel
 
-from services.metering.domain.export import Asked, Export, ExportFormat
-from services.metering.domain.periods import Days
+from services.metering.counters.domain.days import Days
+from services.metering.exports.domain import ExportFormat, ExportRequest, LedgerExport
 from shared.errors import DependencyUnavailable
 
 
 class ExportJob(BaseModel):
-    """An export that is to be written."""
+    """The message that requests the writing of an export."""
 
     start: date
     end: date
@@ -21,46 +21,46 @@ class ExportJob(BaseModel):
     attempt: int
 
     @classmethod
-    def of(cls, export: Export) -> Self:
-        """The message."""
-        asked = export.asked
+    def of(cls, export: LedgerExport) -> Self:
+        """Return the message for an export."""
+        request = export.request
         return cls(
-            start=asked.days.start,
-            end=asked.days.end,
-            tenant_id=asked.tenant_id,
-            format=asked.format,
+            start=request.days.start,
+            end=request.days.end,
+            tenant_id=request.tenant_id,
+            format=request.format,
             attempt=export.attempt,
         )
 
     @property
-    def asked(self) -> Asked:
-        """What is to be exported."""
-        return Asked(Days(self.start, self.end), self.tenant_id, self.format)
+    def request(self) -> ExportRequest:
+        """The parameters of the export."""
+        return ExportRequest(Days(self.start, self.end), self.tenant_id, self.format)
 
 
 class ExportQueue(Protocol):
-    """Takes exports that are to be written."""
+    """The queue of exports to write."""
 
-    def put(self, export: Export) -> None:
-        """Have an export written.
+    def put(self, export: LedgerExport) -> None:
+        """Queue an export for writing.
 
         Raises:
-            DependencyUnavailable: the queue does not take it now.
+            DependencyUnavailable: the queue does not accept it now.
         """
         ...
 
 
 class SqsExportQueue:
-    """The real queue."""
+    """The queue in SQS."""
 
-    def __init__(self, client: Any, *, url: str) -> None:  # noqa: ANN401 — botocore makes clients from data
+    def __init__(self, client: Any, *, url: str) -> None:  # noqa: ANN401 — botocore creates its clients at run time
         self._client = client
         self._url = url
 
-    def put(self, export: Export) -> None:
+    def put(self, export: LedgerExport) -> None:
         """See `ExportQueue.put`."""
         try:
             self._client.send_message(QueueUrl=self._url, MessageBody=ExportJob.of(export).model_dump_json())
         except (BotoCoreError, ClientError) as error:
-            msg = "The queue of exports does not answer now."
+            msg = "The export queue is unavailable. Try again."
             raise DependencyUnavailable(msg, retry_after_s=1) from error

@@ -1,72 +1,76 @@
-"""Writing exports: as many entries as there are pass through, a few at a time."""
+"""Writing exports: entries are streamed, so that few of them are in memory at a time."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
-from services.metering.domain.export import (
-    MOST_EVENTS,
-    Asked,
+from services.metering.archive.operations import read_archive
+from services.metering.archive.table import ArchiveTable
+from services.metering.counters.domain.days import Days
+from services.metering.counters.table.tenants import UsageOfAllTenants
+from services.metering.errors import ExportTooLarge
+from services.metering.exports.domain import (
+    MAX_EVENTS,
     ExportFormat,
+    ExportRequest,
     ExportStatus,
     Record,
     csv_lines,
     json_lines,
 )
-from services.metering.domain.periods import Days
-from services.metering.errors import ExportTooLarge
-from services.metering.gateways.bucket import ExportBucket
-from services.metering.gateways.parquet import parquet_of
-from services.metering.operations.archiving import read_archive
-from services.metering.table import counters, exports, ledger, rollups
+from services.metering.exports.gateway.bucket import ExportBucket
+from services.metering.exports.gateway.parquet import parquet_of
+from services.metering.exports.table import UsageExportTable
+from services.metering.ledger.table.entries import LedgerTable
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
 from shared.storage.objects import Archives
 from shared.storage.store import Store
 
 
-def write(
+def write_export(
     store: Store,
     archives: Archives,
     bucket: ExportBucket,
-    asked: Asked,
+    request: ExportRequest,
     *,
     attempt: int,
-    most: int = MOST_EVENTS,
+    max_events: int = MAX_EVENTS,
 ) -> None:
-    """Write an export, unless another attempt at it has begun; what breaks off is begun anew when it is asked for."""
-    export = exports.read(store, asked)
+    """Write an export, unless another attempt has started. The next request starts an interrupted export again."""
+    exports = UsageExportTable(store)
+    export = exports.find_request(request)
     if export is None or (export.attempt, export.status) != (attempt, ExportStatus.RUNNING):
         return
-    counted = _Counted(_records(store, archives, asked), most=most)
+    records = _LimitedRecords(_records(store, archives, request), max_records=max_events)
     try:
-        size = bucket.write(export.path, _pieces(counted, asked.format))
+        size = bucket.write(export.path, _pieces(records, request.format))
     except ExportTooLarge:
-        exports.finish(store, export, status=ExportStatus.TOO_LARGE)
+        exports.finish(export, status=ExportStatus.TOO_LARGE)
     except DependencyUnavailable as error:
-        logger.warning("export broke off", export_id=asked.export_id, error=str(error))
-        exports.finish(store, export, status=ExportStatus.FAILED)
+        logger.warning("export broke off", export_id=request.export_id, error=str(error))
+        exports.finish(export, status=ExportStatus.FAILED)
     else:
-        exports.finish(store, export, status=ExportStatus.COMPLETED, events=counted.number, size=size)
-        logger.info("exported", export_id=asked.export_id, events=counted.number, bytes=size)
+        exports.finish(export, status=ExportStatus.COMPLETED, events=records.number, size=size)
+        logger.info("exported", export_id=request.export_id, events=records.number, bytes=size)
 
 
-class _Counted:
+class _LimitedRecords:
     """Records that are counted as they pass.
 
     Raises:
-        ExportTooLarge: when it is one too many.
+        ExportTooLarge: the number of records exceeds the limit.
     """
 
-    def __init__(self, records: Iterator[Record], *, most: int) -> None:
+    def __init__(self, records: Iterator[Record], *, max_records: int) -> None:
         self._records = records
-        self._most = most
+        self._max_records = max_records
         self.number = 0
 
     def __iter__(self) -> Iterator[Record]:
         for record in self._records:
             self.number += 1
-            if self.number > self._most:
-                raise ExportTooLarge(self._most)
+            if self.number > self._max_records:
+                raise ExportTooLarge(self._max_records)
             yield record
 
 
@@ -80,26 +84,25 @@ def _pieces(records: Iterable[Record], format_: ExportFormat) -> Iterator[bytes]
             return parquet_of(json_lines(records))
 
 
-def _records(store: Store, archives: Archives, asked: Asked) -> Iterator[Record]:
-    """By tenant, the newest first."""
-    for tenant_id in _tenants(store, asked):
-        archived = rollups.read_archived(store, tenant_id, asked.days)
-        for days in _spans(asked.days, archived):
+def _records(store: Store, archives: Archives, request: ExportRequest) -> Iterator[Record]:
+    """Yield the records by tenant, newest first."""
+    for tenant_id in _tenants(store, request):
+        archived, ledger = ArchiveTable(store, tenant_id).archived_counts(request.days), LedgerTable(store, tenant_id)
+        for days in _spans(request.days, archived):
             if days.start in archived:
                 yield from read_archive(archives, tenant_id, days.start, events=archived[days.start])
                 continue
-            for entry in ledger.entries_between(store, tenant_id, start=days.starts_at, end=days.ends_at):
-                yield ledger.content_of(tenant_id, entry)
+            yield from map(ledger.record, ledger.between(start=days.starts_at, end=days.ends_at))
 
 
-def _tenants(store: Store, asked: Asked) -> list[str]:
-    if asked.tenant_id is not None:
-        return [asked.tenant_id]
-    return sorted(rollups.list_tenants(store, asked.days) | counters.list_tenants(store))
+def _tenants(store: Store, request: ExportRequest) -> list[str]:
+    if request.tenant_id is not None:
+        return [request.tenant_id]
+    return sorted(UsageOfAllTenants(store).tenants_during(request.days))
 
 
 def _spans(days: Days, archived: Iterable[date]) -> Iterator[Days]:
-    """The days, newest first: those that are archived one by one, those between them together."""
+    """Yield the days, newest first: each archived day separately, and the days between them together."""
     end = days.end
     for day in sorted(archived, reverse=True):
         after = day + timedelta(days=1)

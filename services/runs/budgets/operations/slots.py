@@ -1,6 +1,6 @@
-"""A tenant's share of the workers: a limited number of its runs executes at once, and the others wait in its own queue.
+"""The tenant's slots: a limited number of its runs executes at once, and the others wait in its own queue.
 
-A slot is taken with the reservation of a run's first call, and freed by the settlement that ends the run. When one is
+A slot is taken with the reservation of a run's first call, and freed by the settlement that ends the run. If a slot is
 freed while runs wait, the oldest of them gets it: first the slot, then in one transaction its entry in the queue is
 deleted and `run.queued` published. A crash between the two leaves a slot whose run still waits; the next dispatch of
 that run, or the sweep, completes it.
@@ -9,41 +9,45 @@ that run, or the sweep, completes it.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from services.runs.domain import lifecycle
-from services.runs.domain.budget import WAITING_PER_SLOT, month_of, period_before
-from services.runs.domain.run import Run
+from services.runs.budgets.domain import MAX_WAITING_PER_SLOT, month_of, period_before
+from services.runs.budgets.operations.reservation import ReservedCall
+from services.runs.budgets.operations.settlement import release_reservation, settle
+from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.slots import Freed, NoSlot
 from services.runs.errors import CancelRequested, LeaseLost, NoFreeSlot, TooManyWaitingRuns
-from services.runs.operations.budgets import Held, give_up, settle
-from services.runs.table.budgets import BudgetTable
-from services.runs.table.runs import RunTable
-from services.runs.table.slots import Freed, NoSlot
+from services.runs.runs.domain import lifecycle
+from services.runs.runs.domain.run import Run
+from services.runs.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
 
-LOOKED_AT = timedelta(seconds=30)
-"""How often the sweep looks for free slots of a tenant whose runs wait."""
-_MONTHS_TRIED = 3
-"""This month, the one before when this one holds no slots yet, and the one that has them now."""
-DISPATCHED_AT_ONCE = 10
-"""Runs that one dispatch starts at most: one slot was freed, and what earlier crashes have left is made up for."""
+SWEEP_INTERVAL = timedelta(seconds=30)
+"""The interval at which the sweep looks for free slots of a tenant whose runs wait."""
+_MAX_MONTHS = 3
+"""This month, the previous one if this one holds no slots yet, and the one that holds them now."""
+MAX_DISPATCHED = 10
+"""The maximum number of runs that one dispatch starts: one for the freed slot, and those that crashes have left
+waiting."""
 
 
 def settle_and_dispatch(budgets: BudgetTable, runs: RunTable, before: Run, after: Run, *, now: datetime) -> None:
-    """Settle a run, and give the slot that it has freed to one that waits."""
+    """Settle a run, and give the slot that it frees to a waiting run."""
     freed = settle(budgets, before, after)
     if freed:
         dispatch_after(budgets, runs, after.tenant_id, freed, now=now)
 
 
-def give_up_and_dispatch(budgets: BudgetTable, runs: RunTable, tenant_id: str, held: Held, *, now: datetime) -> None:
-    """Give back what was reserved for a run that is certainly not stored, with its slot."""
-    freed = give_up(budgets, tenant_id, held)
+def release_and_dispatch(
+    budgets: BudgetTable, runs: RunTable, tenant_id: str, reserved: ReservedCall, *, now: datetime
+) -> None:
+    """Release the reservation and the slot of a run that is certainly not stored."""
+    freed = release_reservation(budgets, tenant_id, reserved)
     if freed:
         dispatch_after(budgets, runs, tenant_id, freed, now=now)
 
 
 def dispatch_after(budgets: BudgetTable, runs: RunTable, tenant_id: str, freed: Freed, *, now: datetime) -> None:
-    """Start runs that wait, now that a slot is free; a failure is left to the sweep."""
+    """Start waiting runs after a slot was freed; a failure is left to the sweep."""
     if not freed.waiting:
         return
     try:
@@ -52,20 +56,22 @@ def dispatch_after(budgets: BudgetTable, runs: RunTable, tenant_id: str, freed: 
         logger.warning("runs that wait for a slot are left to the sweep", tenant_id=tenant_id)
 
 
-def dispatch_behind(budgets: BudgetTable, runs: RunTable, tenant_id: str, full: NoFreeSlot, *, now: datetime) -> None:
-    """Start runs that wait, after one was added to them that found no slot.
+def dispatch_after_enqueue(
+    budgets: BudgetTable, runs: RunTable, tenant_id: str, full: NoFreeSlot, *, now: datetime
+) -> None:
+    """Start waiting runs after a run that found no slot was added to them.
 
-    A slot that was freed before the run was counted has found none that waits. Where others waited already, whatever
-    frees a slot starts the next one.
+    A slot that was freed before the run was counted as waiting was not given to it. If other runs waited already, the
+    request that frees a slot starts the next one.
     """
     if not full.is_full or full.waiting <= 0:
         dispatch_after(budgets, runs, tenant_id, Freed(full.period, waiting=True), now=now)
 
 
 def dispatch_waiting(
-    budgets: BudgetTable, runs: RunTable, tenant_id: str, *, now: datetime, limit: int = DISPATCHED_AT_ONCE
+    budgets: BudgetTable, runs: RunTable, tenant_id: str, *, now: datetime, limit: int = MAX_DISPATCHED
 ) -> int:
-    """Start the runs that have waited longest, while slots are free; return how many."""
+    """Start the runs that have waited longest, while slots are free; return the number of started runs."""
     waiting = runs.backlog.oldest(tenant_id, limit=limit)
     states: Mapping[str, Run] = runs.states(tenant_id, waiting) if waiting else {}
     started = 0
@@ -82,7 +88,7 @@ def dispatch_waiting(
 
 
 def start(runs: RunTable, waiting: Run, period: str, *, now: datetime) -> bool:
-    """Put a run that waited, and has a slot of this month, into the workers' queue; False when it moved on."""
+    """Put a waiting run that has a slot of this month into the workers' queue; return False if the run has changed."""
     after, events = lifecycle.dispatch(waiting, period, now=now)
     try:
         runs.save(waiting, after, events)
@@ -92,9 +98,9 @@ def start(runs: RunTable, waiting: Run, period: str, *, now: datetime) -> bool:
 
 
 def _acquire(budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime) -> str | None:
-    """Return the month that has given the run a slot; None when none is free."""
+    """Return the month that has given the run a slot; None if none is free."""
     period = month_of(now)
-    for _ in range(_MONTHS_TRIED):
+    for _ in range(_MAX_MONTHS):
         refused = _acquire_in(budgets, tenant_id, period, run_id, now=now)
         slots = refused.slots if refused else None
         if refused is None or (slots and run_id in slots.executing):
@@ -106,32 +112,32 @@ def _acquire(budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime
 
 
 def _acquire_in(budgets: BudgetTable, tenant_id: str, period: str, run_id: str, *, now: datetime) -> NoSlot | None:
-    look_at = now + LOOKED_AT
-    refused = budgets.slots.acquire(tenant_id, period, run_id, now=now, swept_at=look_at)
+    sweep_at = now + SWEEP_INTERVAL
+    refused = budgets.slots.acquire(tenant_id, period, run_id, now=now, swept_at=sweep_at)
     seen = refused.month if refused else None
-    is_short = seen and seen.slots and seen.slots.is_full and seen.slots.limit < seen.terms.runs
+    is_short = seen and seen.slots and seen.slots.is_full and seen.slots.limit < seen.limits.runs
     if seen and is_short and budgets.slots.grow(tenant_id, period, seen):
-        return budgets.slots.acquire(tenant_id, period, run_id, now=now, swept_at=look_at)
+        return budgets.slots.acquire(tenant_id, period, run_id, now=now, swept_at=sweep_at)
     return refused
 
 
 def _undo(budgets: BudgetTable, runs: RunTable, tenant_id: str, run_id: str, period: str) -> None:
-    """Free the slot of a run that was not started, unless another dispatch has started it with this slot."""
+    """Free the slot of a run that was not started, unless another dispatch has started the run with this slot."""
     state = runs.states(tenant_id, [run_id]).get(run_id)
     if not holds_slot(state, period):
         budgets.slots.release(tenant_id, period, run_id, was_waiting=True)
 
 
 def enqueue(budgets: BudgetTable, tenant_id: str, full: NoFreeSlot, *, now: datetime) -> None:
-    """Count a run among those that wait, before it is written.
+    """Count a run as waiting, before it is written.
 
     Raises:
-        TooManyWaitingRuns: as many wait as may.
+        TooManyWaitingRuns: the maximum number of runs waits.
         DependencyUnavailable: the month has just ended.
     """
-    at_most = WAITING_PER_SLOT * full.limit
+    at_most = MAX_WAITING_PER_SLOT * full.limit
     refused = budgets.slots.enqueue(
-        tenant_id, full.period, at_most=at_most, now=now, swept_at=now + LOOKED_AT, first=not full.waiting
+        tenant_id, full.period, at_most=at_most, now=now, swept_at=now + SWEEP_INTERVAL, first=not full.waiting
     )
     if refused is None:
         return
@@ -142,7 +148,7 @@ def enqueue(budgets: BudgetTable, tenant_id: str, full: NoFreeSlot, *, now: date
 
 
 def leave(budgets: BudgetTable, tenant_id: str, *, now: datetime) -> None:
-    """Count one run less among those that wait: it was cancelled, or not written. A failure is left to the sweep."""
+    """Count one waiting run less, because it was cancelled or not written. A failure is left to the sweep."""
     month = month_of(now)
     try:
         if not budgets.slots.leave(tenant_id, month, now=now):
@@ -152,5 +158,5 @@ def leave(budgets: BudgetTable, tenant_id: str, *, now: datetime) -> None:
 
 
 def holds_slot(run: Run | None, period: str) -> bool:
-    """Whether a run has a right to a slot of this month, by its own state."""
+    """Return whether a run holds a slot of this month according to its own state."""
     return run is not None and run.slot_period == period

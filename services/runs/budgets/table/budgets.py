@@ -1,21 +1,28 @@
-"""The budgets of one slice. What is left and what is open change together, in one update of one item by itself."""
+"""The budgets of one slice. The remainder and the open calls change together, in one update of a single item."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.runs.domain.budget import Budget, Reservation, Share, Spent, Terms
+from services.runs.budgets.domain import MAX_EXECUTING_RUNS, Budget, Grant, PlanLimits, Reservation, Spent
+from services.runs.budgets.table.months import (
+    NOT_MOVED,
+    budget_from_item,
+    limits_to_item,
+    month_key,
+    reservation_to_item,
+)
+from services.runs.budgets.table.slots import DUE, Freed, SlotTable, due_sort_key
 from services.runs.errors import BudgetMoved
-from services.runs.table.months import NOWHERE, budget_from_item, month_key, reservation_to_item, terms_to_item
-from services.runs.table.slots import DUE, Freed, SlotTable, due_place
 from shared.storage.due import DueEntry, DueQueue
 from shared.storage.items import Reader, Value
 from shared.storage.store import Store, Unchanged
 from shared.storage.transaction import ABSENT, PRESENT, Expression, Transaction, refuse_with
+from shared.tenancy.context import TenantAccess
 
 
 @dataclass(frozen=True, slots=True)
 class DueBudget:
-    """A budget whose open calls are to be looked at."""
+    """A budget whose open calls and slots are due for the sweep."""
 
     tenant_id: str
     period: str
@@ -23,32 +30,42 @@ class DueBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class NotHeld:
-    """A reservation that was not made, and the budget that did not let it be made; None: there is none yet."""
+class Denied:
+    """A refused reservation, with the budget that refused it; None if the month has no budget yet."""
 
     budget: Budget | None
 
 
-class NoBudget(Exception):
-    """There is none of this month yet."""
+class BudgetMissing(Exception):
+    """The month has no budget yet."""
 
 
 class BudgetTable:
-    """The budgets, one of each tenant and month."""
+    """The budgets, one for each tenant and month.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the slice.
+        max_runs: the maximum number of executing runs of one tenant, regardless of its plan.
+    """
+
+    def __init__(self, store: Store, *, max_runs: int = MAX_EXECUTING_RUNS) -> None:
         self._store = store
+        self._max_runs = max_runs
         self.slots = SlotTable(store)
         self.queue = DueQueue(store, DUE)
 
+    def limits_of(self, access: TenantAccess) -> PlanLimits:
+        """Return the limits of the tenant in this environment."""
+        return PlanLimits.of(access, max_runs=self._max_runs)
+
     def find(self, tenant_id: str, period: str) -> Budget | None:
-        """The budget of a month, or None when nothing was used in it."""
+        """Return the budget of a month, or None before its first use."""
         item = self._store.get(month_key(tenant_id, period))
         return budget_from_item(item) if item else None
 
     def create(self, tenant_id: str, period: str, budget: Budget) -> None:
-        """Begin a month, unless somebody has."""
-        terms = budget.terms
+        """Create the budget of a month, unless it exists."""
+        limits = budget.limits
         begun = Expression(
             "SET #tenant_id = :tenant_id, #period = :period, #seq = :seq, #requests_limit = :requests_limit, "
             "#tokens_limit = :tokens_limit, #overage = :overage, #runs_limit = :runs_limit, "
@@ -56,7 +73,7 @@ class BudgetTable:
             {
                 "tenant_id": tenant_id,
                 "period": period,
-                **terms_to_item(terms),
+                **limits_to_item(limits),
                 "requests_left": budget.requests_left,
                 "tokens_left": budget.tokens_left,
                 "open": {},
@@ -64,25 +81,31 @@ class BudgetTable:
         )
         self._store.try_update(month_key(tenant_id, period), begun, when=ABSENT)
 
-    def change_terms(self, tenant_id: str, period: str, before: Budget, terms: Terms) -> None:
-        """Apply another plan, unless somebody has, or it is not the next one any more."""
-        after = before.under(terms)
+    def change_limits(self, tenant_id: str, period: str, before: Budget, limits: PlanLimits) -> None:
+        """Apply other limits, unless the budget's limits or slots have changed since it was read."""
+        after = before.under(limits)
         slots, more, opened = "", dict[str, Value](), "attribute_not_exists(#executing)"
         if before.slots and after.slots:
-            slots, more = ", #slots_limit = #slots_limit + :slots_more", {"slots_more": terms.runs - before.terms.runs}
+            slots, more = (
+                ", #slots_limit = #slots_limit + :slots_more",
+                {"slots_more": limits.runs - before.limits.runs},
+            )
             opened = "attribute_exists(#executing)"
         change = Expression(
             "SET #seq = :seq, #requests_limit = :requests_limit, #tokens_limit = :tokens_limit, #overage = :overage, "
             "#runs_limit = :runs_limit, #requests_left = #requests_left + :requests_more, "
             f"#tokens_left = #tokens_left + :tokens_more{slots}",
             {
-                **terms_to_item(terms),
+                **limits_to_item(limits),
                 "requests_more": after.requests_left - before.requests_left,
                 "tokens_more": after.tokens_left - before.tokens_left,
                 **more,
             },
         )
-        unchanged = Expression(f"#seq = :seq_before AND {opened}", {"seq_before": before.terms.seq})
+        unchanged = Expression(
+            f"#seq = :seq_before AND {opened} AND (attribute_not_exists(#runs_limit) OR #runs_limit = :runs_before)",
+            {"seq_before": before.limits.seq, "runs_before": before.limits.runs},
+        )
         self._store.try_update(month_key(tenant_id, period), change, when=unchanged)
 
     def reserve(
@@ -90,27 +113,27 @@ class BudgetTable:
         tenant_id: str,
         period: str,
         reservation: Reservation,
-        share: Share,
+        grant: Grant,
         *,
-        terms: Terms,
-        most_open: int,
+        limits: PlanLimits,
+        max_open: int,
         swept_at: datetime,
         takes_slot: bool,
-    ) -> NotHeld | None:
-        """Hold the share for the call, if all this is so: the plan is this one, enough is left, it is not open yet.
+    ) -> Denied | None:
+        """Reserve the share for the call, if the limits are these, enough is left and the call is not open yet.
 
         Args:
-            tenant_id: whose.
+            tenant_id: the tenant.
             period: the month.
-            reservation: of the call.
-            share: what must be left for it.
-            terms: the plan that this was decided under.
-            most_open: calls may be open afterwards.
-            swept_at: when the sweep looks at it, unless it does so before.
-            takes_slot: whether the run takes a slot of this month, which must be free and wanted by no run that waits.
+            reservation: the reservation of the call.
+            grant: the tokens that must be left.
+            limits: the limits on which the share is based.
+            max_open: the maximum number of open calls, this one included.
+            swept_at: the time at which the sweep handles the budget, unless it is due earlier.
+            takes_slot: whether the run takes a slot of this month, which must be free while no run waits for one.
 
         Returns:
-            None when it is held.
+            None if the tokens are reserved.
         """
         open_call, slot = f"#open.#{reservation.name}", f"#executing.#{reservation.call.run_id}"
         change = Expression(
@@ -123,25 +146,25 @@ class BudgetTable:
                 "tokens": reservation.tokens,
                 "requests": reservation.requests,
                 "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_place(swept_at, tenant_id),
+                "due_sk": due_sort_key(swept_at, tenant_id),
                 **({"since": reservation.touched_ms} if takes_slot else {}),
             },
         )
-        enough = _enough(reservation, share, terms=terms, most_open=most_open, takes_slot=takes_slot)
+        enough = _enough(reservation, grant, limits=limits, max_open=max_open, takes_slot=takes_slot)
         unchanged = self._store.try_update(month_key(tenant_id, period), change, when=enough)
-        return NotHeld(budget_from_item(unchanged.there) if unchanged.there else None) if unchanged else None
+        return Denied(budget_from_item(unchanged.existing) if unchanged.existing else None) if unchanged else None
 
     def take_over(
         self, tenant_id: str, period: str, reservation: Reservation, *, now_ms: int, holds_slot: bool
     ) -> Reservation | None:
-        """Go on with a reservation that an earlier try of the same request has left; None when it is gone.
+        """Take over the reservation of an earlier try of the same request; return None if it is gone or was touched.
 
         Args:
-            tenant_id: whose.
+            tenant_id: the tenant.
             period: the month.
-            reservation: as it was seen.
-            now_ms: the time.
-            holds_slot: a slot was taken with it, and is touched as well.
+            reservation: the reservation as it was read.
+            now_ms: the time, in milliseconds since 1970.
+            holds_slot: whether the earlier try took a slot too, which is then touched as well.
         """
         touched_ms = max(now_ms, reservation.touched_ms + 1)
         open_call = f"#open.#{reservation.name}"
@@ -162,24 +185,26 @@ class BudgetTable:
         unless_touched: bool = False,
         frees: str | None = None,
     ) -> Freed | None:
-        """Close an open call, and give back what it has not used; None when it is not open (any more).
+        """Close an open call and return its unused part to the budget; return None if the call is not open.
 
         Args:
-            tenant_id: whose.
+            tenant_id: the tenant.
             period: the month of the reservation.
-            reservation: as it was made.
-            spent: what the call has taken.
-            unless_touched: for who does not know whether somebody goes on with it.
+            reservation: the reservation as it was made.
+            spent: the usage of the call.
+            unless_touched: refuse if another request has taken over the reservation since it was read.
             frees: the run whose slot of this month is freed in the same update.
         """
         open_call = f"#open.#{reservation.name}"
         seen, slot = (", #waiting = #waiting, #moved_to = #moved_to", f", #executing.#{frees}") if frees else ("", "")
+        uncertain, more = _uncertain(spent)
         change = Expression(
             "SET #tokens_left = #tokens_left + :tokens_back, #requests_left = #requests_left + :requests_back"
-            f"{seen} REMOVE {open_call}{slot}",
+            f"{uncertain}{seen} REMOVE {open_call}{slot}",
             {
                 "tokens_back": reservation.tokens - spent.tokens,
                 "requests_back": reservation.requests - spent.requests,
+                **more,
             },
         )
         conditions, values = [f"{open_call}.#tokens = :tokens"], dict[str, Value](tokens=reservation.tokens)
@@ -191,28 +216,29 @@ class BudgetTable:
         return None if isinstance(after, Unchanged) else Freed.of(period, after)
 
     def subtract(self, tenant_id: str, period: str, spent: Spent, *, transaction: Transaction) -> None:
-        """Let the transaction take this, whatever is left.
+        """Deduct an amount in the transaction, regardless of the remainder.
 
-        Raises (when it is committed):
-            NoBudget: of this month there is none.
+        Raises (when the transaction is committed):
+            NoBudget: the month has no budget.
         """
+        uncertain, more = _uncertain(spent)
         change = Expression(
-            "SET #tokens_left = #tokens_left - :tokens, #requests_left = #requests_left - :requests",
-            {"tokens": spent.tokens, "requests": spent.requests},
+            f"SET #tokens_left = #tokens_left - :tokens, #requests_left = #requests_left - :requests{uncertain}",
+            {"tokens": spent.tokens, "requests": spent.requests, **more},
         )
-        transaction.update(month_key(tenant_id, period), change, when=PRESENT, otherwise=lambda _: NoBudget())
+        transaction.update(month_key(tenant_id, period), change, when=PRESENT, otherwise=lambda _: BudgetMissing())
 
     def correct(self, tenant_id: str, period: str, before: Budget, spent: Spent) -> None:
-        """Make it say that so much was spent; what is open stays so.
+        """Set the amount spent this month; reservations are not changed.
 
         Args:
-            tenant_id: whose.
+            tenant_id: the tenant.
             period: the month.
-            before: as it was read.
-            spent: what it should say.
+            before: the budget as it was read.
+            spent: the new amount.
 
         Raises:
-            BudgetMoved: it has changed since.
+            BudgetMoved: the budget has changed since.
         """
         change = Expression(
             "SET #tokens_left = :tokens, #requests_left = :requests",
@@ -230,38 +256,52 @@ class BudgetTable:
         self._store.commit(transaction)
 
     def due_at(self, entry: DueEntry) -> DueBudget | None:
-        """Return the budget whose open calls and slots are to be looked at; None when it is gone."""
+        """Return the budget of a due entry; None if it is gone."""
         item = self._store.get(entry.key)
         if item is None:
             return None
         reader = Reader(item)
         return DueBudget(reader.text("tenant_id"), reader.text("period"), budget_from_item(item))
 
-    def look_again(self, tenant_id: str, period: str, *, at: datetime) -> None:
-        """Let the sweep come back when something is open, executing or waiting, else at a reservation."""
+    def schedule_sweep(self, tenant_id: str, period: str, *, at: datetime) -> None:
+        """Schedule the next sweep; none until the next reservation if no call is open and no run executes or waits."""
         key = month_key(tenant_id, period)
         idle = Expression(
             "size(#open) = :none AND (attribute_not_exists(#executing) OR size(#executing) = :none "
             "AND (#waiting = :none OR #moved_to <> :nowhere))",
-            {"none": 0, "nowhere": NOWHERE},
+            {"none": 0, "nowhere": NOT_MOVED},
         )
         if self._store.try_update(key, Expression("REMOVE #due_pk, #due_sk"), when=idle):
-            later = Expression("SET #due_sk = :due_sk", {"due_sk": due_place(at, tenant_id)})
+            later = Expression("SET #due_sk = :due_sk", {"due_sk": due_sort_key(at, tenant_id)})
             self._store.try_update(key, later, when=Expression("attribute_exists(#due_pk)"))
 
 
-def _enough(reservation: Reservation, share: Share, *, terms: Terms, most_open: int, takes_slot: bool) -> Expression:
-    """Return the condition under which a call may be reserved."""
+def _uncertain(spent: Spent) -> tuple[str, dict[str, Value]]:
+    """Return the part of an update that counts uncertain tokens; most calls have none."""
+    if not spent.uncertain_tokens:
+        return "", {}
+    return (
+        ", #uncertain = if_not_exists(#uncertain, :no_tokens) + :uncertain",
+        {"uncertain": spent.uncertain_tokens, "no_tokens": 0},
+    )
+
+
+def _enough(
+    reservation: Reservation, grant: Grant, *, limits: PlanLimits, max_open: int, takes_slot: bool
+) -> Expression:
+    """Return the condition of a reservation."""
     open_call = f"#open.#{reservation.name}"
     conditions = ["#seq = :seq", f"attribute_not_exists({open_call})", "size(#open) < :most_open"]
-    values: dict[str, Value] = {"seq": terms.seq, "most_open": most_open}
+    values: dict[str, Value] = {"seq": limits.seq, "most_open": max_open}
     if takes_slot:
         conditions += ["attribute_exists(#executing)", "size(#executing) < #slots_limit"]
         conditions += ["#waiting <= :none", "#moved_to = :nowhere"]
-        values |= {"none": 0, "nowhere": NOWHERE}
-    if terms.hold_tokens:
+        # The environment's share can change while the version of the tenant's copy stays the same.
+        conditions.append("(attribute_not_exists(#runs_limit) OR #runs_limit = :runs)")
+        values |= {"none": 0, "nowhere": NOT_MOVED, "runs": limits.runs}
+    if limits.limits_tokens:
         conditions.append("#tokens_left >= :if_left_tokens")
-        values["if_left_tokens"] = share.if_left_tokens
-    if terms.hold_requests and reservation.requests:
+        values["if_left_tokens"] = grant.min_left_tokens
+    if limits.limits_requests and reservation.requests:
         conditions.append("#requests_left >= :requests")
     return Expression(" AND ".join(conditions), values)

@@ -1,16 +1,16 @@
-"""The item of a tenant's month: its key, and its parts as they are stored."""
+"""The item of a tenant's month: its key, and the conversion of its parts."""
 
 from collections.abc import Mapping
 from typing import cast
 
-from services.runs.domain.budget import Budget, Reservation, Slots, Terms
-from services.runs.domain.run import CallId
-from services.runs.table import SLICE
+from services.runs.budgets.domain import Budget, PlanLimits, Reservation, Slots
+from services.runs.partitions import SLICE
+from services.runs.runs.domain.run import CallId
 from shared.plans import LIMITS, Plan
 from shared.storage.items import Item, Key, Reader, Value
 
-NOWHERE = ""
-"""The value of `moved_to` in the month that holds the tenant's slots."""
+NOT_MOVED = ""
+"""The value of `moved_to` in the month that currently holds the tenant's slots."""
 
 
 def month_key(tenant_id: str, period: str) -> Key:
@@ -18,14 +18,14 @@ def month_key(tenant_id: str, period: str) -> Key:
     return Key(SLICE.key(tenant_id, "BUDGET", period), "BUDGET")
 
 
-def terms_to_item(terms: Terms) -> dict[str, Value]:
-    """Return the attributes that hold the plan's limits."""
+def limits_to_item(limits: PlanLimits) -> dict[str, Value]:
+    """Return the attributes of the limits."""
     return {
-        "seq": terms.seq,
-        "requests_limit": terms.requests,
-        "tokens_limit": terms.tokens,
-        "overage": terms.overage,
-        "runs_limit": terms.runs,
+        "seq": limits.seq,
+        "requests_limit": limits.requests,
+        "tokens_limit": limits.tokens,
+        "overage": limits.overage,
+        "runs_limit": limits.runs,
     }
 
 
@@ -37,24 +37,25 @@ def reservation_to_item(reservation: Reservation) -> dict[str, Value]:
 def budget_from_item(item: Item) -> Budget:
     """Return the budget that this item holds."""
     reader = Reader(item)
-    held = cast("Mapping[str, Item]", item["open"])
+    reservations = cast("Mapping[str, Item]", item["open"])
     return Budget(
-        terms=_terms(reader),
+        limits=_limits(reader),
         requests_left=reader.integer("requests_left"),
         tokens_left=reader.integer("tokens_left"),
-        open={name: _reservation(name, Reader(entry)) for name, entry in held.items()},
+        open={name: _reservation(name, Reader(entry)) for name, entry in reservations.items()},
         slots=_slots(reader) if "executing" in item else None,
+        uncertain_tokens=reader.optional_integer("uncertain") or 0,
     )
 
 
-def _terms(reader: Reader) -> Terms:
+def _limits(reader: Reader) -> PlanLimits:
     runs = reader.optional_integer("runs_limit")
-    return Terms(
+    return PlanLimits(
         seq=reader.integer("seq"),
         requests=reader.integer("requests_limit"),
         tokens=reader.integer("tokens_limit"),
         overage=reader.flag("overage"),
-        # Only a month that began before there were slots has none, until a tenant's next change of plan.
+        # A month that began in a release without slots lacks the limit until the tenant's plan changes.
         runs=LIMITS[Plan.FREE].max_concurrent_runs if runs is None else runs,
     )
 
@@ -72,4 +73,4 @@ def _slots(reader: Reader) -> Slots:
 def _reservation(name: str, reader: Reader) -> Reservation:
     _, attempt, number = name.split("_")
     call = CallId(reader.text("run_id"), int(attempt), int(number))
-    return Reservation(call, reader.integer("tokens"), reader.integer("at"), stored_as=name)
+    return Reservation(call, reader.integer("tokens"), reader.integer("at"), stored_name=name)

@@ -1,14 +1,14 @@
-"""The slots of a tenant, in the item of its month: who executes, and how many runs wait.
+"""The slots of a tenant, in the item of its month: the executing runs, and the number of waiting ones.
 
-Every change is one conditional update of that item by itself, as for the budget.
+Every change is one conditional update of that single item, as for the budget.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from services.runs.domain.budget import Budget, Slots, Terms, period_after, period_before
-from services.runs.table.months import NOWHERE, budget_from_item, month_key
+from services.runs.budgets.domain import Budget, PlanLimits, Slots, period_after, period_before
+from services.runs.budgets.table.months import NOT_MOVED, budget_from_item, month_key
 from shared.ids import milliseconds
 from shared.storage.items import Item, Value
 from shared.storage.store import Store, Unchanged
@@ -23,7 +23,7 @@ _UNOPENED = Expression("attribute_not_exists(#executing)")
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """A call that was settled, or a slot that was freed."""
+    """The result of a settlement or of a freed slot."""
 
     period: str
     waiting: bool = False
@@ -31,30 +31,30 @@ class Freed:
 
     @classmethod
     def of(cls, period: str, after: Item) -> Self:
-        """Return what the update of a month reports."""
-        moved_to = after.get("moved_to") or NOWHERE
-        # Where the slots have moved on, the number that wait is known there.
+        """Return the result of the update that stored this item."""
+        moved_to = after.get("moved_to") or NOT_MOVED
+        # A month whose slots were moved no longer knows the number of waiting runs.
         return cls(str(moved_to or period), bool(moved_to) or bool(after.get("waiting")))
 
 
 @dataclass(frozen=True, slots=True)
 class NoSlot:
-    """A run that got no slot, or may not wait for one, and the month as it is; None: there is no such item."""
+    """The refusal of a slot or of a place to wait, with the month that refused it; None if it has no budget."""
 
     month: Budget | None
 
     @property
     def slots(self) -> Slots | None:
-        """The slots of that month; None where it holds none."""
+        """Return the slots of that month; None if it holds none."""
         return self.month.slots if self.month else None
 
 
 class _Changed(Exception):
-    """Another request was first."""
+    """Another request has changed the month first."""
 
 
 class _Over(Exception):
-    """The month after holds the slots already."""
+    """The next month holds the slots already."""
 
 
 class SlotTable:
@@ -63,20 +63,20 @@ class SlotTable:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self, tenant_id: str, period: str, terms: Terms, *, now: datetime) -> str:
-        """Let a month hold the tenant's slots, unless another request has.
+    def open(self, tenant_id: str, period: str, limits: PlanLimits, *, now: datetime) -> str:
+        """Move the tenant's slots to a month, unless another request has.
 
-        The month before is closed first: from then on it only frees slots, and what it still holds counts here. So
-        no moment exists in which two months give slots out.
+        The previous month is closed first: from then on it only frees slots, and those still in use reduce the limit
+        of this month. So at no time do two months give out slots.
 
         Args:
             tenant_id: the tenant.
             period: the month, whose item exists.
-            terms: the plan's limits that it has.
+            limits: the limits in that item.
             now: the time.
 
         Returns:
-            The month to go on with: this one, or the next where that holds them already.
+            The month to continue with: this one, or the next if that one holds the slots already.
         """
         before = self._close(tenant_id, period_before(period), moved_to=period)
         opened = Expression(
@@ -84,15 +84,16 @@ class SlotTable:
             "#waiting_at = :now, #moved_to = :nowhere",
             {
                 "none": {},
-                "slots_limit": max(terms.runs - len(before.executing if before else ()), 0),
-                "runs_limit": terms.runs,
+                # Less than zero after a smaller plan. It must stay so: a larger one later adds only the difference.
+                "slots_limit": limits.runs - len(before.executing if before else ()),
+                "runs_limit": limits.runs,
                 "waiting": before.waiting if before else 0,
                 "now": milliseconds(now),
-                "nowhere": NOWHERE,
+                "nowhere": NOT_MOVED,
             },
         )
         transaction, changed = Transaction(tenant_id, is_step=True), refuse_with(_Changed())
-        first = Expression("#seq = :seq AND attribute_not_exists(#executing)", {"seq": terms.seq})
+        first = Expression("#seq = :seq AND attribute_not_exists(#executing)", {"seq": limits.seq})
         transaction.update(month_key(tenant_id, period), opened, when=first, otherwise=changed)
         transaction.check(month_key(tenant_id, period_after(period)), when=_UNOPENED, otherwise=refuse_with(_Over()))
         if before is None:
@@ -111,26 +112,26 @@ class SlotTable:
         return budget_from_item(item).slots if item else None
 
     def grow(self, tenant_id: str, period: str, seen: Budget) -> bool:
-        """Count again what the month before still holds.
+        """Raise the limit by the slots that the previous month has freed.
 
         Returns:
-            Whether the limit is another one now than was seen.
+            Whether the limit is higher than the one that was read.
         """
         before = self._store.get(month_key(tenant_id, period_before(period)))
         slots = budget_from_item(before).slots if before else None
-        limit = max(seen.terms.runs - len(slots.executing if slots else ()), 0)
+        limit = seen.limits.runs - len(slots.executing if slots else ())
         if seen.slots is None or limit <= seen.slots.limit:
             return False
         grown = Expression("SET #slots_limit = :limit", {"limit": limit})
-        # A change of plan in between would be undone: its limit is another one, too.
+        # A change of plan in between also changes the limit, and must not be undone.
         same = Expression(
-            "#slots_limit = :seen AND #runs_limit = :runs", {"seen": seen.slots.limit, "runs": seen.terms.runs}
+            "#slots_limit = :seen AND #runs_limit = :runs", {"seen": seen.slots.limit, "runs": seen.limits.runs}
         )
         self._store.try_update(month_key(tenant_id, period), grown, when=same)
         return True
 
     def acquire(self, tenant_id: str, period: str, run_id: str, *, now: datetime, swept_at: datetime) -> NoSlot | None:
-        """Give a waiting run a slot; return None when it has one now."""
+        """Give a waiting run a slot; return None on success."""
         slot = f"#executing.#{run_id}"
         change = Expression(
             f"SET {slot} = :now, #waiting = #waiting - :one, #waiting_at = :now, "
@@ -139,13 +140,13 @@ class SlotTable:
                 "now": milliseconds(now),
                 "one": 1,
                 "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_place(swept_at, tenant_id),
+                "due_sk": due_sort_key(swept_at, tenant_id),
             },
         )
         free = Expression(
             "attribute_exists(#executing) AND size(#executing) < #slots_limit AND #moved_to = :nowhere "
             f"AND attribute_not_exists({slot})",
-            {"nowhere": NOWHERE},
+            {"nowhere": NOT_MOVED},
         )
         return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=free))
 
@@ -158,11 +159,11 @@ class SlotTable:
             tenant_id: the tenant.
             period: the month that holds the slot.
             run_id: the run.
-            since_ms: free it only if it was taken at this time.
-            was_waiting: take back that `acquire` has counted the run as no longer waiting.
+            since_ms: free the slot only if it was taken at this time, in milliseconds since 1970.
+            was_waiting: count the run as waiting again, which undoes `acquire`.
 
         Returns:
-            None when it has none.
+            None if the run has no such slot.
         """
         slot, values = f"#executing.#{run_id}", dict[str, Value]()
         unchanged = [f"attribute_exists({slot})"]
@@ -179,15 +180,15 @@ class SlotTable:
     def enqueue(
         self, tenant_id: str, period: str, *, at_most: int, now: datetime, swept_at: datetime, first: bool
     ) -> NoSlot | None:
-        """Count a run among those that wait; return None when it is counted.
+        """Count a run as waiting; return None on success.
 
         Args:
             tenant_id: the tenant.
             period: the month that holds the slots.
-            at_most: runs that may wait.
+            at_most: the maximum number of waiting runs.
             now: the time.
-            swept_at: when the sweep looks for a free slot.
-            first: no other run waits, so that the sweep has a reason to look earlier than it would.
+            swept_at: the time at which the sweep looks for a free slot.
+            first: whether no other run waits, so that the sweep's time is set even if it is due later.
         """
         sooner = "#due_sk = :due_sk" if first else "#due_sk = if_not_exists(#due_sk, :due_sk)"
         change = Expression(
@@ -196,26 +197,26 @@ class SlotTable:
                 "one": 1,
                 "now": milliseconds(now),
                 "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_place(swept_at, tenant_id),
+                "due_sk": due_sort_key(swept_at, tenant_id),
             },
         )
-        allowed = Expression("#waiting < :at_most AND #moved_to = :nowhere", {"at_most": at_most, "nowhere": NOWHERE})
+        allowed = Expression("#waiting < :at_most AND #moved_to = :nowhere", {"at_most": at_most, "nowhere": NOT_MOVED})
         return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=allowed))
 
     def leave(self, tenant_id: str, period: str, *, now: datetime) -> bool:
-        """Count one run less among those that wait; False where this month does not hold the slots."""
+        """Count one waiting run less; return False if this month does not hold the slots or counts no waiting run."""
         change = Expression("SET #waiting = #waiting - :one, #waiting_at = :now", {"one": 1, "now": milliseconds(now)})
-        counted = Expression("#waiting > :none AND #moved_to = :nowhere", {"none": 0, "nowhere": NOWHERE})
+        counted = Expression("#waiting > :none AND #moved_to = :nowhere", {"none": 0, "nowhere": NOT_MOVED})
         return self._store.try_update(month_key(tenant_id, period), change, when=counted) is None
 
     def recount(self, tenant_id: str, period: str, seen: Slots, *, waiting: int, now: datetime) -> None:
-        """Correct the number of runs that wait, unless it has changed since it was seen."""
+        """Correct the number of waiting runs, unless it has changed since it was read."""
         change = Expression(
             "SET #waiting = :waiting, #waiting_at = :now", {"waiting": waiting, "now": milliseconds(now)}
         )
         unchanged = Expression(
             "#waiting = :seen AND #waiting_at = :seen_at AND #moved_to = :nowhere",
-            {"seen": seen.waiting, "seen_at": seen.waiting_since_ms, "nowhere": NOWHERE},
+            {"seen": seen.waiting, "seen_at": seen.waiting_since_ms, "nowhere": NOT_MOVED},
         )
         self._store.try_update(month_key(tenant_id, period), change, when=unchanged)
 
@@ -223,9 +224,9 @@ class SlotTable:
 def _refusal(unchanged: Unchanged | None) -> NoSlot | None:
     if unchanged is None:
         return None
-    return NoSlot(budget_from_item(unchanged.there) if unchanged.there else None)
+    return NoSlot(budget_from_item(unchanged.existing) if unchanged.existing else None)
 
 
-def due_place(at: datetime, tenant_id: str) -> str:
-    """Return a month's place among those that the sweep looks at."""
+def due_sort_key(at: datetime, tenant_id: str) -> str:
+    """Return a month's sort key in the `due` index."""
     return f"{to_text(at)}#{tenant_id}"

@@ -10,15 +10,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.runs.domain import conformance
-from services.runs.domain.request import Message, ModelRequest
+from services.runs.execution.domain import conformance
+from services.runs.providers.domain.added_nulls import without_added_nulls
+from services.runs.providers.domain.request import ModelRequest
+from services.runs.runs.domain.conversation import Message
 from shared import freejson
 from shared.freejson import NotAcceptable
-from shared.sandbox import LimitExceeded, Limits, Sandbox
+from shared.sandbox import LimitExceeded, ProcessLimits, Sandbox
 
 MAX_VALUES = 50_000
-"""Of one answer; a decoded value takes up to 200 bytes of memory, and a model needs two tokens or more for each."""
-LIMITS = Limits(cpu_s=0.5, memory_bytes=192 * 1024 * 1024, wall_s=10.0)
+"""The maximum number of values in one answer. A decoded value takes up to 200 bytes of memory, and a model needs two
+tokens or more for each."""
+LIMITS = ProcessLimits(cpu_s=0.5, memory_bytes=192 * 1024 * 1024, wall_s=10.0)
 """The largest answer takes 0.1 s and 75 MB with an ordinary schema."""
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -26,36 +29,39 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _sandbox = Sandbox(conformance.__name__, LIMITS)
 
 
-class DoesNotFit(Exception):
+class SchemaMismatch(Exception):
     """The answer is not acceptable JSON, or does not conform to the schema."""
 
 
-class TooComplex(DoesNotFit):
-    """The answer cannot be validated within the limits; another answer would cost as much again."""
+class OutputTooComplex(SchemaMismatch):
+    """The answer cannot be validated within the limits; a repair would cost as much again."""
 
     def __init__(self) -> None:
         super().__init__("The answer cannot be validated against the response schema within the limits for one run.")
 
 
-def structured(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 — whatever the schema allows
+def parse_structured(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 — whatever the schema allows
     """Return the data in an answer.
 
     Raises:
-        DoesNotFit: with the reason, in at most 500 characters, for the model to read.
-        TooComplex: the answer has too many values, or its validation exceeds the limits.
+        SchemaMismatch: with the reason, in at most 500 characters, for the model to read.
+        OutputTooComplex: the answer has too many values, or its validation exceeds the limits.
     """
     if _values_at_most(text) > MAX_VALUES and _values_at_most(_STRING.sub("", text)) > MAX_VALUES:
-        raise TooComplex
+        raise OutputTooComplex
     try:
-        data = freejson.loads(text)
+        written = freejson.loads(text)
+        data = without_added_nulls(written, schema)
+        if data != written:
+            text = json.dumps(data)
         reason = _sandbox.call(conformance.request_of(text, json.dumps(schema)))
     except NotAcceptable as error:
         msg = f"The answer {error}"
-        raise DoesNotFit(msg[: conformance.ERROR_CHARS]) from error
+        raise SchemaMismatch(msg[: conformance.ERROR_CHARS]) from error
     except LimitExceeded as error:
-        raise TooComplex from error
+        raise OutputTooComplex from error
     if reason:
-        raise DoesNotFit(reason.decode())
+        raise SchemaMismatch(reason.decode())
     return data
 
 
@@ -64,8 +70,8 @@ def _values_at_most(text: str) -> int:
     return 1 + text.count(",") + text.count("{") + text.count("[")
 
 
-def repair(request: ModelRequest, text: str, error: DoesNotFit) -> ModelRequest:
-    """Return the same request with the answer and what is wrong with it added to the conversation."""
+def repair_request(request: ModelRequest, text: str, error: SchemaMismatch) -> ModelRequest:
+    """Return the request with the answer and its validation error appended to the conversation."""
     answer = Message("assistant", text)
     question = Message("user", f"This answer does not fit the schema: {error}. Answer again with JSON that does.")
     return replace(request, messages=(*request.messages, answer, question))

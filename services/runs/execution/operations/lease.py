@@ -1,4 +1,4 @@
-"""Keeping a run while its call is under way, also while the provider is silent."""
+"""Extension of a run's lease while its call is under way, even while the provider is silent."""
 
 import contextvars
 import threading
@@ -10,25 +10,25 @@ from services.runs.errors import CancelRequested, LeaseLost
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
 
-_EVERY_S = 10.0
-"""A lease lasts for 30 s, so that one extension may fail."""
+_EXTENSION_INTERVAL_S = 10.0
+"""A lease lasts 30 s, so one extension may fail."""
 
 
 class Lease:
-    """Extends a run's lease while the block runs.
+    """The lease of a run, extended periodically within the `with` block.
 
     Args:
-        extend: does so, and says whether the client has cancelled; raises LeaseLost.
-        every_s: how often.
+        extend: extends the lease and returns whether the client has cancelled; raises LeaseLost.
+        every_s: the interval of the extensions.
     """
 
-    def __init__(self, extend: Callable[[], bool], *, every_s: float = _EVERY_S) -> None:
+    def __init__(self, extend: Callable[[], bool], *, every_s: float = _EXTENSION_INTERVAL_S) -> None:
         self._extend = extend
         self._every_s = every_s
         self._over = threading.Event()
         self._refusal: Exception | None = None
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=lambda: context.run(self._keep), daemon=True)
+        self._thread = threading.Thread(target=lambda: context.run(self._extend_until_over), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -41,7 +41,7 @@ class Lease:
         self._thread.join()
 
     def check(self) -> None:
-        """To be called whenever something streams.
+        """Check the last extension; to be called for each part of a stream.
 
         Raises:
             LeaseLost: another attempt has the run.
@@ -50,7 +50,7 @@ class Lease:
         if self._refusal:
             raise self._refusal
 
-    def _keep(self) -> None:
+    def _extend_until_over(self) -> None:
         while self._refusal is None and not self._over.wait(self._every_s):
             try:
                 if self._extend():

@@ -1,8 +1,8 @@
-"""What a run's way is worth in numbers: the wait for a worker, each call, the end."""
+"""Metrics of a run: the wait for a worker, each call, and the end."""
 
 from datetime import datetime
 
-from services.runs.domain.run import Call, Outcome, Run
+from services.runs.runs.domain.run import Call, Outcome, Run
 from shared.meters import Meter
 from shared.metrics import (
     CALL_DURATION,
@@ -20,7 +20,7 @@ from shared.observability import report
 
 
 def report_progress(before: Run, after: Run) -> None:
-    """Report the calls that have ended, and whether the run has, now that it is written."""
+    """Report the calls and the end of the run that this change has written."""
     for call in after.calls[len(before.calls) :]:
         _report_call(after, call)
     if after.status.final and not before.status.final:
@@ -28,7 +28,7 @@ def report_progress(before: Run, after: Run) -> None:
 
 
 def report_start(run: Run, *, now: datetime) -> None:
-    """Report how long a run that a worker begins was waiting for it."""
+    """Report the time that a run has waited for its worker."""
     report("run taken", {QUEUE_WAIT: _ms(run.queued_at[-1], now)}, **_about(run), attempt=run.attempt)
 
 

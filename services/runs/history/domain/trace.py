@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.runs.domain.history import NAME_CHARS
-from services.runs.domain.request import Message
-from services.runs.domain.run import Attempt, Call, Outcome, Run
+from services.runs.history.domain.log import NAME_CHARS
+from services.runs.runs.domain.conversation import Message
+from services.runs.runs.domain.run import Attempt, Call, FinishReason, Outcome, Run
 from shared.meters import Meter, Meters
 
 _PROVIDERS = {"bedrock": "aws.bedrock"}
-"""Those that the conventions name otherwise."""
+"""Providers with another name in the conventions."""
 _USAGE = {
     Meter.TOKENS_IN: "gen_ai.usage.input_tokens",
     Meter.TOKENS_OUT: "gen_ai.usage.output_tokens",
@@ -23,12 +23,12 @@ _USAGE = {
     Meter.TOKENS_REASONING: "gen_ai.usage.reasoning.output_tokens",
     Meter.TOKENS_UNCERTAIN: "ainexus.usage.uncertain_tokens",
 }
-Attributes = Mapping[str, str | int | bool]
+Attributes = Mapping[str, str | int | bool | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """One stretch of time in a run."""
+class TraceSpan:
+    """A time span within a run."""
 
     span_id: str
     parent_span_id: str | None
@@ -37,33 +37,33 @@ class Span:
     """`internal`, or `client` for a call to a provider."""
     started_at: datetime
     ended_at: datetime | None
-    """None: it goes on."""
+    """None: it has not ended."""
     failed: bool = False
-    attributes: Attributes = field(default_factory=dict[str, str | int | bool])
+    attributes: Attributes = field(default_factory=dict[str, str | int | bool | list[str]])
 
 
 def trace_id(run: Run) -> str:
-    """32 hex digits: the caller's trace, or one of the run's own."""
+    """Return the trace id as 32 hex digits: the caller's trace, or one derived from the run's id."""
     given = run.trace_id.removeprefix("1-").replace("-", "")
     return given or hashlib.sha256(run.run_id.encode()).hexdigest()[:32]
 
 
-def spans(run: Run) -> list[Span]:
-    """The run, then its waits, calls and tools, each below the run."""
-    return [_whole(run), *_waits(run), *_calls(run), *_tools(run)]
+def spans(run: Run) -> list[TraceSpan]:
+    """Return the span of the run, followed by its child spans: waits, calls and tools."""
+    return [_root_span(run), *_waits(run), *_calls(run), *_tools(run)]
 
 
-def _whole(run: Run) -> Span:
-    attributes: dict[str, str | int | bool] = {
+def _root_span(run: Run) -> TraceSpan:
+    attributes: dict[str, str | int | bool | list[str]] = {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.id": run.agent_id,
         "gen_ai.agent.version": str(run.version),
         "ainexus.run.id": run.run_id,
-        **_usage(run.usage),
-        **_cost(run.cost_nano_usd),
+        **_finish_reasons(run.finish_reason),
+        # The spans of the calls have usage and cost, which viewers sum over all spans.
         **({"error.type": run.error.code} if run.error else {}),
     }
-    return Span(
+    return TraceSpan(
         span_id=_span_id(run, "run"),
         parent_span_id=None,
         name=f"invoke_agent {run.agent_id}",
@@ -75,13 +75,13 @@ def _whole(run: Run) -> Span:
     )
 
 
-def _waits(run: Run) -> Iterator[Span]:
+def _waits(run: Run) -> Iterator[TraceSpan]:
     for number, queued_at in enumerate(run.queued_at, start=1):
         leased_at = run.attempts[number - 1].leased_at if number <= run.attempt else run.ended_at
         yield _below(run, f"queue:{number}", "queue", queued_at, leased_at, attributes={"ainexus.attempt": number})
 
 
-def _calls(run: Run) -> Iterator[Span]:
+def _calls(run: Run) -> Iterator[TraceSpan]:
     for number, attempt in enumerate(run.attempts, start=1):
         for call in attempt.calls:
             yield _below(
@@ -96,25 +96,31 @@ def _calls(run: Run) -> Iterator[Span]:
             )
     if run.open_call and run.call_started_at:
         call = run.open_call
-        attributes = {**_asked(call.provider, call.model), "ainexus.attempt": run.attempt, "ainexus.call": call.number}
+        attributes = {
+            **_request_attributes(call.provider, call.model),
+            "ainexus.attempt": run.attempt,
+            "ainexus.call": call.number,
+        }
         name = f"call:{run.attempt}:{call.number}"
         yield _below(run, name, f"chat {call.model}", run.call_started_at, None, kind="client", attributes=attributes)
 
 
 def _of_call(attempt: int, call: Call) -> Attributes:
     return {
-        **_asked(call.provider, call.model),
+        **_request_attributes(call.provider, call.model),
         "ainexus.attempt": attempt,
         "ainexus.call": call.number,
         "ainexus.simulated": call.simulated,
         **_usage(call.meters),
+        **({"ainexus.usage.estimated": True} if call.usage_estimated else {}),
         **_cost(call.cost_nano_usd),
+        **_finish_reasons(call.finish_reason),
         **({"error.type": call.error_code} if call.error_code else {}),
     }
 
 
-def _tools(run: Run) -> Iterator[Span]:
-    """What the client has executed, from when it was asked for until all outputs were there."""
+def _tools(run: Run) -> Iterator[TraceSpan]:
+    """Return the spans of the tools that the client executed, from the request until all outputs arrived."""
     asking = [turn for turn in run.turns if turn.tool_calls]
     waiting = [
         (number, attempt)
@@ -126,7 +132,9 @@ def _tools(run: Run) -> Iterator[Span]:
         yield from _tools_of(run, number, attempt, turn, answered_at)
 
 
-def _tools_of(run: Run, number: int, attempt: Attempt, turn: Message, answered_at: datetime | None) -> Iterator[Span]:
+def _tools_of(
+    run: Run, number: int, attempt: Attempt, turn: Message, answered_at: datetime | None
+) -> Iterator[TraceSpan]:
     for call in turn.tool_calls:
         tool_name = call.name[:NAME_CHARS]
         attributes = {
@@ -150,12 +158,12 @@ def _below(
     attributes: Attributes,
     kind: str = "internal",
     failed: bool = False,
-) -> Span:
+) -> TraceSpan:
     parent = _span_id(run, "run")
-    return Span(_span_id(run, what), parent, name, kind, started_at, ended_at, failed, attributes)
+    return TraceSpan(_span_id(run, what), parent, name, kind, started_at, ended_at, failed, attributes)
 
 
-def _asked(provider: str, model: str) -> dict[str, str]:
+def _request_attributes(provider: str, model: str) -> dict[str, str]:
     return {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
@@ -169,6 +177,11 @@ def _usage(meters: Meters) -> dict[str, int]:
 
 def _cost(nano_usd: int | None) -> dict[str, int]:
     return {} if nano_usd is None else {"ainexus.cost_nano_usd": nano_usd}
+
+
+def _finish_reasons(reason: FinishReason | None) -> dict[str, list[str]]:
+    """Return the attribute, which is a list because the conventions allow several answers of one call."""
+    return {"gen_ai.response.finish_reasons": [reason.value]} if reason else {}
 
 
 def _span_id(run: Run, what: str) -> str:

@@ -1,7 +1,7 @@
-"""Where a tenant's `base_url` may lead: to public addresses over https, and nowhere into our own network.
+"""Validation of a tenant's `base_url`: it must be a public https address outside of our own network.
 
-A name is resolved once and the connection is made to the address that was checked, so that no second answer of its
-DNS can lead elsewhere.
+A host name is resolved once, and the connection is made to the checked address, so that a second DNS answer cannot
+redirect it.
 """
 
 import re
@@ -17,7 +17,8 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:/[a-z0-9._~%/-]*)?",
     re.IGNORECASE,
 )
-"""All that a base URL needs. What parsers disagree about (user names, backslashes, other alphabets) is not in it."""
+"""The allowed form of a base URL. It excludes parts on which parsers disagree: user names, backslashes, other
+alphabets."""
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -25,10 +26,10 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system knows them; also of one that is written as a number.
+    """Return the addresses of a host according to the system's resolver; the host may be an IP address.
 
     Raises:
-        OSError: there are none.
+        OSError: it has none.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -39,7 +40,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class AddressRefused(ProviderFailed):
-    """The config's `base_url` leads where it must not."""
+    """The config's `base_url` is not allowed."""
 
     def __init__(self) -> None:
         super().__init__("ProviderRejected", "The base_url must be a public https address.")
@@ -47,21 +48,21 @@ class AddressRefused(ProviderFailed):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The rule.
+    """The rule for addresses.
 
     Args:
-        allow_private: for a machine of one's own: http, and servers in the same network.
-        resolve: gives the addresses of a host and port.
+        allow_private: for local development: http, and servers in the same network.
+        resolve: returns the addresses of a host and port.
     """
 
     allow_private: bool = False
     resolve: Resolve = resolve
 
     def check(self, base_url: str) -> None:
-        """Refuse at once what the text alone shows; the host's addresses are checked when it is connected to.
+        """Refuse a URL by its text; the addresses of its host are checked when the connection is made.
 
         Raises:
-            AddressRefused: it is no URL, not https, or a private address.
+            AddressRefused: it is not a URL, not https, or contains a private address.
         """
         found = _URL.fullmatch(base_url)
         if not found or int(found["port"] or 0) > 65_535:
@@ -72,11 +73,11 @@ class Addresses:
             raise AddressRefused
 
     def of(self, host: str, port: int) -> Sequence[str]:
-        """The addresses to connect to.
+        """Return the addresses to connect to.
 
         Raises:
             AddressRefused: one of them is not public.
-            OSError: there are none.
+            OSError: the host has none.
         """
         found = self.resolve(host, port)
         if not self.allow_private and not all(is_public(address) for address in found):
@@ -85,11 +86,11 @@ class Addresses:
 
 
 Server = tuple[str, str, int]
-"""Scheme, host and port: what a key may be sent to."""
+"""Scheme, host and port, to which a key belongs."""
 
 
 def server_of(provider: str, base_url: str | None) -> Server | None:
-    """The server behind this address, the provider's own where there is none; None for what is no URL."""
+    """Return the server at this address, or the provider's own if no address is given; None if it is not a URL."""
     if base_url is None:
         return _official(provider)
     found = _URL.fullmatch(base_url)
@@ -100,7 +101,7 @@ def server_of(provider: str, base_url: str | None) -> Server | None:
 
 
 def is_official(provider: str, base_url: str | None) -> bool:
-    """Whether this is the provider itself, and so may be given the platform's key."""
+    """Return whether this is the provider's own server, which may receive the platform's key."""
     return base_url is None or server_of(provider, base_url) == _official(provider)
 
 
@@ -110,7 +111,7 @@ def _official(provider: str) -> Server | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether this is an address of the internet at large, whatever it is wrapped in."""
+    """Return whether this is a public internet address, including one that is embedded in an IPv6 address."""
     try:
         return _is_public(ip_address(address))
     except ValueError:
@@ -126,7 +127,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to."""
+    """Return the IPv4 address that is embedded in an IPv6 address, if any."""
     if isinstance(address, IPv4Address):
         return None
     if address in _NAT64:

@@ -5,26 +5,28 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from services.runs.domain.request import ModelRequest
 from services.runs.errors import ProviderNotConfigured
-from services.runs.gateways.addresses import Addresses, is_official
-from services.runs.gateways.answers import unreadable_keys
-from services.runs.gateways.clients import Clients, Connection
-from services.runs.gateways.keys import ProviderKeys
-from services.runs.gateways.model import Model
-from services.runs.gateways.simulated import SimulatedModel
+from services.runs.providers.domain.model import Model
+from services.runs.providers.domain.parameters import api_of, is_openai_itself
+from services.runs.providers.domain.request import ModelRequest
+from services.runs.providers.gateway.addresses import Addresses
+from services.runs.providers.gateway.clients import Clients, Connection
+from services.runs.providers.gateway.failures import unreadable_keys
+from services.runs.providers.gateway.keys import ProviderKeys
+from services.runs.providers.gateway.recovery import TolerantModel
+from services.runs.providers.gateway.simulated import SimulatedModel
 from shared.errors import DependencyUnavailable
 
 
 class ProviderModels:
-    """All providers. What each needs is imported when it is first asked for: the SDKs take a second or two.
+    """All providers. The SDK of each is imported on first use, which takes one or two seconds.
 
     Args:
-        keys: of the tenants and of the platform.
-        addresses: where a config's `base_url` may lead.
-        bedrock: makes a `bedrock-runtime` client that waits so many seconds and never tries again.
-        simulate_without_key: whether the built-in provider answers where there is no key, and for Bedrock, which
-            has none.
+        keys: the keys of the tenants and of the platform.
+        addresses: the rule for the `base_url` of a config.
+        bedrock: returns a `bedrock-runtime` client with this read timeout in seconds and without retries.
+        simulate_without_key: whether the built-in provider answers requests without a key, and those to Bedrock,
+            which has no keys.
     """
 
     def __init__(
@@ -42,39 +44,43 @@ class ProviderModels:
         self._simulated = SimulatedModel()
         self._simulate_without_key = simulate_without_key
 
-    def answering(self, tenant_id: str, request: ModelRequest) -> ModelRequest:
-        """The request as it will be answered: by the built-in provider where there is no key and that is allowed."""
+    def effective_request(self, tenant_id: str, request: ModelRequest) -> ModelRequest:
+        """Return the request with its actual provider: the built-in one if there is no key and that is allowed."""
         if self._simulate_without_key and self._lacks_key(tenant_id, request):
             return replace(request, provider="simulated")
         return request
 
     def of(self, tenant_id: str, request: ModelRequest) -> Model:
-        """The model that answers this request.
+        """Return the model that answers this request.
 
         Raises:
             ProviderNotConfigured: there is no key for this provider.
             ProviderFailed: its address is not allowed, or the keys cannot be read.
         """
+        return TolerantModel(self._of(tenant_id, request))
+
+    def _of(self, tenant_id: str, request: ModelRequest) -> Model:
         if request.provider == "simulated":
             return self._simulated
         if request.provider == "bedrock":
             return self._converse
         if request.base_url is not None:
             self._addresses.check(request.base_url)
-        connection = Connection(request.base_url, self._key(tenant_id, request))
+        key, is_azure = self._key(tenant_id, request), request.provider == "azure"
+        connection = Connection(request.base_url, key, is_azure=is_azure)
         if request.provider == "anthropic":
             return self._anthropic(connection)
         return self._openai(connection, request)
 
     def close(self) -> None:
-        """Let go of the connections that are kept open."""
+        """Close the open connections."""
         self._clients.close()
 
     def _lacks_key(self, tenant_id: str, request: ModelRequest) -> bool:
         try:
             return request.provider == "bedrock" or self._keys.for_request(tenant_id, request) is None
         except DependencyUnavailable:
-            return False  # The call itself says so.
+            return False  # The call itself reports the outage.
 
     def _key(self, tenant_id: str, request: ModelRequest) -> str:
         try:
@@ -86,22 +92,21 @@ class ProviderModels:
         return key
 
     def _openai(self, connection: Connection, request: ModelRequest) -> Model:
-        official = is_official("openai", request.base_url)
-        if request.api == "responses" or (official and request.api != "chat"):
-            from services.runs.gateways.openai_responses import OpenAiResponses
+        if api_of(request) == "responses":
+            from services.runs.providers.gateway.openai_responses import OpenAiResponses
 
             return OpenAiResponses(self._clients.openai(connection))
-        from services.runs.gateways.openai_chat import OpenAiChat
+        from services.runs.providers.gateway.openai_chat import OpenAiChat
 
-        return OpenAiChat(self._clients.openai(connection), official=official)
+        return OpenAiChat(self._clients.openai(connection), official=is_openai_itself(request))
 
     def _anthropic(self, connection: Connection) -> Model:
-        from services.runs.gateways.anthropic_messages import AnthropicMessages
+        from services.runs.providers.gateway.anthropic_messages import AnthropicMessages
 
         return AnthropicMessages(self._clients.anthropic(connection))
 
     @cached_property
     def _converse(self) -> Model:
-        from services.runs.gateways.bedrock_converse import BedrockConverse
+        from services.runs.providers.gateway.bedrock_converse import BedrockConverse
 
         return BedrockConverse(self._bedrock)

@@ -1,4 +1,4 @@
-"""What the exceptions of the HTTP SDKs mean for a run; openai and anthropic raise the same kinds over one transport."""
+"""Conversion of SDK exceptions to failures; openai and anthropic raise the same kinds over one transport."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx2
 
 from services.runs.errors import ProviderFailed
-from services.runs.gateways.answers import broken_off, corrupt, of_answer, of_event, timed_out, unreachable
+from services.runs.providers.gateway.failures import broken_off, corrupt, of_event, of_response, timed_out, unreachable
 from shared.times import utc_now
 
 _NEVER_SENT = (
@@ -18,17 +18,17 @@ _NEVER_SENT = (
     httpx2.LocalProtocolError,
 )
 _UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
-"""What an answer of another shape ends in: the SDKs build their objects without checking what came."""
+"""Exceptions caused by an answer of another format: the SDKs build their objects without validation."""
 
 
 @contextmanager
-def told_as_failures(sdk: type[Exception]) -> Generator[None]:
-    """Whatever breaks in this block is told as a failure of the provider.
+def translated_errors(sdk: type[Exception]) -> Generator[None]:
+    """Convert the exceptions of this block to failures of the provider.
 
-    The exceptions themselves go no further: they hold the request, and the request holds the key.
+    The exceptions themselves are not chained: they contain the request, and the request contains the key.
 
     Args:
-        sdk: the one that all exceptions of the SDK come from.
+        sdk: the base class of the SDK's exceptions.
 
     Raises:
         ProviderFailed: the call did not end with an answer.
@@ -52,7 +52,7 @@ def _failure(error: Exception) -> ProviderFailed:
     response: object = getattr(error, "response", None)
     body: object = getattr(error, "body", None)
     if isinstance(response, httpx2.Response) and not response.is_success:
-        return of_answer(response.status_code, body, response.headers, now=utc_now())
+        return of_response(response.status_code, body, response.headers, now=utc_now())
     return of_event(_kind(body), body)
 
 
@@ -65,7 +65,7 @@ def _of_connection(error: httpx2.HTTPError | httpx2.StreamError) -> ProviderFail
 
 
 def _kind(body: object) -> str | None:
-    """The type of an error, or its code, as it stands in an event."""
+    """Return the type of an error in an event, or its code."""
     if not isinstance(body, Mapping):
         return None
     fields = cast("Mapping[str, Any]", body)

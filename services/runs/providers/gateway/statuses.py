@@ -1,15 +1,15 @@
-"""What a provider's HTTP status means for a run."""
+"""Conversion of a provider's HTTP status to the failure of a call."""
 
 from services.runs.errors import ProviderFailed
 
 
 def of_status(status: int, message: str, *, retry_after_s: float | None = None) -> ProviderFailed:
-    """The failure of a call that was answered with this status: the provider has counted nothing.
+    """Return the failure of a call that was answered with this status and so has no usage.
 
     Args:
-        status: of the HTTP answer.
+        status: the HTTP status.
         message: the provider's own error message.
-        retry_after_s: its `Retry-After`.
+        retry_after_s: the `Retry-After` in seconds.
     """
     if status in {401, 403}:
         return ProviderFailed("ProviderUnauthorized", "The provider does not accept the key.")

@@ -1,4 +1,4 @@
-"""The way out to providers over HTTP: checked addresses, no redirects, no proxies, and an end in time and size."""
+"""The HTTP transport to providers: checked addresses, no redirects, no proxies, and limits of time and size."""
 
 import threading
 import time
@@ -11,22 +11,23 @@ import httpcore2
 import httpx2
 
 from services.runs.errors import ProviderFailed
-from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.bounds import WireLimits, bounded
+from services.runs.providers.gateway.addresses import Addresses
+from services.runs.providers.gateway.bounds import WireLimits, bounded
 
 _CONNECT_S = 5.0
-_WRITTEN_AT_ONCE = 16 * 1024
-"""Bytes; the timeout of a write begins anew with each part that the server takes."""
-_MOST_CONNECTIONS = 100
-_KEPT_CONNECTIONS, _KEPT_FOR_S = 20, 60.0
+_WRITE_CHUNK_BYTES = 16 * 1024
+"""Bytes of one write. The timeout of a write restarts with each part that the server accepts."""
+_MAX_CONNECTIONS = 100
+_MAX_IDLE_CONNECTIONS, _IDLE_TIMEOUT_S = 20, 60.0
 
 _SocketOptions = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
 
 class Deadline(float):
-    """A timeout in seconds that also knows the moment at which it is over, so that it holds for many reads.
+    """A timeout in seconds that also has an absolute end, so that it limits many reads together.
 
-    It carries the call's output cap too: a request's timeouts are all that the SDKs pass on to the transport as it is.
+    It carries the call's output cap too: the timeouts are the only request option that the SDKs pass to the transport
+    unchanged.
     """
 
     __slots__ = ("at", "max_output_tokens")
@@ -35,7 +36,7 @@ class Deadline(float):
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
-        """A deadline so many seconds from now."""
+        """Return a deadline this number of seconds from now."""
         deadline = cls(seconds)
         deadline.at = time.monotonic() + seconds
         deadline.max_output_tokens = None
@@ -43,42 +44,56 @@ class Deadline(float):
 
 
 def timeouts(seconds: float, *, max_output_tokens: int | None = None) -> httpx2.Timeout:
-    """Return the timeouts of a call that may take so long in all, however its answer is cut into pieces.
+    """Return the timeouts of a call with this total duration, regardless of the pieces of its answer.
 
     Args:
-        seconds: of the whole call.
+        seconds: the maximum duration of the whole call.
         max_output_tokens: the output cap, which bounds the bytes of the answer; None: the largest answer.
     """
-    whole = Deadline.after(seconds)
-    whole.max_output_tokens = max_output_tokens
+    deadline = Deadline.after(seconds)
+    deadline.max_output_tokens = max_output_tokens
     brief = min(_CONNECT_S, seconds)
-    return httpx2.Timeout(connect=brief, pool=brief, read=whole, write=whole)
+    return httpx2.Timeout(connect=brief, pool=brief, read=deadline, write=deadline)
 
 
-def http_client(transport: httpx2.BaseTransport) -> httpx2.Client:
-    """A client with cookies of its own over connections that are shared."""
+def http_client(transport: httpx2.BaseTransport, *, key_header: str | None = None) -> httpx2.Client:
+    """Return a client with its own cookies over shared connections.
+
+    Args:
+        transport: the shared connections.
+        key_header: the header that receives the key; None: `Authorization`.
+    """
+
+    def move_key(request: httpx2.Request) -> None:
+        if key_header and (authorization := request.headers.pop("Authorization", None)):
+            request.headers[key_header] = authorization.removeprefix("Bearer ")
+
     return httpx2.Client(
-        transport=transport, headers={"Accept-Encoding": "identity"}, follow_redirects=False, trust_env=False
+        transport=transport,
+        headers={"Accept-Encoding": "identity"},
+        follow_redirects=False,
+        trust_env=False,
+        event_hooks={"request": [move_key]},
     )
 
 
 class Transport(httpx2.HTTPTransport):
-    """Connections that are made to checked addresses only."""
+    """The transport, which connects only to checked addresses."""
 
     def __init__(self, addresses: Addresses) -> None:
         context = httpx2.create_ssl_context()
         super().__init__(verify=context)
-        # httpx2 has no argument for the network below the pool.
+        # httpx2 has no argument for the network backend of the pool.
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context,
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_KEPT_CONNECTIONS,
-            keepalive_expiry=_KEPT_FOR_S,
+            max_connections=_MAX_CONNECTIONS,
+            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
+            keepalive_expiry=_IDLE_TIMEOUT_S,
             network_backend=_Network(addresses),
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send it, and read no more of the answer than an answer can be."""
+        """Send the request and bound its response."""
         return bounded(super().handle_request(request), _limits_of(request))
 
 
@@ -91,7 +106,7 @@ def _limits_of(request: httpx2.Request) -> WireLimits:
 
 
 class _Network(httpcore2.NetworkBackend):
-    """Resolves a host, checks what it gets, and connects to exactly that."""
+    """The network backend, which resolves a host, checks its addresses and connects to exactly those."""
 
     def __init__(self, addresses: Addresses) -> None:
         self._addresses = addresses
@@ -105,44 +120,46 @@ class _Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: _SocketOptions | None = None,
     ) -> httpcore2.NetworkStream:
-        """A connection to the first address that answers."""
-        whole = Deadline.after(_CONNECT_S if timeout is None else timeout)
+        """Return a connection to the first address that accepts it."""
+        deadline = Deadline.after(_CONNECT_S if timeout is None else timeout)
         failure: httpcore2.NetworkError | httpcore2.TimeoutException | None = None
-        for address in self._resolved(host, port, whole):
+        for address in self._resolved(host, port, deadline):
             try:
-                stream = self._inner.connect_tcp(address, port, _left(whole), local_address, socket_options)
+                stream = self._inner.connect_tcp(address, port, _left(deadline), local_address, socket_options)
             except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
                 failure = error
             else:
                 return _Stream(stream)
         raise failure or httpcore2.ConnectError
 
-    def _resolved(self, host: str, port: int, whole: Deadline) -> Sequence[str]:
-        """The host's addresses. The system's resolver knows no timeout: one that is too slow is left behind.
+    def _resolved(self, host: str, port: int, deadline: Deadline) -> Sequence[str]:
+        """Return the host's addresses.
+
+        The system's resolver has no timeout, so a slow lookup is abandoned in its thread.
 
         Raises:
-            httpcore2.ConnectTimeout: they are not found in time.
-            httpcore2.ConnectError: there are none.
-            ProviderFailed: they must not be connected to.
+            httpcore2.ConnectTimeout: the lookup takes too long.
+            httpcore2.ConnectError: the host has no address.
+            ProviderFailed: an address is not allowed.
         """
-        found: SimpleQueue[Sequence[str] | OSError | ProviderFailed] = SimpleQueue()
+        results: SimpleQueue[Sequence[str] | OSError | ProviderFailed] = SimpleQueue()
 
         def look_up() -> None:
             try:
-                found.put(self._addresses.of(host, port))
+                results.put(self._addresses.of(host, port))
             except (OSError, ProviderFailed) as error:
-                found.put(error)
+                results.put(error)
 
         threading.Thread(target=look_up, daemon=True).start()
         try:
-            answer = found.get(timeout=_left(whole))
+            result = results.get(timeout=_left(deadline))
         except Empty:
             raise httpcore2.ConnectTimeout from None
-        if isinstance(answer, OSError):
-            raise httpcore2.ConnectError(str(answer)) from answer
-        if isinstance(answer, ProviderFailed):
-            raise answer
-        return answer
+        if isinstance(result, OSError):
+            raise httpcore2.ConnectError(str(result)) from result
+        if isinstance(result, ProviderFailed):
+            raise result
+        return result
 
 
 class _Stream(httpcore2.NetworkStream):
@@ -174,15 +191,15 @@ class _Stream(httpcore2.NetworkStream):
 
 
 def _parts(buffer: bytes) -> Iterator[bytes]:
-    for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
-        yield buffer[start : start + _WRITTEN_AT_ONCE]
+    for start in range(0, len(buffer), _WRITE_CHUNK_BYTES):
+        yield buffer[start : start + _WRITE_CHUNK_BYTES]
 
 
 def _left(timeout: float | None) -> float | None:
-    """What is left of a deadline.
+    """Return the rest of a deadline in seconds; other timeouts are returned unchanged.
 
     Raises:
-        httpcore2.ReadTimeout: nothing.
+        httpcore2.ReadTimeout: the deadline is over.
     """
     if not isinstance(timeout, Deadline):
         return timeout

@@ -6,19 +6,22 @@
       │           ▼
       └──── requires_action
 
-A final state never changes. Each attempt is one lease of the run by a worker; its number is the fencing token. Within
-an attempt, calls follow each other: the first try, retries, fallbacks, the repair of a structured output.
+A final state never changes. Each attempt is one lease of the run by a worker; its number is the fencing token. The
+calls of an attempt are sequential: the first request, retries, fallbacks, the repair of a structured output.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
-from services.runs.domain.request import Message, ToolCall
+from services.runs.runs.domain.conversation import Message, ToolCall
+from shared.document_ref import DocumentRef
 from shared.meters import Meter, Meters, total
-from shared.stored import Stored
+
+OWN_PRICE_VERSION = "own"
+"""The price version that marks a cost by the tenant's own price."""
 
 
 class Status(StrEnum):
@@ -27,24 +30,24 @@ class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     REQUIRES_ACTION = "requires_action"
-    """The client has to execute tools; nothing is leased or reserved meanwhile."""
+    """The client must execute tools; nothing is leased or reserved meanwhile."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def final(self) -> bool:
-        """Whether it never changes any more."""
+        """Whether the state can no longer change."""
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it goes on without its client."""
+        """Whether the run proceeds without its client."""
         return self in {Status.QUEUED, Status.RUNNING}
 
 
 class Outcome(StrEnum):
-    """How an attempt or a call stands."""
+    """The state of an attempt or a call."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -52,17 +55,17 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     REQUIRES_ACTION = "requires_action"
     LOST = "lost"
-    """Its worker is gone."""
+    """Its worker died or lost the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallId:
-    """Which call of which run; its budget is reserved and its usage told under it."""
+    """The identity of one call, under which its budget is reserved and its usage is published."""
 
     run_id: str
     attempt: int
     number: int
-    """Within the attempt, from 1."""
+    """The number within the attempt, from 1."""
 
     @property
     def is_first(self) -> bool:
@@ -74,36 +77,51 @@ class CallId:
 
 
 class LimitedBy(StrEnum):
-    """What made the output cap of a call smaller than it would have been."""
+    """The limit that reduced the output cap of a call."""
 
     BUDGET = "budget"
-    """The tokens that were left of the month's limit."""
+    """The remaining tokens of the month's limit."""
     MAX_COST = "max_cost"
-    """What was left of the run's `max_cost_usd`."""
+    """The remainder of the run's `max_cost_usd`."""
+
+
+class FinishReason(StrEnum):
+    """The reason why a model's answer ended."""
+
+    STOP = "stop"
+    """The answer is complete."""
+    LENGTH = "length"
+    """The output cap was reached; `limited_by` shows whether a limit has reduced it."""
+    TOOL_CALLS = "tool_calls"
+    """The model requests tools."""
+    CONTENT_FILTER = "content_filter"
+    """The model or its provider refused to answer."""
+    CANCELLED = "cancelled"
+    """The client has cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that is written down, and may have been sent."""
+    """A call that is recorded and may have been sent."""
 
     number: int
-    """Within the run's attempt, from 1."""
+    """The number within the run's attempt, from 1."""
     provider: str
     model: str
     simulated: bool
     bound_tokens: int
-    """More than it can use, all that is sent and the output cap: so much is reserved for it."""
+    """The upper bound of its usage, input and output cap together, which is reserved for it."""
     max_output_tokens: int
     period: str
-    """The month of its reservation, in which it is counted, `2026-11`."""
+    """The month of its reservation, in which its usage is counted, such as `2026-11`."""
     bound_nano_usd: int | None = None
-    """More than it can cost; None in a run without a limit of cost."""
+    """The upper bound of its cost; None in a run without a cost limit."""
     limited_by: LimitedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a provider, ended and counted by itself."""
+    """An ended request to a provider, with its own usage."""
 
     number: int
     provider: str
@@ -115,31 +133,44 @@ class Call:
     price_version: str | None
     error_code: str | None
     period: str
-    """The month that it is counted in."""
+    """The month in which its usage is counted."""
     started_at: datetime
     ended_at: datetime
     bound_nano_usd: int | None = None
     limited_by: LimitedBy | None = None
+    omitted: tuple[str, ...] = ()
+    """The configured parameters that were left out because the model refuses them."""
+    finish_reason: FinishReason | None = None
+    """None: the call has failed or was lost."""
+    usage_estimated: bool = False
+    """Whether its output tokens are estimated from the text that was received."""
 
     @property
     def usage_certain(self) -> bool:
-        """Whether the provider's own count of it is known."""
+        """Whether the provider's final usage count is known."""
         return not self.meters.get(Meter.TOKENS_UNCERTAIN)
 
     @property
     def is_unpriced(self) -> bool:
-        """Whether it has used something and the table of prices does not have its model."""
+        """Whether it has usage but no cost, because the price table lacks its model."""
         return any(self.meters.values()) and self.cost_nano_usd is None and self.price_version is not None
 
     @property
+    def price_source(self) -> Literal["list", "own"] | None:
+        """The price behind the cost; None if the cost is unknown or nothing was used."""
+        if self.cost_nano_usd is None or self.price_version is None:
+            return None
+        return "own" if self.price_version == OWN_PRICE_VERSION else "list"
+
+    @property
     def spent_tokens(self) -> int:
-        """What it takes from the budget: what was counted, and what nobody can know."""
+        """The tokens deducted from the budget: the counted and the uncertain ones."""
         counts = (Meter.TOKENS_IN, Meter.TOKENS_OUT, Meter.TOKENS_UNCERTAIN)
         return sum(self.meters.get(meter, 0) for meter in counts)
 
     @property
     def spent_nano_usd(self) -> int:
-        """What it takes from the run's limit of cost: its cost, or its bound where that is not certain."""
+        """The amount deducted from the run's cost limit: the cost, or the bound if the cost is not certain."""
         certain = self.cost_nano_usd if self.usage_certain else None
         return certain if certain is not None else self.bound_nano_usd or 0
 
@@ -151,21 +182,70 @@ class Attempt:
     outcome: Outcome
     leased_at: datetime
     ended_at: datetime | None = None
-    """For one whose worker was lost: when that was found out."""
+    """For an attempt that lost its worker, the time at which this was detected."""
     calls: tuple[Call, ...] = ()
 
     @property
     def usage_certain(self) -> bool:
-        """Whether the provider's own counts are known for every call."""
+        """Whether the usage of every call is certain."""
         return all(call.usage_certain for call in self.calls)
 
 
 @dataclass(frozen=True, slots=True)
+class InvalidOutput:
+    """The raw text of an answer that does not conform to the response schema."""
+
+    text: str
+    """At most 16 KB in UTF-8."""
+    is_truncated: bool
+    reason: str
+    """The validation error."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunError:
-    """Why a run failed."""
+    """The reason why a run failed."""
 
     code: str
     message: str
+    output: InvalidOutput | None = None
+    """The answer that failed the run."""
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return the fields of the error in responses."""
+        fields: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.output:
+            output = self.output
+            fields["details"] = {"output": output.text, "truncated": output.is_truncated, "reason": output.reason}
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A request to create a run."""
+
+    run_id: str
+    agent_id: str
+    version: int | None
+    """None: the live version."""
+    inputs: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    max_output_tokens: int | None
+    max_cost_nano_usd: int | None
+    request_id: str
+    trace_id: str
+    waited: bool
+    """Whether its client waits, so that a worker is invoked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedVersion:
+    """The version of the agent that a run executes."""
+
+    version: int
+    config: DocumentRef
+    project_id: str | None
+    """The agent's project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,43 +258,45 @@ class Run:
     agent_id: str
     version: int
     project_id: str | None
-    config: Stored
-    """Where the version's config lies."""
+    config: DocumentRef
+    """The reference to the version's config."""
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
     max_output_tokens: int | None
-    """As the run's request asked for; None: the config's, or the default."""
+    """The cap in the run's request; None: the config's, or the default."""
     max_cost_nano_usd: int | None
-    """What all its calls together may cost; None: anything."""
+    """The maximum cost of all its calls together; None: unlimited."""
     request_id: str
-    """Of the POST that made it; it stands in every usage event of the run."""
+    """The id of the POST request that created the run; every usage event of the run contains it."""
     created_at: datetime
     due_at: datetime | None
-    """When the reaper looks at it: not leased until then, or the lease ran out. None: it is final, or waits for a
-    slot."""
+    """The time at which the reaper handles the run, because no worker has leased it or the lease has expired. None:
+    the run has ended or waits for a slot."""
     queued_at: tuple[datetime, ...]
-    """When each attempt began to wait for a worker."""
+    """The times at which each attempt began to wait for a worker."""
     plan: str = ""
-    """The tenant's when it was made; by it metrics are split."""
+    """The tenant's plan at the creation of the run, a dimension of metrics."""
     trace_id: str = ""
-    """The trace that its POST belongs to, as X-Ray writes it; all that becomes of the run belongs to it too."""
+    """The X-Ray trace id of the POST request, which the run's events and calls continue."""
     artifacts: Mapping[str, int] = field(default_factory=dict[str, int])
-    """The bytes of what lies in the bucket, by its name."""
+    """The sizes, in bytes, of the payloads that are stored in the bucket, by name."""
     slot_period: str | None = None
-    """The month in which it holds one of its tenant's slots; None: it does not execute."""
+    """The month in which it holds one of its tenant's slots; None: it holds none."""
     published_at: datetime | None = None
-    """When it was put into the workers' queue; None: it was not, or a worker has given it back."""
+    """The time at which it was put into the workers' queue; None: it was not, or a worker has returned its lease."""
     publications: int = 0
-    """How often it was put there again since, because no worker took it."""
+    """The number of times that it was queued again since, because no worker leased it."""
     seq: int = 1
-    """Raised by every write that a client can see."""
+    """The version of the run, incremented by every write that a client can see."""
     attempts: tuple[Attempt, ...] = ()
+    moved_attempts: int = 0
+    """The number of first attempts whose calls are stored beside the run. The state of a run lacks these calls."""
     open_call: OpenCall | None = None
-    """In a queued run the first call, planned with the run; in a running one the call that may have been sent."""
+    """The planned first call of a queued run, or the call of a running one that may have been sent."""
     call_started_at: datetime | None = None
     cancel_requested: bool = False
     turns: tuple[Message, ...] = ()
-    """What was said after the inputs: the model's calls of tools and their outputs."""
+    """The turns after the inputs: the model's tool calls and their outputs."""
     output: Mapping[str, Any] | None = None
     error: RunError | None = None
     started_at: datetime | None = None
@@ -222,22 +304,27 @@ class Run:
 
     @property
     def waits_for_slot(self) -> bool:
-        """Whether it is queued in its tenant's own queue, and no worker may take it yet."""
+        """Whether it is queued in its tenant's own queue, so that no worker may lease it yet."""
         return self.status is Status.QUEUED and self.due_at is None
 
     @property
     def attempt(self) -> int:
-        """The fencing token: the number of the attempt that has the run, or had it last."""
+        """The fencing token: the number of the current or last attempt."""
         return len(self.attempts)
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """All calls that have ended."""
+        """All ended calls."""
         return tuple(call for attempt in self.attempts for call in attempt.calls)
 
     @property
+    def has_ended_call(self) -> bool:
+        """Whether any call has ended; correct even for a state that lacks the calls of its first attempts."""
+        return self.moved_attempts > 0 or bool(self.calls)
+
+    @property
     def ended_calls(self) -> tuple[tuple[CallId, Call], ...]:
-        """The same, each with its id."""
+        """All ended calls with their ids."""
         attempts = enumerate(self.attempts, start=1)
         return tuple(
             (CallId(self.run_id, number, call.number), call) for number, attempt in attempts for call in attempt.calls
@@ -245,65 +332,79 @@ class Run:
 
     @property
     def open_call_id(self) -> CallId | None:
-        """Which call is open; in a queued run it will be the next attempt's."""
+        """The id of the open call; in a queued run it belongs to the next attempt."""
         if self.open_call is None:
             return None
         return CallId(self.run_id, self.attempt + (self.status is Status.QUEUED), self.open_call.number)
 
     def ended_call(self, call: CallId) -> Call | None:
-        """This call as it ended; None when it has not."""
+        """Return this call if it has ended, else None."""
         attempts = self.attempts[call.attempt - 1 : call.attempt]
         calls = (ended for attempt in attempts for ended in attempt.calls)
         return next((ended for ended in calls if ended.number == call.number), None)
 
     @property
     def left_nano_usd(self) -> int | None:
-        """What its calls may still cost; None: anything."""
+        """The amount that further calls may cost; None: unlimited."""
         if self.max_cost_nano_usd is None:
             return None
         return self.max_cost_nano_usd - sum(call.spent_nano_usd for call in self.calls)
 
     @property
     def limited_by(self) -> LimitedBy | None:
-        """What first made an answer's cap smaller than it would have been."""
+        """The limit that first reduced the output cap of a call, if any."""
         planned = (*self.calls, *filter(None, [self.open_call]))
         return next((call.limited_by for call in planned if call.limited_by), None)
 
     @property
+    def omitted(self) -> tuple[tuple[str, str], ...]:
+        """The models of its ended calls with the parameters that each refuses, without repetitions."""
+        return tuple(dict.fromkeys((call.model, parameter) for call in self.calls for parameter in call.omitted))
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """The reason why the last answer ended; None while the run is under way, or if the last call failed."""
+        if self.status is Status.CANCELLED:
+            return FinishReason.CANCELLED
+        if self.status.is_under_way or not self.calls:
+            return None
+        return self.calls[-1].finish_reason
+
+    @property
     def usage(self) -> dict[Meter, int]:
-        """What all its calls used together."""
+        """The total usage of all ended calls."""
         return total(*(call.meters for call in self.calls))
 
     @property
     def cost_nano_usd(self) -> int | None:
-        """The cost of all its calls; None as soon as one of them is not known."""
+        """The total cost of all ended calls; None if any cost is unknown or no call has ended."""
         costs = [call.cost_nano_usd for call in self.calls]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) > 0 else None
 
     @property
     def simulated(self) -> bool:
-        """Whether any part of it was answered by the built-in provider."""
+        """Whether the built-in provider answered any call."""
         return any(call.simulated for call in self.calls) or bool(self.open_call and self.open_call.simulated)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """What the client has to execute."""
-        return self.turns[-1].tool_calls if self.status is Status.REQUIRES_ACTION else ()
+        """The tool calls that the client must execute; empty in a list, where large turns are not read."""
+        return self.turns[-1].tool_calls if self.turns and self.status is Status.REQUIRES_ACTION else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a call costs by its provider's list price."""
+    """The cost of a call by its provider's list price."""
 
     nano_usd: int | None = None
-    """None: it is not known."""
+    """None: unknown."""
     price_version: str | None = None
-    """Of the price table; None: no table was asked."""
+    """The version of the price table; None: no price table applies."""
 
     @property
     def is_missing(self) -> bool:
-        """The table should have the model's price, and does not."""
+        """Whether the table should have the model's price, but lacks it."""
         return self.nano_usd is None and self.price_version is not None
 
 
@@ -312,12 +413,16 @@ NOTHING_USED = Cost(nano_usd=0)
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:
-    """How a call ended, as its worker saw it."""
+    """The end of a call, as its worker observed it."""
 
     status: Outcome
     meters: Meters = field(default_factory=dict[Meter, int])
-    """What the provider has counted."""
+    """The usage that the provider has counted."""
     usage_known: bool = True
-    """False: it may have used up to its bound."""
+    """False: the call may have used up to its bound."""
     cost: Cost = Cost()
     error: RunError | None = None
+    omitted: tuple[str, ...] = ()
+    """The configured parameters that were left out because the model refuses them."""
+    finish_reason: FinishReason | None = None
+    usage_estimated: bool = False

@@ -1,20 +1,18 @@
-"""The plan's limit on what is stored."""
+"""The early check of the plan's storage limit; the writes of runs enforce it (`table.storage`)."""
 
 from services.runs.errors import StorageFull
-from services.runs.table.storage import stored_bytes
+from services.runs.runs.table.storage import BYTES_PER_GB, stored_bytes
 from shared.plans import UNLIMITED
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 
-_GB = 10**9
 
-
-def check_room(store: Store, access: TenantAccess) -> None:
-    """Let a run be made only while the tenant's runs store less than its plan allows.
+def check_storage_quota(store: Store, access: TenantAccess) -> None:
+    """Refuse a new run if the tenant's runs have reached the plan's storage limit.
 
     Raises:
-        StorageFull: they do not.
+        StorageFull: they have.
     """
     allowed_gb = access.allowance.storage_gb
-    if allowed_gb != UNLIMITED and stored_bytes(store, access.tenant_id) >= allowed_gb * _GB:
+    if allowed_gb != UNLIMITED and stored_bytes(store, access.tenant_id) >= allowed_gb * BYTES_PER_GB:
         raise StorageFull(allowed_gb)

@@ -1,9 +1,9 @@
-"""The queue of a tenant's own: its runs that wait for a slot, the oldest first."""
+"""The tenant's own queue: its runs that wait for a slot, oldest first."""
 
 from collections.abc import Iterator
 from itertools import islice
 
-from services.runs.table import SLICE
+from services.runs.partitions import SLICE
 from shared.storage.items import Item, Key, key_of
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
@@ -18,16 +18,16 @@ class BacklogTable:
         self._store = store
 
     def oldest(self, tenant_id: str, *, limit: int) -> list[str]:
-        """Return the ids of the runs that have waited longest."""
+        """Return the ids of the runs that have waited longest, at most `limit`."""
         page = self._store.query(_partition(tenant_id), limit=limit)
         return [key_of(item).sk for item in page.items]
 
     def run_ids(self, tenant_id: str) -> Iterator[str]:
-        """Return the ids of all runs that wait."""
+        """Return the ids of all waiting runs, oldest first."""
         return (key_of(item).sk for item in self._store.query_all(_partition(tenant_id)))
 
     def count(self, tenant_id: str, *, at_most: int) -> int:
-        """Return how many runs wait."""
+        """Return the number of waiting runs; counting ends at `at_most`."""
         return sum(1 for _ in islice(self.run_ids(tenant_id), at_most))
 
 

@@ -1,19 +1,19 @@
-"""The attributes that a write of a run changes, and the condition under which it may."""
+"""The attributes that a write of a run changes, and its conditions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.runs.domain.run import Run
 from services.runs.errors import CancelRequested, LeaseLost
-from services.runs.table.items import run_to_item
+from services.runs.runs.domain.run import Run
+from services.runs.runs.table.items import run_from_item, run_to_item
 from shared.storage.items import Item, Value
 from shared.storage.payloads import Payloads
 from shared.storage.transaction import Expression
 from shared.times import to_text
 
 PAYLOADS = ("inputs", "metadata", "turns", "output")
-"""Written by users and models; the attributes of a run's item and of `Run` have the same names."""
+"""Attributes that users and models write; they have the same names in a run's item and in `Run`."""
 STATE = (
     "PK",
     "SK",
@@ -36,6 +36,7 @@ STATE = (
     "seq",
     "attempt",
     "attempts",
+    "moved_attempts",
     "open_call",
     "call_started_at",
     "cancel_requested",
@@ -52,31 +53,37 @@ STATE = (
 )
 """All other attributes."""
 _ALWAYS_WRITTEN = frozenset({"due_pk"})
-"""A run that is quarantined becomes due again with the next write."""
+"""The next write of a quarantined run makes it due again."""
+
+
+def state_from_item(item: Item, payloads: Payloads) -> Run:
+    """Return the state of the run in this item, without payloads."""
+    known = {name: value for name, value in item.items() if name not in PAYLOADS}
+    return run_from_item(known, payloads)
 
 
 def changes(before: Run, after: Run, payloads: Payloads) -> dict[str, Value]:
-    """Return the attributes that differ; None for one that is gone.
+    """Return the attributes that differ; None for a removed one.
 
-    Payloads that did not change are not written again. Large ones that did are stored in the bucket.
+    Unchanged payloads are not written again. Large changed payloads are stored in the bucket.
     """
-    kept = {name for name in PAYLOADS if getattr(after, name) is getattr(before, name)}
-    written = run_to_item(_without(after, kept), payloads)
+    unchanged = {name for name in PAYLOADS if getattr(after, name) is getattr(before, name)}
+    written = run_to_item(_without(after, unchanged), payloads)
     known = run_to_item(_without(before, PAYLOADS), payloads)
-    gone: dict[str, Value] = {name: None for name in known if name not in {*written, *PAYLOADS}}
-    return gone | {
+    removed: dict[str, Value] = {name: None for name in known if name not in {*written, *PAYLOADS}}
+    return removed | {
         name: value
         for name, value in written.items()
-        if name not in kept and (known.get(name) != value or name in PAYLOADS or name in _ALWAYS_WRITTEN)
+        if name not in unchanged and (known.get(name) != value or name in PAYLOADS or name in _ALWAYS_WRITTEN)
     }
 
 
-def setting(changed: Mapping[str, Value]) -> Expression:
+def update_expression(changed: Mapping[str, Value]) -> Expression:
     """Return the update that makes these changes."""
     written = {name: value for name, value in changed.items() if value is not None}
-    gone = [f"#{name}" for name in changed if name not in written]
+    removed = [f"#{name}" for name in changed if name not in written]
     text = "SET " + ", ".join(f"#{name} = :{name}" for name in written)
-    return Expression(text + (f" REMOVE {', '.join(gone)}" if gone else ""), written)
+    return Expression(text + (f" REMOVE {', '.join(removed)}" if removed else ""), written)
 
 
 def fence(
@@ -106,10 +113,10 @@ def fence(
     return Expression(" AND ".join(terms), values)
 
 
-def refusal(run: Run, there: Item | None) -> Exception:
-    """Why a fenced write was refused."""
-    held = there is not None and (there["status"], there["attempt"]) == (run.status, run.attempt)
-    return CancelRequested() if held and there and there.get("cancel_requested") else LeaseLost()
+def fence_error(run: Run, existing: Item | None) -> Exception:
+    """Return the error for a refused fenced write."""
+    is_unchanged = existing is not None and (existing["status"], existing["attempt"]) == (run.status, run.attempt)
+    return CancelRequested() if is_unchanged and existing and existing.get("cancel_requested") else LeaseLost()
 
 
 def _without(run: Run, names: Iterable[str]) -> Run:

@@ -1,50 +1,52 @@
-"""Runs as items, and back."""
+"""Conversion of runs to and from items."""
 
 from datetime import datetime
 from typing import Any
 
-from services.runs.domain import artifact
-from services.runs.domain.run import Run, RunError, Status
-from services.runs.table import SLICE
-from services.runs.table.parts import (
+from services.runs.partitions import SLICE
+from services.runs.runs.domain import artifact
+from services.runs.runs.domain.run import InvalidOutput, Run, RunError, Status
+from services.runs.runs.table.parts import (
     attempt_from_item,
     attempt_to_item,
     open_call_from_item,
     open_call_to_item,
     turns_from_payload,
 )
+from shared.document_ref import DocumentRef
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.payloads import Payloads
-from shared.stored import Stored
 from shared.times import from_text, to_text
 
 DUE = SLICE.due_key("RUN")
-BURIED_DUE = SLICE.due_key("BURIED")
+TOOLS_DUE = SLICE.due_key("TOOLS")
+TOMBSTONE_DUE = SLICE.due_key("BURIED")
 
 
 def run_key(tenant_id: str, run_id: str) -> Key:
-    """Where a run lies."""
+    """Return the key of a run."""
     return Key(SLICE.key(tenant_id, "RUN", run_id), "RUN")
 
 
 def list_key(tenant_id: str) -> str:
-    """The partition of the `list` index that holds the tenant's runs."""
+    """Return the partition of the `list` index that holds the tenant's runs."""
     return SLICE.key(tenant_id, "LIST")
 
 
-def due_place(due_at: datetime, run_id: str) -> str:
-    """Where a run stands among those that the reaper looks at."""
+def due_sort_key(due_at: datetime, run_id: str) -> str:
+    """Return the sort key of a run in the `due` index."""
     return f"{to_text(due_at)}#{run_id}"
 
 
 def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
-    """The run as it is stored; what it does not have is left out."""
+    """Return the item of a run. Missing values are omitted, and large payloads are stored in the bucket."""
     written = {
-        name: payloads.pack(run.tenant_id, _path(run, name), what) for name, what in artifact.payloads(run).items()
+        name: payloads.pack(run.tenant_id, _path(run, name), what, inline_bytes=artifact.inline_bytes(name))
+        for name, what in artifact.payloads(run).items()
     }
     item: dict[str, Value] = {
         **run_key(run.tenant_id, run.run_id).attributes,
-        **_places(run),
+        **_index_keys(run),
         "run_id": run.run_id,
         "tenant_id": run.tenant_id,
         "status": run.status,
@@ -59,11 +61,12 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "request_id": run.request_id,
         "seq": run.seq,
         "attempt": run.attempt,
-        "attempts": [attempt_to_item(attempt) for attempt in run.attempts],
+        "attempts": _attempts(run),
+        "moved_attempts": run.moved_attempts or None,
         "open_call": open_call_to_item(run.open_call) if run.open_call else None,
         "call_started_at": _text(run.call_started_at),
         "cancel_requested": run.cancel_requested or None,
-        "error": {"code": run.error.code, "message": run.error.message} if run.error else None,
+        "error": run.error.to_fields() if run.error else None,
         "created_at": to_text(run.created_at),
         "queued_at": [to_text(moment) for moment in run.queued_at],
         "plan": run.plan or None,
@@ -77,24 +80,39 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
     return {name: value for name, value in item.items() if value is not None}
 
 
-def buried_key(tenant_id: str, run_id: str) -> Key:
-    """Where it is noted that a run was deleted and has left something behind."""
+def _attempts(run: Run) -> list[dict[str, Value]]:
+    attempts = enumerate(run.attempts, start=1)
+    return [attempt_to_item(attempt, with_calls=number > run.moved_attempts) for number, attempt in attempts]
+
+
+def tombstone_key(tenant_id: str, run_id: str) -> Key:
+    """Return the key of a deleted run's tombstone."""
+    return Key(SLICE.key(tenant_id, "BURIED"), run_id)
+
+
+def legacy_tombstone_key(tenant_id: str, run_id: str) -> Key:
+    """Return the key of the tombstone as earlier releases wrote it, in the run's own partition."""
     return Key(run_key(tenant_id, run_id).pk, "BURIED")
 
 
-def buried_item(run: Run, *, due_at: datetime) -> dict[str, Value]:
-    """That note, for the reaper to find when nobody clears it before."""
+def run_id_of_tombstone(key: Key) -> str:
+    """Return the id of the run that a tombstone belongs to."""
+    return key.pk.rpartition("#")[2] if key.sk == "BURIED" else key.sk
+
+
+def tombstone_item(run: Run, *, due_at: datetime) -> dict[str, Value]:
+    """Return a tombstone, due at the time when the reaper clears it unless the deletion has."""
     return {
-        **buried_key(run.tenant_id, run.run_id).attributes,
+        **tombstone_key(run.tenant_id, run.run_id).attributes,
         "tenant_id": run.tenant_id,
         "run_id": run.run_id,
-        "due_pk": BURIED_DUE,
-        "due_sk": due_place(due_at, run.run_id),
+        "due_pk": TOMBSTONE_DUE,
+        "due_sk": due_sort_key(due_at, run.run_id),
     }
 
 
 def folder_of(run_id: str) -> str:
-    """Where a run's objects lie, below its tenant's prefix."""
+    """Return the folder of a run's objects, within its tenant's prefix."""
     return f"runs/{run_id}"
 
 
@@ -102,43 +120,36 @@ def _path(run: Run, name: str) -> str:
     return f"{folder_of(run.run_id)}/{name}"
 
 
-def _places(run: Run) -> dict[str, Value]:
-    """Where the run stands in the indexes."""
-    places: dict[str, Value] = {"list_pk": list_key(run.tenant_id), "list_sk": run.run_id}
+def _index_keys(run: Run) -> dict[str, Value]:
+    """Return the run's keys in the indexes."""
+    keys: dict[str, Value] = {"list_pk": list_key(run.tenant_id), "list_sk": run.run_id}
     if run.due_at:
-        places |= {"due_pk": DUE, "due_sk": due_place(run.due_at, run.run_id), "due_at": to_text(run.due_at)}
-    return places
+        # No limit bounds the runs that wait for tools, so they must not delay the search for lost leases.
+        due_pk = TOOLS_DUE if run.status is Status.REQUIRES_ACTION else DUE
+        keys |= {"due_pk": due_pk, "due_sk": due_sort_key(run.due_at, run.run_id), "due_at": to_text(run.due_at)}
+    return keys
 
 
-def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
-    """The run in this item.
+def run_from_item(item: Item, payloads: Payloads, *, with_payloads: bool = True) -> Run:
+    """Return the run in this item.
 
     Args:
-        item: as it was read.
-        payloads: read what lies in the bucket.
-        whole: False leaves large inputs and outputs there, and only says how large they are.
+        item: the item as it was read.
+        payloads: the payloads in the bucket.
+        with_payloads: False reads nothing from the bucket: large inputs, metadata and output are replaced by their
+            size, and large turns are omitted.
     """
     reader = Reader(item)
-    tenant_id, config = reader.text("tenant_id"), reader.map("config")
-
-    def unpack(name: str) -> dict[str, Any] | None:
-        return payloads.unpack(tenant_id, reader.map(name)) if name in item else None
-
-    def unpack_or_name(name: str) -> dict[str, Any] | None:
-        return unpack(name) if whole else payloads.name(reader.map(name)) if name in item else None
-
+    config = reader.map("config")
     return Run(
         run_id=reader.text("run_id"),
-        tenant_id=tenant_id,
+        tenant_id=reader.text("tenant_id"),
         status=Status(reader.text("status")),
         agent_id=reader.text("agent_id"),
         version=reader.integer("version"),
         project_id=reader.optional_text("project_id"),
-        config=Stored(config.text("key"), config.text("sha256")),
-        inputs=unpack_or_name("inputs") or {},
-        metadata=unpack("metadata") or {},
-        turns=turns_from_payload(unpack("turns")),
-        output=unpack_or_name("output"),
+        config=DocumentRef(config.text("key"), config.text("sha256")),
+        **_written(reader, payloads, with_payloads=with_payloads),
         max_output_tokens=reader.optional_integer("max_output_tokens"),
         max_cost_nano_usd=reader.optional_integer("max_cost_nano_usd"),
         request_id=reader.text("request_id"),
@@ -159,14 +170,42 @@ def run_from_item(item: Item, payloads: Payloads, *, whole: bool = True) -> Run:
     )
 
 
+def _written(reader: Reader, payloads: Payloads, *, with_payloads: bool) -> dict[str, Any]:
+    """Return the fields that users and models write."""
+    tenant_id = reader.text("tenant_id")
+
+    def unpack(name: str) -> dict[str, Any] | None:
+        return payloads.unpack(tenant_id, reader.map(name)) if name in reader.names else None
+
+    def unpack_or_name(name: str) -> dict[str, Any] | None:
+        return unpack(name) if with_payloads else payloads.name(reader.map(name)) if name in reader.names else None
+
+    # Lists contain the turns only of a run that waits for tool outputs, and no large ones.
+    has_turns = with_payloads or (
+        reader.text("status") == Status.REQUIRES_ACTION and "key" not in _names(reader, "turns")
+    )
+    return {
+        "inputs": unpack_or_name("inputs") or {},
+        "metadata": unpack_or_name("metadata") or {},
+        "turns": turns_from_payload(unpack("turns") if has_turns else None),
+        "output": unpack_or_name("output"),
+    }
+
+
 def _bookkeeping(reader: Reader) -> dict[str, Any]:
-    """Return the fields of a run that no client sees."""
+    """Return the internal fields of a run, which no response contains."""
     return {
         "artifacts": reader.integers("artifacts"),
+        "moved_attempts": reader.optional_integer("moved_attempts") or 0,
         "slot_period": reader.optional_text("slot_period"),
         "published_at": _time(reader, "published_at"),
         "publications": reader.optional_integer("publications") or 0,
     }
+
+
+def _names(reader: Reader, name: str) -> tuple[str, ...]:
+    """Return the names in a payload's attribute; empty if the attribute is missing."""
+    return reader.map(name).names if name in reader.names else ()
 
 
 def _text(moment: datetime | None) -> str | None:
@@ -174,7 +213,11 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def _error(reader: Reader) -> RunError:
-    return RunError(reader.text("code"), reader.text("message"))
+    details = reader.map("details") if "details" in reader.names else None
+    output = (
+        InvalidOutput(details.text("output"), details.flag("truncated"), details.text("reason")) if details else None
+    )
+    return RunError(reader.text("code"), reader.text("message"), output)
 
 
 def _time(reader: Reader, name: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Settings: free JSON that a tenant's own programs keep here. It has no meaning to this service."""
+"""Settings: free JSON that a tenant's own programs store here. This service does not interpret it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,25 @@ from services.tenants.errors import SettingsTooLarge
 from shared.freejson import encode
 
 MAX_SETTINGS_BYTES = 16 * 1024
-"""Of all settings of a tenant, as compact JSON in UTF-8."""
+"""The limit of all settings of a tenant together, as compact JSON in UTF-8."""
 
 Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
-    """Settings as they were read."""
+    """Settings as they are stored."""
 
     values: Settings
     seq: int | None = None
-    """The tenant's version that wrote them; None when they have no item of their own."""
+    """The version of the tenant that wrote them. None if they have no item of their own."""
 
     @property
     def in_list(self) -> Settings:
-        """The settings as a list shows them; of those from before the limit, which could fill a page, their size."""
+        """The settings for a list of tenants, or only their size if they exceed the limit.
+
+        Settings from before the limit existed could fill a whole page.
+        """
         size = len(encode(self.values))
         return {"unreadable": {"bytes": size}} if size > MAX_SETTINGS_BYTES else self.values
 
@@ -32,7 +35,7 @@ def change_settings(settings: Settings, patch: Settings) -> dict[str, Any]:
     """Return the settings after a merge patch (RFC 7396).
 
     Raises:
-        SettingsTooLarge: they would be over the limit. Those that were stored before it existed may only shrink.
+        SettingsTooLarge: the settings would exceed the limit. Larger ones from before the limit existed may shrink.
     """
     changed = merged_settings(settings, patch)
     size = len(encode(changed))
@@ -42,14 +45,14 @@ def change_settings(settings: Settings, patch: Settings) -> dict[str, Any]:
 
 
 def merged_settings(settings: Settings, patch: Settings) -> dict[str, Any]:
-    """Merge a patch into settings: null removes a field, an object is merged, anything else replaces."""
+    """Return settings with a patch merged: null removes a field, an object is merged, any other value replaces."""
     merged = dict(settings)
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
         elif isinstance(value, Mapping):
-            there = merged.get(name)
-            merged[name] = merged_settings(there if isinstance(there, Mapping) else {}, value)  # pyright: ignore[reportUnknownArgumentType] — any JSON
+            existing = merged.get(name)
+            merged[name] = merged_settings(existing if isinstance(existing, Mapping) else {}, value)  # pyright: ignore[reportUnknownArgumentType] — any JSON
         else:
             merged[name] = value
     return merged

@@ -1,14 +1,14 @@
-"""The life of a tenant: what it may use, who has suspended it, and what is said when that changes."""
+"""The lifecycle of a tenant: its limits, suspensions and deletion, and the events of their changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from services.tenants.domain.limits import OwnLimits, limits_of, merge_limits
 from services.tenants.errors import OverageNeedsMeteredPlan, TenantBeingDeleted, TenantNotSuspended
+from services.tenants.tenants.domain.limits import OwnLimits, limits_of, merge_limits
 from shared.events.billing import SubscriptionChanged
-from shared.events.envelope import Event, happened
+from shared.events.envelope import Event, new_event
 from shared.events.tenants import (
     LimitsState,
     TenantCreated,
@@ -20,7 +20,7 @@ from shared.events.tenants import (
     TenantSuspended,
     TenantUpdated,
 )
-from shared.plans import METERED, Limits, Plan
+from shared.plans import METERED, Plan, Quotas
 from shared.tenancy.context import Allowance, TenantAccess
 
 Status = Literal["active", "suspended", "suspended_by_billing", "deleting"]
@@ -28,19 +28,19 @@ Status = Literal["active", "suspended", "suspended_by_billing", "deleting"]
 
 @dataclass(frozen=True, slots=True)
 class CurrentUsage:
-    """How much of the limits is used now."""
+    """The current usage of what the limits restrict."""
 
     users: int = 0
     projects: int = 0
     storage_gb: int = 0
-    """Begun gigabytes of 10⁹ bytes."""
+    """Gigabytes of 10⁹ bytes, rounded up."""
     monthly_requests: int = 0
     monthly_tokens: int = 0
     month: str = ""
-    """The month that the monthly numbers are of, `2026-11`; empty: nothing was heard yet."""
+    """The month of the monthly numbers, for example `2026-11`. Empty before the first summary."""
 
     def in_month(self, month: str) -> "CurrentUsage":
-        """The usage as it counts in this month: what was used in an earlier one is over."""
+        """Return the usage in this month. Monthly numbers of an earlier month become zero."""
         if self.month == month:
             return self
         return replace(self, monthly_requests=0, monthly_tokens=0, month=month)
@@ -48,27 +48,27 @@ class CurrentUsage:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """An operator's word; billing cannot lift it."""
+    """A suspension by an operator. Billing cannot lift it."""
 
     reason: str
     abuse: bool
     since: datetime | None
-    """None when it was made with AWS tools."""
+    """None if the tenant was suspended with AWS tools."""
 
 
 @dataclass(frozen=True, slots=True)
-class BillingWord:
-    """What billing has said last of the tenant."""
+class BillingDecision:
+    """The last decision of billing about the tenant."""
 
     suspended: bool = False
     grace_until: datetime | None = None
     seq: int = 0
-    """Billing's own."""
+    """Billing's sequence number of the decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Who asked for the tenant's end, and when."""
+    """A requested deletion."""
 
     requested_by: str
     requested_at: datetime
@@ -76,7 +76,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """An organisation: the unit of isolation and of billing."""
+    """An organization: the unit of isolation and of billing."""
 
     tenant_id: str
     name: str
@@ -88,22 +88,22 @@ class Tenant:
     usage: CurrentUsage = CurrentUsage()
     wants_overage: bool = False
     suspension: Suspension | None = None
-    billing: BillingWord = BillingWord()
+    billing: BillingDecision = BillingDecision()
     deletion: Deletion | None = None
 
     @property
-    def limits(self) -> Limits:
-        """What it may use: its own limits over the plan's."""
+    def limits(self) -> Quotas:
+        """Its own limits, and the plan's for the others."""
         return limits_of(self.plan, self.own_limits)
 
     @property
     def overage(self) -> Literal["block", "allow"]:
-        """Whether runs go on above the monthly limits; where usage has no price they never do."""
+        """Whether runs continue above the monthly limits. Without a price for usage they are always blocked."""
         return "allow" if self.wants_overage and self.plan in METERED else "block"
 
     @property
     def status(self) -> Status:
-        """Whether anything may be changed in it, and if not, why."""
+        """The status. In every status except `active`, the tenant is read-only."""
         if self.deletion:
             return "deleting"
         if self.suspension:
@@ -112,7 +112,7 @@ class Tenant:
 
     @property
     def access(self) -> TenantAccess:
-        """What decides about a change in this tenant."""
+        """The facts that decide whether a change in this tenant is allowed."""
         limits = self.limits
         allowance = Allowance(
             requests_per_month=limits.max_requests_per_month,
@@ -126,49 +126,49 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class TenantChange:
-    """What to change of a tenant: a merge patch, where None means as it was."""
+    """A merge patch of a tenant, in which None leaves a field unchanged."""
 
     name: str | None = None
     plan: Plan | None = None
     limits: Mapping[str, int | tuple[str, ...] | None] = field(
         default_factory=dict[str, "int | tuple[str, ...] | None"]
     )
-    """Own limits key by key; None takes one away."""
+    """A patch of the own limits. None removes a limit."""
     overage: Literal["block", "allow"] | None = None
     changes_settings: bool = False
-    """Whether its settings, which are stored apart, change with it."""
+    """Whether its settings, which are stored in an item of their own, change with it."""
 
 
-Change = tuple[Tenant, Sequence[Event[TenantState]]]
+TenantRevision = tuple[Tenant, Sequence[Event[TenantState]]]
 
 
-def create_tenant(tenant_id: str, *, name: str, plan: Plan, own_limits: OwnLimits, now: datetime) -> Change:
-    """A new tenant on this plan.
+def create_tenant(tenant_id: str, *, name: str, plan: Plan, own_limits: OwnLimits, now: datetime) -> TenantRevision:
+    """Return a new tenant and its event.
 
     Args:
-        tenant_id: its slug.
-        name: of the organisation.
-        plan: what it is on.
-        own_limits: over the plan's.
+        tenant_id: the slug of the tenant.
+        name: the name of the organization.
+        plan: the plan.
+        own_limits: the limits that override the plan's.
         now: the time.
     """
     tenant = Tenant(tenant_id, name, plan, seq=1, created_at=now, updated_at=now, own_limits=own_limits)
-    return tenant, [_said(TenantCreated, tenant, f"{tenant_id}:created")]
+    return tenant, [_state_event(TenantCreated, tenant, f"{tenant_id}:created")]
 
 
-def announce(tenant: Tenant, *, now: datetime) -> Change:
-    """A tenant that was made with AWS tools, as the others are to hear of it; of one that they know nothing is said."""
+def announce(tenant: Tenant, *, now: datetime) -> TenantRevision:
+    """Return a tenant that was created with AWS tools with its first event; no event if it was announced before."""
     return (tenant, []) if tenant.seq else _next(tenant, replace(tenant, updated_at=now), now=now)
 
 
-def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> Change:
-    """The tenant as it is asked to be.
+def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> TenantRevision:
+    """Return the tenant after a change, and the events of the change.
 
     Raises:
         OverageNeedsMeteredPlan: usage has no price on the plan.
-        TenantBeingDeleted: it is.
+        TenantBeingDeleted: the deletion of the tenant has begun.
     """
-    _check_stays(tenant)
+    _check_not_deleting(tenant)
     after = replace(
         tenant,
         name=change.name or tenant.name,
@@ -181,51 +181,51 @@ def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> Cha
     return _next(tenant, after, now=now, is_changed=after != tenant or change.changes_settings)
 
 
-def suspend_tenant(tenant: Tenant, *, reason: str, abuse: bool, now: datetime) -> Change:
-    """Nothing may be changed in it until an operator lifts this.
+def suspend_tenant(tenant: Tenant, *, reason: str, abuse: bool, now: datetime) -> TenantRevision:
+    """Suspend a tenant until an operator lifts the suspension.
 
     Raises:
-        TenantBeingDeleted: it is.
+        TenantBeingDeleted: the deletion of the tenant has begun.
     """
-    _check_stays(tenant)
+    _check_not_deleting(tenant)
     return _next(tenant, replace(tenant, suspension=Suspension(reason, abuse, now)), now=now)
 
 
-def reactivate_tenant(tenant: Tenant, *, now: datetime) -> Change:
-    """The operator's suspension is over; billing's stays until billing lifts it.
+def reactivate_tenant(tenant: Tenant, *, now: datetime) -> TenantRevision:
+    """Lift the operator's suspension. A suspension by billing remains until billing lifts it.
 
     Raises:
-        TenantNotSuspended: no operator has suspended it.
-        TenantBeingDeleted: it is.
+        TenantNotSuspended: no operator has suspended the tenant.
+        TenantBeingDeleted: the deletion of the tenant has begun.
     """
-    _check_stays(tenant)
+    _check_not_deleting(tenant)
     if tenant.suspension is None:
         raise TenantNotSuspended
     return _next(tenant, replace(tenant, suspension=None), now=now)
 
 
-def follow_subscription(tenant: Tenant, said: SubscriptionChanged, *, seq: int, now: datetime) -> Change:
-    """The plan, the grace and the suspension that billing has decided on; what is older than known changes nothing."""
+def apply_subscription(tenant: Tenant, subscription: SubscriptionChanged, *, seq: int, now: datetime) -> TenantRevision:
+    """Apply the plan, grace period and suspension that billing has decided. An older decision changes nothing."""
     if seq <= tenant.billing.seq or tenant.deletion:
         return tenant, []
-    word = BillingWord(said.status == "suspended_by_billing", said.grace_until, seq)
-    return _next(tenant, replace(tenant, plan=Plan(said.plan), billing=word), now=now)
+    decision = BillingDecision(subscription.status == "suspended_by_billing", subscription.grace_until, seq)
+    return _next(tenant, replace(tenant, plan=Plan(subscription.plan), billing=decision), now=now)
 
 
-def request_deletion(tenant: Tenant, *, by: str, now: datetime) -> Change:
-    """The beginning of its end: nothing new may begin in it.
+def request_deletion(tenant: Tenant, *, by: str, now: datetime) -> TenantRevision:
+    """Begin to delete a tenant. Nothing new can begin in it.
 
     Raises:
-        TenantBeingDeleted: somebody has asked for it already.
+        TenantBeingDeleted: the deletion was requested before.
     """
-    _check_stays(tenant)
+    _check_not_deleting(tenant)
     after = replace(tenant, deletion=Deletion(by, now), seq=tenant.seq + 1, updated_at=now)
-    return after, [_said(TenantDeletionRequested, after, f"{tenant.tenant_id}:{after.seq}:deletion_requested")]
+    return after, [_state_event(TenantDeletionRequested, after, f"{tenant.tenant_id}:{after.seq}:deletion_requested")]
 
 
 def delete_tenant(tenant: Tenant, *, now: datetime) -> Event[TenantDeleted]:
-    """What is to be said when it is gone."""
-    return happened(
+    """Return the event of a tenant's deletion."""
+    return new_event(
         TenantDeleted(),
         event_id=f"{tenant.tenant_id}:deleted",
         tenant_id=tenant.tenant_id,
@@ -235,21 +235,21 @@ def delete_tenant(tenant: Tenant, *, now: datetime) -> Event[TenantDeleted]:
     )
 
 
-def _check_stays(tenant: Tenant) -> None:
+def _check_not_deleting(tenant: Tenant) -> None:
     if tenant.deletion:
         raise TenantBeingDeleted
 
 
-def _next(before: Tenant, after: Tenant, *, now: datetime, is_changed: bool | None = None) -> Change:
-    """Return the next version and its events; the same tenant and no event when nothing has changed.
+def _next(before: Tenant, after: Tenant, *, now: datetime, is_changed: bool | None = None) -> TenantRevision:
+    """Return the next version and its events, or the same tenant and no event if nothing has changed.
 
-    The first change of a tenant that was made with AWS tools is its creation for the other services.
+    For other services, the first change of a tenant that was created with AWS tools is its creation.
     """
     if not (after != before if is_changed is None else is_changed):
         return before, []
     after = replace(after, seq=before.seq + 1, updated_at=now)
     if not before.seq:
-        return after, [_said(TenantCreated, after, f"{after.tenant_id}:created")]
+        return after, [_state_event(TenantCreated, after, f"{after.tenant_id}:created")]
     kinds: list[tuple[type[TenantState], str]] = []
     if (before.status, before.suspension) != (after.status, after.suspension):
         active = after.status == "active"
@@ -258,18 +258,18 @@ def _next(before: Tenant, after: Tenant, *, now: datetime, is_changed: bool | No
         kinds.append((TenantPlanChanged, "plan_changed"))
     if not kinds:
         kinds.append((TenantUpdated, "updated"))
-    # Each carries the full state, so two of one version say the same to those who keep a copy.
-    return after, [_said(kind, after, f"{after.tenant_id}:{after.seq}:{name}") for kind, name in kinds]
+    # Each event carries the full state, so two events of one version lead to the same copy.
+    return after, [_state_event(kind, after, f"{after.tenant_id}:{after.seq}:{name}") for kind, name in kinds]
 
 
-def _said(kind: type[TenantState], tenant: Tenant, event_id: str) -> Event[TenantState]:
+def _state_event(kind: type[TenantState], tenant: Tenant, event_id: str) -> Event[TenantState]:
     state = kind(
         plan=tenant.plan,
         status=tenant.status,
         limits=LimitsState.model_validate(tenant.limits.to_item()),
         overage=tenant.overage,
     )
-    return happened(
+    return new_event(
         state,
         event_id=event_id,
         tenant_id=tenant.tenant_id,

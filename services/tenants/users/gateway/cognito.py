@@ -1,4 +1,4 @@
-"""The real user pool."""
+"""The user pool in Amazon Cognito."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,20 +7,21 @@ from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.tenants.errors import AddressNotValid, IdentityUnavailable, UserOfAnotherTenant
-from services.tenants.gateways.identity import NewUser, PoolUser, SignIn
+from services.tenants.errors import AddressNotValid, AddressTaken, UserOfAnotherTenant, UserPoolUnavailable
+from services.tenants.users.gateway.user_pool import PoolUser, PoolUserAttributes, PoolUserIds
+from shared.aws.errors import is_outage
 from shared.tenancy.permissions import ALL_FEATURES
 
 
-class CognitoIdentity:
-    """Amazon Cognito. Its answers about one user differ in where the attributes are, and in nothing else."""
+class CognitoUserPool:
+    """An Amazon Cognito user pool. Its responses differ only in the field that holds a user's attributes."""
 
     def __init__(self, client: Any, *, user_pool_id: str) -> None:  # noqa: ANN401 — botocore makes clients from data
         self._client = client
         self._pool = user_pool_id
 
-    def ensure(self, user: NewUser, *, temporary_password: str | None) -> SignIn:
-        """See `Identity.ensure`."""
+    def ensure(self, user: PoolUserAttributes, *, temporary_password: str | None) -> PoolUserIds:
+        """See `UserPool.ensure`."""
         request: dict[str, Any] = {
             "Username": user.email,
             "UserAttributes": _to_attributes(user),
@@ -35,76 +36,96 @@ class CognitoIdentity:
         except self._client.exceptions.InvalidParameterException as error:
             raise AddressNotValid from error
         made = _pool_user(answer["User"], answer["User"]["Attributes"])
-        return SignIn(made.user_id, made.username, created=True)
+        return PoolUserIds(made.user_id, made.username, created=True)
 
     def find(self, email: str) -> PoolUser | None:
-        """See `Identity.find`."""
+        """See `UserPool.find`."""
         try:
             answer = self._call(self._client.admin_get_user, Username=email)
         except self._client.exceptions.UserNotFoundException:
             return None
+        except self._client.exceptions.InvalidParameterException as error:
+            raise AddressNotValid from error
         return _pool_user(answer, answer["UserAttributes"])
 
-    def all(self) -> Iterator[PoolUser]:
-        """See `Identity.all`."""
-        more: dict[str, str] = {}
-        while True:
-            answer = self._call(self._client.list_users, **more)
-            yield from (_pool_user(user, user["Attributes"]) for user in answer["Users"])
-            if "PaginationToken" not in answer:
-                return
-            more = {"PaginationToken": answer["PaginationToken"]}
+    def address_of(self, username: str) -> str | None:
+        """See `UserPool.address_of`."""
+        found = self.find(username)
+        return found.email if found else None
 
-    def update(self, username: str, user: NewUser) -> None:
-        """See `Identity.update`."""
-        # The tenant and the address of a user never change here.
+    def page(self, token: str | None) -> tuple[list[PoolUser], str | None]:
+        """See `UserPool.page`."""
+        answer = self._call(self._client.list_users, **({"PaginationToken": token} if token else {}))
+        return [_pool_user(user, user["Attributes"]) for user in answer["Users"]], answer.get("PaginationToken")
+
+    def all(self) -> Iterator[PoolUser]:
+        """See `UserPool.all`."""
+        token: str | None = None
+        while True:
+            users, token = self.page(token)
+            yield from users
+            if token is None:
+                return
+
+    def update(self, username: str, user: PoolUserAttributes) -> None:
+        """See `UserPool.update`."""
+        # The tenant of a user never changes, so it is not written again.
         features = (ALL_FEATURES,) if user.features is None else user.features
-        said = _to_attributes(replace(user, features=features))
-        wanted = [entry for entry in said if entry["Name"] in _FOLLOWING]
-        self._unless_gone(self._client.admin_update_user_attributes, Username=username, UserAttributes=wanted)
+        attributes = _to_attributes(replace(user, features=features))
+        try:
+            self._set(username, attributes, only=_UPDATED_ATTRIBUTES)
+        except self._client.exceptions.AliasExistsException as error:
+            self._set(username, attributes, only=_TOKEN_ATTRIBUTES)
+            existing = self.find(user.email)
+            if existing is None or existing.username != username:
+                raise AddressTaken from error
+        except self._client.exceptions.InvalidParameterException as error:
+            self._set(username, attributes, only=_TOKEN_ATTRIBUTES)
+            raise AddressNotValid from error
+
+    def _set(self, username: str, attributes: list[dict[str, str]], *, only: frozenset[str]) -> None:
+        selected = [entry for entry in attributes if entry["Name"] in only]
+        self._call_unless_missing(self._client.admin_update_user_attributes, Username=username, UserAttributes=selected)
 
     def disable(self, username: str) -> None:
-        """See `Identity.disable`."""
-        self._unless_gone(self._client.admin_disable_user, Username=username)
-        self._unless_gone(self._client.admin_user_global_sign_out, Username=username)
+        """See `UserPool.disable`."""
+        self._call_unless_missing(self._client.admin_disable_user, Username=username)
+        self._call_unless_missing(self._client.admin_user_global_sign_out, Username=username)
 
     def remove(self, username: str) -> None:
-        """See `Identity.remove`."""
-        self._unless_gone(self._client.admin_delete_user, Username=username)
+        """See `UserPool.remove`."""
+        self._call_unless_missing(self._client.admin_delete_user, Username=username)
 
-    def _existing(self, user: NewUser) -> SignIn:
-        there = self.find(user.email)
-        if there is None:
-            # It was removed in this moment; the next try makes it.
-            raise IdentityUnavailable
-        if there.tenant_id != user.tenant_id:
+    def _existing(self, user: PoolUserAttributes) -> PoolUserIds:
+        existing = self.find(user.email)
+        if existing is None:
+            # The user was removed meanwhile. A retry creates it.
+            raise UserPoolUnavailable
+        if existing.tenant_id != user.tenant_id:
             raise UserOfAnotherTenant
-        return SignIn(there.user_id, there.username, created=False)
+        return PoolUserIds(existing.user_id, existing.username, created=False)
 
-    def _unless_gone(self, call: Callable[..., Any], **arguments: Any) -> None:  # noqa: ANN401 — as botocore's
+    def _call_unless_missing(self, call: Callable[..., Any], **arguments: Any) -> None:  # noqa: ANN401 — as botocore's
         try:
             self._call(call, **arguments)
         except self._client.exceptions.UserNotFoundException:
             return
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-        expected = self._client.exceptions
         try:
             return call(UserPoolId=self._pool, **arguments)
-        except (
-            expected.UserNotFoundException,
-            expected.UsernameExistsException,
-            expected.InvalidParameterException,
-        ):
-            raise
         except (BotoCoreError, ClientError) as error:
-            raise IdentityUnavailable from error
+            # A refusal of one user is no outage: it must not delay the others.
+            if is_outage(error):
+                raise UserPoolUnavailable from error
+            raise
 
 
-_FOLLOWING = frozenset({"custom:role", "custom:plan", "custom:features"})
+_TOKEN_ATTRIBUTES = frozenset({"custom:role", "custom:plan", "custom:features"})
+_UPDATED_ATTRIBUTES = _TOKEN_ATTRIBUTES | {"email", "email_verified"}
 
 
-def _to_attributes(user: NewUser) -> list[dict[str, str]]:
+def _to_attributes(user: PoolUserAttributes) -> list[dict[str, str]]:
     attributes = {"email": user.email, "email_verified": "true", "custom:role": user.role.value}
     if user.tenant_id is not None:
         attributes["custom:tenant_id"] = user.tenant_id
@@ -116,20 +137,20 @@ def _to_attributes(user: NewUser) -> list[dict[str, str]]:
 
 
 def _pool_user(user: dict[str, Any], attributes: object) -> PoolUser:
-    said = {entry["Name"]: entry["Value"] for entry in cast("list[dict[str, str]]", attributes)}
+    payload = {entry["Name"]: entry["Value"] for entry in cast("list[dict[str, str]]", attributes)}
     return PoolUser(
-        user_id=said["sub"],
+        user_id=payload["sub"],
         username=user["Username"],
-        email=str(said.get("email") or user["Username"]).lower(),
-        tenant_id=said.get("custom:tenant_id"),
-        role=said.get("custom:role"),
-        features=_features(said.get("custom:features")),
+        email=str(payload.get("email") or user["Username"]).lower(),
+        tenant_id=payload.get("custom:tenant_id"),
+        role=payload.get("custom:role"),
+        features=_features(payload.get("custom:features")),
         enabled=user.get("Enabled", True),
     )
 
 
 def _features(text: str | None) -> tuple[str, ...] | None:
-    """The JSON array of the attribute; one that cannot be read grants nothing, as in a token."""
+    """Return the features in the attribute's JSON array. Invalid JSON grants none, as in a token."""
     if text is None:
         return None
     try:

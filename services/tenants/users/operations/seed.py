@@ -1,24 +1,24 @@
-"""The default tenants and users, and what was made with AWS tools alone."""
+"""Default tenants and users of a new environment."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tenants.domain.user import Invitation
 from services.tenants.errors import TenantExists
-from services.tenants.gateways.identity import Identity, NewUser
-from services.tenants.operations.tenants import create_tenant
-from services.tenants.operations.users import create_user
+from services.tenants.tenants.operations import create_tenant
+from services.tenants.users.domain import Invitation
+from services.tenants.users.gateway.user_pool import PoolUserAttributes, UserPool
+from services.tenants.users.operations.invitations import create_user
 from shared.plans import Plan
 from shared.storage.store import Store
 from shared.tenancy.permissions import Feature, Role
 
 
 @dataclass(frozen=True, slots=True)
-class Seeded:
-    """What the seed found or made: each id with whether it was made now."""
+class SeedResult:
+    """The seeded tenants and users, each with whether it was created now."""
 
     tenants: dict[str, bool]
-    users: dict[NewUser, bool]
+    users: dict[PoolUserAttributes, bool]
 
 
 _DEFAULT_TENANTS = (
@@ -26,26 +26,26 @@ _DEFAULT_TENANTS = (
     ("enterprise-test", "Enterprise Test Organization", Plan.ENTERPRISE),
 )
 _DEFAULT_USERS = (
-    NewUser("admin@demo-org.com", Role.TENANT_ADMIN, "demo-org", Plan.PRO),
-    NewUser("dev@demo-org.com", Role.DEVELOPER, "demo-org", Plan.PRO, (Feature.AGENTS, Feature.EXPERIMENTS)),
+    PoolUserAttributes("admin@demo-org.com", Role.TENANT_ADMIN, "demo-org", Plan.PRO),
+    PoolUserAttributes("dev@demo-org.com", Role.DEVELOPER, "demo-org", Plan.PRO, (Feature.AGENTS, Feature.EXPERIMENTS)),
 )
 
 
 def seed(
     store: Store,
-    identity: Identity,
+    user_pool: UserPool,
     *,
     platform_admin: str | None,
     temporary_password: str | None,
     now: datetime,
-) -> Seeded:
-    """The default tenants and users, each made unless it is there.
+) -> SeedResult:
+    """Create the default tenants and users that do not exist.
 
     Args:
         store: the slice.
-        identity: the user pool.
-        platform_admin: address of a platform admin to make as well.
-        temporary_password: of the users.
+        user_pool: the user pool.
+        platform_admin: the address of a platform admin to create as well.
+        temporary_password: the password of the users until their first sign-in.
         now: the time.
     """
     tenants: dict[str, bool] = {}
@@ -55,15 +55,15 @@ def seed(
             tenants[tenant_id] = True
         except TenantExists:
             tenants[tenant_id] = False
-    admins = (NewUser(platform_admin, Role.PLATFORM_ADMIN, None),) if platform_admin else ()
+    admins = (PoolUserAttributes(platform_admin, Role.PLATFORM_ADMIN, None),) if platform_admin else ()
     users = {
         user: create_user(
             store,
-            identity,
+            user_pool,
             user.tenant_id,
             Invitation(user.email, user.role, user.features, now),
             temporary_password=temporary_password,
         )
         for user in (*_DEFAULT_USERS, *admins)
     }
-    return Seeded(tenants, users)
+    return SeedResult(tenants, users)

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.agents import domain
-from services.agents.domain import MAX_SCHEMA_BYTES, Addresses, Agent, AgentConfig, Description, ProviderKey
-from shared.stored import Stored
+from services.agents.agents import domain
+from services.agents.agents.domain import MAX_SCHEMA_BYTES, Agent, AgentConfig, AgentDetails
+from shared.document_ref import DocumentRef
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-FIRST, SECOND = Stored("key-1", "hash-1"), Stored("key-2", "hash-2")
+FIRST, SECOND = DocumentRef("key-1", "hash-1"), DocumentRef("key-2", "hash-2")
 AGENT_ID, PROJECT_ID = "agt_1", "prj_1"
 
 
 def levels(count: int) -> dict[str, Any]:
-    """An object of so many levels."""
+    """Return an object with this many levels."""
     nested: dict[str, Any] = {}
     for _ in range(count - 1):
         nested = {"not": nested}
@@ -28,8 +28,8 @@ DEEP = levels(65)
 
 
 def an_agent(project_id: str | None = PROJECT_ID) -> Agent:
-    described = Description("Support", "Answers", project_id)
-    return domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW).agent
+    details = AgentDetails("Support", "Answers", project_id)
+    return domain.create_agent("acme", AGENT_ID, details, agent_type="conversational", config=FIRST, now=NOW).agent
 
 
 class TestCreateAgent:
@@ -37,9 +37,9 @@ class TestCreateAgent:
         agent = an_agent()
         assert (agent.live_version, agent.latest_version, agent.live_config, agent.seq) == (1, 1, FIRST, 1)
 
-    def test_says_that_it_exists_and_what_its_version_is(self) -> None:
-        described = Description("Support", None, PROJECT_ID)
-        change = domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW)
+    def test_publishes_the_agent_and_its_version(self) -> None:
+        details = AgentDetails("Support", None, PROJECT_ID)
+        change = domain.create_agent("acme", AGENT_ID, details, agent_type="conversational", config=FIRST, now=NOW)
         created, published = change.events
         assert (created.type, created.id, created.subject, created.seq) == (
             "agent.created.v1",
@@ -61,44 +61,40 @@ class TestCreateAgent:
         }
 
     def test_joins_its_project(self) -> None:
-        described = Description("Support", None, PROJECT_ID)
-        change = domain.create_agent("acme", AGENT_ID, described, agent_type="conversational", config=FIRST, now=NOW)
+        details = AgentDetails("Support", None, PROJECT_ID)
+        change = domain.create_agent("acme", AGENT_ID, details, agent_type="conversational", config=FIRST, now=NOW)
         assert change.joins_project == PROJECT_ID
 
 
-class TestDescribeAgent:
-    def test_raises_seq_and_keeps_its_versions(self) -> None:
-        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, PROJECT_ID), now=LATER)
+class TestChangeDetails:
+    def test_increments_seq_and_keeps_versions(self) -> None:
+        change = domain.change_details("acme", an_agent(), AgentDetails("Sales", None, PROJECT_ID), now=LATER)
         agent = change.agent
         assert (agent.name, agent.description, agent.seq, agent.updated_at) == ("Sales", None, 2, LATER)
         assert (agent.live_version, agent.latest_version, agent.created_at) == (1, 1, NOW)
         assert [(event.type, event.seq) for event in change.events] == [("agent.updated.v1", 2)]
 
-    def test_joins_no_project_that_it_is_in_already(self) -> None:
-        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, PROJECT_ID), now=LATER)
+    def test_does_not_join_its_current_project(self) -> None:
+        change = domain.change_details("acme", an_agent(), AgentDetails("Sales", None, PROJECT_ID), now=LATER)
         assert change.joins_project is None
 
     def test_joins_another_project(self) -> None:
-        change = domain.describe_agent("acme", an_agent(), Description("Sales", None, "prj_2"), now=LATER)
+        change = domain.change_details("acme", an_agent(), AgentDetails("Sales", None, "prj_2"), now=LATER)
         assert change.joins_project == "prj_2"
 
 
 class TestPublishVersion:
-    def test_gives_the_next_number_and_leaves_the_live_one(self) -> None:
+    def test_assigns_the_next_number_and_keeps_the_live_version(self) -> None:
         agent = an_agent()
-        change = domain.publish_version(
-            "acme", agent, domain.description_of(agent), config=SECOND, live=False, now=LATER
-        )
+        change = domain.publish_version("acme", agent, domain.details_of(agent), config=SECOND, live=False, now=LATER)
         assert change.published == domain.Version(2, SECOND, LATER)
         assert (change.agent.latest_version, change.agent.live_version, change.agent.live_config) == (2, 1, FIRST)
         assert [event.type for event in change.events] == ["agent.version_published.v1", "agent.updated.v1"]
         assert change.events[1].data.model_dump()["latest_version"] == 2
 
-    def test_moves_the_alias_when_it_is_to_be_live(self) -> None:
+    def test_moves_the_alias_to_a_live_version(self) -> None:
         agent = an_agent()
-        change = domain.publish_version(
-            "acme", agent, domain.description_of(agent), config=SECOND, live=True, now=LATER
-        )
+        change = domain.publish_version("acme", agent, domain.details_of(agent), config=SECOND, live=True, now=LATER)
         assert (change.agent.live_version, change.agent.live_config) == (2, SECOND)
         assert [event.type for event in change.events] == ["agent.version_published.v1", "agent.alias_moved.v1"]
 
@@ -107,7 +103,7 @@ class TestMoveAlias:
     def test_makes_an_older_version_live_again(self) -> None:
         first = an_agent()
         newest = domain.publish_version(
-            "acme", first, domain.description_of(first), config=SECOND, live=True, now=NOW
+            "acme", first, domain.details_of(first), config=SECOND, live=True, now=NOW
         ).agent
         change = domain.move_alias("acme", newest, domain.Version(1, FIRST, NOW), now=LATER)
         assert (change.agent.live_version, change.agent.live_config, change.agent.latest_version) == (1, FIRST, 2)
@@ -122,33 +118,9 @@ class TestLeaveProject:
 
 
 class TestDeleteAgent:
-    def test_is_newer_than_everything_said_before(self) -> None:
+    def test_has_a_higher_seq_than_earlier_events(self) -> None:
         deleted = domain.delete_agent("acme", an_agent(), now=LATER)
         assert (deleted.type, deleted.id, deleted.seq) == ("agent.deleted.v1", "agt_1:deleted", 2)
-
-
-class TestAddresses:
-    @pytest.mark.parametrize(
-        ("url", "public", "private"),
-        [
-            (None, True, True),
-            ("https://llm.example", True, True),
-            ("http://llm.example", False, True),
-            ("http://127.0.0.1:11434/v1", False, True),
-        ],
-    )
-    def test_are_https_unless_it_is_a_machine_of_ones_own(self, url: str | None, public: bool, private: bool) -> None:  # noqa: FBT001 — parameters of pytest's
-        assert Addresses().allow(url) is public
-        assert Addresses(allow_private=True).allow(url) is private
-
-
-class TestProviderKey:
-    def test_does_not_show_the_key(self) -> None:
-        key = ProviderKey("openai", "sk-own", "https://llm.example")
-        assert "sk-own" not in f"{key!r} {key}"
-
-    def test_names_its_server_only_where_it_has_one(self) -> None:
-        assert ProviderKey("openai", "sk-own").to_document() == {"api_key": "sk-own"}
 
 
 class TestAgentConfig:
@@ -174,7 +146,7 @@ class TestAgentConfig:
             "http://localhost:11434/v1",
         ],
     )
-    def test_takes_an_address_as_it_stands(self, url: str) -> None:
+    def test_accepts_a_url_unchanged(self, url: str) -> None:
         assert AgentConfig.model_validate({"model": "m", "base_url": url}).to_document()["base_url"] == url
 
     @pytest.mark.parametrize(
@@ -209,7 +181,7 @@ class TestAgentConfig:
             ("base_url", "https://llm.example:99999"),
             ("base_url", "https://llm example"),
             ("base_url", " https://llm.example"),
-            ("top_p", 1),
+            ("top_k", 1),
             ("model", "gpt\0"),
             ("fallbacks", ["\ud800"]),
             ("system_prompt", "\0"),
@@ -222,13 +194,13 @@ class TestAgentConfig:
             ("tools", [{"name": f"t{n}", "parameters": {"description": "x" * 60_000}} for n in range(5)]),
         ],
     )
-    def test_refuses(self, field: str, value: Any) -> None:  # noqa: ANN401 — whatever a caller may send
+    def test_refuses_an_invalid_field(self, field: str, value: Any) -> None:  # noqa: ANN401 — whatever a caller may send
         with pytest.raises(ValidationError) as refused:
             AgentConfig.model_validate({"model": "gpt-4", field: value})
         assert refused.value.errors()[0]["loc"][0] == field
 
     @pytest.mark.parametrize("provider", ["bedrock", "simulated"])
-    def test_refuses_a_server_of_its_own_with_a_provider_that_has_none(self, provider: str) -> None:
+    def test_refuses_a_base_url_with_a_provider_without_one(self, provider: str) -> None:
         config = {"model": "m", "provider": provider, "base_url": "https://llm.example"}
         with pytest.raises(ValidationError) as refused:
             AgentConfig.model_validate(config)
@@ -236,15 +208,52 @@ class TestAgentConfig:
         assert AgentConfig.model_validate({**config, "base_url": None}).provider == provider
 
     @pytest.mark.parametrize("provider", [None, "openai", "anthropic"])
-    def test_takes_a_server_of_its_own_with_the_others(self, provider: str | None) -> None:
+    def test_accepts_a_base_url_with_other_providers(self, provider: str | None) -> None:
         config = {"model": "m", "provider": provider, "base_url": "https://llm.example"}
         assert AgentConfig.model_validate(config).base_url == "https://llm.example"
 
-    def test_takes_schemas_of_64_levels(self) -> None:
+    def test_accepts_schemas_of_64_levels(self) -> None:
         schema = levels(64)
         config = AgentConfig.model_validate({"model": "m", "response_schema": schema})
         assert config.to_document()["response_schema"] == schema
 
-    def test_needs_a_model(self) -> None:
+    def test_requires_a_model(self) -> None:
         with pytest.raises(ValidationError, match="model"):
             AgentConfig.model_validate({})
+
+
+class TestParameters:
+    TOOLS = ({"name": "weather"},)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"top_p": 0.5, "stop": ["END"], "seed": 7, "parallel_tool_calls": False},
+            {"tools": [*TOOLS], "tool_choice": "required"},
+            {"tools": [*TOOLS], "tool_choice": {"tool": "weather"}},
+            {"tool_choice": "none"},
+        ],
+    )
+    def test_are_stored_as_given(self, fields: dict[str, Any]) -> None:
+        stored = AgentConfig.model_validate({"model": "gpt-4", **fields}).to_document()
+        assert {name: stored[name] for name in fields if name != "tools"} == {
+            name: value for name, value in fields.items() if name != "tools"
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "fields"),
+        [
+            ("top_p", {"top_p": 0}),
+            ("top_p", {"top_p": 1.1}),
+            ("stop", {"stop": ["a"] * 5}),
+            ("stop", {"stop": [""]}),
+            ("seed", {"seed": -1}),
+            ("tool_choice", {"tool_choice": "any"}),
+            ("tool_choice", {"tool_choice": "required"}),
+            ("tool_choice", {"tools": [*TOOLS], "tool_choice": {"tool": "time"}}),
+        ],
+    )
+    def test_are_validated(self, name: str, fields: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError) as raised:
+            AgentConfig.model_validate({"model": "gpt-4", **fields})
+        assert raised.value.errors()[0]["loc"][0] == name

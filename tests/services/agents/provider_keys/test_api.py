@@ -1,4 +1,4 @@
-"""The routes of a tenant's own keys: write-only, for its admins, and never shown."""
+"""The routes of a tenant's own keys, which are write-only and for admins."""
 
 import io
 import json
@@ -8,32 +8,34 @@ from typing import Any
 
 import pytest
 
-from services.agents import operations, wiring
-from services.agents.domain import ProviderKey
-from services.agents.gateways.vault import FakeVault
-from services.agents.table import SLICE
+from services.agents import wiring
+from services.agents.partitions import SLICE
+from services.agents.provider_keys import operations
+from services.agents.provider_keys.domain import ProviderKey
+from services.agents.provider_keys.gateway import FakeVault
+from shared.aws.clients import own_client
 from shared.observability import logger
-from shared.storage.clients import own_client
 from shared.storage.transaction import Expression
 from shared.tenancy.permissions import Role
-from tests.services.agents.callers import AGENTS, NEW, TENANT, Answered, Client
+from tests.services.agents.callers import AGENTS, NEW, TENANT, AgentsApiResponse, AgentsClient
 
 pytestmark = pytest.mark.usefixtures("mesh")
 
 ROUTE = "/v1/tenants/{tenant_id}/provider-keys/{provider}"
+ROUTES = "/v1/tenants/{tenant_id}/provider-keys"
 KEY = "sk-own-0123456789"
 SERVER = "https://llm.example/v1"
 
 
 @pytest.fixture
-def admin() -> Client:
-    """Who may change keys."""
-    return Client(Role.TENANT_ADMIN)
+def admin() -> AgentsClient:
+    """Return a client that may change keys."""
+    return AgentsClient(Role.TENANT_ADMIN)
 
 
 @pytest.fixture
 def log() -> Generator[io.StringIO]:
-    """What is logged meanwhile."""
+    """Return the log of the test."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     handler.setFormatter(logger.registered_formatter)
@@ -43,13 +45,15 @@ def log() -> Generator[io.StringIO]:
     inner.removeHandler(handler)
 
 
-def put(who: Client, body: object, *, provider: str = "openai", method: str = "PUT", key: str = "") -> Answered:
-    """Ask for a key to be kept."""
+def put(
+    who: AgentsClient, body: object, *, provider: str = "openai", method: str = "PUT", key: str = ""
+) -> AgentsApiResponse:
+    """Store a key."""
     return who.call(method, ROUTE, body, provider=provider, Idempotency_Key=key)
 
 
 def stored(provider: str = "openai") -> Any:  # noqa: ANN401 — JSON
-    """What the workers read."""
+    """Return the secret as the workers read it."""
     name = f"ainexus-test/tenants/{TENANT}/{provider}/key"
     return json.loads(own_client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
 
@@ -57,23 +61,35 @@ def stored(provider: str = "openai") -> Any:  # noqa: ANN401 — JSON
 class TestPut:
     @pytest.mark.parametrize("method", ["PUT", "PATCH"])
     @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-    def test_keeps_the_key_and_does_not_show_it(self, admin: Client, provider: str, method: str) -> None:
+    def test_stores_the_key_without_returning_it(self, admin: AgentsClient, provider: str, method: str) -> None:
         answer = put(admin, {"api_key": KEY}, provider=provider, method=method)
-        assert (answer.status, answer.body["provider_key"]) == (200, {"provider": provider, "base_url": None})
+        found = answer.body["provider_key"]
+        assert found.pop("since")
+        assert (answer.status, found) == (200, {"provider": provider, "base_url": None})
         assert stored(provider) == {"api_key": KEY}
 
-    def test_keeps_the_server_that_it_is_for(self, admin: Client) -> None:
+    def test_stores_the_server_of_the_key(self, admin: AgentsClient) -> None:
         answer = put(admin, {"api_key": KEY, "base_url": SERVER})
-        assert answer.body["provider_key"] == {"provider": "openai", "base_url": SERVER}
+        assert answer.body["provider_key"]["base_url"] == SERVER
         assert stored() == {"api_key": KEY, "base_url": SERVER}
 
-    def test_again_replaces_both(self, admin: Client) -> None:
+    def test_replaces_key_and_server(self, admin: AgentsClient) -> None:
         put(admin, {"api_key": KEY, "base_url": SERVER})
         assert put(admin, {"api_key": "sk-next"}).status == 200
         assert stored() == {"api_key": "sk-next"}
 
+    def test_stores_a_key_for_azure_with_its_server(self, admin: AgentsClient) -> None:
+        body = {"api_key": KEY, "base_url": "https://acme.openai.azure.com/openai/v1"}
+        assert put(admin, body, provider="azure").status == 200
+        assert stored("azure") == body
+
+    @pytest.mark.parametrize("server", [{}, {"base_url": SERVER}, {"base_url": "https://api.openai.com/v1"}])
+    def test_refuses_a_key_for_azure_without_its_server(self, admin: AgentsClient, server: dict[str, str]) -> None:
+        answer = put(admin, {"api_key": KEY, **server}, provider="azure")
+        assert (answer.status, answer.fields) == (422, ["base_url"])
+
     @pytest.mark.parametrize("provider", ["bedrock", "simulated", "OpenAI", "openai-2"])
-    def test_of_another_provider_is_not_found(self, admin: Client, provider: str) -> None:
+    def test_returns_404_for_an_unsupported_provider(self, admin: AgentsClient, provider: str) -> None:
         assert put(admin, {"api_key": KEY}, provider=provider).status == 404
         assert admin.call("DELETE", ROUTE, provider=provider).status == 404
 
@@ -94,15 +110,15 @@ class TestPut:
             ({"api_key": KEY, "name": "x"}, "name"),
         ],
     )
-    def test_says_which_field_is_wrong(self, admin: Client, body: object, wrong: str) -> None:
+    def test_names_the_invalid_field(self, admin: AgentsClient, body: object, wrong: str) -> None:
         answer = put(admin, body)
         assert (answer.status, answer.fields) == (422, [wrong])
 
-    def test_a_server_of_ones_own_is_allowed_where_the_environment_says_so(
-        self, admin: Client, monkeypatch: pytest.MonkeyPatch
+    def test_accepts_a_private_server_if_the_environment_allows_it(
+        self, admin: AgentsClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("ALLOW_PRIVATE_BASE_URLS", "true")
-        wiring.addresses.cache_clear()
+        wiring.base_urls.cache_clear()
         local = "http://127.0.0.1:11434/v1"
         assert put(admin, {"api_key": KEY, "base_url": local}).status == 200
         config = {"model": "llama3", "base_url": local}
@@ -110,29 +126,67 @@ class TestPut:
         assert (agent.status, agent.agent["config"]) == (201, config)
 
 
+def listed(who: AgentsClient) -> list[dict[str, Any]]:
+    """Return the keys in the list."""
+    answer = who.call("GET", ROUTES)
+    assert answer.status == 200
+    assert KEY not in json.dumps(answer.body)
+    return answer.body["provider_keys"]
+
+
+class TestList:
+    def test_is_empty_without_keys(self) -> None:
+        assert listed(AgentsClient(Role.OBSERVER)) == []
+
+    def test_has_server_and_time_of_each_key_but_not_the_key(self, admin: AgentsClient) -> None:
+        first = put(admin, {"api_key": KEY, "base_url": SERVER}).body["provider_key"]
+        second = put(admin, {"api_key": KEY}, provider="anthropic").body["provider_key"]
+        assert listed(AgentsClient(Role.OBSERVER)) == [second, first]
+
+    def test_has_the_newest_key_of_a_provider(self, admin: AgentsClient) -> None:
+        put(admin, {"api_key": KEY, "base_url": SERVER})
+        newest = put(admin, {"api_key": KEY}).body["provider_key"]
+        assert listed(admin) == [newest]
+
+    def test_lacks_deleted_keys(self, admin: AgentsClient) -> None:
+        put(admin, {"api_key": KEY})
+        admin.call("DELETE", ROUTE, provider="openai")
+        assert listed(admin) == []
+
+    def test_lacks_a_key_whose_deletion_was_interrupted_after_a_retry(self, admin: AgentsClient) -> None:
+        put(admin, {"api_key": KEY})
+        name = f"ainexus-test/tenants/{TENANT}/openai/key"
+        own_client("secretsmanager").delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        assert admin.call("DELETE", ROUTE, provider="openai").status == 404
+        assert listed(admin) == []
+
+    def test_is_closed_to_other_tenants(self) -> None:
+        assert AgentsClient(Role.TENANT_ADMIN, tenant_id="other").call("GET", ROUTES).status == 403
+
+
 class TestDelete:
-    def test_takes_it_out_of_use_and_again_is_not_found(self, admin: Client) -> None:
+    def test_returns_204_then_404(self, admin: AgentsClient) -> None:
         put(admin, {"api_key": KEY})
         answers = [admin.call("DELETE", ROUTE, provider="openai") for _ in range(2)]
         assert [(answer.status, answer.headers.get("ETag")) for answer in answers] == [(204, None), (404, None)]
 
-    def test_one_that_never_was_is_not_found(self, admin: Client) -> None:
+    def test_returns_404_for_a_missing_key(self, admin: AgentsClient) -> None:
         assert admin.call("DELETE", ROUTE, provider="anthropic").status == 404
 
 
-class TestWhoMay:
+class TestPermissions:
     @pytest.mark.parametrize("role", [Role.OBSERVER, Role.ANALYST, Role.DEVELOPER])
-    def test_only_admins(self, role: Role) -> None:
-        assert put(Client(role), {"api_key": KEY}).status == 403
-        assert Client(role).call("DELETE", ROUTE, provider="openai").status == 403
+    def test_requires_an_admin(self, role: Role) -> None:
+        assert put(AgentsClient(role), {"api_key": KEY}).status == 403
+        assert AgentsClient(role).call("DELETE", ROUTE, provider="openai").status == 403
 
-    def test_only_with_the_feature(self) -> None:
-        assert put(Client(Role.TENANT_ADMIN, features=("linting",)), {"api_key": KEY}).status == 403
+    def test_requires_the_feature(self) -> None:
+        assert put(AgentsClient(Role.TENANT_ADMIN, features=("linting",)), {"api_key": KEY}).status == 403
 
-    def test_nobody_of_another_tenant(self) -> None:
-        assert put(Client(Role.TENANT_ADMIN, tenant_id="other"), {"api_key": KEY}).status == 403
+    def test_refuses_another_tenants_admin(self) -> None:
+        assert put(AgentsClient(Role.TENANT_ADMIN, tenant_id="other"), {"api_key": KEY}).status == 403
 
-    def test_nobody_can_read_it(self, admin: Client) -> None:
+    def test_cannot_be_read(self, admin: AgentsClient) -> None:
         put(admin, {"api_key": KEY})
         assert admin.call("GET", ROUTE, provider="openai").status == 404
 
@@ -149,20 +203,23 @@ class TestSecrecy:
     )
 
     @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-    def test_it_stands_in_no_answer_no_log_and_no_table(self, admin: Client, body: object, log: io.StringIO) -> None:
+    def test_key_is_in_no_response_log_or_table(self, admin: AgentsClient, body: object, log: io.StringIO) -> None:
         answer = put(admin, body, key="one")
         everything = own_client("dynamodb").scan(TableName="ainexus-test-entities")["Items"]
         assert "answered" in log.getvalue()
         assert KEY not in repr(answer) + log.getvalue() + repr(everything)
 
-    def test_it_is_said_to_nobody(self, admin: Client) -> None:
-        put(admin, {"api_key": KEY})
+    def test_publishes_nothing_but_the_audit_record(self, admin: AgentsClient) -> None:
+        put(admin, {"api_key": KEY, "base_url": SERVER})
         condition = Expression("#PK = :pk", {"pk": SLICE.key(TENANT, "OUTBOX")})
-        assert list(wiring.slice_store().query_all(condition)) == []
+        [record] = wiring.slice_store().query_all(condition)
+        assert record["type"] == "change.recorded.v1"
+        assert KEY not in repr(record)
+        assert SERVER not in repr(record)
 
 
 class TestDestroy:
-    def test_a_deleted_tenants_keys_are_all_gone_and_those_of_others_stay(self) -> None:
+    def test_deletes_all_keys_of_the_tenant_and_no_others(self) -> None:
         vault = FakeVault()
         for tenant_id in (TENANT, "other"):
             for provider in ("openai", "anthropic"):

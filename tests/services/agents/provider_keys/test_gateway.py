@@ -1,4 +1,4 @@
-"""The vault: what is stored, what is gone, and that nothing of it shows. The fake keeps the same rules."""
+"""The vault and its fake: storage, deletion and secrecy."""
 
 import json
 import traceback
@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from moto import mock_aws
 from types_boto3_secretsmanager import SecretsManagerClient
 
-from services.agents.domain import ProviderKey
 from services.agents.errors import ProviderKeyNotFound, VaultUnavailable
-from services.agents.gateways.vault import FakeVault, SecretsVault, Vault
+from services.agents.provider_keys.domain import ProviderKey
+from services.agents.provider_keys.gateway import FakeVault, SecretsVault, Vault
 
 TENANT = "demo-org"
 NAME = "ainexus-test/tenants/demo-org/openai/key"
@@ -23,7 +23,7 @@ OTHER = ProviderKey("openai", "sk-own-2", "https://llm.example/v1")
 
 @pytest.fixture
 def secrets() -> Generator[SecretsManagerClient]:
-    """No secrets yet."""
+    """Return a client without secrets."""
     with mock_aws():
         yield boto3.client(  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
             "secretsmanager",
@@ -35,17 +35,17 @@ def secrets() -> Generator[SecretsManagerClient]:
 
 @pytest.fixture
 def vault(secrets: SecretsManagerClient) -> SecretsVault:
-    """The real one."""
-    return SecretsVault(Strict(secrets), environment="test")
+    """Return a vault in Secrets Manager."""
+    return SecretsVault(StrictClient(secrets), environment="test")
 
 
 def stored(secrets: SecretsManagerClient) -> Any:  # noqa: ANN401 — JSON
-    """What the workers read."""
+    """Return the secret as the workers read it."""
     return json.loads(secrets.get_secret_value(SecretId=NAME)["SecretString"])
 
 
 class TestPut:
-    def test_makes_the_tenants_secret(self, vault: Vault, secrets: SecretsManagerClient) -> None:
+    def test_creates_the_tenants_secret(self, vault: Vault, secrets: SecretsManagerClient) -> None:
         vault.put(TENANT, KEY)
         assert stored(secrets) == {"api_key": "sk-own-1"}
 
@@ -55,7 +55,7 @@ class TestPut:
         vault.put(TENANT, KEY)
         assert stored(secrets) == {"api_key": "sk-own-1"}
 
-    def test_brings_back_one_that_was_removed(self, vault: Vault, secrets: SecretsManagerClient) -> None:
+    def test_restores_a_deleted_key(self, vault: Vault, secrets: SecretsManagerClient) -> None:
         vault.put(TENANT, KEY)
         vault.remove(TENANT, "openai")
         vault.put(TENANT, OTHER)
@@ -63,7 +63,7 @@ class TestPut:
 
 
 class TestRemove:
-    def test_takes_it_out_of_use_at_once(self, vault: Vault, secrets: SecretsManagerClient) -> None:
+    def test_deletes_the_key_at_once(self, vault: Vault, secrets: SecretsManagerClient) -> None:
         vault.put(TENANT, KEY)
         vault.remove(TENANT, "openai")
         with pytest.raises(ClientError, match="marked deleted"):
@@ -79,19 +79,19 @@ class TestRemove:
 
 
 class TestDestroy:
-    def test_leaves_nothing_to_bring_back(self, vault: Vault, secrets: SecretsManagerClient) -> None:
+    def test_leaves_nothing_to_restore(self, vault: Vault, secrets: SecretsManagerClient) -> None:
         vault.put(TENANT, KEY)
         vault.remove(TENANT, "openai")
         vault.destroy(TENANT, "openai")
         assert secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"] == []
 
-    def test_of_none_does_nothing(self, vault: Vault) -> None:
+    def test_ignores_a_missing_key(self, vault: Vault) -> None:
         vault.destroy(TENANT, "openai")
 
 
 @pytest.mark.parametrize("kind", ["real", "fake"])
-class TestBoth:
-    def test_a_key_is_removed_once(self, vault: Vault, kind: str) -> None:
+class TestVaults:
+    def test_removes_a_key_once(self, vault: Vault, kind: str) -> None:
         tried = vault if kind == "real" else FakeVault()
         with pytest.raises(ProviderKeyNotFound):
             tried.remove(TENANT, "openai")
@@ -100,7 +100,7 @@ class TestBoth:
         with pytest.raises(ProviderKeyNotFound):
             tried.remove(TENANT, "openai")
 
-    def test_a_destroyed_one_is_not_there(self, vault: Vault, kind: str) -> None:
+    def test_destroyed_key_does_not_exist(self, vault: Vault, kind: str) -> None:
         tried = vault if kind == "real" else FakeVault()
         tried.put(TENANT, KEY)
         tried.destroy(TENANT, "openai")
@@ -108,45 +108,45 @@ class TestBoth:
             tried.remove(TENANT, "openai")
 
 
-class TestTrouble:
-    TROUBLES = (
+class TestVaultOutage:
+    ERRORS = (
         EndpointConnectionError(endpoint_url="https://secretsmanager"),
         ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no: sk-own-1"}}, "CreateSecret"),
     )
 
-    @pytest.mark.parametrize("trouble", TROUBLES, ids=["no answer", "refused"])
-    def test_says_so_and_shows_nothing(self, trouble: ClientError | BotoCoreError) -> None:
-        broken = SecretsVault(Broken(trouble), environment="test")
-        with pytest.raises(VaultUnavailable) as told:
+    @pytest.mark.parametrize("error", ERRORS, ids=["no response", "refused"])
+    def test_raises_an_error_without_the_key(self, error: ClientError | BotoCoreError) -> None:
+        broken = SecretsVault(FailingClient(error), environment="test")
+        with pytest.raises(VaultUnavailable) as raised:
             broken.put(TENANT, KEY)
-        shown = "".join(traceback.TracebackException.from_exception(told.value, capture_locals=False).format())
-        assert "sk-own-1" not in shown + repr(told.value) + str(told.value)
+        text = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=False).format())
+        assert "sk-own-1" not in text + repr(raised.value) + str(raised.value)
 
-    def test_a_removal_says_so_too(self) -> None:
-        broken = SecretsVault(Broken(self.TROUBLES[1]), environment="test")
+    def test_deletion_raises_the_same_error(self) -> None:
+        broken = SecretsVault(FailingClient(self.ERRORS[1]), environment="test")
         with pytest.raises(VaultUnavailable):
             broken.remove(TENANT, "openai")
         with pytest.raises(VaultUnavailable):
             broken.destroy(TENANT, "openai")
 
 
-class Broken:
-    """Every call ends like this."""
+class FailingClient:
+    """A client whose calls all fail with this error."""
 
-    def __init__(self, trouble: ClientError | BotoCoreError) -> None:
-        self._trouble = trouble
+    def __init__(self, error: ClientError | BotoCoreError) -> None:
+        self._error = error
 
     def create_secret(self, **_: object) -> None:
         """CreateSecret."""
-        raise self._trouble
+        raise self._error
 
     def delete_secret(self, **_: object) -> None:
         """DeleteSecret."""
-        raise self._trouble
+        raise self._error
 
 
-class Strict:
-    """Refuses what AWS refuses of a secret that is marked as deleted, and moto does not."""
+class StrictClient:
+    """A client that refuses changes of secrets marked as deleted, as AWS does and moto does not."""
 
     def __init__(self, inner: Any) -> None:  # noqa: ANN401 — a client of botocore's
         self._inner = inner

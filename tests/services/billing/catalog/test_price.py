@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.billing.domain.price import (
+from services.billing.catalog.domain import (
     PICOCENTS_PER_CENT,
     BilledMeter,
     cents,
-    decimal_cents,
+    format_cents,
     is_metered,
     nano_usd,
     unit_picocents,
@@ -31,38 +31,38 @@ class TestUnitPrice:
             (Plan.FREE, ("0", "0", "0", "0")),
         ],
     )
-    def test_is_that_of_the_price_list_in_cents(self, plan: Plan, decimals: tuple[str, ...]) -> None:
-        assert tuple(decimal_cents(unit_picocents(plan, meter)) for meter in BilledMeter) == decimals
+    def test_matches_the_price_list_in_cents(self, plan: Plan, decimals: tuple[str, ...]) -> None:
+        assert tuple(format_cents(unit_picocents(plan, meter)) for meter in BilledMeter) == decimals
 
     def test_only_paid_plans_are_metered(self) -> None:
         assert [plan for plan in Plan if is_metered(plan)] == [Plan.PRO, Plan.ENTERPRISE]
 
-    def test_a_gigabyte_month_costs_what_it_should_to_a_hundredth_of_a_cent(self) -> None:
+    def test_a_gigabyte_month_is_exact_to_a_hundredth_of_a_cent(self) -> None:
         price = unit_picocents(Plan.PRO, BilledMeter.STORAGE_MB_HOURS)
         assert abs(730 * 1_000 * price - 10 * PICOCENTS_PER_CENT) < PICOCENTS_PER_CENT // 100
 
     @given(PRICES)
-    def test_is_written_exactly(self, picocents: int) -> None:
-        assert Decimal(decimal_cents(picocents)) * PICOCENTS_PER_CENT == picocents
+    def test_formats_the_exact_decimal(self, picocents: int) -> None:
+        assert Decimal(format_cents(picocents)) * PICOCENTS_PER_CENT == picocents
 
 
 class TestAmount:
     @given(QUANTITIES, PRICES)
-    def test_is_the_exact_product_rounded_once_halves_up(self, quantity: int, picocents: int) -> None:
+    def test_rounds_the_exact_product_once_halves_up(self, quantity: int, picocents: int) -> None:
         exact = Decimal(quantity * picocents).scaleb(-12)
         assert cents(quantity, picocents=picocents) == int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
     @given(QUANTITIES, PRICES)
-    def test_in_nano_usd_lies_within_half_a_cent_of_it(self, quantity: int, picocents: int) -> None:
+    def test_is_within_half_a_cent_of_the_nano_usd(self, quantity: int, picocents: int) -> None:
         difference = nano_usd(quantity, picocents=picocents) - cents(quantity, picocents=picocents) * 10**7
         assert abs(difference) <= 5 * 10**6 + 1
 
-    def test_of_less_than_nothing_is_nothing(self) -> None:
+    def test_is_zero_for_a_negative_quantity(self) -> None:
         assert (cents(-5, picocents=10**12), nano_usd(-5, picocents=10**12)) == (0, 0)
 
 
 class TestMeters:
-    def test_each_is_counted_by_a_meter_of_the_mesh(self) -> None:
+    def test_each_has_a_source_meter(self) -> None:
         assert [meter.source for meter in BilledMeter] == [
             Meter.TOKENS_IN,
             Meter.TOKENS_OUT,
@@ -70,6 +70,6 @@ class TestMeters:
             Meter.EGRESS_BYTES,
         ]
 
-    def test_each_has_a_name_at_stripe(self) -> None:
+    def test_each_has_an_event_name(self) -> None:
         assert BilledMeter.TOKENS_IN.event_name == "ainexus_tokens_in"
         assert BilledMeter.STORAGE_MB_HOURS.event_name == "ainexus_storage_mb_hours"

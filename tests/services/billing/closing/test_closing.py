@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.billing.domain.subscription import SubscriptionState
-from services.billing.domain.usage import HOUR, EntryState
+from services.billing.closing.operations import close_tenant
+from services.billing.customers.domain.subscription import SubscriptionState
 from services.billing.errors import PaymentsUnavailable
-from services.billing.operations.closing import close_tenant
+from services.billing.usage_sync.domain import HOUR, EntryState
 from shared.storage.inbox import AlreadyHandled, Delivery
-from tests.services.billing.subscriptions import subscription
-from tests.services.billing.test_sync import fails
-from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
+from tests.services.billing.stripe_subscriptions import subscription
+from tests.services.billing.usage_sync.test_sync import fails
+from tests.services.billing.world import CUSTOMER_ID, TENANT, BillingWorld
 
 FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
 NOW = FIRST + HOUR + timedelta(minutes=10)
@@ -19,38 +19,38 @@ DELIVERY = Delivery("billing.consumer", "demo-org:usage_closed", NOW)
 
 
 @pytest.fixture
-def world() -> World:
-    """A paying tenant with an hour that could not be sent."""
-    made = World()
-    made.subscribe()
-    made.stripe.before_send = fails(PaymentsUnavailable())
-    made.use(FIRST, now=NOW, tokens_in=7)
-    return made
+def world() -> BillingWorld:
+    """Return a subscribed tenant with an hour that could not be sent."""
+    world = BillingWorld()
+    world.subscribe()
+    world.stripe.before_send = fails(PaymentsUnavailable())
+    world.close_hour(FIRST, now=NOW, tokens_in=7)
+    return world
 
 
 class TestCloseTenant:
-    def test_sends_the_last_usage_before_the_subscription_ends_and_says_so_once(self, world: World) -> None:
+    def test_sends_the_last_usage_ends_the_subscription_and_publishes_once(self, world: BillingWorld) -> None:
         close_tenant(world.store, world.stripe, TENANT, delivery=DELIVERY, now=NOW)
         assert set(world.states().values()) == {EntryState.ACCEPTED}
-        assert world.stripe.asked == [("end_now", "sub_1", None)]
+        assert world.stripe.subscription_changes == [("end_now", "sub_1", None)]
         assert "demo-org:usage_synced" in world.table.events()
         with pytest.raises(AlreadyHandled):
             close_tenant(world.store, world.stripe, TENANT, delivery=DELIVERY, now=NOW)
 
-    def test_cut_off_after_the_end_it_goes_on_from_there(self, world: World) -> None:
+    def test_continues_after_an_interruption(self, world: BillingWorld) -> None:
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription(SubscriptionState.CANCELED, ended_at=NOW)]
         close_tenant(world.store, world.stripe, TENANT, delivery=DELIVERY, now=NOW)
-        assert world.stripe.asked == []
+        assert world.stripe.subscription_changes == []
         assert "demo-org:usage_synced" in world.table.events()
 
-    def test_waits_while_something_cannot_be_sent(self, world: World) -> None:
+    def test_waits_while_usage_cannot_be_sent(self, world: BillingWorld) -> None:
         world.stripe.before_send = fails(PaymentsUnavailable())
         with pytest.raises(PaymentsUnavailable):
             close_tenant(world.store, world.stripe, TENANT, delivery=DELIVERY, now=NOW)
-        assert world.stripe.asked == []
+        assert world.stripe.subscription_changes == []
         assert "demo-org:usage_synced" not in world.table.events()
 
-    def test_of_a_manual_tenant_is_said_at_once(self) -> None:
-        manual = World()
+    def test_publishes_at_once_for_a_manually_billed_tenant(self) -> None:
+        manual = BillingWorld()
         close_tenant(manual.store, None, TENANT, delivery=DELIVERY, now=NOW)
         assert manual.table.events() == ["demo-org:usage_synced"]

@@ -1,72 +1,72 @@
-"""Work and stored sums that no tenant can make grow without end."""
+"""Limits on the work and the size of items that one tenant can cause."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.billing.domain.cost import Period
-from services.billing.domain.invoice import MAX_LINES_OF_PAGE, InvoiceLine, page_of
-from services.billing.domain.usage import HOUR, Entry, HourUsage
-from services.billing.errors import BookingUnfinished, KeyNotAccepted
-from services.billing.gateways.stripe_objects import MAX_LINES, invoice_of
-from services.billing.operations import costs
-from services.billing.operations.usage import BOOKED_AT_ONCE, book_open_hours, flush, take_in
-from services.billing.table.invoices import find_invoice, save_invoice
-from services.billing.table.usage import keep_usage
+from services.billing.customers.domain.period import BillingPeriod
+from services.billing.errors import ApiKeyRejected, BookingIncomplete
+from services.billing.invoices.domain import MAX_LINES_PER_PAGE, InvoiceLine, limit_page
+from services.billing.invoices.gateway import MAX_LINES, to_invoice
+from services.billing.invoices.operations import explain_invoice
+from services.billing.invoices.table import InvoiceTable
+from services.billing.usage_sync.domain import HOUR, HourUsage, SyncEntry
+from services.billing.usage_sync.operations.booking import MAX_HOURS_PER_BOOKING, book_open_hours, flush, ingest_hour
+from services.billing.usage_sync.table.usage import UsageTable
 from shared.meters import Meter
 from shared.storage.items import Key, item_to_wire
-from tests.services.billing.subscriptions import ENDS, STARTED
-from tests.services.billing.test_outages import CLOSED, FIRST, fail_with
-from tests.services.billing.test_webhooks import invoice
-from tests.services.billing.worlds import TENANT, World
+from tests.services.billing.stripe_subscriptions import ENDS, STARTED
+from tests.services.billing.stripe_webhooks.test_webhooks import invoice
+from tests.services.billing.usage_sync.test_outages import CLOSED, FIRST, fail_with
+from tests.services.billing.world import TENANT, BillingWorld
 
 ITEM_BYTES = 400_000
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"""
 
 
-class TestFoundInSum:
-    def test_leaves_the_entry_to_people_with_the_reason(self) -> None:
-        world = World()
+class TestSearchInSum:
+    def test_leaves_an_undecided_entry_to_operators_with_the_reason(self) -> None:
+        world = BillingWorld()
         world.subscribe()
         fail_with(world, None)
         for rev in range(20):
             usage = HourUsage(FIRST, rev, {Meter.TOKENS_IN: 2**rev}, events=1)
-            take_in(world.store, world.stripe, TENANT, usage, now=CLOSED, send_now=False)
-        for place, item in list(world.table.items.items()):
+            ingest_hour(world.store, world.stripe, TENANT, usage, now=CLOSED, send_now=False)
+        for item_key, item in list(world.table.items.items()):
             if item.get("state") == "pending":
                 first_sent = {"state": "sent", "first_sent_at": "2026-11-22T12:10:00.000Z"}
-                world.table.items[place] = {**item, **first_sent}
+                world.table.items[item_key] = {**item, **first_sent}
         left = flush(world.store, world.stripe, TENANT, now=CLOSED + timedelta(hours=30))
         assert left.open == 20
         assert left.reasons == ("Stripe's sum of the hour does not show whether it arrived: undecided.",)
 
 
 class TestBooking:
-    def test_of_a_late_subscription_goes_on_in_steps(self) -> None:
-        world = World()
-        hours = BOOKED_AT_ONCE + 50
+    def test_of_a_late_subscription_continues_in_steps(self) -> None:
+        world = BillingWorld()
+        hours = MAX_HOURS_PER_BOOKING + 50
         for number in range(hours):
-            keep_usage(world.store, TENANT, HourUsage(FIRST + number * HOUR, 0, {Meter.TOKENS_IN: 1}, events=1))
+            UsageTable(world.store, TENANT).create(HourUsage(FIRST + number * HOUR, 0, {Meter.TOKENS_IN: 1}, events=1))
         now = FIRST + (hours + 1) * HOUR
         world.subscribe(now=now)
-        with pytest.raises(BookingUnfinished):
+        with pytest.raises(BookingIncomplete):
             book_open_hours(world.store, world.stripe, TENANT, now=now)
-        assert len(world.ledger()) == BOOKED_AT_ONCE
+        assert len(world.ledger()) == MAX_HOURS_PER_BOOKING
         book_open_hours(world.store, world.stripe, TENANT, now=now)
         assert len(world.ledger()) == hours
 
-    def test_asks_a_stripe_that_does_not_work_once(self) -> None:
-        world = World()
+    def test_calls_an_unavailable_stripe_once(self) -> None:
+        world = BillingWorld()
         for number in range(5):
-            keep_usage(world.store, TENANT, HourUsage(FIRST + number * HOUR, 0, {Meter.TOKENS_IN: 1}, events=1))
+            UsageTable(world.store, TENANT).create(HourUsage(FIRST + number * HOUR, 0, {Meter.TOKENS_IN: 1}, events=1))
         now = FIRST + 6 * HOUR
         world.subscribe(now=now)
         tries: list[str] = []
 
-        def refuse(entry: Entry) -> None:
+        def refuse(entry: SyncEntry) -> None:
             tries.append(entry.identifier)
-            raise KeyNotAccepted
+            raise ApiKeyRejected
 
         world.stripe.before_send = refuse
         book_open_hours(world.store, world.stripe, TENANT, now=now)
@@ -74,15 +74,15 @@ class TestBooking:
 
 
 class TestInvoice:
-    PERIOD = Period(STARTED, ENDS)
+    PERIOD = BillingPeriod(STARTED, ENDS)
 
     def line(self, number: int, *, item: str = "other", description: str = "") -> InvoiceLine:
         return InvoiceLine(f"il_{number}", item, description, 1, 10, self.PERIOD, proration=False)
 
     def at_stripe(self, lines: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """An invoice with this number of lines, as Stripe returns it."""
+        """Return an invoice with this number of lines, in Stripe's format."""
         period = {"start": 1_795_000_000, "end": 1_797_000_000}
-        shown = [
+        listed = [
             {"id": f"il_{number}", "description": "x" * 5_000, "quantity": 1, "amount": 7, "period": period}
             for number in range(lines)
         ]
@@ -98,32 +98,32 @@ class TestInvoice:
             "subtotal": 7 * lines,
             "post_payment_credit_notes_amount": 0,
         }
-        return fields, shown
+        return fields, listed
 
     @pytest.mark.parametrize("lines", [1, MAX_LINES, MAX_LINES + 1, 5_000])
-    def test_with_any_number_of_lines_fits_into_an_item_and_adds_up(self, lines: int) -> None:
-        fields, shown = self.at_stripe(lines)
-        made = invoice_of(fields, lines=shown[: MAX_LINES + 1], places={})
-        assert sum(line.amount_cents for line in made.lines) == made.amount_cents
-        world = World()
-        save_invoice(world.store, TENANT, invoice(lines=made.lines, rev=1))
+    def test_with_any_number_of_lines_fits_into_an_item_with_the_correct_sum(self, lines: int) -> None:
+        fields, listed = self.at_stripe(lines)
+        stored = to_invoice(fields, lines=listed[: MAX_LINES + 1], plans_and_items={})
+        assert sum(line.amount_cents for line in stored.lines) == stored.amount_cents
+        world = BillingWorld()
+        InvoiceTable(world.store, TENANT).save(invoice(lines=stored.lines, rev=1))
         item = world.table.items[Key(f"TENANT#{TENANT}#BILLING#INVOICES", "in_1")]
         assert len(repr(item_to_wire(item))) < ITEM_BYTES
-        assert find_invoice(world.store, TENANT, "in_1")
+        assert InvoiceTable(world.store, TENANT).find("in_1")
 
-    def test_a_page_of_large_ones_ends_early_and_has_at_least_one(self) -> None:
-        large = invoice(lines=tuple(self.line(number) for number in range(MAX_LINES_OF_PAGE + 1)))
+    def test_a_page_of_large_invoices_ends_early_with_at_least_one(self) -> None:
+        large = invoice(lines=tuple(self.line(number) for number in range(MAX_LINES_PER_PAGE + 1)))
         small = invoice(lines=(self.line(0),))
-        assert page_of([large, small]) == [large]
-        assert page_of([small, large, small]) == [small]
-        assert page_of([small] * 100) == [small] * 100
-        assert page_of([]) == []
+        assert limit_page([large, small]) == [large]
+        assert limit_page([small, large, small]) == [small]
+        assert limit_page([small] * 100) == [small] * 100
+        assert limit_page([]) == []
 
-    def test_lists_a_bounded_number_of_hours_and_says_how_many_it_omits(self) -> None:
-        world = World()
+    def test_lists_a_limited_number_of_hours_and_counts_the_omitted_ones(self) -> None:
+        world = BillingWorld()
         world.subscribe()
         for rev in range(7):
-            world.use(FIRST, rev=rev, now=CLOSED, tokens_in=1)
-        save_invoice(world.store, TENANT, invoice(lines=(self.line(1, item="tokens_in"),), rev=1))
-        _, [line] = costs.explain_invoice(world.store, TENANT, "in_1", max_hours=5)
+            world.close_hour(FIRST, rev=rev, now=CLOSED, tokens_in=1)
+        InvoiceTable(world.store, TENANT).save(invoice(lines=(self.line(1, item="tokens_in"),), rev=1))
+        _, [line] = explain_invoice(world.store, TENANT, "in_1", max_hours=5)
         assert (len(line.entries), line.omitted) == (5, 2)

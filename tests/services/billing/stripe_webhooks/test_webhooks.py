@@ -1,4 +1,4 @@
-"""Webhooks: what is taken, what is refused, and what they lead to."""
+"""Verification, storage and handling of webhooks."""
 
 import hashlib
 import hmac
@@ -8,46 +8,46 @@ from typing import Any
 
 import pytest
 
-from services.billing.domain.cost import Period
-from services.billing.domain.invoice import Invoice
-from services.billing.domain.notice import API_VERSION, HANDLED, notice_of
-from services.billing.domain.subscription import SubscriptionState
+from services.billing.customers.domain.period import BillingPeriod
+from services.billing.customers.domain.subscription import SubscriptionState
 from services.billing.errors import BadSignature, PaymentsUnavailable
-from services.billing.gateways.inbox import FakeInbox
-from services.billing.gateways.signature import verify
-from services.billing.operations.webhooks import handle, receive
-from services.billing.table.invoices import find_invoice
-from services.billing.table.notices import find_notice, find_tenant
+from services.billing.invoices.domain import Invoice
+from services.billing.invoices.table import InvoiceTable
+from services.billing.stripe_webhooks.domain import API_VERSION, HANDLED_TYPES, parse_webhook
+from services.billing.stripe_webhooks.gateway import verify
+from services.billing.stripe_webhooks.operations import handle, receive
+from services.billing.stripe_webhooks.table import ReceivedWebhooks, StripeCustomers
 from shared.plans import Plan
 from shared.times import epoch
-from tests.services.billing.subscriptions import ENDS, STARTED, subscription
-from tests.services.billing.worlds import CUSTOMER_ID, TENANT, World
+from tests.services.billing.fakes import FakeInbox
+from tests.services.billing.stripe_subscriptions import ENDS, STARTED, subscription
+from tests.services.billing.world import CUSTOMER_ID, TENANT, BillingWorld
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECRET = "whsec_test"
 
 
 def webhook(event_id: str = "evt_1", kind: str = "customer.subscription.updated", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any JSON
-    """A webhook as Stripe sends it."""
+    """Return a webhook as Stripe sends it."""
     subject = changes.pop("subject", {"object": "subscription", "id": "sub_1", "customer": CUSTOMER_ID})
     fields = {"id": event_id, "object": "event", "type": kind, "api_version": API_VERSION, "data": {"object": subject}}
     return fields | changes
 
 
 def signed(body: str, *, at: datetime = NOW, secret: str = SECRET) -> str:
-    """The header of Stripe, made by the book."""
+    """Return the signature header, calculated as Stripe documents it."""
     stamp = epoch(at)
     return f"t={stamp},v1={hmac.new(secret.encode(), f'{stamp}.{body}'.encode(), hashlib.sha256).hexdigest()}"
 
 
 def invoice(status: str = "paid", *, attempts: int = 1, **changes: Any) -> Invoice:  # noqa: ANN401 — any field
-    """An invoice at Stripe."""
+    """Return an invoice."""
     fields: dict[str, Any] = {
         "invoice_id": "in_1",
         "number": "A-1",
         "currency": "usd",
         "amount_cents": 2900,
-        "period": Period(STARTED, ENDS),
+        "period": BillingPeriod(STARTED, ENDS),
         "created_at": STARTED,
         "hosted_url": None,
         "lines": (),
@@ -58,11 +58,11 @@ def invoice(status: str = "paid", *, attempts: int = 1, **changes: Any) -> Invoi
 class TestVerify:
     BODY = json.dumps(webhook(name="Zoë"), ensure_ascii=False)
 
-    def test_lets_stripes_own_pass(self) -> None:
+    def test_accepts_the_signature_of_stripe(self) -> None:
         verify(self.BODY, signed(self.BODY), secret=SECRET, now=NOW)
 
     @pytest.mark.parametrize("seconds", [-299, 299, 300])
-    def test_a_stamp_may_be_five_minutes_old(self, seconds: int) -> None:
+    def test_accepts_a_timestamp_up_to_five_minutes_old(self, seconds: int) -> None:
         at = NOW - timedelta(seconds=abs(seconds))
         verify(self.BODY, signed(self.BODY, at=at), secret=SECRET, now=NOW)
 
@@ -86,16 +86,16 @@ class TestVerify:
             (BODY, f"t={epoch(NOW)},{signed(BODY, at=NOW - timedelta(hours=1))}"),
         ],
     )
-    def test_refuses_every_other(self, body: str, header: str | None) -> None:
+    def test_refuses_every_other_header(self, body: str, header: str | None) -> None:
         with pytest.raises(BadSignature):
             verify(body, header, secret=SECRET, now=NOW)
 
-    def test_refuses_everything_without_a_secret(self) -> None:
+    def test_refuses_every_header_without_a_secret(self) -> None:
         with pytest.raises(BadSignature):
             verify(self.BODY, signed(self.BODY, secret=""), secret="", now=NOW)
 
 
-class TestNotice:
+class TestWebhookEvent:
     @pytest.mark.parametrize(
         "payload",
         [
@@ -108,44 +108,44 @@ class TestNotice:
             webhook(subject={"object": "subscription", "id": "sub_1", "customer": {"id": "cus_1"}}),
         ],
     )
-    def test_of_no_concern_is_ignored(self, payload: dict[str, Any]) -> None:
-        assert notice_of(payload) is None
+    def test_ignores_irrelevant_webhooks(self, payload: dict[str, Any]) -> None:
+        assert parse_webhook(payload) is None
 
-    @pytest.mark.parametrize("kind", sorted(HANDLED))
-    def test_of_concern_names_the_customer(self, kind: str) -> None:
-        found = notice_of(webhook(kind=kind))
+    @pytest.mark.parametrize("kind", sorted(HANDLED_TYPES))
+    def test_contains_the_customer(self, kind: str) -> None:
+        found = parse_webhook(webhook(kind=kind))
         assert found
         assert (found.type, found.customer_id, found.invoice_id) == (kind, CUSTOMER_ID, None)
 
-    def test_of_an_invoice_names_it_too(self) -> None:
+    def test_of_an_invoice_contains_the_invoice(self) -> None:
         subject = {"object": "invoice", "id": "in_1", "customer": CUSTOMER_ID}
-        found = notice_of(webhook(kind="invoice.paid", subject=subject))
+        found = parse_webhook(webhook(kind="invoice.paid", subject=subject))
         assert found
         assert (found.customer_id, found.invoice_id) == (CUSTOMER_ID, "in_1")
 
-    def test_of_a_customer_is_its_own(self) -> None:
-        found = notice_of(webhook(kind="customer.deleted", subject={"object": "customer", "id": CUSTOMER_ID}))
+    def test_of_a_customer_contains_the_customer(self) -> None:
+        found = parse_webhook(webhook(kind="customer.deleted", subject={"object": "customer", "id": CUSTOMER_ID}))
         assert found
         assert found.customer_id == CUSTOMER_ID
 
 
 class TestReceive:
-    def test_is_kept_and_queued(self) -> None:
-        world, inbox = World(), FakeInbox()
+    def test_stores_and_queues_a_webhook(self) -> None:
+        world, inbox = BillingWorld(), FakeInbox()
         assert receive(world.store, inbox, json.dumps(webhook()), now=NOW)
         assert inbox.event_ids == ["evt_1"]
-        notice = find_notice(world.store, "evt_1")
-        assert notice
-        assert notice.state == "received"
+        stored = ReceivedWebhooks(world.store).find("evt_1")
+        assert stored
+        assert stored.state == "received"
 
-    def test_of_no_concern_leaves_nothing(self) -> None:
-        world, inbox = World(), FakeInbox()
+    def test_stores_no_irrelevant_webhook(self) -> None:
+        world, inbox = BillingWorld(), FakeInbox()
         before = dict(world.table.items)
         assert not receive(world.store, inbox, json.dumps(webhook(kind="payout.paid")), now=NOW)
         assert (world.table.items, inbox.event_ids) == (before, [])
 
-    def test_a_duplicate_is_queued_again_until_it_is_done(self) -> None:
-        world, inbox = World(), FakeInbox()
+    def test_queues_a_duplicate_until_it_is_handled(self) -> None:
+        world, inbox = BillingWorld(), FakeInbox()
         for _ in range(2):
             receive(world.store, inbox, json.dumps(webhook()), now=NOW)
         assert inbox.event_ids == ["evt_1", "evt_1"]
@@ -153,8 +153,8 @@ class TestReceive:
         assert receive(world.store, inbox, json.dumps(webhook()), now=NOW)
         assert inbox.event_ids == ["evt_1", "evt_1"]
 
-    def test_one_that_the_queue_has_lost_is_queued_when_stripe_sends_it_again(self) -> None:
-        world, inbox = World(), FakeInbox(is_broken=True)
+    def test_queues_a_lost_webhook_if_stripe_sends_it_again(self) -> None:
+        world, inbox = BillingWorld(), FakeInbox(is_broken=True)
         with pytest.raises(PaymentsUnavailable):
             receive(world.store, inbox, json.dumps(webhook()), now=NOW)
         inbox.is_broken = False
@@ -163,43 +163,44 @@ class TestReceive:
 
 
 class TestHandle:
-    def receive(self, world: World, payload: dict[str, Any]) -> None:
+    def receive(self, world: BillingWorld, payload: dict[str, Any]) -> None:
         receive(world.store, FakeInbox(), json.dumps(payload), now=NOW)
         handle(world.store, world.stripe, payload["id"], now=NOW)
 
-    def test_takes_over_the_subscription_as_it_is_now(self) -> None:
-        world = World()
+    def test_applies_the_current_subscription(self) -> None:
+        world = BillingWorld()
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription()]
         self.receive(world, webhook(kind="customer.subscription.deleted"))
         assert (world.customer.plan, world.customer.status) == (Plan.PRO, "active")
-        assert find_tenant(world.store, CUSTOMER_ID) == TENANT
+        assert StripeCustomers(world.store).find_tenant(CUSTOMER_ID) == TENANT
 
-    def test_once_done_it_is_not_handled_again(self) -> None:
-        world = World()
+    def test_handles_a_webhook_once(self) -> None:
+        world = BillingWorld()
         self.receive(world, webhook())
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription()]
         handle(world.store, world.stripe, "evt_1", now=NOW)
         assert world.customer.plan is Plan.FREE
 
-    def test_of_a_customer_that_is_not_ours_changes_nothing(self) -> None:
-        world = World()
+    def test_ignores_a_customer_that_is_not_ours(self) -> None:
+        world = BillingWorld()
         world.stripe.tenants["cus_stranger"] = TENANT
         world.stripe.subscriptions["cus_stranger"] = [subscription()]
         self.receive(world, webhook(subject={"object": "subscription", "id": "sub_9", "customer": "cus_stranger"}))
         self.receive(world, webhook("evt_2", subject={"object": "subscription", "id": "s", "customer": "cus_nobody"}))
         assert world.customer.plan is Plan.FREE
-        assert [find_tenant(world.store, name) for name in ("cus_stranger", "cus_nobody")] == [None, None]
+        customers = StripeCustomers(world.store)
+        assert [customers.find_tenant(name) for name in ("cus_stranger", "cus_nobody")] == [None, None]
 
-    def test_of_something_that_was_never_received_changes_nothing(self) -> None:
-        world = World()
+    def test_ignores_an_event_that_was_never_received(self) -> None:
+        world = BillingWorld()
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription()]
         handle(world.store, world.stripe, "evt_unknown", now=NOW)
         assert world.customer.plan is Plan.FREE
 
-    def test_somebody_quicker_makes_it_read_again(self) -> None:
-        world = World()
+    def test_reads_again_after_a_concurrent_change(self) -> None:
+        world = BillingWorld()
         world.stripe.subscriptions[CUSTOMER_ID] = [subscription()]
-        # The first write is that of whose customer it is; the second that of the subscription.
+        # The first write stores the customer's tenant, the second the subscription.
         interfere = iter([False, True])
 
         def meanwhile() -> None:
@@ -212,8 +213,8 @@ class TestHandle:
         handle(world.store, world.stripe, "evt_1", now=NOW)
         assert world.customer.status == "suspended_by_billing"
 
-    def test_an_invoice_is_kept_and_said_once(self) -> None:
-        world = World()
+    def test_stores_an_invoice_and_publishes_once(self) -> None:
+        world = BillingWorld()
         world.stripe.invoices["in_1"] = invoice("open", attempts=1)
         subject = {"object": "invoice", "id": "in_1", "customer": CUSTOMER_ID}
         self.receive(world, webhook("evt_1", "invoice.payment_failed", subject=subject))
@@ -225,12 +226,12 @@ class TestHandle:
             "in_1:payment_failed:1",
             "in_1:paid",
         ]
-        kept = find_invoice(world.store, TENANT, "in_1")
-        assert kept
-        assert (kept.status, kept.rev) == ("paid", 2)
+        stored = InvoiceTable(world.store, TENANT).find("in_1")
+        assert stored
+        assert (stored.status, stored.rev) == ("paid", 2)
 
-    def test_a_draft_that_is_gone_is_nothing(self) -> None:
-        world = World()
+    def test_ignores_a_deleted_draft(self) -> None:
+        world = BillingWorld()
         subject = {"object": "invoice", "id": "in_9", "customer": CUSTOMER_ID}
         self.receive(world, webhook(kind="invoice.created", subject=subject))
-        assert find_invoice(world.store, TENANT, "in_9") is None
+        assert InvoiceTable(world.store, TENANT).find("in_9") is None

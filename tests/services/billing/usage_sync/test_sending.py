@@ -4,33 +4,33 @@ from datetime import timedelta
 
 import pytest
 
-from services.billing.domain.usage import Entry, EntryState
-from services.billing.errors import EntryChanged, KeyNotAccepted, PaymentsBusy
-from services.billing.operations.sending import send_entry
-from tests.services.billing.test_outages import CLOSED, FIRST, IN, fail_with
-from tests.services.billing.test_sync import fails
-from tests.services.billing.worlds import World
+from services.billing.errors import ApiKeyRejected, EntryChanged, PaymentsBusy
+from services.billing.usage_sync.domain import EntryState, SyncEntry
+from services.billing.usage_sync.operations.sending import send_entry
+from tests.services.billing.usage_sync.test_outages import CLOSED, FIRST, IN, fail_with
+from tests.services.billing.usage_sync.test_sync import fails
+from tests.services.billing.world import BillingWorld
 
 
 @pytest.fixture
-def world() -> World:
-    """A paying tenant with an entry that could not be sent."""
-    made = World()
-    made.subscribe()
-    fail_with(made, KeyNotAccepted())
-    made.use(FIRST, now=CLOSED, tokens_in=120)
-    fail_with(made, None)
-    return made
+def world() -> BillingWorld:
+    """Return a subscribed tenant with an entry that could not be sent."""
+    world = BillingWorld()
+    world.subscribe()
+    fail_with(world, ApiKeyRejected())
+    world.close_hour(FIRST, now=CLOSED, tokens_in=120)
+    fail_with(world, None)
+    return world
 
 
 class TestSendEntry:
     LATER = CLOSED + timedelta(minutes=2)
 
-    def test_a_slower_sender_does_not_undo_the_attempt_of_a_quicker_one(self, world: World) -> None:
+    def test_a_slow_sender_does_not_revert_the_attempt_of_a_fast_one(self, world: BillingWorld) -> None:
 
         [entry] = world.ledger()
 
-        def meanwhile(_: Entry) -> None:
+        def meanwhile(_: SyncEntry) -> None:
             world.stripe.before_send = fails()
             world.stripe.after_send = fails()
             [sent] = world.ledger()
@@ -42,16 +42,16 @@ class TestSendEntry:
             send_entry(world.store, world.stripe, world.customer, entry, now=self.LATER)
         assert world.states() == {IN: EntryState.ACCEPTED}
 
-    def test_an_attempt_that_is_still_uncertain_is_not_undone(self, world: World) -> None:
+    def test_does_not_revert_an_uncertain_attempt(self, world: BillingWorld) -> None:
         [entry] = world.ledger()
 
-        def meanwhile(_: Entry) -> None:
-            # Another function has begun an attempt of its own, whose result is not known yet.
+        def meanwhile(_: SyncEntry) -> None:
+            # Another function has started an attempt, whose result is not known yet.
             [sent] = world.ledger()
             world.stripe.before_send = fails()
             world.table.before_write = lambda: None
-            place = next(place for place in world.table.items if place[1].endswith(IN))
-            world.table.items[place] = {**world.table.items[place], "attempts": sent.attempts + 1}
+            key = next(key for key in world.table.items if key[1].endswith(IN))
+            world.table.items[key] = {**world.table.items[key], "attempts": sent.attempts + 1}
             raise PaymentsBusy
 
         world.stripe.before_send = meanwhile
@@ -59,9 +59,9 @@ class TestSendEntry:
             send_entry(world.store, world.stripe, world.customer, entry, now=self.LATER)
         assert world.states() == {IN: EntryState.SENT}
 
-    def test_an_entry_of_an_earlier_version_has_made_no_attempts(self, world: World) -> None:
-        for place, item in list(world.table.items.items()):
-            world.table.items[place] = {name: value for name, value in item.items() if name != "attempts"}
+    def test_reads_an_entry_of_an_earlier_version_as_without_attempts(self, world: BillingWorld) -> None:
+        for key, item in list(world.table.items.items()):
+            world.table.items[key] = {name: value for name, value in item.items() if name != "attempts"}
         [entry] = world.ledger()
         send_entry(world.store, world.stripe, world.customer, entry, now=self.LATER)
         assert world.states() == {IN: EntryState.ACCEPTED}

@@ -1,4 +1,4 @@
-"""Hours and the meter events that they become."""
+"""Hourly usage and its meter events."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,29 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.billing.domain.price import BilledMeter
-from services.billing.domain.subscription import Subscription, SubscriptionState
-from services.billing.domain.usage import (
+from services.billing.catalog.domain import BilledMeter
+from services.billing.customers.domain.subscription import Subscription, SubscriptionState
+from services.billing.usage_sync.domain import (
     HOUR,
-    Entry,
     EntryState,
-    Found,
     HourUsage,
-    accepted,
+    SearchResult,
+    SyncEntry,
     book,
-    carried_to,
-    comes_too_late,
-    found_in_sum,
+    can_be_sent_unchecked,
+    carry_to_current_hour,
     is_billable,
+    is_too_late,
     lag_s,
-    may_be_sent_blindly,
-    sent,
-    summed,
+    mark_accepted,
+    mark_sent,
+    search_in_sum,
+    total_usage,
     units_of,
 )
 from shared.meters import Meter
 from shared.plans import Plan
-from tests.services.billing.subscriptions import ENDS, STARTED, subscription
+from tests.services.billing.stripe_subscriptions import ENDS, STARTED, subscription
 
 FIRST = datetime(2026, 11, 22, 11, tzinfo=UTC)
 NOW = FIRST + HOUR
@@ -40,8 +40,8 @@ def used(hour: datetime = FIRST, rev: int = 0, **meters: int) -> HourUsage:
     return HourUsage(hour, rev, {Meter(name): amount for name, amount in meters.items()}, events=1)
 
 
-def entry(quantity: int = 10, rev: int = 0, state: EntryState = EntryState.PENDING) -> Entry:
-    return Entry("acme", BilledMeter.TOKENS_IN, FIRST, rev, quantity, FIRST, carried=False, state=state)
+def entry(quantity: int = 10, rev: int = 0, state: EntryState = EntryState.PENDING) -> SyncEntry:
+    return SyncEntry("acme", BilledMeter.TOKENS_IN, FIRST, rev, quantity, FIRST, carried=False, state=state)
 
 
 class TestBillable:
@@ -54,25 +54,25 @@ class TestBillable:
             (ENDS, True),
         ],
     )
-    def test_the_hour_in_which_it_starts_and_all_before_are_free(self, hour: datetime, billed: bool) -> None:  # noqa: FBT001 — a case
+    def test_the_first_hour_and_all_before_are_free(self, hour: datetime, billed: bool) -> None:  # noqa: FBT001 — a case
         assert is_billable(hour, subscription(), now=NOW) is billed
 
-    def test_an_hour_belongs_to_the_subscription_that_it_starts_in(self) -> None:
+    def test_an_hour_belongs_to_the_subscription_in_which_it_starts(self) -> None:
         over = subscription(SubscriptionState.CANCELED, ended_at=ENDS)
         assert is_billable(ENDS - timedelta(minutes=17), over, now=ENDS + HOUR)
         assert not is_billable(ENDS + timedelta(minutes=43), over, now=ENDS + HOUR)
 
-    def test_after_the_last_invoice_nothing_is(self) -> None:
+    def test_no_hour_after_the_last_invoice(self) -> None:
         over = subscription(SubscriptionState.CANCELED, ended_at=ENDS)
         assert not is_billable(ENDS - HOUR, over, now=ENDS + DAY)
 
     @pytest.mark.parametrize("other", [subscription(SubscriptionState.INCOMPLETE), subscription(plan=Plan.FREE)])
-    def test_without_a_metered_subscription_nothing_is(self, other: Subscription) -> None:
+    def test_no_hour_without_a_metered_subscription(self, other: Subscription) -> None:
         assert not is_billable(FIRST, other, now=NOW)
 
 
 class TestBook:
-    def test_makes_an_event_for_each_billed_meter_stamped_with_the_hour(self) -> None:
+    def test_creates_an_event_for_each_billed_meter_with_the_hour_as_timestamp(self) -> None:
         booking = book(
             used(requests=1, tokens_in=120, tokens_out=7, egress_bytes=0, storage_byte_hours=2_500_000),
             tenant_id="acme",
@@ -80,14 +80,14 @@ class TestBook:
             byte_hours_left=600_000,
             now=NOW,
         )
-        assert [(one.identifier, one.quantity, one.stamped_at) for one in booking.entries] == [
+        assert [(one.identifier, one.quantity, one.timestamp) for one in booking.entries] == [
             ("acme:tokens_in:2026-11-22T11:0", 120, FIRST),
             ("acme:tokens_out:2026-11-22T11:0", 7, FIRST),
             ("acme:storage_mb_hours:2026-11-22T11:0", 3, FIRST),
         ]
         assert booking.byte_hours_left == 100_000
 
-    def test_a_correction_may_take_back(self) -> None:
+    def test_a_correction_may_be_negative(self) -> None:
         booking = book(
             used(rev=1, tokens_in=-20, storage_byte_hours=-1),
             tenant_id="acme",
@@ -101,12 +101,12 @@ class TestBook:
         ]
         assert booking.byte_hours_left == 999_999
 
-    def test_an_identifier_fits_into_what_stripe_takes(self) -> None:
-        longest = Entry("x" * 63, BilledMeter.STORAGE_MB_HOURS, FIRST, 99_999, 1, FIRST, carried=False)
+    def test_an_identifier_is_within_the_limit_of_stripe(self) -> None:
+        longest = SyncEntry("x" * 63, BilledMeter.STORAGE_MB_HOURS, FIRST, 99_999, 1, FIRST, carried=False)
         assert len(longest.identifier) <= 100
 
     @given(st.lists(st.integers(-(10**9), 10**12)))
-    def test_no_byte_hour_is_lost_in_any_order(self, byte_hours: list[int]) -> None:
+    def test_loses_no_byte_hour_in_any_order(self, byte_hours: list[int]) -> None:
         left, sent_units = 0, 0
         for amount in byte_hours:
             quantities, left = units_of({Meter.STORAGE_BYTE_HOURS: amount}, byte_hours_left=left)
@@ -129,83 +129,86 @@ class TestTooLate:
             (FIRST, FIRST + 34 * DAY + HOUR, True),
         ],
     )
-    def test_is_what_no_invoice_can_take(self, hour: datetime, now: datetime, late: bool) -> None:  # noqa: FBT001 — a case
-        assert comes_too_late(hour, subscription(), now=now) is late
+    def test_is_usage_that_no_invoice_accepts(self, hour: datetime, now: datetime, late: bool) -> None:  # noqa: FBT001 — a case
+        assert is_too_late(hour, subscription(), now=now) is late
 
-    def test_so_is_what_was_used_before_a_change_of_plan_within_the_period(self) -> None:
-        changed = replace(subscription(), counts_since=FIRST + timedelta(minutes=30))
-        assert comes_too_late(FIRST, changed, now=NOW)
-        assert not comes_too_late(FIRST + HOUR, changed, now=NOW)
-        assert carried_to(entry(), changed, now=FIRST + timedelta(minutes=40)).stamped_at == changed.counts_since
-        assert carried_to(entry(), changed, now=NOW).stamped_at == NOW
+    def test_is_usage_before_a_change_of_plan_within_the_period(self) -> None:
+        changed = replace(subscription(), plan_changed_at=FIRST + timedelta(minutes=30))
+        assert is_too_late(FIRST, changed, now=NOW)
+        assert not is_too_late(FIRST + HOUR, changed, now=NOW)
+        assert (
+            carry_to_current_hour(entry(), changed, now=FIRST + timedelta(minutes=40)).timestamp
+            == changed.plan_changed_at
+        )
+        assert carry_to_current_hour(entry(), changed, now=NOW).timestamp == NOW
 
-    def test_it_is_carried_into_the_current_hour(self) -> None:
+    def test_is_carried_into_the_current_hour(self) -> None:
         late = book(
             used(tokens_in=5), tenant_id="acme", subscription=subscription(), byte_hours_left=0, now=ENDS + 2 * DAY
         )
         [carried] = late.entries
         assert (carried.carried, carried.hour) == (True, FIRST)
-        assert carried.stamped_at == datetime(2026, 12, 24, 10, tzinfo=UTC)
+        assert carried.timestamp == datetime(2026, 12, 24, 10, tzinfo=UTC)
         assert carried.identifier == "acme:tokens_in:2026-11-22T11:0"
 
-    def test_a_pending_one_can_be_carried_later(self) -> None:
-        moved = carried_to(entry(), subscription(), now=ENDS + 2 * DAY)
-        assert (moved.carried, moved.stamp_hour) == (True, datetime(2026, 12, 24, 10, tzinfo=UTC))
+    def test_a_pending_entry_can_be_carried_later(self) -> None:
+        moved = carry_to_current_hour(entry(), subscription(), now=ENDS + 2 * DAY)
+        assert (moved.carried, moved.timestamp_hour) == (True, datetime(2026, 12, 24, 10, tzinfo=UTC))
         assert moved.identifier == entry().identifier
 
 
 class TestResend:
-    def test_within_twenty_hours_stripe_knows_the_identifier(self) -> None:
-        first = sent(entry(), now=NOW)
-        assert may_be_sent_blindly(first, now=NOW + timedelta(hours=20, seconds=-1))
-        assert not may_be_sent_blindly(first, now=NOW + timedelta(hours=20))
-        assert sent(first, now=NOW + HOUR).first_sent_at == NOW
+    def test_within_twenty_hours_relies_on_the_identifier(self) -> None:
+        first = mark_sent(entry(), now=NOW)
+        assert can_be_sent_unchecked(first, now=NOW + timedelta(hours=20, seconds=-1))
+        assert not can_be_sent_unchecked(first, now=NOW + timedelta(hours=20))
+        assert mark_sent(first, now=NOW + HOUR).first_sent_at == NOW
 
     @pytest.mark.parametrize(
         ("others", "total", "found"),
         [
-            ([], 10, Found.THERE),
-            ([], 0, Found.MISSING),
-            ([], 7, Found.UNCLEAR),
-            ([accepted(entry(5, rev=1))], 15, Found.THERE),
-            ([accepted(entry(5, rev=1))], 5, Found.MISSING),
-            ([entry(5, rev=1)], 10, Found.THERE),
-            ([entry(5, rev=1, state=EntryState.SENT)], 15, Found.THERE),
-            ([entry(5, rev=1, state=EntryState.SENT)], 5, Found.MISSING),
-            ([entry(10, rev=1, state=EntryState.SENT)], 10, Found.UNCLEAR),
-            ([replace(entry(5, rev=1), state=EntryState.REJECTED)], 10, Found.THERE),
+            ([], 10, SearchResult.PRESENT),
+            ([], 0, SearchResult.MISSING),
+            ([], 7, SearchResult.UNCLEAR),
+            ([mark_accepted(entry(5, rev=1))], 15, SearchResult.PRESENT),
+            ([mark_accepted(entry(5, rev=1))], 5, SearchResult.MISSING),
+            ([entry(5, rev=1)], 10, SearchResult.PRESENT),
+            ([entry(5, rev=1, state=EntryState.SENT)], 15, SearchResult.PRESENT),
+            ([entry(5, rev=1, state=EntryState.SENT)], 5, SearchResult.MISSING),
+            ([entry(10, rev=1, state=EntryState.SENT)], 10, SearchResult.UNCLEAR),
+            ([replace(entry(5, rev=1), state=EntryState.REJECTED)], 10, SearchResult.PRESENT),
         ],
     )
-    def test_later_its_sum_decides(self, others: list[Entry], total: int, found: Found) -> None:
-        asked = sent(entry(), now=NOW)
-        assert found_in_sum(asked, [asked, *others], stripes_sum=total) is found
+    def test_later_relies_on_the_sum(self, others: list[SyncEntry], total: int, found: SearchResult) -> None:
+        searched = mark_sent(entry(), now=NOW)
+        assert search_in_sum(searched, [searched, *others], stripes_sum=total) is found
 
-    def test_a_search_among_too_many_uncertain_entries_is_cut_and_marked(self) -> None:
-        asked = sent(entry(), now=NOW)
+    def test_stops_searching_among_too_many_uncertain_entries(self) -> None:
+        searched = mark_sent(entry(), now=NOW)
         others = [entry(2**number, rev=number + 1, state=EntryState.SENT) for number in range(60)]
-        assert found_in_sum(asked, [asked, *others], stripes_sum=10) is Found.UNDECIDED
+        assert search_in_sum(searched, [searched, *others], stripes_sum=10) is SearchResult.UNDECIDED
 
-    def test_many_uncertain_entries_of_one_size_are_searched_to_the_end(self) -> None:
-        asked = sent(entry(), now=NOW)
+    def test_searches_many_uncertain_entries_of_equal_size(self) -> None:
+        searched = mark_sent(entry(), now=NOW)
         others = [entry(100, rev=number + 1, state=EntryState.SENT) for number in range(500)]
-        assert found_in_sum(asked, [asked, *others], stripes_sum=30_010) is Found.THERE
-        assert found_in_sum(asked, [asked, *others], stripes_sum=30_000) is Found.MISSING
+        assert search_in_sum(searched, [searched, *others], stripes_sum=30_010) is SearchResult.PRESENT
+        assert search_in_sum(searched, [searched, *others], stripes_sum=30_000) is SearchResult.MISSING
 
 
-class TestSummed:
+class TestTotalUsage:
     def test_adds_hours_and_corrections(self) -> None:
-        found = summed([used(tokens_in=5, storage_byte_hours=600_000), used(FIRST + HOUR, rev=1, tokens_in=-2)])
+        found = total_usage([used(tokens_in=5, storage_byte_hours=600_000), used(FIRST + HOUR, rev=1, tokens_in=-2)])
         assert found.quantities[BilledMeter.TOKENS_IN] == 3
         assert found.quantities[BilledMeter.STORAGE_MB_HOURS] == 0
         assert found.counted_until == FIRST + 2 * HOUR
 
-    def test_of_nothing_is_counted_until_nowhere(self) -> None:
-        assert summed([]).counted_until is None
+    def test_has_no_end_without_hours(self) -> None:
+        assert total_usage([]).counted_until is None
 
 
 class TestLag:
-    def test_is_since_the_end_of_the_oldest_hour(self) -> None:
+    def test_starts_at_the_end_of_the_oldest_hour(self) -> None:
         assert lag_s([FIRST + HOUR, FIRST], now=FIRST + HOUR + timedelta(minutes=5)) == 300
 
-    def test_is_nothing_when_nothing_waits(self) -> None:
+    def test_is_zero_without_unsent_hours(self) -> None:
         assert lag_s([], now=FIRST) == 0

@@ -1,4 +1,4 @@
-"""A tenant at a glance, over HTTP and from counters alone."""
+"""Tests of the dashboard and of run statistics."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.metering.api import app
-from services.metering.consumer.usage import consumer
-from services.metering.domain.dashboard import MAX_AGENTS, TOP, dashboard_of, forecast
-from services.metering.domain.durations import Durations, bucket_of, middle_of
-from services.metering.domain.endings import MAX_AGENTS_PER_SHARD, Endings, ending_of
-from services.metering.domain.hours import shards_of
-from services.metering.domain.periods import Days, Row, month_of
-from services.metering.domain.usage import Amounts
-from services.metering.operations import ending, overview
-from services.metering.table import SLICE, endings
-from shared.events.envelope import Event, happened
+from services.metering.counters.domain.amounts import Amounts
+from services.metering.counters.domain.days import Days, month_of
+from services.metering.counters.domain.hours import shard_count
+from services.metering.dashboard import operations as overview
+from services.metering.dashboard.domain import MAX_AGENTS, MAX_TOP_AGENTS, dashboard_of, forecast
+from services.metering.functions.api import handler as app
+from services.metering.functions.consumer import handler as consumer
+from services.metering.partitions import SLICE
+from services.metering.run_statistics import operations as ending
+from services.metering.run_statistics.domain.durations import Durations, bucket_of, midpoint_of
+from services.metering.run_statistics.domain.statistics import (
+    MAX_AGENTS_PER_SHARD,
+    RunStatistics,
+    finished_run_from_event,
+)
+from services.metering.run_statistics.table import RunStatisticsTable
+from services.metering.usage.domain import UsageRow
+from shared.events.envelope import Event, new_event
 from shared.events.runs import RunCancelled, RunCompleted, RunEnded, RunFailed
 from shared.meters import Meter
 from shared.storage.store import Store
@@ -28,9 +35,9 @@ from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.gateway import claims, request
 from tests.messages import batch
-from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
-from tests.services.metering.test_api import all_meters
-from tests.services.metering.usage import AT, close_due, count, used
+from tests.services.metering.fixtures import AT, close_due, count, used
+from tests.services.metering.scripted import FINE, LOST_REQUEST, LOST_RESPONSE, Scripted
+from tests.services.metering.usage.test_api import all_meters
 
 DASHBOARD = "/v1/tenants/{tenant_id}/analytics/dashboard"
 DAYS = {"from": "2026-11-22", "to": "2026-11-24"}
@@ -45,33 +52,33 @@ def ended(
     agent_id: str = "agt_1",
     tenant_id: str = "demo-org",
 ) -> Event[RunEnded]:
-    """A run has ended."""
+    """Return the event of a finished run."""
     facts = {"run_id": run, "agent_id": agent_id, "version": 1, "ended_at": at, "attempts": 1}
     created_at = at - timedelta(milliseconds=took_ms)
-    said = kind.model_validate({**facts, "created_at": created_at, "error_code": "ProviderUnavailable"})
-    return happened(said, event_id=f"{run}:1:{kind.TYPE}", tenant_id=tenant_id, subject=run, seq=3, at=at)
+    payload = kind.model_validate({**facts, "created_at": created_at, "error_code": "ProviderUnavailable"})
+    return new_event(payload, event_id=f"{run}:1:{kind.TYPE}", tenant_id=tenant_id, subject=run, seq=3, at=at)
 
 
-def hear(store: Store, *events: Event[RunEnded]) -> dict[str, Exception]:
-    """Let these be counted."""
-    said = [(event.tenant_id, ending_of(event)) for event in events]
-    return ending.count_endings(store, said, consumer="metering.consumer", now=AT)
+def deliver_events(store: Store, *events: Event[RunEnded]) -> dict[str, Exception]:
+    """Count these events."""
+    payload = [(event.tenant_id, finished_run_from_event(event)) for event in events]
+    return ending.count_runs(store, payload, consumer="metering.consumer", now=AT)
 
 
-def counted(store: Store, tenant_id: str = "demo-org") -> Endings:
-    """All ends of the tenant's runs."""
-    total = Endings()
-    for _, one in endings.read_endings(store, tenant_id, Days(date(2026, 1, 1), date(2027, 1, 1))):
+def counted(store: Store, tenant_id: str = "demo-org") -> RunStatistics:
+    """Return the statistics of all runs of the tenant."""
+    total = RunStatistics()
+    for _, one in RunStatisticsTable(store, tenant_id).read(Days(date(2026, 1, 1), date(2027, 1, 1))):
         total = total.plus(one)
     return total
 
 
 def get(query: dict[str, str] | None = None, *, role: Role = Role.ANALYST) -> tuple[int, dict[str, Any]]:
-    """Status and body."""
-    asked = request(
+    """Send a request and return the status and the body."""
+    requested = request(
         "GET", DASHBOARD, path_parameters={"tenant_id": "demo-org"}, claims=claims(role=role), query=query or DAYS
     )
-    answer = app(asked)
+    answer = app(requested)
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -85,13 +92,21 @@ class TestDashboard:
             "to": "2026-11-24",
             "meters": all_meters(),
             "cost_nano_usd": None,
+            "unpriced_requests": 0,
+            "unpriced_tokens": 0,
             "runs": {"completed": 0, "failed": 0, "cancelled": 0, "error_rate_basis_points": None},
             "latency": None,
             "top_agents": [],
-            "forecast": {"month": f"{datetime.now(UTC):%Y-%m}", "meters": all_meters(), "cost_nano_usd": None},
+            "forecast": {
+                "month": f"{datetime.now(UTC):%Y-%m}",
+                "meters": all_meters(),
+                "cost_nano_usd": None,
+                "unpriced_requests": 0,
+                "unpriced_tokens": 0,
+            },
         }
 
-    def test_shows_usage_and_runs_with_their_agents(self, slice_store: Store) -> None:
+    def test_returns_usage_and_runs_by_agent(self, slice_store: Store) -> None:
         count(slice_store, used("run_1"), used("run_2", cost_nano_usd=None), used("run_3", agent_id="agt_2"))
         consumer(
             batch(
@@ -105,19 +120,21 @@ class TestDashboard:
         found = get()[1]["dashboard"]
         assert found["meters"] == all_meters(requests=3, tokens_in=36, tokens_out=90)
         assert found["cost_nano_usd"] == 1_400
+        assert (found["unpriced_requests"], found["unpriced_tokens"]) == (1, 42)
+        assert [agent["unpriced_requests"] for agent in found["top_agents"]] == [1, 0]
         assert found["runs"] == {"completed": 2, "failed": 1, "cancelled": 1, "error_rate_basis_points": 3_333}
         assert found["latency"] == {"mean_ms": 200, "p50_ms": 99, "p90_ms": 303, "p95_ms": 303, "p99_ms": 303}
         assert [agent["agent_id"] for agent in found["top_agents"]] == ["agt_1", "agt_2"]
         assert found["top_agents"][1]["runs"]["failed"] == 1
         assert found["top_agents"][1]["latency"] is None
 
-    def test_shows_the_agents_that_used_most(self, slice_store: Store) -> None:
+    def test_returns_the_agents_with_the_most_tokens(self, slice_store: Store) -> None:
         meters = [{Meter.TOKENS_IN: number, Meter.REQUESTS: 1} for number in range(15)]
         count(slice_store, *(used(f"run_{n}", agent_id=f"agt_{n}", meters=one) for n, one in enumerate(meters)))
         agents = [agent["agent_id"] for agent in get()[1]["dashboard"]["top_agents"]]
-        assert agents == [f"agt_{number}" for number in range(14, 14 - TOP, -1)]
+        assert agents == [f"agt_{number}" for number in range(14, 14 - MAX_TOP_AGENTS, -1)]
 
-    def test_shows_the_last_30_days_by_default(self, slice_store: Store) -> None:
+    def test_defaults_to_the_last_30_days(self, slice_store: Store) -> None:
         now = datetime.now(UTC)
         for days in (0, 29, 30):
             consumer(batch(ended(f"run_{days}", at=now - timedelta(days=days))))
@@ -126,61 +143,69 @@ class TestDashboard:
         assert json.loads(answer["body"])["dashboard"]["runs"]["completed"] == 2
 
     @pytest.mark.usefixtures("slice_store")
-    def test_refuses_observers_and_bad_ranges(self) -> None:
+    def test_refuses_observers_and_invalid_ranges(self) -> None:
         assert get(role=Role.OBSERVER)[0] == 403
         assert get({"from": "2026-11-24", "to": "2026-11-22"})[0] == 422
         assert get({"group_by": "agent"})[0] == 422
 
 
 class TestManyAgents:
-    def test_of_a_day_have_a_bounded_number_of_rows_and_no_run_is_lost(self) -> None:
+    def test_have_a_bounded_number_of_rows_per_day_and_no_run_is_lost(self) -> None:
         table = Scripted([])
-        bound = MAX_AGENTS_PER_SHARD * shards_of(AT.date())
+        bound = MAX_AGENTS_PER_SHARD * shard_count(AT.date())
         events = [ended(f"run_{number}", agent_id=f"agt_{number}") for number in range(bound + 300)]
         for start in range(0, len(events), 30):
-            assert hear(table.store, *events[start : start + 30]) == {}
-            assert hear(table.store, *events[start : start + 30]) == {}
-        kept = [item for item in table.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"]
-        assert len(kept) <= bound
+            assert deliver_events(table.store, *events[start : start + 30]) == {}
+            assert deliver_events(table.store, *events[start : start + 30]) == {}
+        retained = [
+            item for item in table.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"
+        ]
+        assert len(retained) <= bound
         assert counted(table.store).completed == len(events)
         days = Days(date(2026, 11, 22), date(2026, 11, 23))
-        of_other = [one for agent_id, one in endings.read_endings(table.store, "demo-org", days) if agent_id == "other"]
-        assert sum(one.completed for one in of_other) == len(events) - len(kept)
+        in_other_row = [
+            one for agent_id, one in RunStatisticsTable(table.store, "demo-org").read(days) if agent_id == "other"
+        ]
+        assert sum(one.completed for one in in_other_row) == len(events) - len(retained)
 
-    def test_in_other_are_in_the_sums_and_not_among_the_agents(self, slice_store: Store) -> None:
+    def test_in_other_are_included_in_the_sums_only(self, slice_store: Store) -> None:
         count(slice_store, used("run_1", agent_id="other"), used("run_2"))
         found = get()[1]["dashboard"]
         assert found["meters"]["requests"] == 2
         assert [agent["agent_id"] for agent in found["top_agents"]] == ["agt_1"]
 
-    def test_read_at_once_are_bounded(self) -> None:
-        rows = [Row(AT.date(), f"agt_{number}", Amounts(1)) for number in range(MAX_AGENTS + 50)]
+    def test_are_read_up_to_a_limit(self) -> None:
+        rows = [UsageRow(AT.date(), f"agt_{number}", Amounts(1)) for number in range(MAX_AGENTS + 50)]
         days = Days(date(2026, 11, 22), date(2026, 11, 23))
         found = dashboard_of(days, rows, [], month_so_far=Amounts(), now=AT)
         assert found.total.amounts.events == MAX_AGENTS + 50
-        assert len(found.top_agents) == TOP
+        assert len(found.top_agents) == MAX_TOP_AGENTS
 
-    def test_that_count_at_once_are_bounded_too(self) -> None:
+    def test_are_bounded_with_concurrent_containers(self) -> None:
         client = ConflictingDynamoDB(memory := MemoryDynamoDB(), hold_s=0.0005)
         store = Store(client, table="usage", owned=SLICE)
-        bound = MAX_AGENTS_PER_SHARD * shards_of(AT.date())
+        bound = MAX_AGENTS_PER_SHARD * shard_count(AT.date())
         events = [ended(f"run_{number}", agent_id=f"agt_{number}") for number in range(bound + 200)]
         with ThreadPoolExecutor(8) as pool:
-            heard = [pool.submit(hear, store, *events[start : start + 25]) for start in range(0, len(events), 25)]
-            assert [one.result() for one in heard] == [{}] * len(heard)
-        kept = [item for item in memory.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"]
-        assert len(kept) <= bound
+            received = [
+                pool.submit(deliver_events, store, *events[start : start + 25]) for start in range(0, len(events), 25)
+            ]
+            assert [one.result() for one in received] == [{}] * len(received)
+        retained = [
+            item for item in memory.items("TENANT#demo-org#USAGE#RUNS") if item.get("agentId", "other") != "other"
+        ]
+        assert len(retained) <= bound
         assert counted(store).completed == len(events)
 
 
-class TestCountEndings:
-    def test_counts_a_run_once_whatever_comes_again(self, slice_store: Store) -> None:
+class TestCountRuns:
+    def test_counts_a_redelivered_run_once(self, slice_store: Store) -> None:
         events = [ended("run_1"), ended("run_2", kind=RunFailed), ended("run_3", kind=RunCancelled)]
         for _ in range(2):
             assert consumer(batch(*events, *events)) == {"batchItemFailures": []}
         assert consumer(batch(events[0], ended("run_4"), extra={"mood": "good"})) == {"batchItemFailures": []}
         found = counted(slice_store)
-        assert (found.completed, found.failed, found.cancelled, found.durations.number) == (2, 1, 1, 2)
+        assert (found.completed, found.failed, found.cancelled, found.durations.count) == (2, 1, 1, 2)
 
     def test_counts_the_rest_of_a_batch_with_a_poison_message(self, slice_store: Store) -> None:
         records = batch(ended("run_1"), ended("run_2"))
@@ -190,23 +215,25 @@ class TestCountEndings:
         assert consumer(records) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
         assert counted(slice_store).completed == 1
 
-    @settings(deadline=None, max_examples=50)  # a busy machine is no failure
+    @settings(deadline=None, max_examples=50)  # a slow machine is no failure
     @given(
         st.lists(st.tuples(st.integers(0, 60), st.sampled_from([RunCompleted, RunFailed, RunCancelled])), max_size=90),
-        st.lists(st.sampled_from([FINE, LOST_ANSWER, LOST_REQUEST]), max_size=12),
+        st.lists(st.sampled_from([FINE, LOST_RESPONSE, LOST_REQUEST]), max_size=12),
     )
-    def test_counts_each_once_through_faults(self, runs: list[tuple[int, type[RunEnded]]], faults: list[str]) -> None:
-        """A run has one end; it is told several times, in two tenants, in batches that fail."""
+    def test_counts_each_run_once_despite_faults(
+        self, runs: list[tuple[int, type[RunEnded]]], faults: list[str]
+    ) -> None:
+        """The event of each run is delivered several times, for two tenants, in batches that may fail."""
         kinds = dict(runs)
-        said = [
+        payload = [
             ended(f"run_{run}", kind=kinds[run], agent_id=f"agt_{run}", tenant_id=("demo-org", "demo-org2")[run % 2])
             for run, _ in runs
         ]
         store = Scripted(faults).store
-        waiting = said
-        while waiting:
-            failed = hear(store, *waiting)
-            waiting = [event for event in waiting if event.id in failed]
+        outbox = payload
+        while outbox:
+            failed = deliver_events(store, *outbox)
+            outbox = [event for event in outbox if event.id in failed]
         for number, tenant_id in enumerate(("demo-org", "demo-org2")):
             of_tenant = [kind for run, kind in kinds.items() if run % 2 == number]
             found = counted(store, tenant_id)
@@ -214,32 +241,34 @@ class TestCountEndings:
                 of_tenant.count(kind) for kind in (RunCompleted, RunFailed, RunCancelled)
             )
 
-    def test_says_which_must_come_again(self) -> None:
+    def test_returns_the_events_to_redeliver(self) -> None:
         store = Scripted([FINE, LOST_REQUEST]).store
-        assert list(hear(store, ended("run_1"), ended("run_2", tenant_id="demo-org2"))) == [ended("run_2").id]
+        assert list(deliver_events(store, ended("run_1"), ended("run_2", tenant_id="demo-org2"))) == [ended("run_2").id]
 
-    def test_is_of_the_day_in_utc_in_which_the_run_ended(self) -> None:
+    def test_uses_the_utc_day_in_which_the_run_ended(self) -> None:
         store = Scripted([]).store
-        hear(store, ended(at=datetime(2026, 11, 22, 23, 59, 59, 999_000, UTC), took_ms=10_000), ended("run_2", at=AT))
-        hear(store, ended("run_3", at=datetime(2026, 11, 23, tzinfo=UTC), took_ms=10_000))
-        of_day = endings.read_endings(store, "demo-org", Days(date(2026, 11, 22), date(2026, 11, 23)))
+        deliver_events(
+            store, ended(at=datetime(2026, 11, 22, 23, 59, 59, 999_000, UTC), took_ms=10_000), ended("run_2", at=AT)
+        )
+        deliver_events(store, ended("run_3", at=datetime(2026, 11, 23, tzinfo=UTC), took_ms=10_000))
+        of_day = RunStatisticsTable(store, "demo-org").read(Days(date(2026, 11, 22), date(2026, 11, 23)))
         assert sum(one.completed for _, one in of_day) == 2
 
 
 class TestDurations:
     @settings(deadline=None)
     @given(st.integers(0, 10**12))
-    def test_a_bucket_is_a_sixteenth_wide_to_each_side(self, duration_ms: int) -> None:
-        assert abs(middle_of(bucket_of(duration_ms)) - duration_ms) * 16 <= duration_ms
+    def test_the_error_of_a_bucket_is_at_most_one_sixteenth(self, duration_ms: int) -> None:
+        assert abs(midpoint_of(bucket_of(duration_ms)) - duration_ms) * 16 <= duration_ms
 
-    def test_buckets_sort_as_durations_do(self) -> None:
+    def test_buckets_sort_like_durations(self) -> None:
         buckets = [bucket_of(duration_ms) for duration_ms in range(100_000)]
         assert buckets == sorted(buckets)
         assert set(buckets) == set(range(buckets[-1] + 1))
 
     @settings(deadline=None)
     @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=100), st.integers(1, 100))
-    def test_a_percentile_is_near_that_of_the_durations_themselves(self, several: list[int], percent: int) -> None:
+    def test_a_percentile_is_close_to_the_exact_one(self, several: list[int], percent: int) -> None:
         durations = Durations()
         for one in several:
             durations = durations.plus(Durations.of(one))
@@ -257,42 +286,48 @@ class TestForecast:
             (datetime(2026, 11, 11, tzinfo=UTC), 300),
             (datetime(2026, 11, 16, tzinfo=UTC), 200),
             (datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC), 100),
-            # The first minutes say little.
+            # The first minutes are not representative.
             (datetime(2026, 11, 1, 0, 1, tzinfo=UTC), 3_000),
         ],
     )
-    def test_goes_on_as_it_did(self, now: datetime, requests: int) -> None:
+    def test_extrapolates_linearly(self, now: datetime, requests: int) -> None:
         so_far = Amounts(100, 0, 1_000, {Meter.REQUESTS: 100})
         found = forecast(so_far, month=self.NOVEMBER, now=now)
         assert found.meters == {Meter.REQUESTS: requests}
         assert found.cost_nano_usd == requests * 10
 
-    def test_does_not_guess_a_cost(self) -> None:
+    def test_leaves_an_unknown_cost_unknown(self) -> None:
         so_far = Amounts(100, 100, 0, {Meter.REQUESTS: 100})
         assert forecast(so_far, month=self.NOVEMBER, now=AT).cost_nano_usd is None
 
+    def test_extrapolates_the_part_without_a_price(self) -> None:
+        now = datetime(2026, 11, 16, tzinfo=UTC)
+        so_far = Amounts(100, 10, 1_000, {Meter.REQUESTS: 100}, unpriced_requests=10, unpriced_tokens=500)
+        found = forecast(so_far, month=self.NOVEMBER, now=now)
+        assert (found.unpriced_requests, found.unpriced_tokens) == (20, 1_000)
+
 
 class TestCost:
-    def test_follows_days_and_agents_and_not_the_events(self) -> None:
+    def test_depends_on_days_and_agents_and_not_on_events(self) -> None:
         few, many = self.cost_of(events=40), self.cost_of(events=1_000)
         assert few[0] == many[0] <= 9
-        # The same items; only their numbers are longer.
+        # The items are the same. Only their numbers have more digits.
         assert many[1] <= few[1] * 1.25
 
     def cost_of(self, *, events: int) -> tuple[int, int]:
-        """The calls and bytes that a dashboard reads after so many runs of two agents in each of five days."""
+        """Return the calls and bytes of reading a dashboard of five days with this number of runs a day."""
         memory = MemoryDynamoDB()
         store = Store(memory, table="usage", owned=SLICE, sleep=lambda _: None)
         for day in range(5):
             at = AT - timedelta(days=day)
             names = [f"run_{day}_{number}" for number in range(events)]
             count(store, *(used(name, at=at, agent_id=f"agt_{n % 2}") for n, name in enumerate(names)), now=AT)
-            hear(store, *(ended(name, at=at, agent_id=f"agt_{n % 2}") for n, name in enumerate(names[:-1])))
-            # One by one, so that all shards are in use with few events too.
+            deliver_events(store, *(ended(name, at=at, agent_id=f"agt_{n % 2}") for n, name in enumerate(names[:-1])))
+            # Counted one by one, so that all shards are used.
             for n, name in enumerate(f"more_{day}_{number}" for number in range(60)):
-                hear(store, ended(name, at=at, agent_id=f"agt_{n % 2}"))
+                deliver_events(store, ended(name, at=at, agent_id=f"agt_{n % 2}"))
         close_due(store, now=AT + timedelta(hours=2))
         calls, size = memory.calls, memory.bytes_read
         found = overview.dashboard_of(store, "demo-org", Days(date(2026, 11, 1), date(2026, 12, 1)), now=AT)
-        assert found.total.endings.completed == 5 * (events + 59)
+        assert found.total.statistics.completed == 5 * (events + 59)
         return memory.calls - calls, memory.bytes_read - size

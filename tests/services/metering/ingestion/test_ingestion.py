@@ -1,4 +1,4 @@
-"""Usage that a tenant reports, over HTTP."""
+"""Tests of usage that tenants report."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from services.metering import wiring
-from services.metering.api import app
-from services.metering.domain.ingestion import MAX_REQUESTS_PER_WINDOW, WINDOW_S
-from services.metering.errors import ReportsTooOften
-from services.metering.operations.ingesting import RefusedTenants, ingest
-from services.metering.table import SLICE, rates
+from services.metering.errors import ReportingRateExceeded
+from services.metering.functions.api import handler as app
+from services.metering.ingestion.domain import MAX_REQUESTS_PER_WINDOW, WINDOW_S
+from services.metering.ingestion.operations import ThrottledTenants, ingest
+from services.metering.ingestion.table import RateTable
+from services.metering.partitions import SLICE
 from shared.meters import Meter
 from shared.storage.store import Store
 from shared.storage.transaction import Expression
@@ -20,7 +21,7 @@ from shared.tenancy.permissions import Role
 from shared.times import to_text
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.gateway import claims, request
-from tests.services.metering.usage import counted
+from tests.services.metering.fixtures import counted
 from tests.tenants import tenant_created
 
 EVENTS = "/v1/tenants/{tenant_id}/usage/events"
@@ -28,15 +29,15 @@ NOW = datetime.now(UTC)
 
 
 def report(name: str = "evt-1", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 — any field of an event
-    """What a tenant reports."""
+    """Return a reported event."""
     data = {"meters": {"images_generated": 3}, "provider": "openai", "model": "gpt-image-1"}
-    said: dict[str, Any] = {"id": name, "source": "/batch", "type": "image.made", "time": to_text(NOW), "data": data}
-    return {name: value for name, value in {**said, **changes}.items() if value is not ...}
+    payload: dict[str, Any] = {"id": name, "source": "/batch", "type": "image.made", "time": to_text(NOW), "data": data}
+    return {name: value for name, value in {**payload, **changes}.items() if value is not ...}
 
 
 def post(*events: Any, role: Role = Role.DEVELOPER, headers: dict[str, str] | None = None) -> tuple[int, Any]:  # noqa: ANN401 — any JSON
-    """Status and body."""
-    asked = request(
+    """Send a request and return the status and the body."""
+    requested = request(
         "POST",
         EVENTS,
         path_parameters={"tenant_id": "demo-org"},
@@ -44,12 +45,12 @@ def post(*events: Any, role: Role = Role.DEVELOPER, headers: dict[str, str] | No
         body={"events": list(events)},
         headers=headers,
     )
-    answer = app(asked)
+    answer = app(requested)
     return answer["statusCode"], json.loads(answer["body"])
 
 
 def statuses(*events: dict[str, Any]) -> list[str]:
-    """What became of each."""
+    """Report these events and return the status of each."""
     status, body = post(*events)
     assert status == 200, body
     assert [result["id"] for result in body["results"]] == [event["id"] for event in events]
@@ -58,7 +59,7 @@ def statuses(*events: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def store(slice_store: Store) -> Store:
-    """A slice that knows the tenant."""
+    """Return a slice with the copy of the tenant."""
     wiring.copies().keep(tenant_created("demo-org"))
     return slice_store
 
@@ -74,46 +75,46 @@ class TestIngest:
         assert statuses(report("a"), other, report("a")) == ["accepted", "conflict", "duplicate"]
         assert counted_now(store) == {Meter.IMAGES_GENERATED: 3}
 
-    def test_the_same_id_of_another_source_is_another_event(self, store: Store) -> None:
+    def test_ids_are_scoped_to_their_source(self, store: Store) -> None:
         assert statuses(report("a"), report("a", source="/other")) == ["accepted", "accepted"]
         assert counted_now(store) == {Meter.IMAGES_GENERATED: 6}
 
-    def test_takes_a_hundred_at_once(self, store: Store) -> None:
+    def test_accepts_100_events(self, store: Store) -> None:
         assert statuses(*(report(f"evt-{number}") for number in range(100))) == ["accepted"] * 100
         assert counted_now(store) == {Meter.IMAGES_GENERATED: 300}
 
     @pytest.mark.usefixtures("store")
-    def test_refuses_more_and_none_at_all(self) -> None:
+    def test_refuses_101_events_and_none(self) -> None:
         assert post(*(report(f"evt-{number}") for number in range(101)))[0] == 422
         assert post()[0] == 422
 
-    def test_tells_the_other_services(self, store: Store) -> None:
+    def test_publishes_the_ingested_usage(self, store: Store) -> None:
         statuses(report("a"), report("a"))
-        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
-        [event] = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v2"]
+        outbox = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        [event] = [json.loads(str(item["event"])) for item in outbox if item["type"] == "usage.ingested.v2"]
         assert event["data"]["events"] == 1
         assert event["data"]["meters"] == {"images_generated": 3}
         assert event["data"]["period"] == f"{NOW:%Y-%m}"
 
-    def test_a_hundred_events_are_few_messages_and_each_is_in_one(self, store: Store) -> None:
+    def test_publishes_few_messages_that_contain_each_event_once(self, store: Store) -> None:
         times = [to_text(NOW - timedelta(days=34)), to_text(NOW)]
         many = [report(f"evt-{number}", time=times[number % 2]) for number in range(100)]
         statuses(*many[:60])
         statuses(*many)
-        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
-        found = [json.loads(str(item["event"])) for item in waiting if item["type"] == "usage.ingested.v2"]
+        outbox = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        found = [json.loads(str(item["event"])) for item in outbox if item["type"] == "usage.ingested.v2"]
         assert len(found) <= 6
         assert sum(event["data"]["events"] for event in found) == 100
         assert sum(event["data"]["meters"]["images_generated"] for event in found) == 300
         assert {event["data"]["period"] for event in found} == {time[:7] for time in times}
 
-    def test_a_hundred_different_models_are_few_messages_too(self, store: Store) -> None:
+    def test_publishes_few_messages_for_100_models(self, store: Store) -> None:
         data = {"meters": {"images_generated": 3}}
         statuses(*(report(f"evt-{number}", data={**data, "model": f"model-{number}"}) for number in range(100)))
-        waiting = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
-        assert len([item for item in waiting if item["type"] == "usage.ingested.v2"]) <= 3
+        outbox = store.query_all(Expression("#PK = :pk", {"pk": "TENANT#demo-org#USAGE#OUTBOX"}))
+        assert len([item for item in outbox if item["type"] == "usage.ingested.v2"]) <= 3
 
-    def test_says_which_events_are_not_shown_by_themselves(self, store: Store) -> None:
+    def test_reports_events_that_are_grouped_as_other(self, store: Store) -> None:
         data = {"meters": {"images_generated": 3}}
         answers: list[dict[str, Any]] = []
         for part in range(12):
@@ -126,17 +127,18 @@ class TestIngest:
         assert counted_now(store) == {Meter.IMAGES_GENERATED: 3_600}
 
     @pytest.mark.usefixtures("store")
-    def test_shows_it_among_the_events(self) -> None:
+    def test_lists_it_among_the_events(self) -> None:
         statuses(report("a"))
-        asked = request("GET", EVENTS, path_parameters={"tenant_id": "demo-org"}, claims=claims(role=Role.ANALYST))
-        [event] = json.loads(app(asked)["body"])["events"]
+        requested = request("GET", EVENTS, path_parameters={"tenant_id": "demo-org"}, claims=claims(role=Role.ANALYST))
+        [event] = json.loads(app(requested)["body"])["events"]
         assert (event["kind"], event["id"], event["source"], event["run_id"]) == ("reported", "a", "/batch", None)
 
     @pytest.mark.usefixtures("store")
+    @pytest.mark.report(26)
     @pytest.mark.parametrize(
         ("event", "reason"),
         [
-            ("text", "dictionary"),
+            ("text", "must be an object"),
             (report(id=...), "id"),
             (report(id=""), "id"),
             (report(time="yesterday"), "time"),
@@ -150,6 +152,8 @@ class TestIngest:
             (report(data={"meters": {"tokens_in": 10**16}}), "data.meters.tokens_in"),
             (report(data={"meters": {"miles": 1}}), "data.meters.miles"),
             (report(color="red"), "color"),
+            (report("a\u202eb"), "id: must not contain control characters"),
+            (report(time=1764460800), "time: must be a time with its time zone"),
             (report("a\0b"), "id: must not contain control characters"),
             (report(source="/batch\0"), "source: must not contain control characters"),
             (report(type="image\n"), "type: must not contain control characters"),
@@ -157,7 +161,7 @@ class TestIngest:
             (report(data={"meters": {"tokens_in": 1}, "model": "\x1b[2J"}), "data.model: must not contain control"),
         ],
     )
-    def test_rejects_what_cannot_be_counted_and_counts_the_rest(self, event: Any, reason: str) -> None:  # noqa: ANN401 — any JSON
+    def test_rejects_invalid_events_and_counts_the_others(self, event: Any, reason: str) -> None:  # noqa: ANN401 — any JSON
         status, body = post(event, report("good"))
         assert status == 200
         assert [result["status"] for result in body["results"]] == ["rejected", "accepted"]
@@ -165,51 +169,51 @@ class TestIngest:
         assert "reason" not in body["results"][1]
 
     @pytest.mark.usefixtures("store")
-    def test_explains_few_of_many_faults(self) -> None:
+    def test_explains_the_first_faults_only(self) -> None:
         wrong = report(data={"meters": {f"{number:0200}": -1 for number in range(3_000)}})
         [result] = post(wrong)[1]["results"]
         assert result["reason"].endswith("; and 5,997 more")
         assert len(result["reason"]) < 1_300
 
     @pytest.mark.usefixtures("store")
-    def test_has_its_own_ids_and_ignores_an_idempotency_key(self) -> None:
+    def test_ignores_an_idempotency_key(self) -> None:
         key = {"idempotency-key": "one"}
         assert post(report("a"), headers=key)[1]["results"][0]["status"] == "accepted"
         assert post(report("b"), headers=key)[1]["results"][0]["status"] == "accepted"
 
     @pytest.mark.usefixtures("store")
-    def test_an_analyst_may_not(self) -> None:
+    def test_refuses_an_analyst(self) -> None:
         assert post(report(), role=Role.ANALYST)[0] == 403
 
 
 class TestRate:
-    """Each tenant has its share of requests; one that exceeds it is told when to come back."""
+    """The limit of requests of each tenant."""
 
     def take(self, store: Store, number: int, *, tenant_id: str = "demo-org", now: datetime = NOW) -> list[bool]:
-        return [rates.take_request(store, tenant_id, now=now) for _ in range(number)]
+        return [RateTable(store, tenant_id).admit_request(now=now) for _ in range(number)]
 
-    def test_refuses_what_exceeds_a_window_and_takes_it_in_the_next(self, store: Store) -> None:
+    def test_refuses_requests_over_the_limit_until_the_next_window(self, store: Store) -> None:
         assert self.take(store, MAX_REQUESTS_PER_WINDOW + 1) == [True] * MAX_REQUESTS_PER_WINDOW + [False]
         assert self.take(store, 1, now=NOW + timedelta(seconds=WINDOW_S)) == [True]
 
-    def test_is_of_each_tenant_by_itself(self, store: Store) -> None:
+    def test_applies_to_each_tenant_separately(self, store: Store) -> None:
         self.take(store, MAX_REQUESTS_PER_WINDOW + 1)
         assert self.take(store, 1, tenant_id="demo-org2") == [True]
 
-    def test_holds_for_requests_at_the_same_time(self) -> None:
+    def test_holds_for_concurrent_requests(self) -> None:
         store = Store(MemoryDynamoDB(), table="usage", owned=SLICE)
         with ThreadPoolExecutor(8) as pool:
             taken = [pool.submit(self.take, store, 50) for _ in range(8)]
             assert sum(sum(one.result()) for one in taken) == MAX_REQUESTS_PER_WINDOW
 
-    def test_counts_on_where_another_container_has_a_clock_that_is_ahead(self, store: Store) -> None:
+    def test_accepts_the_window_of_a_clock_that_is_ahead(self, store: Store) -> None:
         self.take(store, MAX_REQUESTS_PER_WINDOW, now=NOW + timedelta(seconds=WINDOW_S))
         assert self.take(store, 1) == [False]
 
-    def test_a_request_over_it_is_429_and_counts_nothing(self, store: Store) -> None:
-        while rates.take_request(store, "demo-org", now=(now := datetime.now(UTC))):
+    def test_a_request_over_the_limit_is_429_and_counts_nothing(self, store: Store) -> None:
+        while RateTable(store, "demo-org").admit_request(now=(now := datetime.now(UTC))):
             continue
-        wiring.refused_tenants().add("demo-org", now=now + timedelta(seconds=WINDOW_S))  # however slow this machine is
+        wiring.throttled_tenants().add("demo-org", now=now + timedelta(seconds=WINDOW_S))  # also on a slow machine
         answer = app(
             request(
                 "POST", EVENTS, path_parameters={"tenant_id": "demo-org"}, claims=claims(), body={"events": [report()]}
@@ -221,15 +225,15 @@ class TestRate:
         assert 1 <= int(answer["multiValueHeaders"]["Retry-After"][0]) <= WINDOW_S
         assert counted_now(store) == {}
 
-    def test_a_container_that_has_refused_a_tenant_does_not_ask_the_table_again(self) -> None:
-        table, refused = MemoryDynamoDB(), RefusedTenants()
+    def test_a_container_caches_its_refusals(self) -> None:
+        table, refused = MemoryDynamoDB(), ThrottledTenants()
         store = Store(table, table="usage", owned=SLICE)
         self.take(store, MAX_REQUESTS_PER_WINDOW)
         calls: list[int] = []
         for _ in range(3):
             before = table.calls
-            with pytest.raises(ReportsTooOften):
-                ingest(store, "demo-org", [report()], now=NOW, refused=refused)
+            with pytest.raises(ReportingRateExceeded):
+                ingest(store, "demo-org", [report()], now=NOW, throttled=refused)
             calls.append(table.calls - before)
         assert calls == [1, 0, 0]
         assert not refused.has("demo-org2", now=NOW)
@@ -237,5 +241,5 @@ class TestRate:
 
 
 def counted_now(store: Store) -> dict[Meter, int]:
-    """What the counters have."""
+    """Return the counted meters."""
     return dict(counted(store).meters)

@@ -1,4 +1,4 @@
-"""Counting exactly once, whatever is delivered how often, in whatever order, and whatever fails."""
+"""Tests of counting exactly once, with duplicates, any order and faults."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.metering.domain.hours import GRACE, HOUR, Revision
-from services.metering.domain.periods import GroupBy
-from services.metering.domain.usage import Kind, Origin
-from services.metering.errors import OutOfTime
-from services.metering.operations import closing, counting
-from services.metering.table import SLICE
-from services.metering.table.rows import SeenRows
+from services.metering.counters.domain.hours import GRACE_PERIOD, HOUR, Revision
+from services.metering.counters.table.rows import SeenRows
+from services.metering.errors import InvocationTimeExceeded
+from services.metering.hours.operations import closing
+from services.metering.ingestion import operations as ingestion
+from services.metering.ledger.domain.entries import Origin, UsageKind
+from services.metering.partitions import SLICE
+from services.metering.usage.domain import GroupBy
 from shared.deadline import invocation
 from shared.errors import DependencyUnavailable
 from shared.meters import OF_CALLS, Meter
@@ -25,9 +26,8 @@ from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from tests.conflicts import ConflictingDynamoDB
 from tests.dynamodb.memory import MemoryDynamoDB
-from tests.invocations import Remaining
-from tests.services.metering.scripted import FINE, LOST_ANSWER, LOST_REQUEST, Scripted
-from tests.services.metering.usage import (
+from tests.invocations import FakeLambdaContext
+from tests.services.metering.fixtures import (
     AT,
     Usage,
     close_due,
@@ -40,6 +40,7 @@ from tests.services.metering.usage import (
     sum_of,
     used,
 )
+from tests.services.metering.scripted import FINE, LOST_REQUEST, LOST_RESPONSE, Scripted
 
 TENANTS = ("demo-org", "demo-org2")
 LATER = datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -67,7 +68,7 @@ events = st.builds(
 
 @st.composite
 def deliveries(draw: st.DrawFn, *, conflicts: bool) -> list[list[Usage]]:
-    """Batches with different events, some of them several times, in any order."""
+    """Draw batches of events, with duplicates, in any order."""
     facts = draw(st.lists(events, max_size=45, unique_by=_content if conflicts else _identity))
     again = draw(st.lists(st.sampled_from(facts), max_size=20)) if facts else []
     order = draw(st.permutations([*facts, *again]))
@@ -84,15 +85,15 @@ def _content(event: Usage) -> tuple[str, str]:
 
 
 def memory_store(memory: MemoryDynamoDB) -> Store:
-    """The slice in this table."""
+    """Return the slice in this table."""
     return Store(memory, table="usage", owned=SLICE, sleep=lambda _: None)
 
 
-faults = st.lists(st.sampled_from([FINE, LOST_ANSWER, LOST_REQUEST]), max_size=20)
+faults = st.lists(st.sampled_from([FINE, LOST_RESPONSE, LOST_REQUEST]), max_size=20)
 
 
 class TestCount:
-    @settings(deadline=None)  # a busy machine is no failure
+    @settings(deadline=None)  # a slow machine is no failure
     @given(deliveries(conflicts=False), faults)
     def test_counts_each_event_once(self, batches: list[list[Usage]], faults: list[str]) -> None:
         store = Scripted(faults).store
@@ -104,7 +105,7 @@ class TestCount:
 
     @settings(deadline=None)
     @given(deliveries(conflicts=False))
-    def test_groups_and_days_hold_the_sums_of_their_events(self, batches: list[list[Usage]]) -> None:
+    def test_groups_and_days_are_the_sums_of_their_events(self, batches: list[list[Usage]]) -> None:
         store = memory_store(MemoryDynamoDB())
         deliver(store, batches, now=LATER)
         facts = {_identity(event): event for batch in batches for event in batch if event.tenant_id == "demo-org"}
@@ -128,19 +129,19 @@ class TestCount:
             ledger = {one.content_hash: one for one in facts if one.content_hash in hashes}
             assert {one.event_id for one in ledger.values()} == {one.event_id for one in facts}
             assert counted(table.store, tenant_id) == sum_of(one.amounts for one in ledger.values())
-            aside = {Reader(item).text("SK") for item in table.items(f"TENANT#{tenant_id}#USAGE#ASIDE#")}
-            assert aside == {one.content_hash for one in facts} - hashes
+            quarantined = {Reader(item).text("SK") for item in table.items(f"TENANT#{tenant_id}#USAGE#ASIDE#")}
+            assert quarantined == {one.content_hash for one in facts} - hashes
 
-    def test_takes_one_transaction_for_a_tenant_and_batch_once_the_hour_is_open(self) -> None:
+    def test_uses_one_transaction_per_tenant_and_batch(self) -> None:
         memory, seen = MemoryDynamoDB(), SeenRows()
         for number in range(30):  # on all shards
             count(memory_store(memory), used(f"run_a{number}"), seen=seen)
         before, carried_out = memory.calls, memory.transactions
         count(memory_store(memory), *(used(f"run_{number}") for number in range(1, 11)), seen=seen)
-        # The other call asks whether it is time for a summary.
+        # The other call tries to acquire the summary lease.
         assert (memory.calls, memory.transactions) == (before + 2, carried_out + 1)
 
-    def test_a_container_that_does_not_know_the_rows_reads_once_which_exist(self) -> None:
+    def test_a_new_container_reads_the_existing_rows_once(self) -> None:
         memory = MemoryDynamoDB()
         for number in range(30):
             count(memory_store(memory), used(f"run_a{number}"))
@@ -148,67 +149,69 @@ class TestCount:
         count(memory_store(memory), *(used(f"run_{number}") for number in range(1, 11)))
         assert (memory.calls, memory.transactions) == (before + 3, carried_out + 1)
 
-    def test_splits_what_does_not_fit_into_one(self) -> None:
+    def test_splits_a_large_batch(self) -> None:
         memory = MemoryDynamoDB()
         many = [used(f"run_{n}", agent_id=f"agt_{n}", at=AT - timedelta(hours=n)) for n in range(100)]
         assert count(memory_store(memory), *many) == {}
         assert counted(memory_store(memory)).events == 100
 
-    def test_says_which_events_must_come_again(self) -> None:
+    def test_returns_the_events_to_redeliver(self) -> None:
         table = Scripted([])
         count(table.store, used("run_0"), used("run_0", tenant_id="demo-org2"))
-        table.next_faults([FINE, LOST_REQUEST])  # in the pause after a summary, so these are the two countings
+        table.next_faults(
+            [FINE, LOST_REQUEST]
+        )  # within the summary interval, so these are the two counting transactions
         failed = count(table.store, used("run_1"), used("run_2", tenant_id="demo-org2"))
         assert list(failed) == ["run_2:1:1"]
         assert isinstance(failed["run_2:1:1"], DependencyUnavailable)
         assert counted(table.store, "demo-org").events == 2
 
-    def test_what_there_is_no_time_for_comes_again(self) -> None:
+    def test_returns_events_for_which_no_time_was_left(self) -> None:
         store = memory_store(MemoryDynamoDB())
-        with invocation(Remaining(0)):
+        with invocation(FakeLambdaContext(0)):
             failed = count(store, used("run_1"), used("run_2"))
-        assert {type(error) for error in failed.values()} == {OutOfTime}
+        assert {type(error) for error in failed.values()} == {InvocationTimeExceeded}
         assert count(store, used("run_1"), used("run_2")) == {}
         assert counted(store).events == 2
 
     @pytest.mark.parametrize("age", [timedelta(days=35, hours=1), timedelta(days=300)])
-    def test_keeps_aside_what_is_older_than_35_days(self, age: timedelta) -> None:
+    def test_quarantines_usage_older_than_35_days(self, age: timedelta) -> None:
         memory = MemoryDynamoDB()
         store = memory_store(memory)
         assert count(store, used("run_1", at=AT - age), used("run_2"), now=AT) == {}
-        [aside] = memory.items("TENANT#demo-org#USAGE#ASIDE#")
-        assert (aside["because"], Reader(aside).map("entry").text("eventId")) == ("too_old", "run_1:1:1")
+        [quarantined] = memory.items("TENANT#demo-org#USAGE#ASIDE#")
+        assert (quarantined["because"], Reader(quarantined).map("entry").text("eventId")) == ("too_old", "run_1:1:1")
         assert counted(store).events == 1
 
-    def test_says_so_of_usage_that_nobody_was_answered_about(
-        self, log_lines: Callable[[], list[dict[str, Any]]]
-    ) -> None:
-        """A metric that an alarm watches; what a tenant reports is in the answer."""
+    def test_reports_quarantined_usage_of_our_own_services(self, log_lines: Callable[[], list[dict[str, Any]]]) -> None:
+        """An alarm watches the metric. Reported usage is excluded, since the response contains its status."""
         store = memory_store(MemoryDynamoDB())
         for requests in (1, 2):
             count(store, used("run_1", meters={Meter.REQUESTS: requests}))
-            reported = replace(entry(used("run_2", meters={Meter.REQUESTS: requests})), origin=Origin(Kind.REPORTED))
-            counting.count_of_tenant(store, "demo-org", [reported], now=AT)
-        said = [line for line in log_lines() if line["message"] == "usage kept aside"]
-        assert [(line["event_id"], line["because"], line["UncountedUsage"]) for line in said] == [
+            reported = replace(
+                entry(used("run_2", meters={Meter.REQUESTS: requests})), origin=Origin(UsageKind.REPORTED)
+            )
+            ingestion.count_of_tenant(store, "demo-org", [reported], now=AT)
+        payload = [line for line in log_lines() if line["message"] == "usage quarantined"]
+        assert [(line["event_id"], line["because"], line["UncountedUsage"]) for line in payload] == [
             ("run_1:1:1", "conflict", 1),
             ("run_2:1:1", "conflict", 0),
         ]
 
-    def test_lets_the_ledger_go_after_90_days(self) -> None:
+    def test_entries_expire_after_90_days(self) -> None:
         memory = MemoryDynamoDB()
         count(memory_store(memory), used())
         [item] = memory.items("TENANT#demo-org#USAGE#EVENT#")
         assert item["ttl"] == int((AT + timedelta(days=90)).timestamp())
 
 
-class TestCountOfAClosedHour:
-    def test_goes_into_a_correction_and_the_rest_is_counted_as_ever(self) -> None:
+class TestCountInClosedHour:
+    def test_goes_into_a_correction(self) -> None:
         memory = MemoryDynamoDB()
         store = memory_store(memory)
         hour = entry(used()).hour
         count(store, used("run_1"))
-        closing.close(store, "demo-org", Revision(hour), now=hour + HOUR + GRACE)
+        closing.close(store, "demo-org", Revision(hour), now=hour + HOUR + GRACE_PERIOD)
         late = [used("run_1"), used("run_2", at=AT + HOUR), *(used(f"run_{number}") for number in range(3, 30))]
         assert count(store, *late) == {}
         revisions = {item["eventId"]: item["revision"] for item in memory.items("TENANT#demo-org#USAGE#EVENT#")}
@@ -218,7 +221,7 @@ class TestCountOfAClosedHour:
 
 
 class TestUnderMoto:
-    """The same against real condition and update expressions."""
+    """Counting with moto's condition and update expressions."""
 
     def test_counts_a_batch_with_duplicates_once(self, store: Store) -> None:
         batch = [used("run_1"), used("run_2", cost_nano_usd=None), used("run_1"), used("run_3", meters={})]
@@ -226,39 +229,39 @@ class TestUnderMoto:
         assert counted(store) == expected(batch)
         assert counted(store, group_by=GroupBy.AGENT) == expected(batch)
 
-    def test_counts_what_is_new_in_a_batch_that_comes_again(self, store: Store) -> None:
+    def test_counts_new_events_of_a_redelivered_batch(self, store: Store) -> None:
         first = [used(f"run_{number}") for number in range(3)]
         count(store, *first)
         second = [*first[1:], *(used(f"run_{number}") for number in range(10, 13))]
         assert count(store, *second) == {}
         assert counted(store) == expected([*first, *second])
 
-    def test_keeps_a_conflict_aside(self, store: Store) -> None:
+    def test_quarantines_a_conflict(self, store: Store) -> None:
         count(store, used("run_1", cost_nano_usd=1))
         other = used("run_1", cost_nano_usd=2)
         assert count(store, other, used("run_2", cost_nano_usd=10)) == {}
         assert count(store, other) == {}
         assert counted(store).cost_nano_usd == 11
-        [aside] = store.query_all(Expression("#PK = :pk", {"pk": SLICE.key("demo-org", "ASIDE", "run_1:1:1")}))
-        assert (aside["SK"], aside["because"]) == (entry(other).content_hash, "conflict")
-        assert Reader(aside).map("entry").integer("cost_nano_usd") == 2
-        assert "tenantId" not in aside
+        [quarantined] = store.query_all(Expression("#PK = :pk", {"pk": SLICE.key("demo-org", "ASIDE", "run_1:1:1")}))
+        assert (quarantined["SK"], quarantined["because"]) == (entry(other).content_hash, "conflict")
+        assert Reader(quarantined).map("entry").integer("cost_nano_usd") == 2
+        assert "tenantId" not in quarantined
 
-    def test_counts_two_tenants_of_one_batch_apart(self, store: Store) -> None:
+    def test_counts_two_tenants_of_one_batch_separately(self, store: Store) -> None:
         batch = [used("run_1"), used("run_1", tenant_id="demo-org2", cost_nano_usd=5), used("run_2")]
         assert count(store, *batch) == {}
         for tenant_id in TENANTS:
             assert counted(store, tenant_id) == expected(batch, tenant_id)
 
-    def test_counts_what_comes_after_closing(self, store: Store) -> None:
+    def test_counts_usage_after_closing(self, store: Store) -> None:
         count(store, used("run_1"))
         closing.close(store, "demo-org", Revision(entry(used()).hour), now=LATER)
         assert count(store, used("run_1"), used("run_2"), now=LATER) == {}
         assert counted(store) == expected([used("run_1"), used("run_2")])
 
 
-class TestAtTheSameTime:
-    def test_consumers_that_overlap_count_each_event_once_while_the_hour_is_closed(self) -> None:
+class TestConcurrency:
+    def test_overlapping_consumers_count_each_event_once_during_closing(self) -> None:
         client = ConflictingDynamoDB(MemoryDynamoDB(), hold_s=0.001)
         store = Store(client, table="usage", owned=SLICE)
         batches = [[used(f"run_{batch}_{number}") for number in range(10)] for batch in range(40)]

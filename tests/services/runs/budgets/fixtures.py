@@ -1,4 +1,4 @@
-"""Budgets in tests: a limit, what is left of it, and who dies in the middle."""
+"""Fixtures of budgets: limits, remainders and crashes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,37 +6,37 @@ from typing import Any
 
 import pytest
 
-from services.runs.domain.budget import Budget, Spent
-from services.runs.domain.request import ToolCall
-from services.runs.domain.run import Run
+from services.runs.budgets.domain import Budget, Spent
+from services.runs.budgets.operations.sweep import sweep_budgets
+from services.runs.budgets.table.budgets import BudgetTable, Denied
+from services.runs.budgets.table.slots import Freed
 from services.runs.errors import ProviderFailed
-from services.runs.gateways.model import Ended, Stop, Text
-from services.runs.operations.sweeping import sweep_budgets
-from services.runs.table.budgets import BudgetTable, NotHeld
-from services.runs.table.runs import RunTable
-from services.runs.table.slots import Freed
+from services.runs.providers.domain.model import StopReason, StreamEnd, TextDelta
+from services.runs.runs.domain.conversation import ToolCall
+from services.runs.runs.domain.run import Run
+from services.runs.runs.table.runs import RunTable
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
-from shared.storage.idempotency import Once
+from shared.storage.idempotency import IdempotencyKey
 from shared.tenancy.context import TenantAccess
 from tests.services.runs.conftest import World, know_tenant
-from tests.services.runs.runs import TENANT
-from tests.services.runs.work import LATER, access, submit
+from tests.services.runs.examples import TENANT
+from tests.services.runs.workers import LATER, access, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
-ANSWER = (Text("Hello"), Ended(USED))
+ANSWER = (TextDelta("Hello"), StreamEnd(USED))
 BUSY = ProviderFailed("ProviderUnavailable", "Not now.", retry=True)
 CUT = ProviderFailed("StreamTruncated", "Cut.", retry=True, usage_known=False)
-TOOL = (Text("Let me see."), Ended(USED, (ToolCall("call_1", "weather", "{}"),), Stop.TOOL_CALLS))
+TOOL = (TextDelta("Let me see."), StreamEnd(USED, (ToolCall("call_1", "weather", "{}"),), StopReason.TOOL_CALLS))
 LAST_OF_NOVEMBER = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC)
 LIMIT = 100_000
 ONE_INPUT = 700
-"""About what the input of the tests' runs may take."""
+"""About the input bound of the runs in tests."""
 
 
-def limit(world: World, tokens: int = LIMIT, *, seq: int = 2, requests: int = 100, **said: Any) -> None:  # noqa: ANN401 — those of tenant_created
-    know_tenant(world.store, seq=seq, max_tokens_per_month=tokens, max_requests_per_month=requests, **said)
+def limit(world: World, tokens: int = LIMIT, *, seq: int = 2, requests: int = 100, **payload: Any) -> None:  # noqa: ANN401 — those of tenant_created
+    know_tenant(world.store, seq=seq, max_tokens_per_month=tokens, max_requests_per_month=requests, **payload)
 
 
 def budget_of(world: World, period: str = "2026-11") -> Budget:
@@ -62,35 +62,35 @@ def sweep_later(world: World, *, after: timedelta = timedelta(minutes=6)) -> int
     return sum(sweep_budgets(world.budgets, world.runs, read_access, now=LATER + after).results)
 
 
-def once(body: str = "a") -> Once:
-    return Once(TENANT, "user:1 POST runs", "key", body, LATER)
+def idempotency_key(body: str = "a") -> IdempotencyKey:
+    return IdempotencyKey(TENANT, "user:1 POST runs", "key", body, LATER)
 
 
 class Silent(BudgetTable):
-    """A table whose worker, reaper or api dies before it can settle."""
+    """A budget table whose caller dies before it settles."""
 
     def settle(self, *_: object, **__: object) -> Freed | None:
-        """Nothing happens."""
+        """Do nothing."""
         return None
 
 
 class Unreadable(BudgetTable):
-    """A table that does not answer."""
+    """A budget table that cannot be read."""
 
-    def reserve(self, *_: object, **__: object) -> NotHeld | None:
-        """Nobody knows what is left."""
-        raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
+    def reserve(self, *_: object, **__: object) -> Denied | None:
+        """Fail."""
+        raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a scripted error
 
 
 class Cut(RunTable):
-    """A table that is not reached any more when a new run is to be written."""
+    """A run table that fails to store a new run."""
 
     def add(self, *_: object, **__: object) -> None:
-        """Nobody knows whether it was written."""
-        raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — as told
+        """Fail without storing the run."""
+        raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a scripted error
 
 
-def crash_after_reserving(world: World, once: Once | None = None) -> None:
+def crash_after_reserving(world: World, idempotency_key: IdempotencyKey | None = None) -> None:
     runs = Cut(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
     with pytest.raises(DependencyUnavailable):
-        submit(replace(world, runs=runs), once=once)
+        submit(replace(world, runs=runs), idempotency_key=idempotency_key)

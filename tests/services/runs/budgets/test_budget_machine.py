@@ -1,6 +1,5 @@
-"""Whatever is reserved, settled, sent twice and changed: the item of the budget says what was used."""
+"""The budget is consistent after any reservations, settlements, retries and changes of plan."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -16,13 +15,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.runs.domain.budget import Spent, Terms, Wish
-from services.runs.domain.run import CallId
-from services.runs.operations.budgets import Held, give_up, reserve, subtract_ingested
-from services.runs.table import SLICE
-from services.runs.table.budgets import BudgetTable
+from services.runs.budgets.domain import PlanLimits, ReservationRequest, Spent
+from services.runs.budgets.operations.reservation import ReservedCall, reserve
+from services.runs.budgets.operations.settlement import release_reservation, subtract_ingested
+from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.partitions import SLICE
+from services.runs.runs.domain.run import CallId
 from shared.errors import LimitReached
-from shared.events.envelope import happened
+from shared.events.envelope import new_event
 from shared.events.metering import UsageIngested
 from shared.ids import new_id
 from shared.meters import Meter
@@ -30,23 +30,22 @@ from shared.plans import UNLIMITED
 from shared.storage.inbox import AlreadyHandled, Delivery
 from shared.storage.store import Store
 from shared.tenancy.context import Allowance, TenantAccess
-from tests import tables
+from tests.dynamodb.memory import MemoryDynamoDB
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 PERIOD = "2026-11"
 LIMITS = st.one_of(st.just(UNLIMITED), st.integers(0, 40_000))
-WISHES = st.builds(Wish, st.integers(600, 2_000), st.integers(1, 8_000), st.booleans())
+RESERVATION_REQUESTS = st.builds(ReservationRequest, st.integers(600, 2_000), st.integers(1, 8_000), st.booleans())
 
 
 @pytest.fixture(scope="module", name="store")
-def make_store() -> Iterator[Store]:
+def make_store() -> Store:
     """One table for all examples; each has a tenant of its own."""
-    with tables.store(SLICE) as store:
-        yield store
+    return Store(MemoryDynamoDB(), table="entities", owned=SLICE)
 
 
 class BudgetMachine(RuleBasedStateMachine):
-    """One tenant's month, and what must be true of it."""
+    """One month of a tenant and its invariants."""
 
     store: ClassVar[Store]
 
@@ -57,8 +56,8 @@ class BudgetMachine(RuleBasedStateMachine):
         self._now = NOW
         self._number = 0
         self._ingested: list[tuple[str, int]] = []
-        self._open: dict[CallId, Held] = {}
-        self._closed: list[Held] = []
+        self._open: dict[CallId, ReservedCall] = {}
+        self._closed: list[ReservedCall] = []
         self._spent = Spent()
         self._outside_tokens = 0
         self._may_be_above = False
@@ -68,32 +67,42 @@ class BudgetMachine(RuleBasedStateMachine):
         self._access = self._of(1, requests, tokens, overage=overage)
         self._stale = self._access
 
-    @rule(wish=WISHES, first=st.booleans())
-    def reserve(self, wish: Wish, *, first: bool) -> None:
+    @rule(reservation_request=RESERVATION_REQUESTS, first=st.booleans())
+    def reserve(self, reservation_request: ReservationRequest, *, first: bool) -> None:
         self._number += 1
         call = CallId(new_id("run", NOW), 1, 1) if first else CallId(new_id("run", NOW), 2, self._number)
-        before, terms = self._left(), Terms.of(self._access)
+        before, limits = self._left(), PlanLimits.of(self._access)
         try:
-            held = self._reserve(call, wish)
+            held = self._reserve(call, reservation_request)
         except LimitReached:
-            too_few_tokens = terms.hold_tokens and before.tokens < wish.least_tokens
-            assert too_few_tokens or (first and terms.hold_requests and before.requests < 1)
+            too_few_tokens = limits.limits_tokens and before.tokens < reservation_request.min_tokens
+            assert too_few_tokens or (first and limits.limits_requests and before.requests < 1)
             return
         self._open[call] = held
-        if terms.hold_tokens:
-            fair = wish.tokens if wish.asked_for else max(before.tokens // 8, wish.input_tokens + 256)
-            assert wish.least_tokens <= held.reservation.tokens <= min(fair, before.tokens, wish.tokens)
+        if limits.limits_tokens:
+            fair = (
+                reservation_request.tokens
+                if reservation_request.has_explicit_cap
+                else max(before.tokens // 8, reservation_request.input_tokens + 256)
+            )
+            assert (
+                reservation_request.min_tokens
+                <= held.reservation.tokens
+                <= min(fair, before.tokens, reservation_request.tokens)
+            )
         else:
-            assert held.reservation.tokens == wish.tokens
+            assert held.reservation.tokens == reservation_request.tokens
 
     @precondition(lambda self: self._open)
-    @rule(wish=WISHES, which=st.integers(0))
-    def reserve_again(self, wish: Wish, which: int) -> None:
+    @rule(reservation_request=RESERVATION_REQUESTS, which=st.integers(0))
+    def reserve_again(self, reservation_request: ReservationRequest, which: int) -> None:
         call = list(self._open)[which % len(self._open)]
-        again = self._reserve(call, wish)
+        again = self._reserve(call, reservation_request)
         assert again.taken_over
         assert again.reservation.tokens == self._open[call].reservation.tokens
-        give_up(self._budgets, self._tenant_id, self._open[call])  # Somebody goes on with it, so nothing happens.
+        release_reservation(
+            self._budgets, self._tenant_id, self._open[call]
+        )  # Another request has taken it over, so nothing is released.
         self._open[call] = again
 
     @precondition(lambda self: self._open)
@@ -108,10 +117,10 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._open)
     @rule(which=st.integers(0))
-    def give_up(self, which: int) -> None:
+    def release_reservation(self, which: int) -> None:
         call = list(self._open)[which % len(self._open)]
         if not self._open[call].taken_over:
-            give_up(self._budgets, self._tenant_id, self._open.pop(call))
+            release_reservation(self._budgets, self._tenant_id, self._open.pop(call))
 
     @precondition(lambda self: self._closed)
     @rule(which=st.integers(0))
@@ -124,11 +133,13 @@ class BudgetMachine(RuleBasedStateMachine):
         self._stale, self._access = self._access, self._of(self._access.seq + 1, requests, tokens, overage=overage)
         self._may_be_above = True
 
-    @rule(wish=WISHES)
-    def reserve_with_what_was_known_before(self, wish: Wish) -> None:
+    @rule(reservation_request=RESERVATION_REQUESTS)
+    def reserve_with_what_was_known_before(self, reservation_request: ReservationRequest) -> None:
         call = CallId(new_id("run", NOW), 2, 1)
         try:
-            self._open[call] = reserve(self._budgets, self._stale, call, wish, now=self._tick(), from_client=True)
+            self._open[call] = reserve(
+                self._budgets, self._stale, call, reservation_request, now=self._tick(), from_client=True
+            )
         except LimitReached:
             return
 
@@ -156,29 +167,29 @@ class BudgetMachine(RuleBasedStateMachine):
         held = [one.reservation for one in self._open.values()]
         tokens = self._spent.tokens + self._outside_tokens + sum(one.tokens for one in held)
         requests = self._spent.requests + sum(one.requests for one in held)
-        assert budget.tokens_left == max(budget.terms.tokens, 0) - tokens
-        assert budget.requests_left == max(budget.terms.requests, 0) - requests
+        assert budget.tokens_left == max(budget.limits.tokens, 0) - tokens
+        assert budget.requests_left == max(budget.limits.requests, 0) - requests
         assert {one.name: one for one in held} == dict(budget.open)
-        if not self._may_be_above and budget.terms.hold_tokens:
-            assert tokens <= budget.terms.tokens
-        if not self._may_be_above and budget.terms.hold_requests:
-            assert requests <= budget.terms.requests
+        if not self._may_be_above and budget.limits.limits_tokens:
+            assert tokens <= budget.limits.tokens
+        if not self._may_be_above and budget.limits.limits_requests:
+            assert requests <= budget.limits.requests
 
-    def _reserve(self, call: CallId, wish: Wish) -> Held:
-        return reserve(self._budgets, self._access, call, wish, now=self._tick(), from_client=True)
+    def _reserve(self, call: CallId, reservation_request: ReservationRequest) -> ReservedCall:
+        return reserve(self._budgets, self._access, call, reservation_request, now=self._tick(), from_client=True)
 
     def _left(self) -> Spent:
-        """What is left under the plan of now."""
-        terms = Terms.of(self._access)
+        """Return the remainder under the current plan."""
+        limits = PlanLimits.of(self._access)
         budget = self._budgets.find(self._tenant_id, PERIOD)
         if budget is None:
-            return Spent(max(terms.requests, 0), max(terms.tokens, 0))
-        now = budget.under(terms)
+            return Spent(max(limits.requests, 0), max(limits.tokens, 0))
+        now = budget.under(limits)
         return Spent(now.requests_left, now.tokens_left)
 
     def _ingest(self, event_id: str, tokens: int) -> None:
-        said = UsageIngested(event_id=event_id, source="/test", meters={Meter.TOKENS_IN: tokens}, period=PERIOD)
-        event = happened(said, event_id=event_id, tenant_id=self._tenant_id, subject=event_id, seq=1, at=NOW)
+        payload = UsageIngested(event_id=event_id, source="/test", meters={Meter.TOKENS_IN: tokens}, period=PERIOD)
+        event = new_event(payload, event_id=event_id, tenant_id=self._tenant_id, subject=event_id, seq=1, at=NOW)
         delivery = Delivery("runs.consumer", event_id, NOW)
         subtract_ingested(self.store, self._budgets, lambda _: self._access, event, delivery)
 
@@ -190,7 +201,7 @@ class BudgetMachine(RuleBasedStateMachine):
         return self._now
 
 
-def test_the_budget_is_true_after_any_steps(store: Store) -> None:
+def test_budget_is_consistent_after_any_steps(store: Store) -> None:
     BudgetMachine.store = store
     run_state_machine_as_test(
         BudgetMachine,

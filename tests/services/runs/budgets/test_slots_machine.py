@@ -1,4 +1,4 @@
-"""Whatever is asked for, cancelled and swept, and wherever a function dies: never too many execute, and all end."""
+"""Slot limits hold and all runs end after any steps and crashes."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,21 +14,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.runs.domain.agent import AgentCopy, VersionCopy
-from services.runs.domain.budget import LEFT_ALONE
-from services.runs.domain.run import Run, Status
+from services.runs.agents import table as agents
+from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopies
+from services.runs.budgets.domain import SWEEP_GRACE_PERIOD
+from services.runs.budgets.operations.sweep import sweep_budgets
+from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import RunAlreadyEnded, TooManyWaitingRuns
-from services.runs.gateways.model import Ended, Text
-from services.runs.operations.execution import Worker
-from services.runs.operations.planning import Planner
-from services.runs.operations.reaping import reap
-from services.runs.operations.steering import cancel_run
-from services.runs.operations.submission import NewRun, submit_run
-from services.runs.operations.sweeping import sweep_budgets
-from services.runs.table import SLICE, agents
-from services.runs.table.agents import AgentCopies
-from services.runs.table.budgets import BudgetTable
-from services.runs.table.runs import RunFilter, RunTable
+from services.runs.execution.operations.cancel import cancel_run
+from services.runs.execution.operations.planning import Planner
+from services.runs.execution.operations.recovery import reap
+from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.worker import Worker
+from services.runs.partitions import SLICE
+from services.runs.providers.domain.model import StreamEnd, TextDelta
+from services.runs.runs.domain.run import Run, RunRequest, Status
+from services.runs.runs.table.listing import RunFilter
+from services.runs.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.errors import DependencyUnavailable
 from shared.ids import new_id
@@ -38,20 +40,20 @@ from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
 from tests.services.runs.kills.fate import Fate, Killed, Moment, Mortal
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT
-from tests.services.runs.work import COST, ScriptedModel, always
+from tests.services.runs.workers import COST, ScriptedModel, always
 from tests.tenants import tenant_created
 
-ANSWER = (Text("Hello"), Ended({Meter.TOKENS_IN: 3, Meter.TOKENS_OUT: 2}))
+ANSWER = (TextDelta("Hello"), StreamEnd({Meter.TOKENS_IN: 3, Meter.TOKENS_OUT: 2}))
 BEFORE_MIDNIGHT = datetime.fromisoformat("2026-11-30T23:58:00+00:00")
 FATES = st.builds(Fate, st.integers(0, 12), st.sampled_from([Moment.BEFORE, Moment.AFTER, Moment.UNHEARD]))
-"""A function dies at one of its first steps, or not at all."""
+"""The step at which a function dies; None: it does not."""
 
 
 class SharesMachine(RuleBasedStateMachine):
-    """One tenant, its clients, workers and the reaper."""
+    """One tenant with its clients, workers and reaper."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,14 +68,14 @@ class SharesMachine(RuleBasedStateMachine):
         self._know()
         documents = Artifacts(self._bucket, bucket="bucket")
         stored = documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", {"model": "gpt-4"})
-        agents.keep_agent(self._sound, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, heard_at=NOW))
-        agents.keep_version(self._sound, TENANT, VersionCopy(AGENT_ID, 1, stored))
+        agents.put_agent(self._sound, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
+        agents.put_version(self._sound, TENANT, VersionCopy(AGENT_ID, 1, stored))
 
     @rule(fate=FATES, late=st.sampled_from([0, 0, 90]))
     def post(self, fate: Fate, late: int) -> None:
-        """A request, whose function may have read its clock some seconds ago."""
+        """Submit a run; its function may have read the clock seconds ago."""
         store, now = self._mortal(fate), self._tick() - timedelta(seconds=late)
-        asked = NewRun(
+        asked = RunRequest(
             run_id=new_id("run", now),
             agent_id=AGENT_ID,
             version=None,
@@ -132,9 +134,9 @@ class SharesMachine(RuleBasedStateMachine):
         assert all(run.slot_period or run.waits_for_slot for run in self._living())
 
     def teardown(self) -> None:
-        """When no function dies any more, everything comes to its end."""
+        """Finish all work without further crashes."""
         for _ in range(40):
-            self._now += LEFT_ALONE + timedelta(seconds=31)
+            self._now += SWEEP_GRACE_PERIOD + timedelta(seconds=31)
             self._look(self._sound)
             for run_id in self._published():
                 self._work(run_id, self._sound)
@@ -188,11 +190,11 @@ class SharesMachine(RuleBasedStateMachine):
         return TenantAccessCopies(self._sound).read(tenant_id)
 
     def _living(self) -> list[Run]:
-        runs, _ = self._runs(self._sound).page(TENANT, RunFilter(), limit=500, after=None)
+        runs, _ = self._runs(self._sound).listing.page(TENANT, RunFilter(), limit=500, after=None)
         return [run for run in runs if not run.status.final]
 
     def _published(self) -> list[str]:
-        """Queued runs whose message a worker may get; the others' was never published."""
+        """Return the queued runs whose message was published."""
         return [run.run_id for run in self._living() if run.status is Status.QUEUED and not run.waits_for_slot]
 
     def _tick(self) -> datetime:
@@ -200,7 +202,7 @@ class SharesMachine(RuleBasedStateMachine):
         return self._now
 
 
-def test_shares_hold_after_any_steps_and_crashes() -> None:
+def test_slot_limits_hold_after_any_steps_and_crashes() -> None:
     run_state_machine_as_test(
         SharesMachine,
         settings=settings(

@@ -1,4 +1,4 @@
-"""Runs when something fails that is not the model: an unforeseen error, or an outage."""
+"""Runs with faults outside of the model: unexpected errors and outages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,36 +7,51 @@ from typing import Any
 
 import pytest
 
-from services.runs.domain.budget import Spent
-from services.runs.domain.lifecycle import QUEUED_DUE
-from services.runs.domain.request import ModelRequest
-from services.runs.domain.run import Outcome, Run, Status
-from services.runs.gateways.model import Counted, Model, Text
-from services.runs.operations.steering import cancel_run
-from services.runs.table.items import run_key
-from services.runs.table.runs import RunTable
+from services.runs.budgets.domain import Spent
+from services.runs.execution.operations.cancel import cancel_run
+from services.runs.providers.domain.model import Model, TextDelta, UsageUpdate
+from services.runs.providers.domain.request import ModelRequest
+from services.runs.runs.domain.lifecycle import QUEUED_DUE
+from services.runs.runs.domain.run import Outcome, Run, Status
+from services.runs.runs.table.items import run_key
+from services.runs.runs.table.runs import RunTable
+from shared.aws.clients import own_client
+from shared.document_ref import DocumentRef
 from shared.errors import DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.meters import Meter
 from shared.storage.items import Item
-from shared.stored import Stored
-from tests.services.runs.budgeted import ANSWER, BUSY, LIMIT, bound_of, budget_of, left_of, limit
+from shared.storage.objects import Artifacts
+from shared.storage.payloads import Payloads
+from tests.services.runs.budgets.fixtures import ANSWER, BUSY, LIMIT, bound_of, budget_of, left_of, limit
 from tests.services.runs.conftest import World
-from tests.services.runs.runs import TENANT
-from tests.services.runs.work import LATER, ScriptedModel, due_runs, execute, outbox, reaped, submit, worker_of
+from tests.services.runs.examples import TENANT
+from tests.services.runs.workers import LATER, ScriptedModel, due_runs, execute, outbox, reaped, submit, worker_of
+from tests.tables import BUCKET
 
 
 def fail_unexpectedly() -> None:
     raise ZeroDivisionError
 
 
-class TestUnforeseenError:
+class TestMissingDocument:
+    def test_ends_the_run_before_anything_is_sent(self, world: World) -> None:
+        run = submit(world, message="x" * 100_000)
+        world.documents.delete_below(TENANT, f"runs/{run.run_id}")
+        worker_of(world, ScriptedModel([])).execute(TENANT, run.run_id)
+        state = world.runs.states(TENANT, [run.run_id])[run.run_id]
+        assert state.error is not None
+        assert (state.status, state.error.code, state.calls) == (Status.FAILED, "DocumentMissing", ())
+        assert (budget_of(world).open, budget_of(world).spent) == ({}, Spent(0, 0))
+
+
+class TestUnexpectedError:
     def test_ends_the_run_with_the_known_usage_of_its_call(self, world: World) -> None:
         class Full(RunTable):
-            """An item that has no room for the answer."""
+            """A run table that refuses the output as too large."""
 
-            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: bool) -> Item:
+            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: Any) -> Item:  # noqa: ANN401 — the options of `RunTable.save`
                 if after.output:
                     raise ValueError(after.output)
                 return super().save(before, after, events, **options)
@@ -52,17 +67,17 @@ class TestUnforeseenError:
         assert (done.usage[Meter.TOKENS_OUT], left_of(world)) == (2, Spent(99, LIMIT - 9))
         assert done.cost_nano_usd == 1_000
 
-    def test_in_the_middle_of_an_answer_counts_the_rest_as_uncertain(self, world: World) -> None:
+    def test_counts_the_rest_of_a_streamed_call_as_uncertain(self, world: World) -> None:
         limit(world)
         run = submit(world)
-        models = ScriptedModel([[Counted({Meter.TOKENS_IN: 7}), Text("x"), fail_unexpectedly]])
+        models = ScriptedModel([[UsageUpdate({Meter.TOKENS_IN: 7}), TextDelta("x"), fail_unexpectedly]])
         done = execute(world, run, models)
         assert done.error is not None
         assert (done.error.code, done.usage[Meter.TOKENS_IN], models.closed) == ("InternalError", 7, 1)
-        assert done.usage[Meter.TOKENS_UNCERTAIN] == bound_of(run) - 7
+        assert done.usage[Meter.TOKENS_UNCERTAIN] == bound_of(run) - 7 - done.usage[Meter.TOKENS_OUT]
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
 
-    def test_is_not_paid_for_again(self, world: World) -> None:
+    def test_is_not_retried(self, world: World) -> None:
         run = submit(world)
         models = ScriptedModel([[fail_unexpectedly]] * 3)
         execute(world, run, models)
@@ -70,9 +85,9 @@ class TestUnforeseenError:
         assert execute(world, run, models).attempt == 1
         assert outbox(world) == [f"{run.run_id}:1:1", f"{run.run_id}:1:failed", f"{run.run_id}:queued:1"]
 
-    def test_before_anything_was_sent_costs_nothing(self, world: World) -> None:
+    def test_costs_nothing_before_anything_was_sent(self, world: World) -> None:
         class Broken(ScriptedModel):
-            """Cannot even be called."""
+            """A model that raises an unexpected error."""
 
             def of(self, tenant_id: str, request: ModelRequest) -> Model:
                 raise KeyError(tenant_id, request)
@@ -83,12 +98,12 @@ class TestUnforeseenError:
         assert (done.error.code, done.calls, left_of(world)) == ("InternalError", (), Spent(100, LIMIT))
         assert budget_of(world).open == {}
 
-    def test_in_what_is_stored_ends_the_run(self, world: World) -> None:
+    def test_ends_the_run_when_stored_data_is_invalid(self, world: World) -> None:
         class Odd:
-            """A config that is not one."""
+            """An invalid config."""
 
-            def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
-                """Nothing of what it must have."""
+            def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
+                """Return an empty config."""
                 return {}
 
         run = submit(world)
@@ -97,7 +112,7 @@ class TestUnforeseenError:
         assert done.error is not None
         assert (done.status, done.error.code, done.inputs) == (Status.FAILED, "InternalError", run.inputs)
 
-    def test_of_a_price_leaves_the_cost_open_and_raises_the_alarm(
+    def test_leaves_the_cost_unknown_and_raises_the_alarm_when_pricing_fails(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:
         def price(*_: object) -> Any:  # noqa: ANN401 — it gives nothing
@@ -109,7 +124,7 @@ class TestUnforeseenError:
         lines = [vars(record) for record in caplog.records if record.getMessage() == "call ended"]
         assert [line["UnpricedCalls"] for line in lines] == [1]
 
-    def test_tells_the_log_where_it_was_and_nothing_of_the_text(
+    def test_logs_its_location_without_any_text(
         self, world: World, log_lines: Callable[[], list[dict[str, Any]]]
     ) -> None:
         def fail() -> None:
@@ -124,11 +139,11 @@ class TestUnforeseenError:
 
 
 class Down:
-    """A bucket that does not answer."""
+    """A bucket that fails."""
 
-    def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
+    def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:  # noqa: ARG002 — as for all
         """Nothing."""
-        raise DependencyUnavailable("The store of documents does not answer now.")  # noqa: EM101 — a test's own
+        raise DependencyUnavailable("The document store is unavailable. Try again.")  # noqa: EM101 — a test's own
 
 
 class TestOutage:
@@ -136,7 +151,7 @@ class TestOutage:
         replace(worker_of(world, ScriptedModel([])), configs=Down()).execute(TENANT, run.run_id)
         return world.runs.get(TENANT, run.run_id)
 
-    def test_before_anything_was_sent_gives_the_lease_back_and_charges_nothing(self, world: World) -> None:
+    def test_before_sending_releases_the_lease_without_charge(self, world: World) -> None:
         limit(world)
         run = submit(world)
         back = self._execute_without_bucket(world, run)
@@ -144,7 +159,7 @@ class TestOutage:
         assert (back.open_call, left_of(world)) == (run.open_call, Spent(99, LIMIT - bound_of(run)))
         assert outbox(world) == [f"{run.run_id}:queued:1"]
 
-    def test_is_waited_out_with_growing_pauses(self, world: World) -> None:
+    def test_delays_retries_exponentially(self, world: World) -> None:
         run, now = submit(world), LATER
         for number in range(3):
             self._execute_without_bucket(world, run)
@@ -154,17 +169,24 @@ class TestOutage:
         done = execute(world, run, ScriptedModel([ANSWER]))
         assert (done.status, done.attempt) == (Status.COMPLETED, 1)
 
-    def test_while_large_inputs_are_read_is_no_different(self, world: World) -> None:
+    def test_while_reading_large_inputs_releases_the_lease(self, world: World) -> None:
         run = submit(world, message="x" * 100_000)
-        world.documents.delete_below(TENANT, f"runs/{run.run_id}")
-        worker_of(world, ScriptedModel([])).execute(TENANT, run.run_id)
+
+        class Silent(Artifacts):
+            """A bucket that fails."""
+
+            def read(self, tenant_id: str, stored: DocumentRef) -> Any:  # noqa: ANN401, ARG002 — as the real one
+                raise DependencyUnavailable("The bucket does not answer.")  # noqa: EM101 — a test's own
+
+        table = RunTable(world.store, Payloads(Silent(own_client("s3"), bucket=BUCKET)))
+        replace(worker_of(world, ScriptedModel([])), runs=table).execute(TENANT, run.run_id)
         item = world.store.get(run_key(TENANT, run.run_id))
         assert item is not None
         assert (item["status"], item["attempts"]) == ("queued", [])
 
-    def test_of_the_keys_is_no_different(self, world: World) -> None:
+    def test_while_reading_keys_releases_the_lease(self, world: World) -> None:
         class Locked(ScriptedModel):
-            """Its key cannot be read."""
+            """A provider whose key cannot be read."""
 
             def of(self, tenant_id: str, request: ModelRequest) -> Model:  # noqa: ARG002 — as for all
                 raise DependencyUnavailable("The secrets do not answer.")  # noqa: EM101 — a test's own
@@ -175,7 +197,7 @@ class TestOutage:
         assert (back.status, back.attempts) == (Status.QUEUED, ())
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
 
-    def test_between_two_calls_counts_as_a_lost_attempt_that_is_certain(self, world: World) -> None:
+    def test_between_calls_counts_as_a_lost_attempt_without_uncertainty(self, world: World) -> None:
         def no_copy(tenant_id: str) -> None:
             raise DependencyUnavailable(tenant_id)
 
@@ -192,9 +214,9 @@ class TestOutage:
         run = submit(world)
 
         class Late(Down):
-            """The client cancels while nothing is read."""
+            """A bucket that fails while the client cancels."""
 
-            def read(self, tenant_id: str, stored: Stored) -> Mapping[str, Any]:
+            def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:
                 cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
                 return super().read(tenant_id, stored)
 
@@ -202,12 +224,12 @@ class TestOutage:
         done = world.runs.get(TENANT, run.run_id)
         assert (done.status, done.calls, left_of(world)) == (Status.CANCELLED, (), Spent(100, LIMIT))
 
-    def test_after_a_call_was_sent_leaves_its_bound_uncertain(self, world: World) -> None:
+    def test_after_sending_leaves_the_bound_uncertain(self, world: World) -> None:
         limit(world)
         run = submit(world)
 
         class Deaf(RunTable):
-            """The end of the call cannot be written."""
+            """A run table that fails to write the end of a call."""
 
             def save(self, *_: object, **__: object) -> Any:  # noqa: ANN401 — it gives nothing
                 raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a test's own

@@ -1,13 +1,13 @@
-"""From the publisher to those who listen: the queue of runs, what is stored, and the ledger."""
+"""Delivery of events to the queue of runs, the storage counter and the ledger."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.metering.domain import usage
-from services.metering.operations import counting
-from services.runs.table import storage
+from services.metering.ingestion import operations as ingestion
+from services.metering.ledger.domain import entries as usage
+from services.runs.runs.table import storage
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactStored, RunQueued, UsageRecorded
 from shared.messaging.consumer import EventConsumer
@@ -20,13 +20,13 @@ from tests.services.runs.kills.clock import Clock
 
 @dataclass
 class Bus:
-    """Takes what the publisher says, and hands it to those who listen, each twice.
+    """A bus that delivers each event twice.
 
     Args:
-        entities: in which the outbox lies.
+        entities: the table with the outbox.
         store: the slice of runs.
         ledger: the slice of metering.
-        clock: tells when it is heard.
+        clock: returns the time of delivery.
     """
 
     entities: MemoryDynamoDB
@@ -34,9 +34,9 @@ class Bus:
     ledger: Store
     clock: Clock
     queue: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """What waits for a worker."""
+    """The messages that wait for a worker."""
     published: dict[str, str] = field(default_factory=dict[str, str])
-    """The types of all events that were said, by id."""
+    """The types of all published events by id."""
     _consumer: EventConsumer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +52,8 @@ class Bus:
 
         @self._consumer.on_batch(UsageRecorded)
         def count(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
-            entries = [(event.tenant_id, usage.entry_of_call(event)) for event in events]
-            return counting.count(self.ledger, entries, now=self.clock.now)
+            entries = [(event.tenant_id, usage.entry_from_call(event)) for event in events]
+            return ingestion.count(self.ledger, entries, now=self.clock.now)
 
     def put_events(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
         """See `Bus.put_events`."""
@@ -71,14 +71,14 @@ class Bus:
             assert self._consumer(batch_of(detail)) == {"batchItemFailures": []}
 
     def delete(self, table: str, keys: Sequence[Key]) -> None:
-        """See `Outboxes.delete`."""
+        """See `OutboxStore.delete`."""
         self.entities.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key.wire}} for key in keys]})
 
-    def set_aside(self, table: str, item: Item, *, reason: str) -> None:
-        """See `Outboxes.set_aside`."""
+    def dead_letter(self, table: str, item: Item, *, reason: str) -> None:
+        """See `OutboxStore.dead_letter`."""
         raise AssertionError(table, item, reason)
 
 
 def batch_of(detail: dict[str, Any]) -> dict[str, Any]:
-    """A message as a queue hands it over."""
+    """Return a message in the format of a queue."""
     return {"Records": [{"messageId": "message", "body": json.dumps({"detail": detail})}]}

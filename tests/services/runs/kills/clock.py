@@ -1,20 +1,20 @@
-"""Time that passes only when it is told to."""
+"""A clock that only tests advance."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tests.services.runs.runs import NOW
+from tests.services.runs.examples import NOW
 
 BEGINNING = NOW + timedelta(hours=1)
-"""When the agent is not fresh any more."""
+"""A time at which the agent is no longer fresh."""
 
 
 @dataclass
 class Clock:
-    """Time that passes only when it is told to."""
+    """A clock that only tests advance."""
 
     now: datetime = BEGINNING
 
     def wait(self, **time: float) -> None:
-        """Let so much pass."""
+        """Advance the clock."""
         self.now += timedelta(**time)

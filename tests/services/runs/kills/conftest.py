@@ -1,4 +1,4 @@
-"""So many functions live and die here that what they say aloud would take longer than what they do."""
+"""Logging is reduced to errors, because it would take longer than the tests."""
 
 from collections.abc import Generator
 
@@ -9,7 +9,7 @@ from shared.observability import logger
 
 @pytest.fixture(autouse=True)
 def silence() -> Generator[None]:
-    """Only errors are logged."""
+    """Log errors only."""
     level = logger.log_level
     logger.setLevel("ERROR")
     yield

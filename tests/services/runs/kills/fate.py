@@ -1,4 +1,4 @@
-"""What can happen to a function at each of its steps: calls to the database, the bucket, a model, another function."""
+"""Faults at the steps of a function: calls to the database, the bucket, a model or a function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ T = TypeVar("T")
 
 
 class Moment(StrEnum):
-    """When it happens."""
+    """The moment of a fault."""
 
     BEFORE = "before"
-    """The function is gone, and the step was not taken."""
+    """The function dies before the step."""
     AFTER = "after"
-    """The step was taken, and the function is gone before it hears of that."""
+    """The function dies after the step, before its response."""
     UNHEARD = "unheard"
-    """A write was carried out, and the function lives, but hears no answer."""
+    """A write succeeds, but its response is lost."""
 
 
 class Killed(BaseException):
-    """The function is gone; nothing of it runs any more."""
+    """The function has died."""
 
 
 @dataclass
 class Fate:
-    """What is to happen, once.
+    """One fault.
 
     Args:
         at: the step, from 1, counted over all functions; 0: nothing happens.
@@ -37,14 +37,14 @@ class Fate:
     at: int = 0
     moment: Moment = Moment.BEFORE
     steps: list[str] = field(default_factory=list[str])
-    """Those that were taken, by name."""
+    """The names of the executed steps."""
 
-    def take(self, step: str, do: Callable[[], T]) -> T:
-        """Take a step, unless this is the end.
+    def execute(self, step: str, do: Callable[[], T]) -> T:
+        """Execute a step, unless the function dies.
 
         Raises:
-            Killed: it is.
-            ReadTimeoutError: nobody knows whether it was taken.
+            Killed: the function dies.
+            ReadTimeoutError: it is unknown whether the step was executed.
         """
         self.steps.append(step)
         hit = len(self.steps) == self.at
@@ -71,10 +71,10 @@ class Mortal:
         self._fate = fate
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        """The operation, as a step."""
+        """Return the operation as a step."""
         call = getattr(self._client, operation)
 
         def step(**arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
-            return self._fate.take(operation, lambda: call(**arguments))
+            return self._fate.execute(operation, lambda: call(**arguments))
 
         return step

@@ -1,26 +1,29 @@
-"""The functions of runs, the publisher and the ledger over one table in memory: each can be killed by itself."""
+"""The functions of runs, the publisher and the ledger over one table in memory. Each can be killed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from services.metering.table import SLICE as USAGE
-from services.runs.domain.agent import AgentCopy, VersionCopy
-from services.runs.domain.run import CallId, Cost, Run, Status
+from services.metering.partitions import SLICE as USAGE
+from services.runs.agents import table as agents
+from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopies
+from services.runs.budgets.operations.sweep import sweep_budgets
+from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.deletion.operations import clear_deleted, delete_run
 from services.runs.errors import RunNotEnded, RunNotFound
-from services.runs.operations.deletion import clear_deleted, delete_run
-from services.runs.operations.execution import Worker
-from services.runs.operations.planning import Planner
-from services.runs.operations.reaping import reap
-from services.runs.operations.steering import cancel_run, hand_in_tool_outputs
-from services.runs.operations.submission import NewRun, submit_run
-from services.runs.operations.sweeping import sweep_budgets
-from services.runs.table import SLICE, agents
-from services.runs.table.agents import AgentCopies
-from services.runs.table.budgets import BudgetTable
-from services.runs.table.items import run_from_item
-from services.runs.table.runs import RunFilter, RunTable
+from services.runs.execution.operations.cancel import cancel_run
+from services.runs.execution.operations.planning import Planner
+from services.runs.execution.operations.recovery import expire_tool_calls, reap
+from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.tool_outputs import submit_tool_outputs
+from services.runs.execution.operations.worker import Worker
+from services.runs.partitions import SLICE
+from services.runs.runs.domain.run import CallId, Cost, Run, RunRequest, Status
+from services.runs.runs.table.items import run_from_item
+from services.runs.runs.table.listing import RunFilter
+from services.runs.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.errors import Conflict, DependencyUnavailable
 from shared.events.envelope import Event
@@ -28,7 +31,7 @@ from shared.events.runs import RunQueued
 from shared.ids import new_id
 from shared.messaging.consumer import EventConsumer
 from shared.messaging.publisher import Publisher
-from shared.storage.idempotency import AlreadyDone, Once
+from shared.storage.idempotency import AlreadyDone, IdempotencyKey
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item
 from shared.storage.objects import Artifacts
@@ -36,12 +39,12 @@ from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
 from tests.services.runs.kills.bus import Bus, batch_of
 from tests.services.runs.kills.clock import Clock
 from tests.services.runs.kills.fate import Fate, Killed, Mortal
 from tests.services.runs.kills.provider import Line, Provider
-from tests.services.runs.runs import AGENT_ID, NOW, TENANT
 from tests.tenants import tenant_created
 
 T = TypeVar("T")
@@ -52,7 +55,7 @@ _CLIENT_TRIES = 2
 
 @dataclass(frozen=True)
 class Tools:
-    """What a function reaches of the world: tables and the bucket."""
+    """The tables and the bucket of a function."""
 
     store: Store
     documents: Artifacts
@@ -68,12 +71,12 @@ class Tools:
         return BudgetTable(self.store)
 
     def access(self, tenant_id: str = TENANT) -> TenantAccess:
-        """The tenant as it is known."""
+        """Return the copy of the tenant."""
         return TenantAccessCopies(self.store).read(tenant_id)
 
     @property
     def planner(self) -> Planner:
-        """Plans calls."""
+        """Return a planner."""
         return Planner(self.budgets, _price)
 
 
@@ -82,7 +85,7 @@ def _price(*_: object) -> Cost:
 
 
 class Functions:
-    """All functions, and the world that they work in.
+    """All functions and their environment.
 
     Args:
         provider: what their workers call.
@@ -101,7 +104,7 @@ class Functions:
         self.sound = self._tools(self.entities, self.bucket)
         self.ledger = Store(self.usage, table="usage", owned=USAGE)
         self.ends: dict[str, Item] = {}
-        """Runs when they were first seen to have ended."""
+        """Runs as they were when their end was first observed."""
         TenantAccessCopies(self.sound.store).keep(
             tenant_created(
                 TENANT,
@@ -111,13 +114,13 @@ class Functions:
             )
         )
         stored = self.sound.documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", dict(config))
-        agents.keep_agent(self.sound.store, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, heard_at=NOW))
-        agents.keep_version(self.sound.store, TENANT, VersionCopy(AGENT_ID, 1, stored))
+        agents.put_agent(self.sound.store, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
+        agents.put_version(self.sound.store, TENANT, VersionCopy(AGENT_ID, 1, stored))
         self.bus = Bus(self.entities, self.sound.store, self.ledger, self.clock)
 
     @property
     def mortal(self) -> Tools:
-        """What a function has that may be killed."""
+        """Return the tools of a function that may be killed."""
         return self._tools(Mortal(self.entities, self.fate), Mortal(self.bucket, self.fate))
 
     def _tools(self, client: Any, bucket: Any) -> Tools:  # noqa: ANN401 — clients of botocore's kind
@@ -125,7 +128,7 @@ class Functions:
         return Tools(store, Artifacts(bucket, bucket="bucket"))
 
     def post(self, message: str = "Hello", *, waited: bool = False, key: str | None = "key") -> str | None:
-        """What a client does that wants a run: with a key it sends the request again; gives the run's id."""
+        """Submit a run as a client; with a key, retry the request. Return the run's id."""
         for _ in range(_CLIENT_TRIES if key else 1):
             try:
                 return self._post(message, waited=waited, key=key)
@@ -135,35 +138,35 @@ class Functions:
 
     def _post(self, message: str, *, waited: bool, key: str | None) -> str:
         tools, now = self.mortal, self.clock.now
-        once = Once(TENANT, "user:1 POST runs", key, message, now) if key else None
+        idempotency_key = IdempotencyKey(TENANT, "user:1 POST runs", key, message, now) if key else None
         try:
-            if once:
-                once.ensure_new(tools.store)
+            if idempotency_key:
+                idempotency_key.ensure_new(tools.store)
             run = submit_run(
                 AgentCopies(tools.store),
                 tools.runs,
                 _Configs(tools),
                 tools.planner,
                 tools.access(),
-                _asked(message, once, now=now, waited=waited),
+                _asked(message, idempotency_key, now=now, waited=waited),
                 now=now,
-                once=once,
+                idempotency_key=idempotency_key,
             )
         except AlreadyDone as done:
             return done.resource_id
         if waited:
-            self.fate.take("invoke", lambda: self._work_alone(run.run_id))
+            self.fate.execute("invoke", lambda: self._work_alone(run.run_id))
         return run.run_id
 
     def _work_alone(self, run_id: str) -> None:
-        """The function that is invoked dies by itself, and whoever waits for it hears only that."""
+        """Invoke a worker that may be killed; its caller only sees that the invocation failed."""
         try:
             self._worker().execute(TENANT, run_id)
         except Killed:
-            self.provider.finish_for_nobody()
+            self.provider.finish_unread()
 
     def work(self) -> None:
-        """Hand every message of the queue to a worker; it comes again unless it was handled."""
+        """Deliver every message of the queue to a worker, again if it was not handled."""
         consumer = EventConsumer("runs.worker")
 
         @consumer.on(RunQueued)
@@ -176,7 +179,7 @@ class Functions:
                 if consumer(batch_of(detail))["batchItemFailures"]:
                     self.bus.queue.append(detail)
             except Killed:
-                self.provider.finish_for_nobody()
+                self.provider.finish_unread()
                 self.bus.queue.append(detail)
 
     def _worker(self) -> Worker:
@@ -194,13 +197,13 @@ class Functions:
         )
 
     def _open_call(self) -> CallId:
-        """What is sent is written down: there is one run, so its open call is the one."""
+        """Check that a sent call is recorded as the open call of the one run."""
         [call] = [run.open_call_id for run in self.all_runs() if run.status is Status.RUNNING]
         assert call, "a call was sent that is not written down"
         return call
 
     def cancel(self, run_id: str) -> Status | None:
-        """The client cancels, twice when it hears nothing; gives what it was told."""
+        """Cancel as a client, again without a response; return the response."""
         return self._ask(
             lambda tools: (
                 cancel_run(tools.runs, tools.budgets, TENANT, run_id, now=self.clock.now, if_match=None).status
@@ -208,17 +211,17 @@ class Functions:
         )
 
     def hand_in(self, run_id: str, outputs: Mapping[str, str]) -> Status | None:
-        """The client hands in what its tools gave, twice when it hears nothing."""
+        """Submit tool outputs as a client, again without a response."""
         return self._ask(
             lambda tools: (
-                hand_in_tool_outputs(
+                submit_tool_outputs(
                     tools.runs, _Configs(tools), tools.planner, tools.access(), run_id, outputs, now=self.clock.now
                 ).status
             )
         )
 
     def delete(self, run_id: str) -> bool | None:
-        """The client deletes, twice when it hears nothing."""
+        """Delete as a client, again without a response."""
 
         def delete(tools: Tools) -> bool:
             self._note_ends()
@@ -238,37 +241,38 @@ class Functions:
         return None
 
     def look(self) -> None:
-        """The reaper's minute."""
+        """Run the reaper once."""
         tools, now = self.mortal, self.clock.now
         try:
             reap(tools.runs, tools.budgets, now=now)
+            expire_tool_calls(tools.runs, tools.budgets, now=now)
             sweep_budgets(tools.budgets, tools.runs, tools.access, now=now)
             clear_deleted(tools.runs, now=now)
         except (Killed, DependencyUnavailable):
             pass
 
     def publish(self) -> None:
-        """Say all that waits in the outbox; the ledger and the queue hear everything twice."""
+        """Publish the outbox. The ledger and the queue receive every event twice."""
         self._note_ends()
         items = list(self.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX"))
         if items:
             Publisher(self.bus, "bus", self.bus).publish("entities", items)
 
     def all_runs(self) -> list[Run]:
-        """As they are now."""
-        return self.sound.runs.page(TENANT, RunFilter(), limit=100, after=None)[0]
+        """Return the current runs."""
+        return self.sound.runs.listing.page(TENANT, RunFilter(), limit=100, after=None)[0]
 
     @property
     def are_done(self) -> bool:
-        """Whether nothing is left to do for anybody."""
+        """Return whether no work is left."""
         waiting = any(self.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX")) or self.bus.queue
         due = any("due_pk" in item for item in self.entities.items(f"TENANT#{TENANT}#RUNS"))
         return not waiting and not due
 
     def ended_runs(self) -> list[Run]:
-        """All that were seen to end, also those that were deleted since; without what lies in the bucket."""
+        """Return all runs whose end was observed, deleted ones included, without objects."""
         payloads = Payloads(self.sound.documents)
-        return [run_from_item(item, payloads, whole=False) for item in self.ends.values()]
+        return [run_from_item(item, payloads, with_payloads=False) for item in self.ends.values()]
 
     def _note_ends(self) -> None:
         for item in self.entities.items(f"TENANT#{TENANT}#RUNS#RUN#"):
@@ -278,7 +282,7 @@ class Functions:
 
 @dataclass(frozen=True)
 class _Configs:
-    """Configs, read anew each time, as by a new container."""
+    """Configs that are read each time, as by a new container."""
 
     tools: Tools
 
@@ -287,9 +291,9 @@ class _Configs:
         return self.tools.documents.read(tenant_id, stored)
 
 
-def _asked(message: str, once: Once | None, *, now: datetime, waited: bool) -> NewRun:
-    return NewRun(
-        run_id=new_id("run", now, entropy=once.entropy) if once else new_id("run", now),
+def _asked(message: str, idempotency_key: IdempotencyKey | None, *, now: datetime, waited: bool) -> RunRequest:
+    return RunRequest(
+        run_id=new_id("run", now, entropy=idempotency_key.entropy) if idempotency_key else new_id("run", now),
         agent_id=AGENT_ID,
         version=None,
         inputs={"message": message},

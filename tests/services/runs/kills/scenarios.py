@@ -1,15 +1,15 @@
-"""What clients, workers and the reaper do to one run, by name; every step of it is one at which they can be killed."""
+"""Scenarios of clients, workers and the reaper, by name. Each can be killed at every step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from services.runs.domain.request import ToolCall
-from services.runs.domain.run import Status
 from services.runs.errors import ProviderFailed
+from services.runs.runs.domain.conversation import ToolCall
+from services.runs.runs.domain.run import Status
+from tests.services.runs.examples import TENANT
 from tests.services.runs.kills.functions import Functions
 from tests.services.runs.kills.provider import Script
-from tests.services.runs.runs import TENANT
 
 BUSY = Script((), refused=ProviderFailed("ProviderUnavailable", "Not now.", retry=True))
 CUT = Script(("a", "b", ProviderFailed("StreamTruncated", "Cut.", retry=True, usage_known=False)))
@@ -24,17 +24,17 @@ Hook = Callable[[], object]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One run, as it goes when nobody dies.
+    """One run without a crash.
 
     Args:
-        act: what happens.
-        scripts: of the provider's calls; `happens` is what its pieces can set off.
-        ends: the run's final status when nobody dies.
-        config: more in the agent's config.
-        has_client: whether a client goes on to hand in what the tools gave.
-        rounds_take: the time between one look of the reaper and the next, when it is over.
-        concurrent_runs: that the tenant's plan allows.
-        runs: how many there are when nobody dies.
+        act: performs the scenario.
+        scripts: returns the scripts of the provider's calls, whose pieces may cause events.
+        ends: the run's final status without a crash.
+        config: additional fields of the agent's config.
+        has_client: whether a client continues and submits the outputs of tools.
+        rounds_take: the time between two passes of the reaper after the scenario.
+        concurrent_runs: the number of concurrent runs that the tenant's plan allows.
+        runs: the number of runs without a crash.
     """
 
     act: Callable[[Functions], None]
@@ -84,7 +84,7 @@ def _with_tools(functions: Functions) -> None:
 
 
 def _one_after_the_other(functions: Functions) -> None:
-    """The tenant may execute one run at a time; the others wait for it."""
+    """Execute one run of the tenant at a time while the others wait."""
     for name in ("a", "b", "c"):
         functions.post(name, key=name)
     for _ in range(3):
@@ -92,7 +92,7 @@ def _one_after_the_other(functions: Functions) -> None:
 
 
 def _tools_in_turn(functions: Functions) -> None:
-    """While a run waits for its tools another one executes, for whose end it then waits itself."""
+    """While a run waits for its tools, another one executes and takes its slot."""
     first = functions.post("a", key="a")
     _go_on(functions)
     functions.post("b", key="b")
@@ -118,10 +118,10 @@ def _cancelled_at_once(functions: Functions) -> None:
 
 
 def _lost_and_found(functions: Functions) -> None:
-    """Its worker is lost by itself, the reaper gives the run back, and another worker has it."""
+    """Lose a worker, requeue its run by the reaper, and execute it by another worker."""
     run_id = functions.post()
     if run_id:
-        functions.sound.runs.take(run_id=run_id, tenant_id=TENANT, now=functions.clock.now)
+        functions.sound.runs.acquire_lease(run_id=run_id, tenant_id=TENANT, now=functions.clock.now)
     functions.clock.wait(minutes=1)
     functions.look()
     _go_on(functions)
@@ -137,7 +137,7 @@ def _deleted(functions: Functions) -> None:
 
 
 def _flushing(functions: Callable[[], Functions]) -> Hook:
-    """Half a second, after which new text is written down."""
+    """Wait half a second, after which new text is stored."""
     return lambda: functions().clock.wait(seconds=0.5)
 
 
@@ -157,7 +157,7 @@ def _cancelled_in_the_middle(functions: Callable[[], Functions]) -> Sequence[Scr
 
 
 def _overtaken(functions: Callable[[], Functions]) -> Sequence[Script]:
-    """The worker falls asleep; the reaper gives its run to another one, and then it wakes up and goes on."""
+    """Continue a suspended worker after the reaper has requeued its run."""
 
     def sleep() -> None:
         functions().clock.wait(minutes=1)
@@ -180,7 +180,7 @@ SCENARIOS = {
         _waited, _always(Script(("four",)), Script(('{"n": 4}',))), config={"response_schema": SCHEMA}
     ),
     "tools": Scenario(_with_tools, _always(ASKS, ANSWER)),
-    "tools that nobody executes": Scenario(
+    "tools that are not executed": Scenario(
         _in_background, _always(ASKS), Status.FAILED, has_client=False, rounds_take=timedelta(hours=13)
     ),
     "large input and output": Scenario(_large, _always(Script(("y" * LARGE,)))),

@@ -1,8 +1,8 @@
-"""Functions are killed before and after every step; whatever happens, runs end, and the ledger tells the truth.
+"""Functions are killed before and after every step. Runs still end, and the ledger is correct.
 
-A clean run records the steps: calls to the database and the bucket, what is sent to the model and each piece that is
-heard, the invocation of a worker. Then it is done again, once for each step and moment. After that some hours of the
-reaper, of living workers and of a client that goes on must bring everything to its end.
+A run without a crash records the steps: calls to the database and the bucket, requests to the model, each piece of a
+response, and the invocation of a worker. The run is then repeated with a crash before and after each step. After a few
+hours of the reaper, of other workers and of the client, everything must have ended.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.runs.domain.run import Status
+from services.runs.runs.domain.run import Status
 from tests.services.runs.kills.fate import Fate, Moment
 from tests.services.runs.kills.functions import Functions
 from tests.services.runs.kills.provider import Provider
@@ -19,11 +19,11 @@ from tests.services.runs.kills.truth import Truth
 
 WRITES = frozenset({"update_item", "transact_write_items", "put_object", "delete_objects"})
 ROUNDS = 8
-"""Of the reaper and everybody else; then it is over, or it never will be."""
+"""The maximum number of rounds until no work is left."""
 
 
 def live(scenario: Scenario, fate: Fate) -> Functions:
-    """The scenario, and then the time in which everything must come to its end."""
+    """Execute the scenario, then all work that is left."""
     made: list[Functions] = []
     provider = Provider(scenario.scripts(lambda: made[0]))
     functions = Functions(
@@ -59,7 +59,7 @@ def _fates(steps: Sequence[str]) -> Iterator[Fate]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_function_that_is_killed_at_any_step_leaves_the_truth(name: str) -> None:
+def test_killing_a_function_at_any_step_keeps_all_promises(name: str) -> None:
     scenario = SCENARIOS[name]
     clean = Fate()
     living = live(scenario, clean)

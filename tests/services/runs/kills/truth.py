@@ -1,19 +1,20 @@
-"""What must be true of runs, budget and ledger when everything has come to its end, however that was."""
+"""Invariants of runs, budget and ledger when no work is left."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.metering.domain.usage import Entry, without_zeros
-from services.metering.table import ledger
-from services.runs.domain.lifecycle import MAX_LOST_ATTEMPTS
-from services.runs.domain.run import Call, CallId, Run
-from services.runs.table.storage import stored_bytes
+from services.metering.counters.domain.amounts import without_zeros
+from services.metering.ledger.domain.entries import LedgerEntry
+from services.metering.ledger.table.entries import LedgerTable
+from services.runs.runs.domain.lifecycle import MAX_LOST_ATTEMPTS
+from services.runs.runs.domain.run import Call, CallId, Run
+from services.runs.runs.table.storage import stored_bytes
 from shared.events.runs import RunCancelled, RunCompleted, RunFailed
 from shared.meters import Meter, total
-from tests.services.metering.usage import counted
+from tests.services.metering.fixtures import counted
+from tests.services.runs.examples import TENANT
 from tests.services.runs.kills.clock import BEGINNING
 from tests.services.runs.kills.functions import REQUESTS, TOKENS, Functions
-from tests.services.runs.runs import TENANT
 
 _ENDS = {kind.TYPE for kind in (RunCompleted, RunFailed, RunCancelled)}
 _PERIOD = "2026-11"
@@ -21,19 +22,19 @@ _PERIOD = "2026-11"
 
 @dataclass(frozen=True)
 class Truth:
-    """One world at its end."""
+    """The final state of one scenario."""
 
     functions: Functions
     runs: list[Run]
-    """That have ended, with those that were deleted since."""
-    entries: dict[str, Entry]
-    """Of the ledger, by id."""
+    """Ended runs, deleted ones included."""
+    entries: dict[str, LedgerEntry]
+    """The ledger's entries by id."""
 
     @classmethod
     def of(cls, functions: Functions) -> "Truth":
-        """As it is now."""
+        """Return the budget."""
         end = functions.clock.now + timedelta(seconds=1)
-        entries = ledger.entries_between(functions.ledger, TENANT, start=BEGINNING, end=end)
+        entries = LedgerTable(functions.ledger, TENANT).between(start=BEGINNING, end=end)
         return cls(functions, functions.ended_runs(), {entry.event_id: entry for entry in entries})
 
     def check(self) -> None:
@@ -45,17 +46,17 @@ class Truth:
         self.what_lies_in_the_bucket_is_counted()
 
     def everything_has_ended(self) -> None:
-        """Each run in one final state, which was said once, and after three lost attempts at most."""
+        """Check that each run has one published final state and at most three lost attempts."""
         living = self.functions.all_runs()
         assert all(run.status.final for run in living)
         assert {run.run_id for run in living} <= {run.run_id for run in self.runs}
-        said = [name.split(":")[0] for name, kind in self.functions.bus.published.items() if kind in _ENDS]
-        assert sorted(said) == sorted(run.run_id for run in self.runs)
+        payload = [name.split(":")[0] for name, kind in self.functions.bus.published.items() if kind in _ENDS]
+        assert sorted(payload) == sorted(run.run_id for run in self.runs)
         assert all(run.attempt <= MAX_LOST_ATTEMPTS + 1 for run in self.runs)
         assert not any(self.functions.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX"))
 
     def the_budget_is_what_the_runs_have_left(self) -> None:
-        """Nothing is open, and nothing was given back that was used."""
+        """Check that no call is open and no used token was returned."""
         budget = self.functions.sound.budgets.find(TENANT, _PERIOD)
         if budget is None:
             assert not self.runs
@@ -66,7 +67,7 @@ class Truth:
         assert budget.requests_left == REQUESTS - sum(run.usage.get(Meter.REQUESTS, 0) for run in self.runs)
 
     def the_ledger_has_each_call_once(self) -> None:
-        """As its run has it, and the counters are the sum of that."""
+        """Check that the ledger equals the runs and that the counters are its sum."""
         calls = {str(name): call for name, call in self._calls()}
         assert self.entries.keys() == calls.keys()
         for name, call in calls.items():
@@ -79,7 +80,7 @@ class Truth:
         assert sums.meters.get(Meter.REQUESTS, 0) == sum(bool(run.calls) for run in self.runs)
 
     def what_is_certain_is_true_and_what_is_not_is_enough(self) -> None:
-        """What the provider has really used stands in the ledger, or is covered by what is uncertain there."""
+        """Check that the ledger contains or covers the real usage."""
         calls = dict(self._calls())
         assert self.functions.provider.books.keys() <= calls.keys()
         for name, call in calls.items():
@@ -90,7 +91,7 @@ class Truth:
                 assert call.spent_tokens >= really, name
 
     def what_lies_in_the_bucket_is_counted(self) -> None:
-        """Every payload that a run names is there, and the tenant's storage is the sum of them."""
+        """Check that every referenced object exists and that the storage counter is their sum."""
         kept = self.functions.all_runs()
         named = sum(size for run in kept for size in run.artifacts.values())
         assert stored_bytes(self.functions.sound.store, TENANT) == named

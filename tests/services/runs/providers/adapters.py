@@ -1,4 +1,4 @@
-"""Each provider as the table of cases knows it: its wire format, and a request that reaches the server here."""
+"""The providers under test: wire format and requests to the local server."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,22 @@ from typing import Any, cast
 import botocore.session
 from botocore.config import Config
 
-from services.runs.domain.request import Api, Message, ModelRequest, Provider, Tool
 from services.runs.errors import ProviderFailed
-from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.keys import ProviderKeys
-from services.runs.gateways.model import Counted, Ended, Part, Text, Working
-from services.runs.gateways.models import ProviderModels
+from services.runs.providers.domain.model import (
+    ParameterOmitted,
+    StreamActivity,
+    StreamEnd,
+    StreamPart,
+    TextDelta,
+    UsageUpdate,
+)
+from services.runs.providers.domain.request import Api, ModelRequest, Provider, ToolDefinition
+from services.runs.providers.gateway.addresses import Addresses
+from services.runs.providers.gateway.keys import ProviderKeys
+from services.runs.providers.gateway.models import ProviderModels
+from services.runs.runs.domain.conversation import Message
 from shared.meters import Meter, Meters
+from shared.models.capabilities import Parameter
 from shared.times import utc_now
 from tests.services.runs.providers.anthropic_wire import MessagesWire
 from tests.services.runs.providers.bedrock_wire import ConverseWire
@@ -24,51 +33,54 @@ from tests.services.runs.providers.server import Piece, Reply
 from tests.services.runs.providers.wire import Answer, Frames, Wire
 
 KEY = "sk-test-0123456789"
-WEATHER = Tool("weather", "The weather there.", {"type": "object", "properties": {"city": {"type": "string"}}})
+WEATHER = ToolDefinition(
+    "weather", "The weather there.", {"type": "object", "properties": {"city": {"type": "string"}}}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class Adapter:
     """A provider's API."""
 
     provider: Provider
     api: Api
     wire: Wire
     base: str = ""
-    """What stands between the server's address and the API's own path."""
+    """The path between the server's address and the API's own path."""
     counts_first: bool = False
-    """It says at the start of an answer what the input took, and that one output token is there."""
+    """Whether its first event counts the input and one output token."""
     counts_reasoning: bool = True
 
     def __str__(self) -> str:
         return self.api
 
 
-CHAT = Speaker("openai", "chat", ChatWire(), base="/v1")
-RESPONSES = Speaker("openai", "responses", ResponsesWire(), base="/v1")
-MESSAGES = Speaker("anthropic", "messages", MessagesWire(), counts_first=True)
-CONVERSE = Speaker("bedrock", "converse", ConverseWire(), counts_reasoning=False)
-SPEAKERS = (CHAT, RESPONSES, MESSAGES, CONVERSE)
+CHAT = Adapter("openai", "chat", ChatWire(), base="/v1")
+RESPONSES = Adapter("openai", "responses", ResponsesWire(), base="/v1")
+MESSAGES = Adapter("anthropic", "messages", MessagesWire(), counts_first=True)
+CONVERSE = Adapter("bedrock", "converse", ConverseWire(), counts_reasoning=False)
+ADAPTERS = (CHAT, RESPONSES, MESSAGES, CONVERSE)
 
 
 @dataclass
-class Heard:
-    """What came of a call."""
+class CallResult:
+    """The result of a call."""
 
     text: str = ""
     counted: Meters = field(default_factory=dict[Meter, int])
-    ended: Ended | None = None
+    ended: StreamEnd | None = None
     failure: ProviderFailed | None = None
+    omitted: list[Parameter] = field(default_factory=list[Parameter])
 
 
 @dataclass(frozen=True)
 class OwnKeys:
-    """A tenant with its own key for this server, whatever provider it plays."""
+    """Secrets of a tenant with its own key for this server."""
 
     url: str
 
     def get_secret_value(self, **_: object) -> Mapping[str, str]:
-        """The same for each."""
+        """Return the same key for each provider."""
         return {"SecretString": json.dumps({"api_key": KEY, "base_url": self.url})}
 
 
@@ -90,54 +102,56 @@ def models(url: str, *, addresses: Addresses | None = None) -> ProviderModels:
     return ProviderModels(keys, addresses=addresses or Addresses(allow_private=True), bedrock=bedrock)
 
 
-def request(speaker: Speaker, url: str, *, timeout_s: float = 5, **fields: Any) -> ModelRequest:  # noqa: ANN401 — any field
-    """A request of this provider's API at this address."""
-    asked = ModelRequest(speaker.provider, "m", (Message("user", "Hi"),), 100, base_url=url + speaker.base)
-    # The type says whole seconds; no test waits for one.
-    return replace(asked, api=speaker.api, timeout_s=cast("int", timeout_s), **fields)
+def request(adapter: Adapter, url: str, *, timeout_s: float = 5, **fields: Any) -> ModelRequest:  # noqa: ANN401 — any field
+    """Return a request to this address in the provider's API."""
+    asked = ModelRequest(adapter.provider, "m", (Message("user", "Hi"),), 100, base_url=url + adapter.base)
+    # The declared type is whole seconds, which are too long for tests.
+    return replace(asked, api=adapter.api, timeout_s=cast("int", timeout_s), **fields)
 
 
-def answered(speaker: Speaker, answer: Answer | None = None) -> Reply:
-    """A whole answer."""
-    return framed(speaker, *frames(speaker, answer).all)
+def answered(adapter: Adapter, answer: Answer | None = None) -> Reply:
+    """Return a complete response."""
+    return framed(adapter, *frames(adapter, answer).all)
 
 
-def frames(speaker: Speaker, answer: Answer | None = None) -> Frames:
-    """The frames of an answer."""
-    return speaker.wire.frames(answer or Answer())
+def frames(adapter: Adapter, answer: Answer | None = None) -> Frames:
+    """Return the frames of a response."""
+    return adapter.wire.frames(answer or Answer())
 
 
-def framed(speaker: Speaker, *pieces: Piece) -> Reply:
-    """An answer that is made of these pieces."""
-    return Reply(pieces, headers={"Content-Type": speaker.wire.content_type})
+def framed(adapter: Adapter, *pieces: Piece) -> Reply:
+    """Return a response of these pieces."""
+    return Reply(pieces, headers={"Content-Type": adapter.wire.content_type})
 
 
-def refused(speaker: Speaker, status: int, message: str = "No.", **headers: str) -> Reply:
-    """An error status with a body that the provider would send."""
-    own, body = speaker.wire.refusal(message)
+def refused(adapter: Adapter, status: int, message: str = "No.", **headers: str) -> Reply:
+    """Return an error status with the provider's body."""
+    own, body = adapter.wire.refusal(message)
     return Reply((body,), status=status, headers={**own, **{name.replace("_", "-"): headers[name] for name in headers}})
 
 
-def hear(models: ProviderModels, asked: ModelRequest) -> Heard:
-    """Send the request and listen to the end, as a worker does."""
-    heard = Heard()
+def receive(models: ProviderModels, asked: ModelRequest) -> CallResult:
+    """Send the request and read the response to its end."""
+    received = CallResult()
     try:
         with closing(models.of("demo-org", asked).stream(asked)) as parts:
             for part in parts:
-                _note(heard, part)
+                _note(received, part)
     except ProviderFailed as failure:
-        heard.failure = failure
-    return heard
+        received.failure = failure
+    return received
 
 
-def _note(heard: Heard, part: Part) -> None:
-    assert heard.ended is None, "something came after the end"
+def _note(received: CallResult, part: StreamPart) -> None:
+    assert received.ended is None, "something came after the end"
     match part:
-        case Text(text):
-            heard.text += text
-        case Counted(counted):
-            heard.counted = counted
-        case Ended():
-            heard.ended = part
-        case Working():
+        case TextDelta(text):
+            received.text += text
+        case UsageUpdate(counted):
+            received.counted = counted
+        case StreamEnd():
+            received.ended = part
+        case ParameterOmitted(parameter):
+            received.omitted.append(parameter)
+        case StreamActivity():
             pass

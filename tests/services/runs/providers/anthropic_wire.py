@@ -1,16 +1,16 @@
-"""How Anthropic speaks: Messages."""
+"""The wire format of Anthropic: Messages."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from services.runs.domain.request import ToolCall
-from services.runs.gateways.model import Stop
+from services.runs.providers.domain.model import StopReason
+from services.runs.runs.domain.conversation import ToolCall
 from tests.services.runs.providers.wire import Answer, Frames, event, halves
 
 
 class MessagesWire:
-    """Anthropic's Messages API, whose input count leaves the cache out."""
+    """Anthropic's Messages API, whose input count excludes the cache."""
 
     path = "/v1/messages"
     content_type = "text/event-stream"
@@ -18,10 +18,10 @@ class MessagesWire:
     misshapen = event({"type": "content_block_delta", "index": 0, "delta": None})
     fault = event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded."}})
     _STOPS: ClassVar = {
-        Stop.ANSWERED: "end_turn",
-        Stop.LENGTH: "max_tokens",
-        Stop.TOOL_CALLS: "tool_use",
-        Stop.REFUSED: "refusal",
+        StopReason.ANSWERED: "end_turn",
+        StopReason.LENGTH: "max_tokens",
+        StopReason.TOOL_CALLS: "tool_use",
+        StopReason.REFUSED: "refusal",
     }
 
     def frames(self, answer: Answer) -> Frames:
@@ -39,6 +39,10 @@ class MessagesWire:
                 "input_tokens": used.tokens_in - used.cache_read - used.cache_write,
                 "cache_read_input_tokens": used.cache_read,
                 "cache_creation_input_tokens": used.cache_write,
+                "cache_creation": {
+                    "ephemeral_5m_input_tokens": used.cache_write - used.cache_write_1h,
+                    "ephemeral_1h_input_tokens": used.cache_write_1h,
+                },
                 "output_tokens": 1,
             },
         }

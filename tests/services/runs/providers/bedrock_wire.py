@@ -1,4 +1,4 @@
-"""How Bedrock speaks: Converse, in binary frames."""
+"""The wire format of Bedrock: Converse in binary frames."""
 
 import json
 import struct
@@ -6,13 +6,13 @@ from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from services.runs.domain.request import ToolCall
-from services.runs.gateways.model import Stop
+from services.runs.providers.domain.model import StopReason
+from services.runs.runs.domain.conversation import ToolCall
 from tests.services.runs.providers.wire import Answer, Frames, halves
 
 
-def _frame(kind: str, name: str, payload: object) -> bytes:
-    """A frame: lengths, their checksum, headers, payload, the checksum of it all."""
+def frame(kind: str, name: str, payload: object) -> bytes:
+    """Return a frame: lengths, their checksum, headers, payload and the total checksum."""
     headers = b"".join(
         struct.pack("!B", len(key)) + key.encode() + struct.pack("!BH", 7, len(value)) + value.encode()
         for key, value in (
@@ -28,18 +28,18 @@ def _frame(kind: str, name: str, payload: object) -> bytes:
 
 
 class ConverseWire:
-    """Bedrock's Converse: binary frames with checksums; the count comes last and leaves the cache out."""
+    """Bedrock's Converse: binary frames with checksums. The usage comes last and excludes the cache."""
 
     path = "/model/m/converse-stream"
     content_type = "application/vnd.amazon.eventstream"
-    corrupt = _frame("event", "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}})[:-1] + b"?"
-    misshapen = _frame("event", "contentBlockDelta", "{")
-    fault = _frame("exception", "serviceUnavailableException", {"message": "Overloaded."})
+    corrupt = frame("event", "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}})[:-1] + b"?"
+    misshapen = frame("event", "contentBlockDelta", "{")
+    fault = frame("exception", "serviceUnavailableException", {"message": "Overloaded."})
     _STOPS: ClassVar = {
-        Stop.ANSWERED: "end_turn",
-        Stop.LENGTH: "max_tokens",
-        Stop.TOOL_CALLS: "tool_use",
-        Stop.REFUSED: "guardrail_intervened",
+        StopReason.ANSWERED: "end_turn",
+        StopReason.LENGTH: "max_tokens",
+        StopReason.TOOL_CALLS: "tool_use",
+        StopReason.REFUSED: "guardrail_intervened",
     }
 
     def frames(self, answer: Answer) -> Frames:
@@ -51,16 +51,20 @@ class ConverseWire:
             "totalTokens": used.tokens_in + used.tokens_out,
             "cacheReadInputTokens": used.cache_read,
             "cacheWriteInputTokens": used.cache_write,
+            "cacheDetails": [
+                {"ttl": "5m", "inputTokens": used.cache_write - used.cache_write_1h},
+                {"ttl": "1h", "inputTokens": used.cache_write_1h},
+            ],
         }
         return Frames(
-            opening=(_frame("event", "messageStart", {"role": "assistant"}),),
+            opening=(frame("event", "messageStart", {"role": "assistant"}),),
             middle=(
                 *(self._delta(0, {"text": text}) for text in answer.texts),
                 *self._calls(answer.calls),
             ),
             closing=(
-                _frame("event", "messageStop", {"stopReason": self._STOPS[answer.stop]}),
-                _frame("event", "metadata", {"usage": usage, "metrics": {"latencyMs": 1}}),
+                frame("event", "messageStop", {"stopReason": self._STOPS[answer.stop]}),
+                frame("event", "metadata", {"usage": usage, "metrics": {"latencyMs": 1}}),
             ),
         )
 
@@ -72,10 +76,10 @@ class ConverseWire:
     def _calls(self, calls: Iterable[ToolCall]) -> Iterator[bytes]:
         for place, call in enumerate(calls, start=1):
             start = {"toolUse": {"toolUseId": call.id, "name": call.name}}
-            yield _frame("event", "contentBlockStart", {"contentBlockIndex": place, "start": start})
+            yield frame("event", "contentBlockStart", {"contentBlockIndex": place, "start": start})
             for half in halves(call.arguments):
                 yield self._delta(place, {"toolUse": {"input": half}})
-            yield _frame("event", "contentBlockStop", {"contentBlockIndex": place})
+            yield frame("event", "contentBlockStop", {"contentBlockIndex": place})
 
     def _delta(self, place: int, delta: Mapping[str, Any]) -> bytes:
-        return _frame("event", "contentBlockDelta", {"contentBlockIndex": place, "delta": delta})
+        return frame("event", "contentBlockDelta", {"contentBlockIndex": place, "delta": delta})

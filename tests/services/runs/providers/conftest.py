@@ -1,35 +1,52 @@
-"""One server for all tests of a module, and all providers behind it."""
+"""One local provider server for all tests of a module."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 
 import pytest
 
-from services.runs.gateways.models import ProviderModels
-from tests.services.runs.providers import speakers
+from services.runs.providers.gateway.models import ProviderModels
+from tests.services.runs.conftest import World, know_tenant
+from tests.services.runs.providers import adapters
+from tests.services.runs.providers.adapters import Adapter
 from tests.services.runs.providers.server import ProviderServer, provider_server
+from tests.services.runs.providers.stage import LIMIT, REQUESTS, Stage
 
 
 @pytest.fixture(scope="module")
 def server() -> Generator[ProviderServer]:
-    """A provider of ours on this machine."""
+    """Start a provider server on this machine."""
     with provider_server() as serving:
         yield serving
 
 
 @pytest.fixture(autouse=True)
 def forgetful(server: ProviderServer) -> Generator[None]:
-    """What one test has left unsaid, the next one does not hear."""
+    """Clear the replies that the previous test has left."""
     yield
     server.script.clear()
 
 
 @pytest.fixture(scope="module")
 def models(server: ProviderServer) -> Generator[ProviderModels]:
-    """All providers; Bedrock is that server, the others are where a request says."""
-    with closing(speakers.models(server.url)) as all_models:
-        for speaker in speakers.SPEAKERS:
-            # What an SDK imports at its first call must not be measured as the call's time.
-            server.say(speakers.answered(speaker))
-            assert speakers.hear(all_models, speakers.request(speaker, server.url, timeout_s=60)).ended
+    """Return all providers. Bedrock is at the local server, the others at the address of the request."""
+    with closing(adapters.models(server.url)) as all_models:
+        for adapter in adapters.ADAPTERS:
+            # The imports of an SDK's first call must not count as the time of the call.
+            server.add_replies(adapters.answered(adapter))
+            assert adapters.receive(all_models, adapters.request(adapter, server.url, timeout_s=60)).ended
         yield all_models
+
+
+@pytest.fixture
+def any_stage(world: World, server: ProviderServer, models: ProviderModels) -> Callable[[Adapter], Stage]:
+    """Return stages by provider."""
+    know_tenant(world.store, seq=2, max_tokens_per_month=LIMIT, max_requests_per_month=REQUESTS)
+    return partial(Stage, world, server, models)
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, any_stage: Callable[[Adapter], Stage]) -> Stage:
+    """Return a stage with one of the providers."""
+    return any_stage(request.param)

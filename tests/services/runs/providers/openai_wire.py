@@ -1,11 +1,11 @@
-"""How OpenAI speaks: Chat Completions and Responses."""
+"""The wire formats of OpenAI: Chat Completions and Responses."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from services.runs.domain.request import ToolCall
-from services.runs.gateways.model import Stop
+from services.runs.providers.domain.model import StopReason
+from services.runs.runs.domain.conversation import ToolCall
 from tests.services.runs.providers.wire import Answer, Frames, Used, data, event, halves
 
 
@@ -18,18 +18,18 @@ class ChatWire:
     misshapen = data({"choices": 5})
     fault = data({"error": {"type": "server_error", "message": "Overloaded."}})
     _FINISHES: ClassVar = {
-        Stop.ANSWERED: "stop",
-        Stop.LENGTH: "length",
-        Stop.TOOL_CALLS: "tool_calls",
-        Stop.REFUSED: "stop",
+        StopReason.ANSWERED: "stop",
+        StopReason.LENGTH: "length",
+        StopReason.TOOL_CALLS: "tool_calls",
+        StopReason.REFUSED: "stop",
     }
 
     def frames(self, answer: Answer) -> Frames:
         """See `Wire.frames`."""
-        said = "refusal" if answer.stop is Stop.REFUSED else "content"
+        payload = "refusal" if answer.stop is StopReason.REFUSED else "content"
         return Frames(
             opening=(self._delta({"role": "assistant", "content": ""}),),
-            middle=(*(self._delta({said: text}) for text in answer.texts), *self._calls(answer.calls)),
+            middle=(*(self._delta({payload: text}) for text in answer.texts), *self._calls(answer.calls)),
             closing=(
                 self._delta({}, finish=self._FINISHES[answer.stop]),
                 self.usage(answer.used),
@@ -38,7 +38,7 @@ class ChatWire:
         )
 
     def usage(self, used: Used) -> bytes:
-        """The last chunk, which has no choices."""
+        """Return the last chunk, which has no choices."""
         usage = {
             "prompt_tokens": used.tokens_in,
             "completion_tokens": used.tokens_out,
@@ -82,12 +82,12 @@ class ResponsesWire(ChatWire):
 
     def frames(self, answer: Answer) -> Frames:
         """See `Wire.frames`."""
-        said = "refusal" if answer.stop is Stop.REFUSED else "output_text"
+        payload = "refusal" if answer.stop is StopReason.REFUSED else "output_text"
         calls = [self._call(call) for call in answer.calls]
         texts = (
             event(
                 {
-                    "type": f"response.{said}.delta",
+                    "type": f"response.{payload}.delta",
                     "item_id": "msg_1",
                     "output_index": 0,
                     "content_index": 0,
@@ -102,7 +102,7 @@ class ResponsesWire(ChatWire):
             event({"type": "response.output_item.done", "output_index": 1, "item": call, "sequence_number": 2})
             for call in calls
         )
-        status = "incomplete" if answer.stop is Stop.LENGTH else "completed"
+        status = "incomplete" if answer.stop is StopReason.LENGTH else "completed"
         return Frames(
             opening=(self.response("created", "in_progress"),),
             middle=(*texts, *done),
@@ -118,7 +118,7 @@ class ResponsesWire(ChatWire):
         output: Iterable[Any] = (),
         error: Mapping[str, str] | None = None,
     ) -> bytes:
-        """An event that carries the response as it is by then."""
+        """Return an event with the response so far."""
         response = {
             "id": "resp_1",
             "object": "response",

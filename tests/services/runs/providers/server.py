@@ -1,4 +1,4 @@
-"""A provider on this machine: it answers each request with the next reply of a script, piece by piece."""
+"""A local provider server that sends the replies of a script piece by piece."""
 
 import json
 import socket
@@ -15,49 +15,49 @@ _LONGEST_STALL_S = 5.0
 
 
 class Happening(Enum):
-    """What can happen instead of the next piece."""
+    """A fault in place of the next piece."""
 
     STALL = auto()
-    """Nothing comes any more, until the client hangs up."""
+    """Nothing is sent until the client disconnects."""
     CUT = auto()
     """The connection breaks in the middle of a piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The next piece takes a while."""
+    """A delay before the next piece."""
 
     seconds: float
 
 
 Piece = bytes | Pause | Happening | threading.Barrier
-"""At a barrier an answer waits until so many have come so far."""
+"""At a barrier, a response waits for this number of others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to one request."""
+    """A response to one request."""
 
     pieces: Sequence[Piece]
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     before: Pause | Happening | threading.Barrier | None = None
-    """What happens before the status line."""
+    """The fault before the status line."""
 
 
 @dataclass
 class Received:
-    """A request as it came."""
+    """A received request."""
 
     path: str
     headers: Mapping[str, str]
     body: Any
     hung_up: threading.Event = field(default_factory=threading.Event)
-    """Set when the client has closed the connection before the answer's end."""
+    """Set when the client closes the connection before the end of the response."""
 
 
 class ProviderServer(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1."""
+    """A server on a free port of 127.0.0.1."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -71,11 +71,11 @@ class ProviderServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def say(self, *replies: Reply) -> None:
-        """Answer the next requests with these."""
+    def add_replies(self, *replies: Reply) -> None:
+        """Add replies to the next requests."""
         self.script += replies
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -84,12 +84,12 @@ class ProviderServer(ThreadingHTTPServer):
         return super().get_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 — as the base class has it
-        """Clients hang up in the middle here; that is no news."""
+        """Ignore disconnections, which tests cause."""
 
 
 @contextmanager
 def provider_server() -> Generator[ProviderServer]:
-    """A server for as long as the block lasts."""
+    """Run a server within the block."""
     server = ProviderServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        """Answer with the next reply."""
+        """Send the next reply."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         received = Received(self.path, dict(self.headers.items()), json.loads(body))
         self.server.received.append(received)
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise
 
     def _happen(self, happening: Pause | Happening | threading.Barrier, received: Received) -> bool:
-        """Whether anything can follow."""
+        """Send a piece; return whether more can follow."""
         if isinstance(happening, Pause):
             time.sleep(happening.seconds)
             return True
@@ -166,4 +166,4 @@ class _Handler(BaseHTTPRequestHandler):
             received.hung_up.set()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — as the base class has it
-        """Tests print nothing."""
+        """Print nothing."""

@@ -1,10 +1,10 @@
-"""Where a base URL may lead."""
+"""Allowed addresses of a base URL."""
 
 import socket
 
 import pytest
 
-from services.runs.gateways.addresses import Addresses, AddressRefused, is_official, is_public, resolve
+from services.runs.providers.gateway.addresses import Addresses, AddressRefused, is_official, is_public, resolve
 
 PRIVATE = [
     "127.0.0.1",
@@ -40,11 +40,11 @@ PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:4700:4700::1111", "::ffff:1.1.1.1", 
 
 class TestIsPublic:
     @pytest.mark.parametrize("address", PRIVATE)
-    def test_refuses_what_is_our_own(self, address: str) -> None:
+    def test_refuses_private_addresses(self, address: str) -> None:
         assert not is_public(address)
 
     @pytest.mark.parametrize("address", PUBLIC)
-    def test_allows_the_internet(self, address: str) -> None:
+    def test_allows_public_addresses(self, address: str) -> None:
         assert is_public(address)
 
 
@@ -93,17 +93,17 @@ class TestCheck:
             "https://\uff11\uff12\uff17.0.0.1",
         ],
     )
-    def test_refuses_anything_else(self, base_url: str) -> None:
+    def test_refuses_other_urls(self, base_url: str) -> None:
         with pytest.raises(AddressRefused) as raised:
             Addresses().check(base_url)
         assert (raised.value.code, raised.value.retry, raised.value.usage_known) == ("ProviderRejected", False, True)
 
     @pytest.mark.parametrize("base_url", ["http://localhost:11434/v1", "http://127.0.0.1:8080", "http://[::1]:8080"])
-    def test_allows_ones_own_machine_where_that_is_on(self, base_url: str) -> None:
+    def test_allows_local_servers_if_configured(self, base_url: str) -> None:
         Addresses(allow_private=True).check(base_url)
 
     @pytest.mark.parametrize("base_url", ["file:///etc/passwd", "http://user@localhost", "gopher://localhost"])
-    def test_refuses_what_is_no_web_address_even_there(self, base_url: str) -> None:
+    def test_refuses_invalid_urls_even_if_private_ones_are_allowed(self, base_url: str) -> None:
         with pytest.raises(AddressRefused):
             Addresses(allow_private=True).check(base_url)
 
@@ -115,25 +115,25 @@ class TestOf:
             Addresses().of(host, 443)
 
     @pytest.mark.parametrize("address", PRIVATE)
-    def test_refuses_a_private_answer_of_the_dns(self, address: str) -> None:
+    def test_refuses_a_private_dns_result(self, address: str) -> None:
         with pytest.raises(AddressRefused):
             Addresses(resolve=lambda _host, _port: ["93.184.216.34", address]).of("innocent.example", 443)
 
-    def test_gives_what_was_checked_and_asks_once(self) -> None:
+    def test_resolves_once_and_returns_the_checked_addresses(self) -> None:
         answers = iter([["93.184.216.34"], ["127.0.0.1"]])
         assert Addresses(resolve=lambda _host, _port: next(answers)).of("rebinding.example", 443) == ["93.184.216.34"]
 
-    def test_gives_private_ones_where_that_is_on(self) -> None:
+    def test_returns_private_addresses_if_configured(self) -> None:
         assert "127.0.0.1" in Addresses(allow_private=True).of("127.0.0.1", 80)
 
 
 class TestResolve:
     @pytest.mark.parametrize("host", ["a" * 64 + ".example", "no-such-name.invalid"])
-    def test_a_name_without_an_address_is_an_error_of_the_network(self, host: str) -> None:
+    def test_raises_a_network_error_for_a_name_without_address(self, host: str) -> None:
         with pytest.raises(OSError, match=r".+"):
             resolve(host, 443)
 
-    def test_gives_each_address_once(self) -> None:
+    def test_returns_each_address_once(self) -> None:
         found = resolve("127.0.0.1", 80)
         assert found == ["127.0.0.1"]
         assert socket.inet_aton(found[0])
@@ -149,7 +149,7 @@ class TestIsOfficial:
             ("anthropic", "https://api.anthropic.com"),
         ],
     )
-    def test_knows_the_provider_itself(self, provider: str, base_url: str | None) -> None:
+    def test_accepts_the_provider_itself(self, provider: str, base_url: str | None) -> None:
         assert is_official(provider, base_url)
 
     @pytest.mark.parametrize(
@@ -165,5 +165,5 @@ class TestIsOfficial:
             ("bedrock", "https://example.org"),
         ],
     )
-    def test_knows_nobody_else(self, provider: str, base_url: str) -> None:
+    def test_refuses_any_other_server(self, provider: str, base_url: str) -> None:
         assert not is_official(provider, base_url)

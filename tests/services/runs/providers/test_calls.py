@@ -1,4 +1,4 @@
-"""Every provider in every case: what a worker hears, and what is known to have been used."""
+"""Every provider in every case: the received response and the known usage."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
@@ -8,36 +8,38 @@ from typing import cast
 
 import pytest
 
-from services.runs.domain.request import ToolCall
-from services.runs.gateways.model import Stop
-from services.runs.gateways.models import ProviderModels
+from services.runs.providers.domain.model import StopReason
+from services.runs.providers.gateway.models import ProviderModels
+from services.runs.runs.domain.conversation import ToolCall
 from shared.meters import Meter, Meters
 from shared.times import utc_now
-from tests.services.runs.providers.server import Happening, Pause, ProviderServer, Reply
-from tests.services.runs.providers.speakers import (
-    SPEAKERS,
-    Heard,
-    Speaker,
+from tests.services.runs.providers.adapters import (
+    ADAPTERS,
+    CONVERSE,
+    MESSAGES,
+    Adapter,
+    CallResult,
     answered,
     framed,
     frames,
-    hear,
+    receive,
     refused,
     request,
 )
+from tests.services.runs.providers.server import Happening, Pause, ProviderServer, Reply
 from tests.services.runs.providers.wire import Answer, Used
 
 CALLS = (ToolCall("call_a", "weather", '{"city": "Wien"}'), ToolCall("call_b", "weather", '{"city": "Graz"}'))
-WHOLE: Meters = {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 5}
+COMPLETE: Meters = {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 5}
 FIRST: Meters = {Meter.TOKENS_IN: 12, Meter.TOKENS_OUT: 1}
 AROUND_30_S = cast("float", pytest.approx(30, abs=2))  # pyright: ignore[reportUnknownMemberType]  # untyped in pytest
 BRIEF_S = 0.3
-"""For calls that are to run out of time."""
+"""The timeout of calls that are meant to time out."""
 
 
 @dataclass(frozen=True)
 class Success:
-    """An answer that is whole."""
+    """A complete response."""
 
     answer: Answer
     meters: Meters
@@ -47,16 +49,16 @@ class Success:
 
 @dataclass(frozen=True)
 class Failure:
-    """A call that ends without an answer."""
+    """A call that ends without a response."""
 
-    reply: Callable[[Speaker], Reply]
+    reply: Callable[[Adapter], Reply]
     code: str
     _: KW_ONLY
     retry: bool
     usage_known: bool
     text: str = ""
     counts: bool = False
-    """The answer had begun, so a provider that counts first has counted."""
+    """Whether the response had begun, so that a provider that counts first has counted."""
     retry_after_s: float | None = None
     timeout_s: float = 5
     message: str | None = None
@@ -71,38 +73,38 @@ CACHED: Meters = {
     Meter.TOKENS_REASONING: 40,
 }
 SUCCESSES = {
-    "plain": Success(Answer(texts=("Hello, world",)), WHOLE),
-    "in chunks": Success(Answer(), WHOLE),
-    "nothing to say": Success(Answer(texts=()), WHOLE, text=""),
-    "one tool": Success(Answer((), CALLS[:1], Stop.TOOL_CALLS), WHOLE, text="", calls=CALLS[:1]),
-    "tools in parallel": Success(Answer((), CALLS, Stop.TOOL_CALLS), WHOLE, text="", calls=CALLS),
-    "tools after text": Success(Answer(calls=CALLS, stop=Stop.TOOL_CALLS), WHOLE, calls=CALLS),
-    "the output cap": Success(Answer(stop=Stop.LENGTH), WHOLE),
-    "a refusal": Success(Answer(("I will not.",), stop=Stop.REFUSED), WHOLE, text="I will not."),
+    "plain": Success(Answer(texts=("Hello, world",)), COMPLETE),
+    "in chunks": Success(Answer(), COMPLETE),
+    "an empty response": Success(Answer(texts=()), COMPLETE, text=""),
+    "one tool": Success(Answer((), CALLS[:1], StopReason.TOOL_CALLS), COMPLETE, text="", calls=CALLS[:1]),
+    "tools in parallel": Success(Answer((), CALLS, StopReason.TOOL_CALLS), COMPLETE, text="", calls=CALLS),
+    "tools after text": Success(Answer(calls=CALLS, stop=StopReason.TOOL_CALLS), COMPLETE, calls=CALLS),
+    "the output cap": Success(Answer(stop=StopReason.LENGTH), COMPLETE),
+    "a refusal": Success(Answer(("I will not.",), stop=StopReason.REFUSED), COMPLETE, text="I will not."),
     "cache and reasoning": Success(Answer(used=USED_CACHE), CACHED),
-    "other scripts": Success(Answer(("Grüße, ", "世界 🌍")), WHOLE, text="Grüße, 世界 🌍"),
+    "other scripts": Success(Answer(("Grüße, ", "世界 🌍")), COMPLETE, text="Grüße, 世界 🌍"),
 }
 
 
-def begun(speaker: Speaker, *after: bytes | Pause | Happening) -> Reply:
-    """An answer that has said `Hello`, and then this."""
-    said = frames(speaker, Answer(texts=("Hello",)))
-    return framed(speaker, *said.opening, *said.middle, *after)
+def begun(adapter: Adapter, *after: bytes | Pause | Happening) -> Reply:
+    """Return a response with the text `Hello`, then this."""
+    payload = frames(adapter, Answer(texts=("Hello",)))
+    return framed(adapter, *payload.opening, *payload.middle, *after)
 
 
-def truncated(speaker: Speaker) -> Reply:
-    """All but the terminal event."""
-    return framed(speaker, *frames(speaker).all[: -len(frames(speaker).closing)])
+def truncated(adapter: Adapter) -> Reply:
+    """Return everything but the terminal event."""
+    return framed(adapter, *frames(adapter).all[: -len(frames(adapter).closing)])
 
 
 def late(seconds: float) -> str:
-    """A moment from now, as HTTP writes it."""
+    """Return a time in the HTTP format."""
     return format_datetime(utc_now() + timedelta(seconds=seconds), usegmt=True)
 
 
-def status(code: int, **headers: str) -> Callable[[Speaker], Reply]:
-    """An error status."""
-    return lambda speaker: refused(speaker, code, "No.", **headers)
+def status(code: int, **headers: str) -> Callable[[Adapter], Reply]:
+    """Return an error status."""
+    return lambda adapter: refused(adapter, code, "No.", **headers)
 
 
 FAILURES = {
@@ -129,7 +131,7 @@ FAILURES = {
         status(429, Retry_After="7"), "ProviderRateLimited", retry=True, usage_known=True, retry_after_s=7
     ),
     "429, a date": Failure(
-        lambda speaker: refused(speaker, 429, Retry_After=late(30)),
+        lambda adapter: refused(adapter, 429, Retry_After=late(30)),
         "ProviderRateLimited",
         retry=True,
         usage_known=True,
@@ -151,14 +153,14 @@ FAILURES = {
         lambda _: Reply((), before=Happening.STALL), "ProviderTimeout", retry=True, usage_known=False, timeout_s=BRIEF_S
     ),
     "slow first token": Failure(
-        lambda speaker: framed(speaker, Happening.STALL),
+        lambda adapter: framed(adapter, Happening.STALL),
         "ProviderTimeout",
         retry=True,
         usage_known=False,
         timeout_s=BRIEF_S,
     ),
     "stall in the middle": Failure(
-        lambda speaker: begun(speaker, Happening.STALL),
+        lambda adapter: begun(adapter, Happening.STALL),
         "ProviderTimeout",
         retry=True,
         usage_known=False,
@@ -170,7 +172,7 @@ FAILURES = {
         lambda _: Reply((), before=Happening.CUT), "ConnectionFailed", retry=True, usage_known=False
     ),
     "cut in the middle": Failure(
-        lambda speaker: begun(speaker, Happening.CUT),
+        lambda adapter: begun(adapter, Happening.CUT),
         "ConnectionFailed",
         retry=True,
         usage_known=False,
@@ -178,9 +180,9 @@ FAILURES = {
         counts=True,
     ),
     "truncated": Failure(truncated, "StreamTruncated", retry=True, usage_known=False, text="Hello, world", counts=True),
-    "empty": Failure(lambda speaker: framed(speaker), "StreamTruncated", retry=True, usage_known=False),
+    "empty": Failure(lambda adapter: framed(adapter), "StreamTruncated", retry=True, usage_known=False),
     "corrupt chunk": Failure(
-        lambda speaker: begun(speaker, speaker.wire.corrupt),
+        lambda adapter: begun(adapter, adapter.wire.corrupt),
         "StreamCorrupt",
         retry=True,
         usage_known=False,
@@ -188,7 +190,7 @@ FAILURES = {
         counts=True,
     ),
     "misshapen chunk": Failure(
-        lambda speaker: begun(speaker, speaker.wire.misshapen),
+        lambda adapter: begun(adapter, adapter.wire.misshapen),
         "StreamCorrupt",
         retry=True,
         usage_known=False,
@@ -196,7 +198,7 @@ FAILURES = {
         counts=True,
     ),
     "overloaded in the middle": Failure(
-        lambda speaker: begun(speaker, speaker.wire.fault),
+        lambda adapter: begun(adapter, adapter.wire.fault),
         "ProviderUnavailable",
         retry=True,
         usage_known=False,
@@ -207,31 +209,55 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("speaker", SPEAKERS, ids=str)
+@pytest.mark.parametrize("adapter", [MESSAGES, CONVERSE], ids=str)
+class TestCacheWrites:
+    def test_for_an_hour_have_a_meter_of_their_own(
+        self, server: ProviderServer, models: ProviderModels, adapter: Adapter
+    ) -> None:
+        used = Used(tokens_in=1_000, cache_read=100, cache_write=200, cache_write_1h=150)
+        server.add_replies(answered(adapter, Answer(used=used)))
+        received = receive(models, request(adapter, server.url))
+        assert received.ended
+        assert received.ended.meters == {
+            Meter.TOKENS_IN: 1_000,
+            Meter.TOKENS_CACHE_READ: 100,
+            Meter.TOKENS_CACHE_WRITE: 200,
+            Meter.TOKENS_CACHE_WRITE_1H: 150,
+            Meter.TOKENS_OUT: 5,
+        }
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=str)
 class TestTable:
     @pytest.mark.parametrize("case", SUCCESSES.values(), ids=SUCCESSES)
-    def test_a_whole_answer(
-        self, server: ProviderServer, models: ProviderModels, speaker: Speaker, case: Success
+    def test_complete_response(
+        self, server: ProviderServer, models: ProviderModels, adapter: Adapter, case: Success
     ) -> None:
-        server.say(answered(speaker, case.answer))
-        heard = hear(models, request(speaker, server.url))
-        assert heard.failure is None
-        assert heard.ended
-        assert (heard.text, heard.ended.tool_calls, heard.ended.stop) == (case.text, case.calls, case.answer.stop)
-        unknown = set[Meter]() if speaker.counts_reasoning else {Meter.TOKENS_REASONING}
-        assert heard.ended.meters == {meter: case.meters[meter] for meter in case.meters.keys() - unknown}
-        assert server.received[-1].path == speaker.wire.path
+        server.add_replies(answered(adapter, case.answer))
+        received = receive(models, request(adapter, server.url))
+        assert received.failure is None
+        assert received.ended
+        assert (received.text, received.ended.tool_calls, received.ended.stop) == (
+            case.text,
+            case.calls,
+            case.answer.stop,
+        )
+        unknown = set[Meter]() if adapter.counts_reasoning else {Meter.TOKENS_REASONING}
+        assert received.ended.meters == {meter: case.meters[meter] for meter in case.meters.keys() - unknown}
+        assert server.received[-1].path == adapter.wire.path
 
     @pytest.mark.parametrize("case", FAILURES.values(), ids=FAILURES)
-    def test_a_failure(self, server: ProviderServer, models: ProviderModels, speaker: Speaker, case: Failure) -> None:
-        server.say(case.reply(speaker))
-        heard = hear(models, request(speaker, server.url, timeout_s=case.timeout_s))
-        assert _told(heard) == (case.code, case.retry, case.usage_known, case.retry_after_s)
-        assert (heard.ended, heard.text) == (None, case.text)
-        assert heard.counted == (FIRST if case.counts and speaker.counts_first else {})
-        assert case.message in {None, str(heard.failure)}
+    def test_failed_response(
+        self, server: ProviderServer, models: ProviderModels, adapter: Adapter, case: Failure
+    ) -> None:
+        server.add_replies(case.reply(adapter))
+        received = receive(models, request(adapter, server.url, timeout_s=case.timeout_s))
+        assert _told(received) == (case.code, case.retry, case.usage_known, case.retry_after_s)
+        assert (received.ended, received.text) == (None, case.text)
+        assert received.counted == (FIRST if case.counts and adapter.counts_first else {})
+        assert case.message in {None, str(received.failure)}
 
 
-def _told(heard: Heard) -> tuple[str, bool, bool, float | None]:
-    assert heard.failure
-    return heard.failure.code, heard.failure.retry, heard.failure.usage_known, heard.failure.retry_after_s
+def _told(received: CallResult) -> tuple[str, bool, bool, float | None]:
+    assert received.failure
+    return received.failure.code, received.failure.retry, received.failure.usage_known, received.failure.retry_after_s

@@ -1,10 +1,10 @@
-"""What a provider's refusal says: its message and nothing else of it, and when to come again."""
+"""Mapping of provider errors: message, code and Retry-After."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from services.runs.gateways.answers import message_of, of_event, retry_after_s
+from services.runs.providers.gateway.failures import message_of, of_event, retry_after_s
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ class TestRetryAfter:
             ({"retry-after": ""}, None),
         ],
     )
-    def test_believes_only_what_makes_sense(self, headers: dict[str, str], seconds: float | None) -> None:
+    def test_ignores_implausible_values(self, headers: dict[str, str], seconds: float | None) -> None:
         assert retry_after_s(headers, now=NOW) == seconds
 
 
@@ -50,7 +50,7 @@ class TestMessage:
     def test_is_the_providers_own(self, body: object, message: str | None) -> None:
         assert message_of(body) == message
 
-    def test_is_not_long(self) -> None:
+    def test_is_truncated(self) -> None:
         assert message_of({"message": "x" * 10_000}) == "x" * 500
 
 
@@ -67,6 +67,6 @@ class TestEvent:
             (None, "ProviderUnavailable", True),
         ],
     )
-    def test_kinds_are_told_apart(self, kind: str | None, code: str, retry: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
+    def test_maps_error_kinds_to_codes(self, kind: str | None, code: str, retry: bool) -> None:  # noqa: FBT001 — a parameter of pytest's
         failure = of_event(kind, {"message": "No."})
         assert (failure.code, failure.retry, failure.usage_known) == (code, retry, False)

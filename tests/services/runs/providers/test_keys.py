@@ -1,4 +1,4 @@
-"""Keys: whose, for how long, and for whom never."""
+"""Provider keys: their owners, cache and recipients."""
 
 import json
 from collections.abc import Generator
@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from types_boto3_secretsmanager import SecretsManagerClient
 
-from services.runs.domain.request import Message, ModelRequest, Provider
-from services.runs.gateways.keys import ProviderKeys
+from services.runs.providers.domain.request import ModelRequest, Provider
+from services.runs.providers.gateway.keys import ProviderKeys
+from services.runs.runs.domain.conversation import Message
 from shared.errors import DependencyUnavailable
-from shared.storage import credentials
+from shared.scope import current
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 OWN = "ainexus-test/tenants/demo-org/openai/key"
@@ -24,7 +25,7 @@ PLATFORM = "ainexus-test/openai/key"
 
 @dataclass
 class World:
-    """Secrets, a clock, and the keys that are read of them."""
+    """Secrets, a clock and a reader of keys."""
 
     secrets: SecretsManagerClient
     now: datetime = NOW
@@ -39,7 +40,7 @@ class World:
         return self.secrets.get_secret_value(**arguments)
 
     def put(self, name: str, document: object) -> None:
-        """Make a secret, or change it."""
+        """Create or update a secret."""
         text = document if isinstance(document, str) else json.dumps(document)
         try:
             self.secrets.create_secret(Name=name, SecretString=text)
@@ -49,7 +50,7 @@ class World:
 
 @pytest.fixture
 def world() -> Generator[World]:
-    """No secrets yet."""
+    """Return an empty store of secrets."""
     with mock_aws():
         yield World(
             boto3.client(  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
@@ -62,36 +63,36 @@ def world() -> Generator[World]:
 
 
 class TestOf:
-    def test_there_is_none(self, world: World) -> None:
+    def test_returns_none_without_a_key(self, world: World) -> None:
         assert world.keys.of("demo-org", "openai") is None
 
-    def test_is_the_platforms(self, world: World) -> None:
+    def test_returns_the_platforms_key(self, world: World) -> None:
         world.put(PLATFORM, {"api_key": "sk-platform"})
         assert world.keys.of("demo-org", "openai") == "sk-platform"
 
-    def test_is_the_tenants_before_the_platforms(self, world: World) -> None:
+    def test_prefers_the_tenants_key(self, world: World) -> None:
         world.put(PLATFORM, {"api_key": "sk-platform"})
         world.put(OWN, {"api_key": "sk-own"})
         assert world.keys.of("demo-org", "openai") == "sk-own"
 
-    def test_is_never_another_tenants(self, world: World) -> None:
+    def test_never_returns_another_tenants_key(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-own"})
         assert world.keys.of("demo-org", "openai") == "sk-own"
         assert world.keys.of("demo", "openai") is None
         assert world.keys.of("demo-org2", "openai") is None
 
     @pytest.mark.parametrize("document", [{}, {"api_key": ""}, {"api_key": None}, {"key": "x"}, [], "not JSON"])
-    def test_what_holds_no_key_is_none(self, world: World, document: object) -> None:
+    def test_returns_none_for_a_secret_without_key(self, world: World, document: object) -> None:
         world.put(PLATFORM, document)
         world.put(OWN, document)
         assert world.keys.of("demo-org", "openai") is None
 
-    def test_one_that_is_being_deleted_is_none(self, world: World) -> None:
+    def test_returns_none_for_a_secret_being_deleted(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-own"})
         world.secrets.delete_secret(SecretId=OWN)
         assert world.keys.of("demo-org", "openai") is None
 
-    def test_is_read_once_a_minute(self, world: World) -> None:
+    def test_reads_once_a_minute(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-own"})
         for _ in range(3):
             world.keys.of("demo-org", "openai")
@@ -99,7 +100,7 @@ class TestOf:
         world.keys.of("demo-org", "openai")
         assert world.reads == 1
 
-    def test_a_change_is_seen_after_a_minute(self, world: World) -> None:
+    def test_sees_a_change_after_a_minute(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-old"})
         assert world.keys.of("demo-org", "openai") == "sk-old"
         world.put(OWN, {"api_key": "sk-new"})
@@ -107,20 +108,20 @@ class TestOf:
         world.now += timedelta(seconds=60)
         assert world.keys.of("demo-org", "openai") == "sk-new"
 
-    def test_a_first_key_is_seen_after_a_minute(self, world: World) -> None:
+    def test_sees_a_first_key_after_a_minute(self, world: World) -> None:
         assert world.keys.of("demo-org", "openai") is None
         world.put(PLATFORM, {"api_key": "sk-platform"})
         world.now += timedelta(seconds=60)
         assert world.keys.of("demo-org", "openai") == "sk-platform"
 
-    def test_is_not_shown(self, world: World) -> None:
+    def test_hides_the_key_in_its_repr(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-own"})
         world.keys.of("demo-org", "openai")
         assert "sk-own" not in repr(world.keys) + repr(vars(world.keys))
 
 
 class Failing:
-    """Secrets Manager that does not answer, or not with the secret."""
+    """A Secrets Manager that fails or lacks the secret."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -130,7 +131,7 @@ class Failing:
         raise self._error
 
 
-class TestSecretsThatCannotBeRead:
+class TestUnreadableSecrets:
     @pytest.mark.parametrize(
         "error",
         [
@@ -139,7 +140,7 @@ class TestSecretsThatCannotBeRead:
             EndpointConnectionError(endpoint_url="https://secretsmanager.example"),
         ],
     )
-    def test_are_no_reason_to_take_another_key(self, error: Exception) -> None:
+    def test_do_not_fall_back_to_another_key(self, error: Exception) -> None:
         failing = Failing(error)
         keys = ProviderKeys("test", of_tenant=lambda: failing, of_platform=lambda: failing, clock=lambda: NOW)
         with pytest.raises(DependencyUnavailable):
@@ -147,19 +148,19 @@ class TestSecretsThatCannotBeRead:
 
 
 class Witness:
-    """Says for whom it was asked."""
+    """Records the tenant whose credentials read the secret."""
 
     def __init__(self) -> None:
         self.bound: list[str | None] = []
 
     def get_secret_value(self, **_: Any) -> Any:  # noqa: ANN401 — as botocore's
         """GetSecretValue."""
-        self.bound.append(credentials._bound_tenant.get())  # pyright: ignore[reportPrivateUsage]  # what clients sign with
+        self.bound.append(current().tenant_id)
         return {"SecretString": "{}"}
 
 
 class TestOwn:
-    def test_is_read_as_the_tenant_and_the_platforms_is_not(self) -> None:
+    def test_reads_as_the_tenant_and_not_the_platforms_key(self) -> None:
         tenants, platforms = Witness(), Witness()
         keys = ProviderKeys("test", of_tenant=lambda: tenants, of_platform=lambda: platforms, clock=lambda: NOW)
         keys.of("demo-org", "openai")
@@ -177,9 +178,13 @@ class TestForRequest:
             ("openai", "https://llm.example.org/v1", ""),
             ("anthropic", None, None),
             ("anthropic", "https://api.openai.com", ""),
+            ("openai", "https://eu.api.openai.com/v1", None),
+            ("openai", "https://api.openai.com:8443/v1", None),
+            ("azure", "https://acme.openai.azure.com/openai/v1", None),
+            ("azure", None, None),
         ],
     )
-    def test_gives_the_platforms_key_to_the_provider_alone(
+    def test_sends_the_platforms_key_only_to_the_provider(
         self, world: World, provider: Provider, base_url: str | None, key: str | None
     ) -> None:
         world.put(PLATFORM, {"api_key": "sk-platform"})
@@ -198,16 +203,30 @@ class TestForRequest:
             (None, "sk-platform"),
         ],
     )
-    def test_gives_the_tenants_own_key_to_the_server_that_it_is_for(
-        self, world: World, base_url: str | None, key: str
-    ) -> None:
+    def test_sends_the_tenants_key_to_its_own_server(self, world: World, base_url: str | None, key: str) -> None:
         world.put(PLATFORM, {"api_key": "sk-platform"})
         world.put(OWN, {"api_key": "sk-own", "base_url": "https://llm.example.org/v1"})
         request = ModelRequest("openai", "m", (Message("user", "Hi"),), 10, base_url=base_url)
         assert world.keys.for_request("demo-org", request) == key
 
-    def test_gives_the_tenants_key_of_the_provider_to_no_other_server(self, world: World) -> None:
+    def test_sends_the_tenants_provider_key_to_no_other_server(self, world: World) -> None:
         world.put(OWN, {"api_key": "sk-own"})
         elsewhere = ModelRequest("openai", "m", (Message("user", "Hi"),), 10, base_url="https://llm.example.org/v1")
         assert world.keys.for_request("demo-org", elsewhere) == ""
         assert world.keys.for_request("demo-org", replace(elsewhere, base_url=None)) == "sk-own"
+
+    @pytest.mark.parametrize("name", ["azure", "openai"])
+    def test_sends_the_tenants_key_to_its_own_azure_server(self, world: World, name: str) -> None:
+        azure = "https://acme.openai.azure.com/openai/v1"
+        world.put(f"ainexus-test/tenants/demo-org/{name}/key", {"api_key": "sk-own", "base_url": azure})
+        request = ModelRequest("azure", "prod", (Message("user", "Hi"),), 10, base_url=azure)
+        assert world.keys.for_request("demo-org", request) == "sk-own"
+        elsewhere = replace(request, base_url="https://other.openai.azure.com/openai/v1")
+        assert world.keys.for_request("demo-org", elsewhere) is None
+
+    def test_sends_the_tenants_key_to_its_own_region(self, world: World) -> None:
+        regional = "https://eu.api.openai.com/v1"
+        world.put(OWN, {"api_key": "sk-own", "base_url": regional})
+        request = ModelRequest("openai", "gpt-4o", (Message("user", "Hi"),), 10, base_url=regional)
+        assert world.keys.for_request("demo-org", request) == "sk-own"
+        assert world.keys.for_request("demo-org", replace(request, base_url="https://us.api.openai.com/v1")) is None

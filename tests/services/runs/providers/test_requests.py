@@ -1,30 +1,27 @@
-"""What each provider is sent: all of a request, in its own words, once."""
+"""The request that each provider receives."""
 
-from contextlib import closing
+import json
 from typing import Any
 
 import pytest
 
-from services.runs.domain.request import Message, ToolCall
-from services.runs.gateways.addresses import Addresses
-from services.runs.gateways.clients import Clients, Connection
-from services.runs.gateways.models import ProviderModels
-from services.runs.gateways.openai_chat import OpenAiChat
-from tests.services.runs.providers.server import ProviderServer, Received
-from tests.services.runs.providers.speakers import (
+from services.runs.providers.gateway.models import ProviderModels
+from services.runs.runs.domain.conversation import Message, ToolCall
+from tests.services.runs.providers.adapters import (
+    ADAPTERS,
     CHAT,
     CONVERSE,
     KEY,
     MESSAGES,
     RESPONSES,
-    SPEAKERS,
     WEATHER,
-    Speaker,
+    Adapter,
     answered,
-    hear,
+    receive,
     refused,
     request,
 )
+from tests.services.runs.providers.server import ProviderServer, Received
 
 CALLS = (ToolCall("call_a", "weather", '{"city": "Wien"}'), ToolCall("call_b", "weather", "not JSON"))
 CONVERSATION = (
@@ -37,6 +34,7 @@ CONVERSATION = (
     Message("tool", "rainy", tool_call_id="call_b"),
 )
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CLOSED = {**SCHEMA, "additionalProperties": False}
 FULL: dict[str, Any] = {
     "messages": CONVERSATION,
     "tools": (WEATHER,),
@@ -47,10 +45,10 @@ FULL: dict[str, Any] = {
 PARAMETERS = WEATHER.parameters
 
 
-def sent(server: ProviderServer, models: ProviderModels, speaker: Speaker, **fields: Any) -> Received:  # noqa: ANN401
-    """What a request becomes."""
-    server.say(answered(speaker))
-    assert hear(models, request(speaker, server.url, **fields)).ended
+def sent(server: ProviderServer, models: ProviderModels, adapter: Adapter, **fields: Any) -> Received:  # noqa: ANN401
+    """Return the request as the provider received it."""
+    server.add_replies(answered(adapter))
+    assert receive(models, request(adapter, server.url, **fields)).ended
     return server.received[-1]
 
 
@@ -84,7 +82,7 @@ CHAT_BODY = {
     ],
     "response_format": {
         "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+        "json_schema": {"name": "answer", "schema": CLOSED, "strict": True},
     },
 }
 RESPONSES_BODY = {
@@ -112,7 +110,7 @@ RESPONSES_BODY = {
             "strict": False,
         }
     ],
-    "text": {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}},
+    "text": {"format": {"type": "json_schema", "name": "answer", "schema": CLOSED, "strict": True}},
 }
 MESSAGES_BODY = {
     "model": "m",
@@ -140,7 +138,7 @@ MESSAGES_BODY = {
         },
     ],
     "tools": [{"name": "weather", "description": "The weather there.", "input_schema": PARAMETERS}],
-    "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+    "output_config": {"format": {"type": "json_schema", "schema": CLOSED}},
 }
 CONVERSE_BODY = {
     "inferenceConfig": {"maxTokens": 77, "temperature": 0.5},
@@ -181,7 +179,7 @@ CONVERSE_BODY = {
             "structure": {
                 "jsonSchema": {
                     "name": "answer",
-                    "schema": '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}',
+                    "schema": json.dumps(CLOSED),
                 }
             },
         }
@@ -191,37 +189,27 @@ BODIES = ((CHAT, CHAT_BODY), (RESPONSES, RESPONSES_BODY), (MESSAGES, MESSAGES_BO
 
 
 class TestRequest:
-    @pytest.mark.parametrize(("speaker", "body"), BODIES, ids=lambda value: str(value) if value in SPEAKERS else "")
-    def test_everything_is_said(
-        self, server: ProviderServer, models: ProviderModels, speaker: Speaker, body: object
+    @pytest.mark.parametrize(("adapter", "body"), BODIES, ids=lambda value: str(value) if value in ADAPTERS else "")
+    def test_sends_every_field(
+        self, server: ProviderServer, models: ProviderModels, adapter: Adapter, body: object
     ) -> None:
-        assert sent(server, models, speaker, **FULL).body == body
+        assert sent(server, models, adapter, **FULL).body == body
 
-    @pytest.mark.parametrize("speaker", SPEAKERS, ids=str)
-    def test_what_is_not_asked_for_is_not_said(
-        self, server: ProviderServer, models: ProviderModels, speaker: Speaker
-    ) -> None:
-        body = sent(server, models, speaker).body
+    @pytest.mark.parametrize("adapter", ADAPTERS, ids=str)
+    def test_omits_unset_fields(self, server: ProviderServer, models: ProviderModels, adapter: Adapter) -> None:
+        body = sent(server, models, adapter).body
         optional = {"temperature", "tools", "toolConfig", "system", "text", "response_format", "output_config"}
         assert body.keys() & (optional | {"outputConfig"}) == set()
 
-    @pytest.mark.parametrize("speaker", [CHAT, RESPONSES, MESSAGES], ids=str)
-    def test_the_key_goes_in_a_header(self, server: ProviderServer, models: ProviderModels, speaker: Speaker) -> None:
-        headers = {name.lower(): value for name, value in sent(server, models, speaker).headers.items()}
+    @pytest.mark.parametrize("adapter", [CHAT, RESPONSES, MESSAGES], ids=str)
+    def test_sends_the_key_in_a_header(self, server: ProviderServer, models: ProviderModels, adapter: Adapter) -> None:
+        headers = {name.lower(): value for name, value in sent(server, models, adapter).headers.items()}
         assert KEY in {headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer ")}
 
-    @pytest.mark.parametrize("speaker", SPEAKERS, ids=str)
+    @pytest.mark.parametrize("adapter", ADAPTERS, ids=str)
     @pytest.mark.parametrize("status", [429, 500, 529])
-    def test_is_sent_once(self, server: ProviderServer, models: ProviderModels, speaker: Speaker, status: int) -> None:
+    def test_is_sent_once(self, server: ProviderServer, models: ProviderModels, adapter: Adapter, status: int) -> None:
         before = len(server.received)
-        server.say(refused(speaker, status))
-        assert hear(models, request(speaker, server.url)).failure
+        server.add_replies(refused(adapter, status))
+        assert receive(models, request(adapter, server.url)).failure
         assert len(server.received) == before + 1
-
-    def test_openai_itself_knows_the_cap_by_its_new_name(self, server: ProviderServer) -> None:
-        server.say(answered(CHAT))
-        with closing(Clients(Addresses(allow_private=True))) as clients:
-            client = clients.openai(Connection(f"{server.url}/v1", KEY))
-            assert list(OpenAiChat(client, official=True).stream(request(CHAT, server.url)))
-        body = server.received[-1].body
-        assert (body["max_completion_tokens"], "max_tokens" in body) == (100, False)

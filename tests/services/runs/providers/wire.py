@@ -1,38 +1,40 @@
-"""What providers speak on the wire: the same answer, as each of them would send it."""
+"""The wire formats of the providers: one response in the format of each."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.runs.domain.request import ToolCall
-from services.runs.gateways.model import Stop
+from services.runs.providers.domain.model import StopReason
+from services.runs.runs.domain.conversation import ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a call used: totals, and what they contain."""
+    """The usage of a call: totals and their parts."""
 
     tokens_in: int = 12
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
+    """The part of `cache_write` that is kept for one hour."""
     tokens_out: int = 5
     reasoning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says."""
+    """The response of the model."""
 
     texts: tuple[str, ...] = ("Hello", ", ", "world")
     calls: tuple[ToolCall, ...] = ()
-    stop: Stop = Stop.ANSWERED
+    stop: StopReason = StopReason.ANSWERED
     used: Used = field(default_factory=Used)
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """An answer on the wire; without its last part it is not whole."""
+    """A response on the wire. Without its last part it is incomplete."""
 
     opening: tuple[bytes, ...]
     middle: tuple[bytes, ...]
@@ -40,7 +42,7 @@ class Frames:
 
     @property
     def all(self) -> tuple[bytes, ...]:
-        """The whole answer."""
+        """All frames of the response."""
         return (*self.opening, *self.middle, *self.closing)
 
 
@@ -50,33 +52,34 @@ class Wire(Protocol):
     path: str
     content_type: str
     corrupt: bytes
-    """A frame that cannot be read."""
+    """A frame that cannot be decoded."""
     misshapen: bytes
-    """A frame that can be read, and is not what it should be."""
+    """A frame that can be decoded but has an invalid content."""
     fault: bytes
-    """The provider is overloaded in the middle of an answer."""
+    """The error of a provider that is overloaded during a response."""
 
     def frames(self, answer: Answer) -> Frames:
-        """The answer's frames."""
+        """Return the frames of a response."""
         ...
 
     def refusal(self, message: str) -> tuple[Mapping[str, str], bytes]:
-        """Headers and body of an error status."""
+        """Return the headers and body of an error status."""
         ...
 
 
 def data(document: object) -> bytes:
-    """A server-sent event without a name."""
+    """Return a server-sent event without a name."""
     return b"data: %s\n\n" % json.dumps(document).encode()
 
 
 def event(document: Mapping[str, Any]) -> bytes:
-    """A server-sent event that is named by its type."""
+    """Return a server-sent event named by its type."""
     return b"event: %s\n%s" % (str(document["type"]).encode(), data(document))
 
 
 def halves(text: str) -> Iterator[str]:
-    """A text in two pieces."""
-    half = len(text) // 2
-    yield text[:half]
-    yield text[half:]
+    """Split a text into two pieces, perhaps within a surrogate pair, as servers do that count in UTF-16."""
+    units = text.encode("utf-16-le")
+    half = len(units) // 4 * 2
+    for part in (units[:half], units[half:]):
+        yield part.decode("utf-16-le", "surrogatepass")

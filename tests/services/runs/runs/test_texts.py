@@ -1,54 +1,54 @@
-"""The text of answers that are being written."""
+"""The stored text of open calls."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from services.runs.domain.run import Run
-from services.runs.domain.story import Place
 from services.runs.errors import CancelRequested, LeaseLost
-from services.runs.operations.steering import cancel_run
+from services.runs.execution.operations.cancel import cancel_run
+from services.runs.runs.domain.position import TextPosition
+from services.runs.runs.domain.run import Run
 from shared.storage.transaction import Expression
 from shared.times import epoch
 from tests.services.runs.conftest import World
-from tests.services.runs.runs import NOW, RUN_ID, TENANT, submitted
-from tests.services.runs.work import take
+from tests.services.runs.examples import NOW, RUN_ID, TENANT, submitted
+from tests.services.runs.workers import acquire_lease
 
-START = Place(1, 1)
+START = TextPosition(1, 1)
 
 
 @pytest.fixture
 def run(world: World) -> Run:
-    """A run in its first attempt."""
+    """Return a run in its first attempt."""
     made, events = submitted()
-    world.runs.add(made, events, once=None)
-    held = take(world, RUN_ID, now=NOW)
+    world.runs.add(made, events, idempotency_key=None)
+    held = acquire_lease(world, RUN_ID, now=NOW)
     assert held
     return held
 
 
 class TestAppend:
-    def test_puts_one_piece_behind_the_other(self, world: World, run: Run) -> None:
+    def test_appends_pieces_in_order(self, world: World, run: Run) -> None:
         texts = world.runs.texts
         place = texts.append(run, START, "Grüß ", now=NOW)
-        assert texts.append(run, place, "Gott", now=NOW) == Place(1, 1, 9)
+        assert texts.append(run, place, "Gott", now=NOW) == TextPosition(1, 1, 9)
         assert texts.pieces(run, START) == ["Grüß ", "Gott"]
         assert texts.pieces(run, place) == ["Gott"]
 
-    def test_keeps_the_texts_of_calls_and_attempts_apart(self, world: World, run: Run) -> None:
+    def test_separates_calls_and_attempts(self, world: World, run: Run) -> None:
         texts = world.runs.texts
-        for place in (START, Place(1, 2), Place(1, 10), Place(2, 1)):
+        for place in (START, TextPosition(1, 2), TextPosition(1, 10), TextPosition(2, 1)):
             texts.append(run, place, str(place.call), now=NOW)
-        assert texts.pieces(run, Place(1, 1)) == ["1"]
+        assert texts.pieces(run, TextPosition(1, 1)) == ["1"]
 
-    def test_takes_its_own_earlier_write_for_written(self, world: World, run: Run) -> None:
+    def test_is_idempotent_for_a_lost_response(self, world: World, run: Run) -> None:
         texts = world.runs.texts
         texts.append(run, START, "Hel", now=NOW)
-        assert texts.append(run, START, "Hello", now=NOW) == Place(1, 1, 3)
+        assert texts.append(run, START, "Hello", now=NOW) == TextPosition(1, 1, 3)
         assert texts.pieces(run, START) == ["Hel"]
 
-    def test_lets_a_piece_go_after_an_hour(self, world: World, run: Run) -> None:
+    def test_expires_a_piece_after_an_hour(self, world: World, run: Run) -> None:
         world.runs.texts.append(run, START, "Hello", now=NOW)
         found = world.store.query_all(
             Expression(
@@ -59,36 +59,36 @@ class TestAppend:
 
 
 class TestCancel:
-    def test_takes_the_next_place_so_that_the_worker_hears_of_it(self, world: World, run: Run) -> None:
+    def test_takes_the_next_position_so_that_the_worker_detects_it(self, world: World, run: Run) -> None:
         place = world.runs.texts.append(run, START, "Hello", now=NOW)
         cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, place, " world", now=NOW)
         assert world.runs.texts.pieces(run, START) == ["Hello"]
 
-    def test_asked_for_twice_is_asked_for_once(self, world: World, run: Run) -> None:
+    def test_is_idempotent(self, world: World, run: Run) -> None:
         for _ in range(2):
             cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, START, "Hello", now=NOW)
 
-    def test_gives_way_to_a_piece_that_is_written_at_the_same_time(self, world: World, run: Run) -> None:
+    def test_loses_against_a_concurrent_piece(self, world: World, run: Run) -> None:
         told = world.runs.texts.cancellation(run, run.open_call, now=NOW) if run.open_call else None
         world.runs.texts.append(run, START, "Hello", now=NOW)
         assert told
         assert (told["SK"], world.runs.texts.pieces(run, START)) == ("TEXT#001#001#00000000", ["Hello"])
         cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
-            world.runs.texts.append(run, Place(1, 1, 5), "!", now=NOW)
+            world.runs.texts.append(run, TextPosition(1, 1, 5), "!", now=NOW)
 
-    def test_knows_when_the_worker_has_gone_on_to_another_call(self, world: World, run: Run) -> None:
+    def test_detects_that_the_worker_has_moved_to_another_call(self, world: World, run: Run) -> None:
         assert run.open_call
         stale = replace(run, open_call=replace(run.open_call, number=2))
         with pytest.raises(LeaseLost):
             world.runs.request_cancel(stale, now=NOW)
 
 
-def test_all_that_is_there_of_a_run_can_be_removed(world: World, run: Run) -> None:
+def test_deletes_all_pieces_of_a_run(world: World, run: Run) -> None:
     texts, place = world.runs.texts, START
     for _ in range(120):
         place = texts.append(run, place, "x", now=NOW)

@@ -1,19 +1,19 @@
-"""The operators' routes over all tenants, and what a tenant's admin may change of it."""
+"""The operators' routes for all tenants, and the changes that a tenant's admin can make."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from services.tenants.operations import tenants as operations
+from services.tenants.tenants import operations
 from shared.http.token import seal
 from shared.plans import LIMITS, Plan
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
-from tests.forged import forged_place
-from tests.services.tenants.acme import LATER, bury
-from tests.services.tenants.answers import Answered, call
-from tests.services.tenants.heard import subscription_changed, usage_summarised
+from tests.forged_cursors import every_forged_position
+from tests.services.tenants.acme import LATER, delete_acme
+from tests.services.tenants.client import TenantsApiResponse, call
+from tests.services.tenants.received import subscription_changed, usage_summarised
 
 MINE = "/v1/tenants/{tenant_id}"
 TENANTS = "/v1/admin/tenants"
@@ -31,8 +31,8 @@ def ask(
     tenant_id: str = "acme",
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
-) -> Answered:
-    """One request of a platform admin."""
+) -> TenantsApiResponse:
+    """Send a request of a platform admin."""
     return call(
         method, resource, role=Role.PLATFORM_ADMIN, body=body, headers=headers, query=query, tenant_id=tenant_id
     )
@@ -51,12 +51,12 @@ class TestAccess:
             ("POST", f"{TENANT}/reactivate"),
         ],
     )
-    def test_is_for_platform_admins_alone(self, method: str, resource: str, role: Role) -> None:
+    def test_requires_a_platform_admin(self, method: str, resource: str, role: Role) -> None:
         assert call(method, resource, role=role, body={}).error == (403, "Forbidden")
 
 
 class TestCreateTenant:
-    def test_is_201_with_where_it_is(self) -> None:
+    def test_returns_201_with_the_location(self) -> None:
         answer = ask("POST", TENANTS, {**NEW, "limits": {"max_users": 7, "enabled_features": ["agents", "all"]}})
         assert (answer.status, answer.headers["Location"]) == (201, "/v1/admin/tenants/new")
         made = answer.body["tenant"]
@@ -65,15 +65,15 @@ class TestCreateTenant:
         assert ask("GET", tenant_id="new").body["tenant"] == made
 
     @pytest.mark.parametrize("own", [1, 1_000, -1])
-    def test_takes_a_limit_of_concurrent_runs_over_that_of_the_plan(self, own: int) -> None:
+    def test_accepts_a_concurrency_limit_above_the_plan(self, own: int) -> None:
         made = ask("POST", TENANTS, {**NEW, "limits": {"max_concurrent_runs": own}}).body["tenant"]
         assert (made["limits"]["max_concurrent_runs"], made["own_limits"]) == (own, {"max_concurrent_runs": own})
         back = ask("PUT", body={"limits": {"max_concurrent_runs": None}}, tenant_id="new").body["tenant"]
         assert (back["limits"]["max_concurrent_runs"], back["own_limits"]) == (50, {})
 
-    def test_an_id_is_given_once(self, store: Store) -> None:
+    def test_returns_409_for_an_existing_id(self, store: Store) -> None:
         assert ask("POST", TENANTS, {**NEW, "tenant_id": "acme"}).error == (409, "Conflict")
-        bury(store)
+        delete_acme(store)
         assert ask("POST", TENANTS, {**NEW, "tenant_id": "acme"}).error == (409, "Conflict")
 
     @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ class TestCreateTenant:
         ],
         ids=str,
     )
-    def test_what_is_not_valid_is_422(self, wrong: dict[str, Any]) -> None:
+    def test_returns_422_for_an_invalid_request(self, wrong: dict[str, Any]) -> None:
         assert ask("POST", TENANTS, {**NEW, **wrong}).error == (422, "ValidationFailed")
 
-    def test_sent_twice_is_done_once(self) -> None:
+    def test_executes_a_repeated_request_once(self) -> None:
         key = {"Idempotency-Key": "key-1"}
         first, second = (ask("POST", TENANTS, NEW, headers=key) for _ in range(2))
         assert (first.status, first.body) == (second.status, second.body)
@@ -106,7 +106,7 @@ class TestCreateTenant:
 
 
 class TestListTenants:
-    def test_pages_go_on_newest_first(self) -> None:
+    def test_pages_are_newest_first(self) -> None:
         for number in range(2):
             ask("POST", TENANTS, {**NEW, "tenant_id": f"new{number}"})
         first = ask("GET", TENANTS, query={"limit": "2"}).body
@@ -125,31 +125,31 @@ class TestChangeTenant:
         moved = ask("PATCH", body={"plan": "enterprise"}).body["tenant"]
         assert (moved["limits"]["max_projects"], moved["limits"]["max_users"]) == (2, 100)
 
-    def test_a_stale_one_is_412(self) -> None:
+    def test_returns_412_for_an_outdated_if_match(self) -> None:
         assert ask("PUT", body={"name": "x"}, headers={"If-Match": '"7"'}).error == (412, "PreconditionFailed")
 
-    def test_overage_needs_a_plan_with_prices(self) -> None:
+    def test_returns_409_for_overage_on_a_plan_without_prices(self) -> None:
         assert ask("PUT", body={"overage": "allow"}).error == (409, "Conflict")
         assert ask("PUT", body={"plan": "pro", "overage": "allow"}).body["tenant"]["overage"] == "allow"
 
     @pytest.mark.parametrize("body", [{"name": None}, {"plan": None}, {"overage": None}, {"status": "active"}], ids=str)
-    def test_what_is_not_valid_is_422(self, body: object) -> None:
+    def test_returns_422_for_an_invalid_request(self, body: object) -> None:
         assert ask("PUT", body=body).error == (422, "ValidationFailed")
 
     @pytest.mark.parametrize(
         ("method", "resource"), [("GET", TENANT), ("PUT", TENANT), ("POST", f"{TENANT}/reactivate")]
     )
-    def test_one_that_does_not_exist_is_404(self, method: str, resource: str) -> None:
+    def test_returns_404_for_an_unknown_id(self, method: str, resource: str) -> None:
         body = {"name": "x"} if method == "PUT" else None
         assert ask(method, resource, body, tenant_id="none").error == (404, "NotFound")
 
     @pytest.mark.parametrize("tenant_id", ["Acme", "acme#", "a" * 100, ".."])
-    def test_what_is_no_id_is_403(self, tenant_id: str) -> None:
+    def test_returns_403_for_an_invalid_id(self, tenant_id: str) -> None:
         assert ask("GET", tenant_id=tenant_id).error == (403, "Forbidden")
 
 
 class TestSuspension:
-    def test_stops_changes_and_not_reads(self) -> None:
+    def test_blocks_changes_but_not_reads(self) -> None:
         suspended = ask("POST", f"{TENANT}/suspend", {"reason": "Spam", "abuse": True}).body["tenant"]
         assert (suspended["status"], suspended["suspended_by"]) == ("suspended", "operator")
         assert (suspended["suspension"]["reason"], suspended["suspension"]["abuse"]) == ("Spam", True)
@@ -164,23 +164,23 @@ class TestSuspension:
         assert call("PUT", MINE, body={"name": "x"}).status == 200
         assert ask("POST", f"{TENANT}/reactivate").error == (409, "Conflict")
 
-    def test_by_billing_is_not(self, store: Store) -> None:
-        operations.follow_subscription(store, subscription_changed("acme", suspended=True, grace_until=LATER))
+    def test_cannot_lift_a_suspension_by_billing(self, store: Store) -> None:
+        operations.apply_subscription(store, subscription_changed("acme", suspended=True, grace_until=LATER))
         assert call("PUT", MINE, body={"name": "x"}).error == (402, "PaymentRequired")
         shown = call("GET", MINE).body["tenant"]
         assert (shown["suspended_by"], shown["grace_until"]) == ("billing", "2026-11-22T12:05:00.000Z")
         assert ask("POST", f"{TENANT}/reactivate").error == (409, "Conflict")
         ask("POST", f"{TENANT}/suspend", {"reason": "Spam"})
-        operations.follow_subscription(store, subscription_changed("acme", seq=2))
+        operations.apply_subscription(store, subscription_changed("acme", seq=2))
         assert ask("GET").body["tenant"]["suspended_by"] == "operator"
 
     @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x", "abuse": "yes"}, {"reason": "x", "by": "me"}])
-    def test_needs_a_reason(self, body: object) -> None:
+    def test_requires_a_reason(self, body: object) -> None:
         assert ask("POST", f"{TENANT}/suspend", body).error == (422, "ValidationFailed")
 
 
 class TestOwnTenant:
-    def test_its_admin_changes_name_settings_and_overage(self) -> None:
+    def test_admin_changes_name_settings_and_overage(self) -> None:
         ask("PUT", body={"plan": "pro"})
         first = call("PUT", MINE, body={"name": "Renamed", "settings": {"a": {"b": 1.5, "c": 2}}, "overage": "allow"})
         assert (first.status, first.body["tenant"]["overage"]) == (200, "allow")
@@ -190,26 +190,26 @@ class TestOwnTenant:
     @pytest.mark.parametrize(
         "body", [{"plan": "enterprise"}, {"limits": {}}, {"settings": {"a": "x" * 20_000}}], ids=len
     )
-    def test_and_nothing_else(self, body: object) -> None:
+    def test_refuses_other_fields(self, body: object) -> None:
         assert call("PUT", MINE, body=body).error == (422, "ValidationFailed")
 
     @pytest.mark.parametrize("role", [Role.DEVELOPER, Role.ANALYST, Role.OBSERVER])
-    def test_needs_an_admin(self, role: Role) -> None:
+    def test_requires_an_admin(self, role: Role) -> None:
         assert call("PUT", MINE, role=role, body={"name": "x"}).error == (403, "Forbidden")
 
-    def test_usage_is_that_of_this_month(self, store: Store) -> None:
-        operations.keep_usage(store, usage_summarised("acme", month="2020-01", requests=9, storage_bytes=10**9 + 1))
+    def test_shows_the_usage_of_this_month(self, store: Store) -> None:
+        operations.save_usage(store, usage_summarised("acme", month="2020-01", requests=9, storage_bytes=10**9 + 1))
         usage = call("GET", MINE).body["tenant"]["current_usage"]
         assert (usage["monthly_requests"], usage["storage_gb"]) == (0, 2)
 
 
-def test_every_plan_is_shown_with_its_limits() -> None:
+def test_every_plan_is_returned_with_its_limits() -> None:
     for plan in Plan:
         ask("POST", TENANTS, {"tenant_id": f"on-{plan}", "name": "x", "plan": plan.value})
         assert ask("GET", tenant_id=f"on-{plan}").body["tenant"]["limits"] == LIMITS[plan].to_item()
 
 
 class TestForgedTokens:
-    @forged_place
-    def test_the_list_of_tenants_refuses_each(self, place: str) -> None:
-        assert ask("GET", TENANTS, query={"next_token": seal(place, "", "tenants")}).status == 400
+    @every_forged_position
+    def test_list_of_tenants_refuses_forged_tokens(self, position: str) -> None:
+        assert ask("GET", TENANTS, query={"next_token": seal(position, "", "tenants")}).status == 400

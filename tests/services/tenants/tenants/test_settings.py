@@ -1,18 +1,18 @@
-"""Settings: bounded as a whole, and never in the way of what is done to the tenant."""
+"""Settings: their total size is bounded, and it never prevents a change of the tenant."""
 
 import json
 from typing import Any
 
 import pytest
 
-from services.tenants.consumer import consumer
-from services.tenants.domain.settings import MAX_SETTINGS_BYTES, change_settings
-from services.tenants.domain.tenant import TenantChange
 from services.tenants.errors import SettingsTooLarge
-from services.tenants.operations import tenants
-from services.tenants.table import config_key
-from services.tenants.table.settings import settings_key
-from services.tenants.table.tenants import get_tenant, get_tenant_with_settings, list_tenants
+from services.tenants.functions.consumer import handler as consumer
+from services.tenants.partitions import config_key
+from services.tenants.tenants import operations as tenants
+from services.tenants.tenants.domain.settings import MAX_SETTINGS_BYTES, change_settings
+from services.tenants.tenants.domain.tenant import TenantChange
+from services.tenants.tenants.table.settings import SettingsTable
+from services.tenants.tenants.table.tenants import AllTenants, TenantRecord
 from shared.freejson import encode
 from shared.plans import Plan
 from shared.storage.store import Store
@@ -20,9 +20,9 @@ from shared.storage.transaction import PRESENT, Expression
 from shared.tenancy.permissions import Role
 from tests.messages import batch
 from tests.services.tenants.acme import LATER, NOW
-from tests.services.tenants.answers import call
-from tests.services.tenants.heard import subscription_changed, usage_summarised
+from tests.services.tenants.client import call
 from tests.services.tenants.interleaved import interleaved
+from tests.services.tenants.received import subscription_changed, usage_summarised
 
 MINE = "/v1/tenants/{tenant_id}"
 ADMIN = "/v1/admin/tenants/{tenant_id}"
@@ -30,18 +30,18 @@ ITEM_BYTES = 400 * 1024
 
 
 def put(settings: object) -> int:
-    """The status of a change of the settings."""
+    """Change the settings and return the status."""
     return call("PUT", MINE, body={"settings": settings}).status
 
 
 def operate(method: str, resource: str = ADMIN, body: object = None) -> int:
-    """The status of an operator's request."""
+    """Send an operator's request and return the status."""
     return call(method, resource, role=Role.PLATFORM_ADMIN, body=body).status
 
 
 def read(store: Store) -> Any:  # noqa: ANN401 — any JSON
-    """The settings of acme."""
-    return get_tenant_with_settings(store, "acme")[1].values
+    """Return the settings of acme."""
+    return TenantRecord(store, "acme").get_with_settings()[1].values
 
 
 def store_in_tenant(store: Store, text: str) -> None:
@@ -51,7 +51,7 @@ def store_in_tenant(store: Store, text: str) -> None:
 
 @pytest.fixture(name="full")
 def fill_item(store: Store) -> Store:
-    """The slice with a tenant whose item holds as many bytes as DynamoDB allows."""
+    """Return a slice with a tenant whose item has the maximum size that DynamoDB allows."""
     low, high = 0, ITEM_BYTES
     while high - low > 1:
         size = (low + high) // 2
@@ -65,7 +65,7 @@ def fill_item(store: Store) -> Store:
 
 
 class TestChangeSettings:
-    def test_bounds_the_sum_and_not_the_step(self) -> None:
+    def test_bounds_the_total_size(self) -> None:
         settings: dict[str, Any] = {}
         for number in range(4):
             settings = change_settings(settings, {f"k{number}": "x" * 4_000})
@@ -73,12 +73,12 @@ class TestChangeSettings:
             change_settings(settings, {"k4": "x" * 4_000})
         assert len(encode(settings)) <= MAX_SETTINGS_BYTES
 
-    def test_counts_bytes_as_they_are_stored(self) -> None:
+    def test_counts_stored_bytes(self) -> None:
         assert change_settings({}, {"a": "é" * 8_000})
         with pytest.raises(SettingsTooLarge):
             change_settings({}, {"a": "é" * 8_200})
 
-    def test_lets_those_from_before_the_limit_shrink(self) -> None:
+    def test_settings_above_the_limit_may_shrink(self) -> None:
         large = {"a": "x" * 50_000, "b": "y" * 50_000}
         assert change_settings(large, {"a": None}) == {"b": large["b"]}
         assert change_settings(large, {}) == large
@@ -87,7 +87,7 @@ class TestChangeSettings:
 
 
 class TestPutSettings:
-    def test_refuses_what_would_not_fit_with_the_rest(self, store: Store) -> None:
+    def test_refuses_settings_that_exceed_the_total(self, store: Store) -> None:
         assert put({"a": "x" * 10_000}) == 200
         refused = call("PUT", MINE, body={"settings": {"b": "x" * 10_000}})
         assert refused.error == (422, "ValidationFailed")
@@ -97,11 +97,11 @@ class TestPutSettings:
 
     @pytest.mark.parametrize("depth", [65, 260, 900])
     @pytest.mark.usefixtures("store")
-    def test_refuses_what_cannot_be_written_everywhere(self, depth: int) -> None:
+    def test_refuses_deep_nesting(self, depth: int) -> None:
         text = '{"a":' * depth + "1" + "}" * depth
         assert call("PUT", MINE, body=f'{{"settings":{text}}}').error == (422, "ValidationFailed")
 
-    def test_merges_with_a_change_made_meanwhile(self, store: Store) -> None:
+    def test_merges_with_a_concurrent_change(self, store: Store) -> None:
         def change(through: Store, settings: dict[str, Any]) -> None:
             tenants.change_own_tenant(through, "acme", TenantChange(), settings, now=LATER, if_match=None)
 
@@ -112,13 +112,13 @@ class TestPutSettings:
 
     def test_is_a_new_version_of_the_tenant(self, store: Store) -> None:
         assert put({"a": 1}) == 200
-        assert get_tenant(store, "acme").seq == 2
+        assert TenantRecord(store, "acme").get().seq == 2
         assert put({"a": 1}) == 200
-        assert get_tenant(store, "acme").seq == 2
+        assert TenantRecord(store, "acme").get().seq == 2
 
 
-class TestFullItem:
-    """An item that an earlier version let a tenant fill."""
+class TestFullTenantItem:
+    """An item that a tenant filled while an earlier version allowed it."""
 
     @pytest.mark.usefixtures("full")
     def test_is_suspended_and_reactivated(self) -> None:
@@ -135,11 +135,11 @@ class TestFullItem:
 
     def test_is_suspended_by_billing(self, full: Store) -> None:
         assert consumer(batch(subscription_changed("acme", suspended=True))) == {"batchItemFailures": []}
-        assert get_tenant(full, "acme").status == "suspended_by_billing"
+        assert TenantRecord(full, "acme").get().status == "suspended_by_billing"
 
-    def test_shows_its_usage(self, full: Store) -> None:
+    def test_usage_is_saved(self, full: Store) -> None:
         assert consumer(batch(usage_summarised("acme", requests=123_456_789))) == {"batchItemFailures": []}
-        assert get_tenant(full, "acme").usage.monthly_requests == 123_456_789
+        assert TenantRecord(full, "acme").get().usage.monthly_requests == 123_456_789
 
     def test_keeps_its_settings(self, full: Store) -> None:
         there = read(full)
@@ -148,29 +148,29 @@ class TestFullItem:
         assert call("GET", MINE).body["tenant"]["settings"] == there
 
     @pytest.mark.usefixtures("full")
-    def test_is_listed_with_the_size_of_its_settings_alone(self) -> None:
+    def test_lists_only_the_size_of_large_settings(self) -> None:
         [shown] = call("GET", "/v1/admin/tenants", role=Role.PLATFORM_ADMIN).body["tenants"]
         assert shown["settings"]["unreadable"]["bytes"] > 300_000
 
 
-class TestEarlierForm:
+class TestSettingsInTheTenantItem:
     def test_is_read(self, store: Store) -> None:
         store_in_tenant(store, '{"a": 1}')
         assert call("GET", MINE).body["tenant"]["settings"] == {"a": 1}
 
-    def test_is_merged_into_an_item_of_its_own(self, store: Store) -> None:
+    def test_merges_into_a_separate_item(self, store: Store) -> None:
         store_in_tenant(store, '{"a": 1}')
         assert put({"b": 2}) == 200
         assert read(store) == {"a": 1, "b": 2}
         assert "settings" not in (store.get(config_key("acme")) or {})
 
-    def test_is_moved_by_any_change(self, store: Store) -> None:
+    def test_moves_with_any_change(self, store: Store) -> None:
         store_in_tenant(store, '{"a": 1}')
         tenants.change_tenant(store, "acme", TenantChange(plan=Plan.PRO), now=NOW)
         assert "settings" not in (store.get(config_key("acme")) or {})
         assert read(store) == {"a": 1}
 
-    def test_never_replaces_newer_ones(self, store: Store) -> None:
+    def test_never_replaces_newer_settings(self, store: Store) -> None:
         assert put({"a": 1}) == 200
         store_in_tenant(store, "{}")
         tenants.change_tenant(store, "acme", TenantChange(plan=Plan.PRO), now=NOW)
@@ -180,7 +180,7 @@ class TestEarlierForm:
     @pytest.mark.parametrize(
         "text", ['{"a":' * 260 + "1" + "}" * 260, '{"a": 1' + "0" * 4_000 + "}", '{"a": "\\ud800"}']
     )
-    def test_is_shown_and_listed_though_it_could_not_be_stored_now(self, store: Store, text: str) -> None:
+    def test_returns_settings_that_are_no_longer_accepted(self, store: Store, text: str) -> None:
         store_in_tenant(store, text)
         assert call("GET", MINE).status == 200
         assert call("GET", "/v1/tenants").status == 200
@@ -189,7 +189,7 @@ class TestEarlierForm:
         assert read(store)["b"] == 2
 
 
-class TestUnreadableTenant:
+class TestInvalidTenantItem:
     @pytest.mark.parametrize(
         "spoilt",
         [
@@ -208,9 +208,9 @@ class TestUnreadableTenant:
         store.update(config_key("acme"), Expression(spoilt, values), when=PRESENT)
         shown = call("GET", "/v1/admin/tenants", role=Role.PLATFORM_ADMIN).body["tenants"]
         assert [tenant["tenant_id"] for tenant in shown] == ["other"]
-        assert [tenant.tenant_id for tenant in list_tenants(store)] == ["other"]
-        assert tenants.count_active(store)[Plan.PRO] == 1
+        assert [tenant.tenant_id for tenant in AllTenants(store)] == ["other"]
+        assert tenants.count_active_tenants(store)[Plan.PRO] == 1
 
 
-def test_settings_of_a_tenant_are_in_its_own_partition() -> None:
-    assert settings_key("acme") == ("TENANT#acme#TENANTS", "SETTINGS")
+def test_settings_are_stored_in_the_tenants_partition(store: Store) -> None:
+    assert SettingsTable(store, "acme").key() == ("TENANT#acme#TENANTS", "SETTINGS")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from services.tenants import wiring
+from services.tenants.users.gateway.user_pool import PoolUserAttributes
 from shared.storage.store import Store
 from shared.tenancy.permissions import Role
-from tests.services.tenants.answers import Answered, call
+from tests.services.tenants.client import TenantsApiResponse, call
 from tests.services.tenants.pool import make_pool
 
 USERS = "/v1/tenants/{tenant_id}/users"
@@ -23,17 +24,17 @@ def _pool(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG00
 
 
 def invite(body: dict[str, Any]) -> str:
-    """The id of a new user."""
+    """Invite a user and return its id."""
     return call("POST", INVITE, body=body).body["user"]["user_id"]
 
 
-def on(method: str, user_id: str, body: object = None, **options: Any) -> Answered:  # noqa: ANN401 — those of `call`
-    """A request about one user."""
+def on(method: str, user_id: str, body: object = None, **options: Any) -> TenantsApiResponse:  # noqa: ANN401 — those of `call`
+    """Send a request about one user."""
     return call(method, USER, user_id=user_id, body=body, **options)
 
 
 class TestInvite:
-    def test_is_201_with_the_user(self) -> None:
+    def test_returns_201_with_the_user(self) -> None:
         answer = call("POST", INVITE, body=B)
         user = answer.body["user"]
         assert (answer.status, answer.headers["Location"]) == (201, f"/v1/tenants/acme/users/{user['user_id']}")
@@ -43,22 +44,29 @@ class TestInvite:
             ["agents"],
             "active",
         )
-        pooled = wiring.identity().find("b@acme.com")
+        pooled = wiring.user_pool().find("b@acme.com")
         assert pooled
         assert (pooled.user_id, pooled.tenant_id, pooled.role) == (user["user_id"], "acme", "developer")
 
-    def test_one_who_is_there_is_409_and_so_is_one_too_many(self) -> None:
+    def test_returns_409_for_an_existing_user_and_above_the_limit(self) -> None:
         invite(A)
         assert call("POST", INVITE, body=A).error == (409, "Conflict")
         invite(B)
         assert call("POST", INVITE, body={**B, "email": "c@acme.com"}).error == (409, "LimitReached")
 
-    def test_an_address_of_another_tenant_is_409_and_says_nothing_of_it(self) -> None:
+    def test_returns_409_without_details_of_another_tenant(self) -> None:
         invite(A)
         other = call("POST", INVITE, role=Role.PLATFORM_ADMIN, tenant_id="none", body=B)
         assert other.error == (404, "NotFound")
 
-    def test_sent_twice_is_done_once(self) -> None:
+    @pytest.mark.report(24)
+    @pytest.mark.parametrize("again", ["b@bu\u0308cher.de", "B@xn--bcher-kva.de"], ids=ascii)
+    def test_creates_one_user_for_all_forms_of_an_address(self, again: str) -> None:
+        created = call("POST", INVITE, body={**B, "email": "B@b\xfccher.de"})
+        assert (created.status, created.body["user"]["email"]) == (201, "b@xn--bcher-kva.de")
+        assert call("POST", INVITE, body={**B, "email": again}).error == (409, "Conflict")
+
+    def test_executes_a_repeated_request_once(self) -> None:
         key = {"Idempotency-Key": "key-1"}
         first, second = (call("POST", INVITE, body=A, headers=key) for _ in range(2))
         assert (first.status, first.body, second.status) == (201, second.body, 201)
@@ -69,6 +77,9 @@ class TestInvite:
         [
             {"role": "platform_admin"},
             {"email": "nobody"},
+            {"email": "a\u202eb@acme.com"},
+            {"email": "\u0130@acme.com"},
+            {"email": "\uff41dmin@acme.com"},
             {"email": f"{'x' * 130}@acme.com"},
             {"features": ["magic"]},
             {"features": ["all"]},
@@ -76,23 +87,23 @@ class TestInvite:
         ],
         ids=str,
     )
-    def test_what_is_not_valid_is_422(self, wrong: dict[str, Any]) -> None:
+    def test_returns_422_for_an_invalid_request(self, wrong: dict[str, Any]) -> None:
         assert call("POST", INVITE, body={**A, **wrong}).error == (422, "ValidationFailed")
 
     @pytest.mark.parametrize("role", [Role.DEVELOPER, Role.ANALYST, Role.OBSERVER])
-    def test_needs_an_admin(self, role: Role) -> None:
+    def test_requires_an_admin(self, role: Role) -> None:
         assert call("POST", INVITE, role=role, body=A).error == (403, "Forbidden")
 
 
 class TestList:
-    def test_is_for_analysts_and_newest_first(self) -> None:
+    def test_lists_newest_first_for_analysts(self) -> None:
         invite(A)
         invite(B)
         users = call("GET", USERS, role=Role.ANALYST).body["users"]
         assert [user["email"] for user in users] == ["b@acme.com", "a@acme.com"]
         assert call("GET", USERS, role=Role.OBSERVER).error == (403, "Forbidden")
 
-    def test_goes_on_page_by_page(self) -> None:
+    def test_lists_page_by_page(self) -> None:
         invite(A)
         invite(B)
         first = call("GET", USERS, query={"limit": "1"}).body
@@ -109,33 +120,51 @@ class TestChange:
         assert (changed.body["user"]["role"], changed.body["user"]["features"]) == ("analyst", ["agents"])
         assert on(method, user_id, {"features": None}).body["user"]["features"] is None
 
-    def test_the_last_admin_stays(self) -> None:
+    def test_changes_the_address(self) -> None:
+        user_id = invite(B)
+        changed = on("PATCH", user_id, {"email": "New@acme.com"})
+        assert (changed.status, changed.body["user"]["email"]) == (200, "new@acme.com")
+        assert on("PATCH", user_id, {"email": "new@acme.com"}).headers["ETag"] == changed.headers["ETag"]
+        assert on("PATCH", user_id, {"email": "other@acme.com"}).error == (409, "Conflict")
+
+    def test_returns_409_without_the_tenant_of_an_address_in_use(self) -> None:
+        wiring.user_pool().ensure(PoolUserAttributes("c@other.com", Role.ANALYST, "other"), temporary_password=None)
+        user_id = invite(B)
+        invite(A)
+        assert on("PATCH", user_id, {"email": "a@acme.com"}).error == (409, "Conflict")
+        refused = on("PATCH", user_id, {"email": "c@other.com"})
+        invited = call("POST", INVITE, body={**B, "email": "c@other.com"})
+        assert (refused.error, refused.body["message"]) == ((409, "Conflict"), invited.body["message"])
+
+    def test_refuses_to_remove_the_last_admin(self) -> None:
         user_id = invite(A)
         assert on("PUT", user_id, {"role": "developer"}).error == (409, "Conflict")
         assert on("DELETE", user_id).error == (409, "Conflict")
 
-    def test_a_stale_one_is_412(self) -> None:
+    def test_returns_412_for_an_outdated_if_match(self) -> None:
         user_id = invite(B)
         assert on("PUT", user_id, {"role": "analyst"}, headers={"If-Match": '"9"'}).error == (412, "PreconditionFailed")
         assert on("DELETE", user_id, headers={"If-Match": '"9"'}).error == (412, "PreconditionFailed")
 
-    @pytest.mark.parametrize("body", [{"role": None}, {"role": "platform_admin"}, {"email": "x@y.com"}], ids=str)
-    def test_what_is_not_valid_is_422(self, body: object) -> None:
+    @pytest.mark.parametrize(
+        "body", [{"role": None}, {"role": "platform_admin"}, {"email": "x@y"}, {"email": None}], ids=str
+    )
+    def test_returns_422_for_an_invalid_request(self, body: object) -> None:
         assert on("PUT", invite(B), body).error == (422, "ValidationFailed")
 
     @pytest.mark.parametrize("user_id", ["none", "x#y", "%00"])
-    def test_one_who_does_not_exist_is_404(self, user_id: str) -> None:
+    def test_returns_404_for_an_unknown_user(self, user_id: str) -> None:
         assert on("PUT", user_id, {"role": "analyst"}).error == (404, "NotFound")
         assert on("DELETE", user_id).error == (404, "NotFound")
 
     @pytest.mark.parametrize("role", [Role.DEVELOPER, Role.ANALYST])
-    def test_needs_an_admin(self, role: Role) -> None:
+    def test_requires_an_admin(self, role: Role) -> None:
         assert on("PUT", "x", {"role": "analyst"}, role=role).error == (403, "Forbidden")
         assert on("DELETE", "x", role=role).error == (403, "Forbidden")
 
 
 class TestRemove:
-    def test_is_204_and_then_404(self) -> None:
+    def test_returns_204_then_404(self) -> None:
         user_id = invite(B)
         assert [on("DELETE", user_id).status for _ in range(2)] == [204, 404]
         assert call("GET", USERS).body["users"] == []

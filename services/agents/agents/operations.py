@@ -1,0 +1,268 @@
+"""Operations on agents: each one loads, decides and saves."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from services.agents.agents import domain
+from services.agents.agents.domain import (
+    Agent,
+    AgentChange,
+    AgentConfig,
+    AgentDetails,
+    Document,
+    Version,
+)
+from services.agents.agents.table import AgentTable, ProjectCopies, ProjectCopy, VersionTable
+from services.agents.base_urls.domain import HTTPS_ONLY, BaseUrlPolicy
+from services.agents.errors import (
+    AgentNotFound,
+    UnknownProject,
+    UnknownVersion,
+    VersionNotFound,
+)
+from services.agents.models.domain import check_models
+from shared.copies.retry import read_until_present
+from shared.document_ref import DocumentRef
+from shared.ids import is_fresh
+from shared.preconditions import check_if_match
+from shared.storage.idempotency import IdempotencyKey
+from shared.storage.objects import Documents
+from shared.storage.retry import retry_on_conflict
+from shared.storage.store import Store
+
+WaitForCopy = Callable[[Callable[[], bool | None]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUpdate:
+    """A merge patch of an agent. None leaves a field unchanged."""
+
+    name: str | None = None
+    description: str | None = None
+    clears_description: bool = False
+    project_id: str | None = None
+    clears_project: bool = False
+    config: AgentConfig | None = None
+    """The config to publish and make live."""
+
+
+def create_agent(
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    *,
+    agent_id: str,
+    details: AgentDetails,
+    agent_type: str,
+    config: AgentConfig,
+    now: datetime,
+    idempotency_key: IdempotencyKey | None = None,
+    base_urls: BaseUrlPolicy = HTTPS_ONLY,
+) -> Agent:
+    """Create an agent with a live first version.
+
+    Raises:
+        UnknownProject: the project does not exist.
+        BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
+        ModelNotAllowed: the config names a model that no provider is known for.
+    """
+    _check_config(config, base_urls)
+    if details.project_id:
+        ensure_project(store, tenant_id, details.project_id, now=now)
+    stored = _write_config(documents, tenant_id, agent_id, version=1, config=config)
+    change = domain.create_agent(tenant_id, agent_id, details, agent_type=agent_type, config=stored, now=now)
+    AgentTable(store, tenant_id).create(change, idempotency_key=idempotency_key)
+    return change.agent
+
+
+def change_agent(
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    agent_id: str,
+    patch: AgentUpdate,
+    *,
+    now: datetime,
+    if_match: str | None,
+    base_urls: BaseUrlPolicy = HTTPS_ONLY,
+) -> Agent:
+    """Merge a patch into an agent. A config in it becomes the live version.
+
+    Raises:
+        UnknownProject: the project does not exist.
+        BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
+        ModelNotAllowed: the config names a model that no provider is known for.
+    """
+    if patch.config:
+        _check_config(patch.config, base_urls)
+
+    def decide(agent: Agent) -> AgentChange:
+        details = _merge_patch(agent, patch)
+        if details.project_id and details.project_id != agent.project_id:
+            ensure_project(store, tenant_id, details.project_id, now=now)
+        if patch.config is None:
+            return domain.change_details(tenant_id, agent, details, now=now)
+        stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=patch.config)
+        return domain.publish_version(tenant_id, agent, details, config=stored, live=True, now=now)
+
+    return _change(store, tenant_id, agent_id, decide, if_match=if_match).agent
+
+
+def publish_version(
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    agent_id: str,
+    *,
+    config: AgentConfig,
+    live: bool,
+    now: datetime,
+    idempotency_key: IdempotencyKey | None = None,
+    base_urls: BaseUrlPolicy = HTTPS_ONLY,
+) -> tuple[Agent, Version]:
+    """Publish a new version, and return the changed agent and the version.
+
+    Raises:
+        BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
+        ModelNotAllowed: the config names a model that no provider is known for.
+    """
+    _check_config(config, base_urls)
+
+    def decide(agent: Agent) -> AgentChange:
+        stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=config)
+        details = domain.details_of(agent)
+        return domain.publish_version(tenant_id, agent, details, config=stored, live=live, now=now)
+
+    change = _change(store, tenant_id, agent_id, decide, idempotency_key=idempotency_key)
+    return change.agent, cast("Version", change.published)
+
+
+def move_alias(
+    store: Store, tenant_id: str, agent_id: str, version: int, *, now: datetime, if_match: str | None
+) -> Agent:
+    """Make a version live. If it is live already, nothing changes and no event is published.
+
+    Raises:
+        UnknownVersion: the version was never published.
+    """
+
+    def decide(agent: Agent) -> AgentChange:
+        try:
+            published = VersionTable(store, tenant_id, agent_id).get_number(version)
+        except VersionNotFound as error:
+            raise UnknownVersion from error
+        if version == agent.live_version:
+            return AgentChange(agent, events=())
+        return domain.move_alias(tenant_id, agent, published, now=now)
+
+    return _change(store, tenant_id, agent_id, decide, if_match=if_match).agent
+
+
+def delete_agent(store: Store, tenant_id: str, agent_id: str, *, now: datetime, if_match: str | None) -> None:
+    """Delete an agent. Its versions remain, because earlier runs refer to them."""
+    agents = AgentTable(store, tenant_id)
+
+    def attempt() -> None:
+        agent = agents.get(agent_id)
+        check_if_match(if_match, agent.seq)
+        agents.remove(agent, domain.delete_agent(tenant_id, agent, now=now))
+
+    retry_on_conflict(attempt)
+
+
+def empty_project(store: Store, tenant_id: str, project_id: str, *, seq: int, now: datetime) -> None:
+    """Take all agents out of a deleted project.
+
+    The project is marked as deleted first, so that no agent can join it any more. The agents then leave one by one. The
+    operation is idempotent: a repeated delivery continues with the agents that are still in the project.
+    """
+    ProjectCopies(store, tenant_id).keep(ProjectCopy(project_id, seq, deleted=True))
+    for agent in AgentTable(store, tenant_id).of_project(project_id):
+        _leave_project(store, tenant_id, agent.agent_id, project_id, now=now)
+
+
+def read_config(documents: Documents, tenant_id: str, config: DocumentRef) -> Document:
+    """Return a config as it was published."""
+    return documents.read(tenant_id, config)
+
+
+def ensure_project(
+    store: Store, tenant_id: str, project_id: str, *, now: datetime, wait: WaitForCopy = read_until_present
+) -> None:
+    """Check that the project exists. If its id is fresh, wait for the event of its creation.
+
+    Raises:
+        UnknownProject: the project does not exist or was deleted.
+        DependencyUnavailable: the project may have just been created, but its event has not arrived yet.
+    """
+
+    def exists() -> bool | None:
+        return ProjectCopies(store, tenant_id).exists(project_id)
+
+    known = exists()
+    if known is None and is_fresh(project_id, now=now):
+        known = wait(exists)
+    if not known:
+        raise UnknownProject
+
+
+def _check_config(config: AgentConfig, base_urls: BaseUrlPolicy) -> None:
+    base_urls.check(config.base_url, field="config.base_url")
+    check_models(config.model, config.fallbacks or (), provider=config.provider, base_url=config.base_url)
+
+
+def _change(
+    store: Store,
+    tenant_id: str,
+    agent_id: str,
+    decide: Callable[[Agent], AgentChange],
+    *,
+    if_match: str | None = None,
+    idempotency_key: IdempotencyKey | None = None,
+) -> AgentChange:
+    """Load, decide and save. Retry after a conflict, unless the caller sent `If-Match`."""
+    agents = AgentTable(store, tenant_id)
+
+    def attempt() -> AgentChange:
+        agent = agents.get(agent_id)
+        check_if_match(if_match, agent.seq)
+        change = decide(agent)
+        if change.agent.seq > agent.seq:
+            agents.save(change, idempotency_key=idempotency_key)
+        return change
+
+    return retry_on_conflict(attempt)
+
+
+def _leave_project(store: Store, tenant_id: str, agent_id: str, project_id: str, *, now: datetime) -> None:
+    def decide(agent: Agent) -> AgentChange:
+        if agent.project_id != project_id:
+            return AgentChange(agent, events=())
+        return domain.leave_project(tenant_id, agent, now=now)
+
+    # A deleted agent has left the project as well.
+    with suppress(AgentNotFound):
+        _change(store, tenant_id, agent_id, decide)
+
+
+def _merge_patch(agent: Agent, patch: AgentUpdate) -> AgentDetails:
+    description = agent.description if patch.description is None else patch.description
+    return AgentDetails(
+        name=patch.name or agent.name,
+        description=None if patch.clears_description else description,
+        project_id=None if patch.clears_project else patch.project_id or agent.project_id,
+    )
+
+
+def _write_config(
+    documents: Documents, tenant_id: str, agent_id: str, *, version: int, config: AgentConfig
+) -> DocumentRef:
+    """Store a config under a key that no other config can have, even if another request gets the version number."""
+    document = config.to_document()
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+    return documents.write(tenant_id, f"agents/{agent_id}/versions/{version}-{digest}.json", document)

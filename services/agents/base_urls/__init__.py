@@ -1,0 +1,1 @@
+"""Base URLs: the servers that a config or a provider key may name."""

@@ -1,0 +1,8 @@
+"""The HTTP API of tenants."""
+
+from services.agents import wiring
+from services.agents.agents import api as agents
+from services.agents.provider_keys import api as provider_keys
+from shared.http.app import HttpApp
+
+handler = HttpApp(agents.router, provider_keys.router, access=wiring.access, store=wiring.tenant_store)

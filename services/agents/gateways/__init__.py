@@ -1,1 +1,0 @@
-"""The outside system that this service calls: the vault of the tenants' own keys."""

@@ -1,0 +1,1 @@
+"""JSON Schemas in configs, and the limits of their check."""

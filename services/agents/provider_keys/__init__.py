@@ -1,0 +1,1 @@
+"""A tenant's own keys for providers, stored in Secrets Manager."""

@@ -1,0 +1,1 @@
+"""Catalog: the meters, products and prices at Stripe, set up from the plans file."""

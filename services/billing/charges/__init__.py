@@ -1,0 +1,1 @@
+"""Charges: the bill of the current period so far, and its forecast."""

@@ -1,0 +1,1 @@
+"""Customers: billing's record of each tenant, with its current subscription."""

@@ -1,1 +1,0 @@
-"""Customers, what they use and what that costs."""

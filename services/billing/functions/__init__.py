@@ -1,0 +1,1 @@
+"""The deployed functions. Each module composes the routes, events or commands of the capabilities."""

@@ -1,1 +1,0 @@
-"""Stripe, real and fake side by side."""

@@ -1,0 +1,1 @@
+"""Invoices: copies of Stripe's invoices, and the usage behind their lines."""

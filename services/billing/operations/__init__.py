@@ -1,1 +1,0 @@
-"""What the billing service can do: load, decide, save."""

@@ -1,0 +1,1 @@
+"""Reconciliation: comparison and repair of usage, sync ledger, Stripe's sums and invoices."""

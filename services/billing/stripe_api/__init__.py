@@ -1,0 +1,1 @@
+"""Stripe API: the keys, the SDK's client with its errors, and the circuit breaker for outages."""

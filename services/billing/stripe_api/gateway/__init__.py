@@ -1,0 +1,1 @@
+"""Access to Stripe: keys, client, and translation of its errors and objects."""

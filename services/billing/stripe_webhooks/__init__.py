@@ -1,0 +1,1 @@
+"""Stripe webhooks: verified, stored and queued on receipt, handled later."""

@@ -1,0 +1,1 @@
+"""Subscriptions: plan changes, checkout, portal, and duplicate subscriptions."""

@@ -1,0 +1,1 @@
+"""Gateways to Stripe's subscriptions and checkout pages."""

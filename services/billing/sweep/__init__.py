@@ -1,0 +1,1 @@
+"""Sweep: the work of all capabilities that is due, once a minute."""

@@ -1,0 +1,1 @@
+"""Usage sync: hourly usage, booked into the sync ledger and sent to Stripe exactly once."""

@@ -1,0 +1,1 @@
+"""Operations on usage: booking, sending and sweeping."""

@@ -1,0 +1,1 @@
+"""Hourly usage and the sync ledger."""

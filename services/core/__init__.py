@@ -1,0 +1,1 @@
+"""Core: health, the OpenAPI document, and the publication of every service's events."""

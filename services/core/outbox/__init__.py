@@ -1,0 +1,1 @@
+"""Publication of the events in the outboxes of all services."""

@@ -1,0 +1,1 @@
+"""The archive of each day's ledger in the bucket."""

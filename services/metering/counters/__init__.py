@@ -1,0 +1,1 @@
+"""Counters of usage by hour, day and month."""

@@ -1,0 +1,1 @@
+"""The rules of hours, counters and roll-ups."""

@@ -1,0 +1,1 @@
+"""The items of counters and roll-ups."""

@@ -1,1 +1,0 @@
-"""The rules of usage: what is counted, in which hour, and what it adds up to."""

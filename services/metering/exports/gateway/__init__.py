@@ -1,0 +1,1 @@
+"""Adapters for exports: the bucket, the queue, and the Parquet writer."""

@@ -1,0 +1,1 @@
+"""Requesting and writing exports."""

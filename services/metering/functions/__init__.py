@@ -1,0 +1,1 @@
+"""The deployed functions of the metering service, one module each. They only compose the capabilities."""

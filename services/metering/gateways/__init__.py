@@ -1,1 +1,0 @@
-"""What exports need of the world outside: a bucket, a queue, and a writer of Parquet."""

@@ -1,0 +1,1 @@
+"""Closing hours, so that their usage is final."""

@@ -1,0 +1,1 @@
+"""Closing hours, and the other work of the same schedule."""

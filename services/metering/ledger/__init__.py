@@ -1,0 +1,1 @@
+"""The ledger, which counts each usage event exactly once."""

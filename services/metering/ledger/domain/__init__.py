@@ -1,0 +1,1 @@
+"""Ledger entries, and the rules by which they are counted."""

@@ -1,0 +1,91 @@
+"""Requests and responses about usage events."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from services.metering.counters.schemas import MeterAmounts
+from services.metering.ledger.domain.entries import LedgerEntry, UsageKind
+from shared.http.pagination import PageQuery
+from shared.http.responses import ListResponse
+from shared.schema import DocumentedModel
+from shared.times import TIMES_ONLY, Rfc3339
+
+
+def _midnight(text: object) -> object:
+    """Expand a day to its start in UTC."""
+    return f"{text}T00:00:00Z" if isinstance(text, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else text
+
+
+Moment = Annotated[
+    AwareDatetime,
+    TIMES_ONLY,
+    BeforeValidator(_midnight),
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 12, 31, tzinfo=UTC)),
+]
+
+
+class EventsQuery(PageQuery):
+    """The time range of the events, half-open."""
+
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    end: Annotated[Moment | None, Field(alias="to")] = None
+
+
+class UsageEvent(DocumentedModel):
+    """A usage event. Fields that do not apply, or whose value is unknown, are null."""
+
+    event_id: str
+    kind: UsageKind
+    """`call` to a model, `download` of an artifact, `storage` for an hour, or `reported` by the tenant."""
+    occurred_at: Rfc3339
+    """The end of a call."""
+    source: str | None
+    """The `source` of a reported event; `id` is its id there. Both are null for other events."""
+    id: str | None
+    run_id: str | None
+    attempt: int | None
+    call: int | None
+    request_id: str | None
+    agent_id: str | None
+    version: int | None
+    project_id: str | None
+    provider: str | None
+    model: str | None
+    meters: MeterAmounts
+    cost_nano_usd: int | None
+    price_version: str | None
+    simulated: bool
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> Self:
+        """Return the API representation of a ledger entry."""
+        origin = entry.origin
+        return cls(
+            event_id=entry.event_id,
+            kind=origin.kind,
+            occurred_at=entry.occurred_at,
+            source=origin.source,
+            id=origin.reported_id,
+            run_id=origin.run_id,
+            attempt=origin.attempt,
+            call=origin.call,
+            request_id=origin.request_id,
+            agent_id=entry.dimensions.agent_id,
+            version=origin.agent_version,
+            project_id=entry.dimensions.project_id,
+            provider=entry.dimensions.provider,
+            model=entry.dimensions.model,
+            meters=MeterAmounts.of(entry.meters),
+            cost_nano_usd=entry.cost_nano_usd,
+            price_version=origin.price_version,
+            simulated=origin.simulated,
+        )
+
+
+class UsageEventsResponse(ListResponse):
+    """A page of usage events, newest first."""
+
+    events: list[UsageEvent]

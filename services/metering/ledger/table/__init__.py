@@ -1,0 +1,1 @@
+"""The items of ledger entries, and the transaction that counts them."""

@@ -1,1 +1,0 @@
-"""What the metering service can do."""

@@ -1,0 +1,1 @@
+"""Comparing counters with the ledger, and correcting them."""

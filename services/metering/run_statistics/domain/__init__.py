@@ -1,0 +1,1 @@
+"""Final statuses and durations of runs."""

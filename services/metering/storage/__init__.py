@@ -1,0 +1,1 @@
+"""Storage in the bucket, metered in byte hours."""

@@ -1,0 +1,1 @@
+"""Summaries of a tenant's month, and thresholds of its limits."""

@@ -1,1 +1,0 @@
-"""HTTP in: parse, call one operation, answer. Each module is one function."""

@@ -1,0 +1,1 @@
+"""The tenant's monthly limits and its slots: reserve before a call, settle after it."""

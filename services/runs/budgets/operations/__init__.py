@@ -1,0 +1,1 @@
+"""Reservation, settlement, slots, the sweep of budgets and their correction."""

@@ -1,0 +1,27 @@
+"""The correction of a budget after its reconciliation with the ledger."""
+
+from collections.abc import Callable
+
+from services.runs.budgets.domain import Budget, Spent
+from services.runs.budgets.table.budgets import BudgetTable
+from shared.tenancy.context import TenantAccess
+
+
+def correct_budget(
+    budgets: BudgetTable,
+    access: Callable[[str], TenantAccess],
+    tenant_id: str,
+    period: str,
+    spent: Spent,
+) -> Spent:
+    """Set the amount spent this month and return the previous value.
+
+    Raises:
+        BudgetMoved: the budget has changed meanwhile.
+    """
+    before = budgets.find(tenant_id, period)
+    if before is None:
+        before = Budget.fresh(budgets.limits_of(access(tenant_id)))
+        budgets.create(tenant_id, period, before)
+    budgets.correct(tenant_id, period, before, spent)
+    return before.spent

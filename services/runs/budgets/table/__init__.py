@@ -1,0 +1,1 @@
+"""The item of a month: its budget, open calls and slots."""

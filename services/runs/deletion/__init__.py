@@ -1,0 +1,1 @@
+"""Deletion of ended runs and all their data."""

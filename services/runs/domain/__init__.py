@@ -1,1 +1,0 @@
-"""Runs, attempts and calls, and the rules they keep: pure."""

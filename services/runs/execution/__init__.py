@@ -1,0 +1,1 @@
+"""Execution of runs: submission, the worker, cancellation, tool outputs, waiting and recovery."""

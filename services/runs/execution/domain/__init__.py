@@ -1,0 +1,1 @@
+"""Retries, cost limits and structured output."""

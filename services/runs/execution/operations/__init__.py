@@ -1,0 +1,1 @@
+"""Operations of clients, of the worker and of the reaper on runs."""

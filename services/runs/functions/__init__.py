@@ -1,0 +1,1 @@
+"""The deployed Lambda functions, each composed of its capabilities."""

@@ -1,1 +1,0 @@
-"""The outside systems that this service calls: models, and its own workers."""

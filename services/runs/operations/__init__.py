@@ -1,1 +1,0 @@
-"""What the runs service can do: load, decide, save."""

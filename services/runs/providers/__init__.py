@@ -1,0 +1,1 @@
+"""Calls to the providers of models."""

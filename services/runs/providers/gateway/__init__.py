@@ -1,0 +1,1 @@
+"""Provider SDKs, their connections, keys and prices."""

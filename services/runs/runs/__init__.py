@@ -1,0 +1,1 @@
+"""Runs with their attempts, calls and artifacts."""

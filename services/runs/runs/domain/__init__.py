@@ -1,0 +1,1 @@
+"""The run and its parts, its state transitions and its events."""

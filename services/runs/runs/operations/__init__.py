@@ -1,0 +1,1 @@
+"""Presentation of runs, the storage quota and reconciliation."""

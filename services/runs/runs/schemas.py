@@ -1,0 +1,285 @@
+"""The schemas of runs in requests and responses."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
+
+from services.runs.runs.domain import run as domain
+from shared.freejson import Line
+from shared.http.pagination import PageQuery
+from shared.http.responses import ListResponse, ResponseBody
+from shared.meters import Meter
+from shared.schema import DocumentedModel, SparseModel
+from shared.times import TIMES_ONLY, Rfc3339
+
+Moment = Annotated[
+    AwareDatetime,
+    TIMES_ONLY,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC)),
+]
+"""A time that can be converted to any time zone."""
+
+
+class RunUsage(DocumentedModel):
+    """The total usage of the calls of a run."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cache_read: int = 0
+    tokens_cache_write: int = 0
+    tokens_cache_write_1h: int = 0
+    """The part of `tokens_cache_write` that is kept for one hour."""
+    tokens_reasoning: int = 0
+    tokens_uncertain: int = 0
+    """The upper bound of the usage of calls whose result is unknown; never billed."""
+    compute_ms: int = 0
+
+
+class RunCall(DocumentedModel):
+    """One request to a provider."""
+
+    call: int
+    provider: str
+    model: str
+    simulated: bool
+    status: str
+    finish_reason: domain.FinishReason | None
+    """The reason why the answer ended; null if the call failed."""
+    usage: RunUsage
+    usage_estimated: bool
+    """Whether `tokens_out` is estimated from the received text, because the answer broke off."""
+    cost_nano_usd: int | None
+    price_source: Literal["list", "own"] | None
+    """The price behind the cost: the provider's list price, or `price` of the config. Null if the cost is unknown."""
+    error_code: str | None
+    started_at: Rfc3339
+    ended_at: Rfc3339
+
+
+class RunAttempt(DocumentedModel):
+    """One lease of the run by a worker."""
+
+    attempt: int
+    outcome: str
+    usage_certain: bool
+    calls: list[RunCall]
+
+
+class RunFailureDetails(SparseModel):
+    """The answer that does not conform to the response schema."""
+
+    output: str = ""
+    """The raw text, at most 16 KB of it."""
+    truncated: bool = Field(default_factory=bool)
+    reason: str = ""
+    """The validation error."""
+
+
+class RunFailure(SparseModel):
+    """The reason why the run failed."""
+
+    code: str
+    message: str
+    details: RunFailureDetails = Field(default_factory=RunFailureDetails.model_construct)
+    """Present for `OutputInvalid` and `OutputTooComplex`."""
+
+
+class ToolCall(DocumentedModel):
+    """The model's request to call a tool."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    arguments: str
+    """JSON as the model wrote it."""
+
+
+class RequiredAction(DocumentedModel):
+    """The action that the client must take before the run continues."""
+
+    tool_calls: list[ToolCall]
+
+
+class RunWarning(DocumentedModel):
+    """A part of the configuration that had no effect."""
+
+    code: Literal["ParameterOmitted"]
+    model: str
+    parameter: str
+    message: str
+
+
+class RunArtifact(SparseModel):
+    """A payload that is too large for the response."""
+
+    bytes: int
+    url: str = ""
+    """The download URL of an output. Repeating the request returns a new one. Absent in a list."""
+    expires_at: str = ""
+    """The expiry time of the URL."""
+
+
+class RunMessage(DocumentedModel):
+    """One message of the conversation with which a run began."""
+
+    role: str
+    content: str
+
+
+class RunInputs(SparseModel):
+    """The inputs of a run: one message, or a conversation."""
+
+    message: str | None = None
+    messages: list[RunMessage] | None = None
+    artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
+    """In a list, in place of the other fields if the inputs are over 64 KB."""
+
+
+class RunOutput(SparseModel):
+    """The output of a run."""
+
+    message: str = ""
+    """The text of the answer."""
+    data: JsonValue = None
+    """The parsed answer of an agent with a `response_schema`."""
+    artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
+    """In place of the other fields if the output is over 1 MiB, in a list over 64 KB."""
+
+
+class Run(DocumentedModel):
+    """One execution of one agent version."""
+
+    run_id: str
+    status: domain.Status
+    agent_id: str
+    version: int
+    project_id: str | None
+    inputs: RunInputs
+    output: RunOutput | None
+    """Null until the run completes."""
+    required_action: RequiredAction | None
+    """The tool calls that the client must execute; null unless the run requires action, and in a list if the
+    conversation is over 64 KB."""
+    usage: RunUsage
+    cost_nano_usd: int | None
+    """The providers' list price; null if it is unknown."""
+    finish_reason: domain.FinishReason | None
+    """The reason why the last answer ended; null while the run is under way, or if the last call failed."""
+    limited_by: domain.LimitedBy | None
+    """The limit that reduced the output cap: the month's budget, or `max_cost_usd`."""
+    simulated: bool
+    error: RunFailure | None
+    warnings: list[RunWarning]
+    """The configured parameters that a model refuses, and that were left out of its calls."""
+    attempts: list[RunAttempt]
+    metadata: dict[str, Any]
+    """The metadata of the request. In a list, metadata over 4 KB is replaced by its size: `{"artifact": {"bytes":
+    …}}`."""
+    created_at: Rfc3339
+    started_at: Rfc3339 | None
+    ended_at: Rfc3339 | None
+
+    @classmethod
+    def of(cls, run: domain.Run) -> Self:
+        """Return the schema of a run."""
+        return cls(
+            run_id=run.run_id,
+            status=run.status,
+            agent_id=run.agent_id,
+            version=run.version,
+            project_id=run.project_id,
+            inputs=RunInputs.model_validate(run.inputs),
+            output=RunOutput.model_validate(run.output) if run.output is not None else None,
+            required_action=_required_action(run),
+            usage=_usage(run.usage),
+            cost_nano_usd=run.cost_nano_usd,
+            finish_reason=run.finish_reason,
+            limited_by=run.limited_by,
+            simulated=run.simulated,
+            error=RunFailure.model_validate(run.error.to_fields()) if run.error else None,
+            warnings=[_omitted(model, parameter) for model, parameter in run.omitted],
+            attempts=[_attempt(number, attempt) for number, attempt in enumerate(run.attempts, start=1)],
+            metadata=dict(run.metadata),
+            created_at=run.created_at,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+        )
+
+
+def bytes_of(run: domain.Run) -> int:
+    """Return the size of a run in a response, in bytes."""
+    return len(Run.of(run).model_dump_json().encode())
+
+
+class RunResponse(ResponseBody):
+    """One run."""
+
+    run: Run
+
+
+class RunsResponse(ListResponse):
+    """A page of runs, newest first."""
+
+    runs: list[Run]
+
+
+class RunsQuery(PageQuery):
+    """The filter of the list."""
+
+    status: domain.Status | None = None
+    agent_id: str | None = None
+    project_id: str | None = None
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    end: Annotated[Moment | None, Field(alias="to")] = None
+    metadata: Annotated[Line | None, Field(pattern=r"^[^:]+:", max_length=1_000)] = None
+    """A key and its value, for example `team:red`. Metadata over 4 KB is not searched."""
+
+    @property
+    def key_and_value(self) -> tuple[str, str] | None:
+        """The key and the value of the metadata."""
+        if self.metadata is None:
+            return None
+        key, _, value = self.metadata.partition(":")
+        return key, value
+
+
+def _usage(meters: dict[Meter, int]) -> RunUsage:
+    return RunUsage.model_validate({meter.value: amount for meter, amount in meters.items()})
+
+
+def _omitted(model: str, parameter: str) -> RunWarning:
+    message = f"The model {model} does not support {parameter}. It was called without it."
+    return RunWarning(code="ParameterOmitted", model=model, parameter=parameter, message=message)
+
+
+def _required_action(run: domain.Run) -> RequiredAction | None:
+    calls = [ToolCall.model_validate(call) for call in run.tool_calls]
+    return RequiredAction(tool_calls=calls) if calls else None
+
+
+def _attempt(number: int, attempt: domain.Attempt) -> RunAttempt:
+    return RunAttempt(
+        attempt=number,
+        outcome=attempt.outcome,
+        usage_certain=attempt.usage_certain,
+        calls=[
+            RunCall(
+                call=call.number,
+                provider=call.provider,
+                model=call.model,
+                simulated=call.simulated,
+                status=call.status,
+                finish_reason=call.finish_reason,
+                usage_estimated=call.usage_estimated,
+                usage=_usage(dict(call.meters)),
+                cost_nano_usd=call.cost_nano_usd,
+                price_source=call.price_source,
+                error_code=call.error_code,
+                started_at=call.started_at,
+                ended_at=call.ended_at,
+            )
+            for call in attempt.calls
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Keys and persistence of runs."""

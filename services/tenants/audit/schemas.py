@@ -1,0 +1,36 @@
+"""Response models of the audit log."""
+
+from typing import Self
+
+from shared.events.envelope import Event
+from shared.events.tenants import AuditFact, ChangeRecorded
+from shared.http.responses import ListResponse
+from shared.schema import DocumentedModel
+from shared.times import Rfc3339
+
+
+class AuditEntry(DocumentedModel):
+    """A change in the tenant."""
+
+    request_id: str
+    at: Rfc3339
+    principal: str
+    role: str
+    action: str
+    target: str
+    network: str
+    """The network that the request came from: the first half of the caller's IP address."""
+    result: str
+    facts: list[AuditFact]
+    """The versions of the resources after the change."""
+
+    @classmethod
+    def of(cls, event: Event[ChangeRecorded]) -> Self:
+        """Return the response body of an entry."""
+        return cls(request_id=event.subject, at=event.occurred_at, **event.data.model_dump())
+
+
+class AuditResponse(ListResponse):
+    """A page of the audit log, newest first."""
+
+    audit: list[AuditEntry]

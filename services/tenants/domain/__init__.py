@@ -1,1 +1,0 @@
-"""Tenants, users and projects, and the rules they keep."""

@@ -1,0 +1,1 @@
+"""The deployed functions. Each module composes the capabilities of one function."""

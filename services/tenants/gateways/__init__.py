@@ -1,1 +1,0 @@
-"""The outside systems that this service calls, each with a fake beside it."""

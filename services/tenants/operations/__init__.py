@@ -1,1 +1,0 @@
-"""What the tenants service can do: load, decide, save."""

@@ -1,0 +1,1 @@
+"""Removal of a deleted tenant's data, with the certificate."""

@@ -1,0 +1,1 @@
+"""Tenants with their limits, settings, suspensions and counts."""

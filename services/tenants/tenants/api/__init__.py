@@ -1,0 +1,1 @@
+"""HTTP APIs of tenants: for their own users, and for operators."""

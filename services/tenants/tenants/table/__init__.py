@@ -1,0 +1,1 @@
+"""Storage of tenants, their settings and counts."""

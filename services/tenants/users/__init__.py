@@ -1,0 +1,1 @@
+"""Users of a tenant, and the user pool that is updated from them."""

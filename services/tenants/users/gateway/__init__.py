@@ -1,0 +1,1 @@
+"""The user pool: its interface, Amazon Cognito, and a fake."""

@@ -1,0 +1,1 @@
+"""Storage of users, invitations and rollouts."""

@@ -1,0 +1,1 @@
+"""Facts about models: their names, hosts and capabilities, which several services use."""

@@ -1,1 +1,0 @@
-"""The local Stripe, driven by the official SDK and held against Stripe's own description."""

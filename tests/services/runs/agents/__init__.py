@@ -1,0 +1,1 @@
+"""Copies of agents and their configs."""

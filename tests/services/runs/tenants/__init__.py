@@ -1,0 +1,1 @@
+"""The stop of the runs of a deleted tenant."""
