@@ -9,6 +9,8 @@ from typing import Any
 from bench.mesh import MeasuredMesh
 from services.runs.runs.table.items import run_key
 from shared.storage.items import Item, item_from_wire, item_to_wire
+from shared.tenancy.claims import Claims
+from shared.tenancy.permissions import Role
 
 _PROFILED = Path(__file__).with_name("profiled.py")
 _CALLS = 30
@@ -29,7 +31,7 @@ def by_package(mesh: MeasuredMesh) -> dict[str, dict[str, float]]:
         api,
         {**environ, "WORKER_FUNCTION_NAME": _UNUSED_FUNCTION},
         "runs-api",
-        [_post(agent_id, audience=environ["USER_POOL_CLIENT_ID"])] * _CALLS,
+        [_post(agent_id)] * _CALLS,
     )
     runs = [json.loads(response["body"])["run"]["run_id"] for response in posted["answers"]]
     worker, environ = code_bundles["runs-worker"]
@@ -61,16 +63,9 @@ def _profiled(
     return json.loads(done.stdout)
 
 
-def _post(agent_id: str, *, audience: str) -> dict[str, Any]:
+def _post(agent_id: str) -> dict[str, Any]:
     """Return a request as the gateway passes it to a function."""
-    claims = {
-        "sub": "bench",
-        "token_use": "id",
-        "aud": audience,
-        "custom:tenant_id": "demo-org",
-        "custom:role": "tenant_admin",
-        "email": "bench@demo-org.com",
-    }
+    caller = Claims("user:bench", Role.TENANT_ADMIN, "demo-org").to_context()
     return {
         "resource": "/v1/tenants/{tenant_id}/runs",
         "path": "/v1/tenants/demo-org/runs",
@@ -80,7 +75,7 @@ def _post(agent_id: str, *, audience: str) -> dict[str, Any]:
         "queryStringParameters": None,
         "multiValueQueryStringParameters": None,
         "pathParameters": {"tenant_id": "demo-org"},
-        "requestContext": {"requestId": "bench", "authorizer": {"claims": claims}, "stage": "local"},
+        "requestContext": {"requestId": "bench", "authorizer": caller, "stage": "local"},
         "body": json.dumps({"agent_id": agent_id, "inputs": {"message": "Hello, world! This is a test."}}),
         "isBase64Encoded": False,
     }

@@ -17,7 +17,7 @@ from infra.review import accept, accept_wildcards
 from shared.declaration import Function
 
 LIVE = "live"
-"""The alias of functions that start from a snapshot: those with routes, because a client waits for them."""
+"""The alias of functions that start from a snapshot: those with routes and the authorizer, because a client waits."""
 QUICK_START = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """There are no plugins, and to look for them pydantic reads the metadata of every package."""
 _SNAPSHOT = "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish"
@@ -46,7 +46,7 @@ class MeshFunction(Construct):
         super().__init__(scope, pascal(f"{declared.name}-function"))
         granted = [policy.logs(mesh.names, name), policy.traces(), *statements]
         self.role = role_of(self, "Role", name=name, trust=policy.trust_of_lambda(), statements=granted)
-        self._snapped = mesh.profile.snap_start and bool(declared.routes)
+        self._snapped = mesh.profile.snap_start and (bool(declared.routes) or declared.authorizes)
         code = self._code(mesh, declared, extra_files=extra_files)
         self._lambda = self._function(mesh, declared, name=name, code=code, variables=variables)
         # CDK's classes do not match CDK's interfaces for a type checker; the other casts have the same reason.

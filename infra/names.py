@@ -60,6 +60,11 @@ class Names:
         return self.of("publisher")
 
     @property
+    def authorizer(self) -> str:
+        """Core's function that identifies callers, and its resource in the API."""
+        return self.of("authorizer")
+
+    @property
     def alerts_topic(self) -> str:
         """The topic of alarms."""
         return f"{self.stack('core')}-AlertsTopic"

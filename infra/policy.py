@@ -91,6 +91,20 @@ def outbox(names: Names, table: Table, slices: Sequence[Slice]) -> list[Statemen
     return [allow(actions, names.table_arn(table), **keys), due]
 
 
+def api_keys(names: Names, owned: Slice, others: Sequence[Slice]) -> list[Statement]:
+    """Allow finding API keys by their secrets, reading them and their tenants, and recording their last use.
+
+    Args:
+        names: of the environment.
+        owned: the slice that holds them.
+        others: the other slices, of which those of the same table stay closed.
+    """
+    actions = ("dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+    opened = allow(actions, names.table_arn(owned.table), **_leading(["TENANT#*"], guards=(LEADING_KEYS,)))
+    closed = [pattern for other in others if other.table == owned.table for pattern in _patterns(other, "*")]
+    return [opened, _deny(opened["Resource"], closed), _query_due(names, owned.table, [owned.due_key("APISECRET#*")])]
+
+
 def stream(names: Names, table: Table) -> Statement:
     """Allow reading the stream of a table."""
     return allow(_STREAM, f"{names.table_arn(table)}/stream/*")

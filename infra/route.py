@@ -64,7 +64,7 @@ class Paths:
                 route.method,
                 integration,
                 authorizer=authorizer if checked else None,
-                authorization_type=gateway.AuthorizationType.COGNITO if checked else gateway.AuthorizationType.NONE,
+                authorization_type=gateway.AuthorizationType.CUSTOM if checked else gateway.AuthorizationType.NONE,
             )
             if not checked:
                 accept(added, "APIG4", "COG4")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.tenancy.permissions import Feature, Role
+from shared.tenancy.permissions import SCOPES, Feature, Role, scope_of
 
 BATCH_SIZE = 10
 """Messages that a function receives at once, unless it declares another number."""
@@ -77,6 +77,12 @@ class Route:
     feature: Feature | None = None
     """The feature that a change requires; reads require none."""
 
+    @property
+    def scope(self) -> str | None:
+        """The scope that an API key with scopes needs, such as `runs:read`; None if API keys cannot call the route."""
+        scope = scope_of(self.method, self.path)
+        return scope if self.min_role is not None and scope in SCOPES else None
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectGrant:
@@ -128,6 +134,8 @@ class Function:
     acts_for_tenants: bool = False
     """Whether a function with access to all tenants also has a data role, for requests of one tenant."""
     routes: tuple[Route, ...] = ()
+    authorizes: bool = False
+    """Whether API Gateway invokes it to identify callers."""
     subscriptions: tuple[str, ...] = ()
     """Event types, for example `run.queued.v1`. A function with subscriptions gets one rule, one queue and one
     dead-letter queue."""

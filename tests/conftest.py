@@ -11,7 +11,6 @@ import pytest
 
 from shared import removal
 from shared.observability import logger
-from tests.gateway import CLIENT_ID
 from tests.mesh import mesh
 
 __all__ = ["mesh"]
@@ -64,12 +63,6 @@ def _no_removal_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the pauses of a removal, because a unit test has no concurrent writers."""
     monkeypatch.setattr(removal, "SETTLES_S", 0)
     monkeypatch.setattr(removal, "LAST_WRITES_S", 0)
-
-
-@pytest.fixture(autouse=True)
-def _accepted_app_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accept the app client for which the tokens of `tests.gateway` are issued."""
-    monkeypatch.setenv("USER_POOL_CLIENT_ID", CLIENT_ID)
 
 
 @pytest.fixture

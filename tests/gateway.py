@@ -5,23 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
+from shared.tenancy.claims import Claims
 from shared.tenancy.permissions import Role
 
-CLIENT_ID = "our-client"
-"""The app client whose tokens are accepted."""
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 
 def claims(
     tenant_id: str | None = "demo-org", *, role: Role = Role.TENANT_ADMIN, features: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """Return the claims of an id token."""
-    payload = {"token_use": "id", "aud": CLIENT_ID, "sub": "8f1c", "custom:role": role.value}
-    if tenant_id:
-        payload["custom:tenant_id"] = tenant_id
-    if features is not None:
-        payload["custom:features"] = json.dumps(features)
-    return payload
+    """Return the authorizer's context of a user."""
+    return Claims("user:8f1c", role, tenant_id, features=features).to_context()
 
 
 def request(
@@ -40,7 +34,7 @@ def request(
         method: `GET`, `POST`, …
         resource: the route's path with its `{names}`.
         path_parameters: the values of these names.
-        claims: the claims of the id token. None for a request without a token.
+        claims: the context of the authorizer. None for a request without a token.
         body: a string is sent unchanged, any other value as JSON.
         headers: the headers of the request.
         query: the query parameters.
@@ -62,7 +56,7 @@ def request(
             "path": resource.format(**parameters),
             "resourcePath": resource,
             "httpMethod": method,
-            "authorizer": {"claims": dict(claims)} if claims else {},
+            "authorizer": dict(claims or {}),
         },
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "isBase64Encoded": False,

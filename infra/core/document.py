@@ -30,8 +30,8 @@ _SCHEMA_NAMES = {
 _CORE = {"name": "core", "description": "Health, and the OpenAPI document."}
 _DESCRIPTION = """The backend of an AI Lab: agents, their runs, usage and costs.
 
-Send the Cognito **id token** as a bearer. Paths contain the tenant, which must be the token's own, except for
-`platform_admin`. All errors have the same schema. Lists take `limit` and `next_token`.
+Send a Cognito **id token** or an **API key** as a bearer. Paths contain the tenant, which must be the caller's own,
+except for `platform_admin`. All errors have the same schema. Lists take `limit` and `next_token`.
 A `traceparent` header sets the trace id.
 """
 

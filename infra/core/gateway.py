@@ -2,10 +2,11 @@
 
 from aws_cdk import Size, Tags
 from aws_cdk import aws_apigateway as apigateway
-from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
+from infra.core.authorizer import Authorizer
 from infra.core.refusals import REFUSALS
+from infra.core.users import Users
 from infra.function import pascal
 from infra.mesh import Mesh
 from infra.review import accept
@@ -18,7 +19,7 @@ _LOG_ROLE = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/Amaz
 class Gateway(Construct):
     """The API without a deployment, which the edge creates when all routes exist."""
 
-    def __init__(self, scope: Construct, mesh: Mesh, *, pool: cognito.UserPool) -> None:
+    def __init__(self, scope: Construct, mesh: Mesh, *, users: Users) -> None:
         super().__init__(scope, "Gateway")
         self.api = apigateway.RestApi(
             self,
@@ -33,9 +34,7 @@ class Gateway(Construct):
         if mesh.profile.api_id:
             only_api = ["AWS::ApiGateway::RestApi"]
             Tags.of(self.api).add("ms-custom-id", mesh.profile.api_id, include_resource_types=only_api)
-        self.authorizer = apigateway.CognitoUserPoolsAuthorizer(
-            self, "Authorizer", cognito_user_pools=[pool], authorizer_name=mesh.names.user_pool
-        )
+        self.authorizer = Authorizer(self, mesh, users=users).authorizer
         self.paths = Paths({"": self.api.root}, cors=preflight(mesh.profile))
         self.skeleton = {path: self.paths.at(path).resource_id for path in SKELETON}
         self._answer_in_one_shape()

@@ -24,7 +24,7 @@ _PASSING = "tenants/_operators/"
 
 
 class CoreStack(Stack):
-    """Tables, bucket, bus, users, secrets, the API, and core's two functions."""
+    """Tables, bucket, bus, users, secrets, the API, and core's three functions."""
 
     def __init__(self, scope: Construct, mesh: Mesh, **options: object) -> None:
         super().__init__(scope, mesh.names.stack("core"), **options)  # pyright: ignore[reportArgumentType] — Stack's own options
@@ -34,7 +34,7 @@ class CoreStack(Stack):
         self.bus = events.EventBus(self, "Bus", event_bus_name=mesh.names.bus)
         self.users = Users(self, mesh)
         self._secrets()
-        self.gateway = Gateway(self, mesh, pool=self.users.pool)
+        self.gateway = Gateway(self, mesh, users=self.users)
         self.topic = topic_of(self, mesh)
         log_group(self, mesh, name=mesh.names.access_logs)
         self._functions()

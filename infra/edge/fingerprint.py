@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
+from infra.core.authorizer import CACHE_S, IDENTITY_HEADER
 from infra.core.refusals import REFUSALS
 from infra.mesh import Mesh
 from infra.route import CORS_HEADERS, CORS_METHODS, SKELETON
@@ -28,7 +29,7 @@ def fingerprint(mesh: Mesh) -> str:
             CORS_HEADERS,
             EXPOSED_HEADERS,
         ],
-        "authorizer": names.user_pool,
+        "authorizer": [names.authorizer, IDENTITY_HEADER, CACHE_S],
     }
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:12]
 

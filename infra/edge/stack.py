@@ -26,7 +26,7 @@ _ACCESS_LOG_FORMAT = {
     "integration_ms": "$context.integrationLatency",
     "error": "$context.error.responseType",
     "integration_error": "$context.integrationErrorMessage",
-    "user": "$context.authorizer.claims.sub",
+    "principal": "$context.authorizer.principal",
 }
 
 

@@ -178,3 +178,38 @@ class UserPoolUnavailable(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The user pool is unavailable. Try again.", retry_after_s=1)
+
+
+class ApiKeyNotFound(NotFound):
+    """The tenant has no API key with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such API key.")
+
+
+class ApiKeyChangedMeanwhile(PreconditionFailed):
+    """Another request changed the API key after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The API key was changed at the same time; read it again.")
+
+
+class ApiKeyLimitReached(LimitReached):
+    """The tenant has the maximum number of API keys."""
+
+    def __init__(self) -> None:
+        super().__init__("The tenant has the maximum number of API keys. Delete one that is not used.")
+
+
+class ApiKeyExpiryNotAhead(InvalidRequest):
+    """The end of an API key is not in the future."""
+
+    def __init__(self) -> None:
+        super().__init__("The request is not valid.", [Detail("expires_at", "must be in the future")])
+
+
+class RoleAboveCaller(Forbidden):
+    """A caller manages an API key with more permissions than its own."""
+
+    def __init__(self) -> None:
+        super().__init__("You can manage API keys up to your own role only.")

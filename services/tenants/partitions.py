@@ -4,6 +4,9 @@ TENANT#<t>            CONFIG                   the tenant; in the `due` index un
                                                deleted tenant leaves its id and the time of deletion
 TENANT#<t>#TENANTS    SETTINGS                 the tenant's settings
 TENANT#<t>#TENANTS    PROJECT#<prj_…>          a project
+TENANT#<t>#TENANTS    APIKEY#<key_…>           an API key without its secret
+TENANT#<t>#TENANTS    APISECRET#<key_…>#<hash> a secret of an API key, by its SHA-256; in the `due` index under
+                                               DUE#TENANTS#APISECRET#<hash>, where the authorizer finds it
 TENANT#<t>#TENANTS    USER#<sub>               a user; in the `list` index under …#TENANTS#USERS, by time
 TENANT#<t>#TENANTS    INVITATION#<address>     a seat that is taken for a user who is not in the pool yet; in the
                                                `due` index under DUE#TENANTS#INVITATION, by the time of its sweep
@@ -15,8 +18,8 @@ TENANT#<t>#TENANTS    CERTIFICATE              the certificate of a tenant's del
 TENANT#<t>#TENANTS    EXPORT#<xpt_…>           an export: its requester, and the parts of the services
 TENANT#<t>#TENANTS#AUDIT  ENTRY#<time>#<event>  a change, written once and never updated
 
-The counts in CONFIG (users, projects, active tenant_admins) are changed only in the transaction that adds or removes
-the counted resource. Every other write to a tenant sets its attributes by name and leaves the counts unchanged.
+The counts in CONFIG (users, projects, active tenant_admins, API keys) are changed only in the transaction that adds or
+removes the counted resource. Every other write to a tenant sets its attributes by name and leaves the counts unchanged.
 """
 
 from shared.declaration import Slice, Table

@@ -3,7 +3,6 @@
 The order matters: a caller without access learns nothing about the form of a valid request.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +20,7 @@ from shared.observability import logger
 from shared.scope import Change, Opened
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
 from shared.storage.store import Store
-from shared.tenancy.claims import InvalidToken, read_claims
+from shared.tenancy.claims import read_claims
 from shared.tenancy.context import OperatorContext, TenantAccess, TenantContext, bind, check_may_change
 from shared.times import utc_now
 
@@ -71,20 +70,23 @@ def chain(middlewares: Sequence[Middleware], handle: Proceed) -> Proceed:
 
 
 def authenticate(exchange: Exchange, proceed: Proceed) -> Gateway:
-    """Bind the caller to the tenant of the path, by the claims of the token that the gateway has verified.
+    """Bind the caller, whom the authorizer has identified, to the tenant of the path.
 
     Raises:
-        InvalidToken: the route needs a token, and the gateway has passed on no claims.
-        Forbidden: the path belongs to another tenant, or the role does not suffice.
+        InvalidToken: the route needs a caller, and the authorizer has passed on none.
+        Forbidden: the path belongs to another tenant, or the role or the scopes do not suffice.
     """
-    min_role, request = exchange.endpoint.route.min_role, exchange.request
-    if min_role is None:
+    route, request = exchange.endpoint.route, exchange.request
+    if route.min_role is None:
         return proceed(exchange)
-    if not request.claims:
-        msg = "Invalid authentication token"
-        raise InvalidToken(msg)
-    claims = read_claims(request.claims, audience=os.environ["USER_POOL_CLIENT_ID"])
-    caller = bind(claims, path_tenant=request.path_tenant, min_role=min_role, request_id=request.request_id)
+    claims = read_claims(request.authorizer, now=utc_now())
+    caller = bind(
+        claims,
+        path_tenant=request.path_tenant,
+        min_role=route.min_role,
+        scope=route.scope,
+        request_id=request.request_id,
+    )
     if not isinstance(caller, TenantContext):
         return proceed(replace(exchange, caller=caller))
     logger.thread_safe_append_keys(tenant_id=caller.tenant_id)

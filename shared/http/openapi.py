@@ -33,6 +33,12 @@ _ID_TOKEN = {
     "bearerFormat": "JWT",
     "description": "The id token of the user pool; an access token is refused.",
 }
+_API_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "anx_<environment>_<characters>",
+    "description": "An API key of the tenant. A key with scopes needs the one in `x-scope`.",
+}
 _SUCCESSES = {
     200: "The request succeeded.",
     201: "The resource was created.",
@@ -127,7 +133,7 @@ def document(apps: Iterable[HttpApp], *, with_twins: bool = False) -> dict[str, 
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": {status: _error(status, text) for status, (text, _) in FAILURES.items()},
-            "securitySchemes": {"idToken": _ID_TOKEN},
+            "securitySchemes": {"idToken": _ID_TOKEN, "apiKey": _API_KEY},
         },
     }
 
@@ -197,10 +203,18 @@ def _operation(endpoint: Endpoint, generated: dict[str, Any], *, twin: str | Non
         "parameters": list(_parameters(endpoint, generated.get("parameters", []))),
         **_request_body(endpoint, generated),
         "responses": _responses(endpoint, generated["responses"]["200"].get("content", {})),
-        "security": [] if route.min_role is None else [{"idToken": []}],
+        "security": _security(route),
+        "x-scope": route.scope,
         "x-least-role": route.min_role.value if route.min_role else None,
         "x-feature": route.feature.value if route.feature else None,
     }
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """Return the alternatives by which a caller is identified."""
+    if route.min_role is None:
+        return []
+    return [{"idToken": []}, *([{"apiKey": []}] if route.scope else [])]
 
 
 def _request_body(endpoint: Endpoint, generated: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,8 @@ class Request:
     """Header names are in lower case."""
     query_names: frozenset[str]
     path_tenant: str | None
-    claims: Mapping[str, Any] | None
-    """The authorizer's claims; None for a route without a token."""
+    authorizer: Mapping[str, Any]
+    """The context of the authorizer (`shared.tenancy.claims`); empty for a route without one."""
     body: str
     address: str
     """The IP address of the caller."""
@@ -46,7 +46,6 @@ class Request:
     def read(cls, event: Mapping[str, Any]) -> "Request":
         """Return the request in a gateway event."""
         context = cast("dict[str, Any]", event["requestContext"])
-        authorizer = cast("dict[str, Any]", context.get("authorizer") or {})
         return cls(
             method=str(event["httpMethod"]),
             resource=str(event.get("resource") or ""),
@@ -55,7 +54,7 @@ class Request:
             headers={name.lower(): value for name, value in _texts(event, "headers").items()},
             query_names=frozenset(_texts(event, "queryStringParameters")),
             path_tenant=_texts(event, "pathParameters").get("tenant_id"),
-            claims=authorizer.get("claims"),
+            authorizer=cast("dict[str, Any]", context.get("authorizer") or {}),
             body=str(event.get("body") or ""),
             address=str(_texts(context, "identity").get("sourceIp", "")),
             received_at_ms=context.get("requestTimeEpoch"),

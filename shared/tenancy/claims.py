@@ -1,69 +1,115 @@
-"""Claims of a Cognito id token, whose signature and expiry the gateway has verified.
+"""The caller of a request, as the authorizer passes it on to every function.
 
-https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
+API Gateway verifies nothing itself: the authorizer checks id tokens and API keys (`services.core.authorizer`), and its
+context is the only source of a caller's identity. All values of the context are text.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from shared.errors import AinexusError
-from shared.tenancy.permissions import Role
+from shared.tenancy.permissions import SCOPES, Role
+
+NOT_AUTHENTICATED = "Invalid authentication token"
 
 
 class InvalidToken(AinexusError):
-    """The request has no token that can be trusted."""
+    """The request has no token and no API key that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The identity and the permissions in a token."""
+    """The identity and the permissions of a caller."""
 
-    user_id: str
+    principal: str
+    """`user:<id>` or `key:<id>`."""
     role: Role
     tenant_id: str | None
     """None for platform admins only."""
-    features: tuple[str, ...] | None
+    features: tuple[str, ...] | None = None
     """The features that the token grants; None grants all features of the tenant."""
+    scopes: frozenset[str] | None = None
+    """The scopes of an API key; None grants all that the role allows."""
+    expires_at: datetime | None = None
+    """The end of the token or key, which may lie within the time for which the gateway caches this answer."""
+
+    @property
+    def is_api_key(self) -> bool:
+        """Whether the caller is an API key."""
+        return self.principal.startswith("key:")
+
+    def to_context(self) -> dict[str, str]:
+        """Return the authorizer's context of this caller."""
+        context = {"principal": self.principal, "role": self.role.value}
+        if self.tenant_id is not None:
+            context["tenant_id"] = self.tenant_id
+        if self.features is not None:
+            context["features"] = json.dumps(self.features)
+        if self.scopes is not None:
+            context["scopes"] = json.dumps(sorted(self.scopes))
+        if self.expires_at is not None:
+            context["expires_at"] = str(int(self.expires_at.timestamp()))
+        return context
 
 
-def read_claims(claims: Mapping[str, Any], *, audience: str) -> Claims:
-    """Return the identity and the permissions in the authorizer's claims.
+def read_claims(context: Mapping[str, Any], *, now: datetime) -> Claims:
+    """Return the caller in the authorizer's context.
 
     Args:
-        claims: the claims of a token whose signature, issuer and expiry the gateway has verified.
-        audience: the id of the platform's app client; the gateway accepts the tokens of every client of the pool.
+        context: of the authorizer; empty if the gateway has called none.
+        now: the time of the request.
 
     Raises:
-        InvalidToken: it is an access token, belongs to another client, or lacks the attributes of this platform.
+        InvalidToken: the context is absent or incomplete, or the token has expired since it was checked.
     """
-    if claims.get("token_use") != "id" or claims.get("aud") != audience:
-        raise InvalidToken(_MESSAGE)
-    role = _role(claims.get("custom:role"))
-    tenant_id = claims.get("custom:tenant_id") or None
-    user_id = claims.get("sub")
-    if not isinstance(user_id, str) or (tenant_id is None) != (role is Role.PLATFORM_ADMIN):
-        raise InvalidToken(_MESSAGE)
-    return Claims(user_id, role, tenant_id, _features(claims.get("custom:features")))
-
-
-_MESSAGE = "Invalid authentication token"
+    principal, tenant_id = context.get("principal"), context.get("tenant_id") or None
+    role = _role(context.get("role"))
+    if not isinstance(principal, str) or (tenant_id is None) != (role is Role.PLATFORM_ADMIN):
+        raise InvalidToken(NOT_AUTHENTICATED)
+    claims = Claims(
+        principal,
+        role,
+        tenant_id,
+        features=_names(context.get("features")),
+        scopes=_scopes(context.get("scopes")),
+        expires_at=_moment(context.get("expires_at")),
+    )
+    if claims.expires_at is not None and claims.expires_at <= now:
+        raise InvalidToken(NOT_AUTHENTICATED)
+    return claims
 
 
 def _role(text: object) -> Role:
     try:
         return Role(str(text))
     except ValueError as error:
-        raise InvalidToken(_MESSAGE) from error
+        raise InvalidToken(NOT_AUTHENTICATED) from error
 
 
-def _features(text: object) -> tuple[str, ...] | None:
-    """Return the features in the claim's JSON array. A claim that cannot be parsed grants none."""
+def _moment(text: object) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(str(text)), UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidToken(NOT_AUTHENTICATED) from error
+
+
+def _names(text: object) -> tuple[str, ...] | None:
+    """Return the names in a JSON array. Text that cannot be parsed grants nothing."""
     if text is None:
         return None
     try:
         names: object = json.loads(str(text))
     except json.JSONDecodeError:
         return ()
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] — any JSON is possible
+    return tuple(str(name) for name in cast("list[object]", names)) if isinstance(names, list) else ()
+
+
+def _scopes(text: object) -> frozenset[str] | None:
+    names = _names(text)
+    return None if names is None else SCOPES.intersection(names)

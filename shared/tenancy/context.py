@@ -24,7 +24,7 @@ class TenantContext:
 
     tenant_id: str
     principal: str
-    """The user, `user:<id>`."""
+    """The user or the API key: `user:<id>` or `key:<id>`."""
     role: Role
     features: tuple[str, ...] | None
     """The features that the token grants; None grants all."""
@@ -60,21 +60,23 @@ _CLOSED = {"suspended": "The tenant is suspended.", "deleted": "The tenant was d
 
 
 def bind(
-    claims: Claims, *, path_tenant: str | None, min_role: Role, request_id: str
+    claims: Claims, *, path_tenant: str | None, min_role: Role, scope: str | None, request_id: str
 ) -> TenantContext | OperatorContext:
     """Return the context of a request.
 
     Args:
-        claims: of the caller's token.
+        claims: of the caller's token or API key.
         path_tenant: the tenant that the path names; a path without one is the caller's own tenant's, or of all tenants
             if the caller is a platform admin.
         min_role: the lowest role with access.
+        scope: the scope that an API key with scopes needs; None if API keys have no access.
         request_id: of the request.
 
     Raises:
-        Forbidden: the path belongs to another tenant, whether that exists or not, or the role does not suffice.
+        Forbidden: the path belongs to another tenant, whether that exists or not, or the role or the scopes do not
+            suffice.
     """
-    principal, role = f"user:{claims.user_id}", claims.role
+    principal, role = claims.principal, claims.role
     if path_tenant is None and Role.PLATFORM_ADMIN in {role, min_role}:
         _check_role(role, min_role)
         return OperatorContext(principal, role, request_id)
@@ -83,12 +85,24 @@ def bind(
         msg = "You do not have access to this resource."
         raise Forbidden(msg)
     _check_role(role, min_role)
+    _check_scope(claims, scope)
     return TenantContext(tenant_id, principal, role, claims.features, request_id)
 
 
 def _check_role(role: Role, min_role: Role) -> None:
     if not role.includes(min_role):
         msg = f"This needs the role {min_role.value}."
+        raise Forbidden(msg)
+
+
+def _check_scope(claims: Claims, scope: str | None) -> None:
+    if not claims.is_api_key:
+        return
+    if scope is None:
+        msg = "API keys cannot call this route. Use the token of a user."
+        raise Forbidden(msg)
+    if claims.scopes is not None and scope not in claims.scopes:
+        msg = f"This API key needs the scope {scope}."
         raise Forbidden(msg)
 
 

@@ -28,6 +28,30 @@ class Feature(StrEnum):
     MONITORING = "monitoring"
 
 
+RESOURCES = (
+    *("agents", "analytics", "audit", "billing", "budget", "projects", "provider-keys", "runs"),
+    *("tenant", "usage", "users"),
+)
+"""The parts of the API that a scope names: the part of the path that follows the tenant, or `tenant` for its own path.
+
+API keys themselves are missing: no API key can read or change API keys.
+"""
+SCOPES = frozenset(f"{resource}:{access}" for resource in RESOURCES for access in ("read", "write"))
+"""The scopes that an API key can have, such as `runs:write`."""
+_TENANT_PATH = "/v1/tenants/{tenant_id}"
+
+
+def scope_of(method: str, path: str) -> str:
+    """Return the scope that an API key needs for a route, such as `runs:read`.
+
+    Args:
+        method: the method.
+        path: the path with its `{names}`.
+    """
+    resource = path.removeprefix(_TENANT_PATH).strip("/").partition("/")[0] or "tenant"
+    return f"{resource}:{'read' if method == 'GET' else 'write'}"
+
+
 ALL_FEATURES = "all"
 """The entry that represents every feature in the list of a plan or a token."""
 

@@ -53,12 +53,23 @@ GUARDS = (
         "path",
     ),
     Guard(
-        "the token is an id token", "shared.tenancy.claims", 'claims.get("token_use") != "id"', "False", "forged token"
+        "the token is an id token",
+        "services.core.authorizer.domain",
+        'payload.get("token_use") != "id"',
+        "False",
+        "forged token",
     ),
     Guard(
         "the token was issued for our client",
+        "services.core.authorizer.gateway",
+        "audience=self._audience,",
+        'audience=[self._audience, "another-client"],',
+        "forged token",
+    ),
+    Guard(
+        "a context has not expired",
         "shared.tenancy.claims",
-        'claims.get("aud") != audience',
+        "claims.expires_at is not None and claims.expires_at <= now",
         "False",
         "forged token",
     ),
@@ -68,13 +79,6 @@ GUARDS = (
         "(tenant_id is None) != (role is Role.PLATFORM_ADMIN)",
         "False",
         "forged token",
-    ),
-    Guard(
-        "the request has a token",
-        "shared.http.middleware",
-        "    if not request.claims:\n",
-        "    if False:\n",
-        "no token",
     ),
     Guard(
         "query parameters are known",

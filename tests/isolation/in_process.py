@@ -1,14 +1,18 @@
 """The mesh in one process: the real applications and consumers, tables in memory, and a loop as the bus."""
 
+import base64
+import hmac
 import json
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import walk_packages
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
+import jwt
 import pytest
 
 import services as packages
@@ -21,19 +25,25 @@ from services.billing.functions.commands import handler as billing_admin
 from services.billing.functions.inbox import handler as inbox
 from services.billing.partitions import SLICE as BILLING
 from services.billing.stripe_webhooks.operations import receive
+from services.core.functions.authorizer import Unauthorized
+from services.core.functions.authorizer import handler as authorizer
 from services.core.service import API
 from services.tenants import wiring
+from services.tenants.partitions import SLICE as TENANTS
 from services.tenants.tenants.operations import create_tenant
 from shared.aws.clients import own_client
 from shared.declaration import Access, Function, Slice, Table
 from shared.http.app import HttpApp
 from shared.plans import Plan
 from shared.storage.store import Store
+from shared.tenancy.claims import Claims
 from shared.times import utc_now
 from tests import gateway
 from tests.dynamodb.memory_tables import MemoryTables
 from tests.isolation.checkout import events_at, pay
+from tests.isolation.forged_keys import forged_keys
 from tests.isolation.request import Caller, Request
+from tests.issuer import AUDIENCE, TokenIssuer, start_issuer, user_claims
 from tests.services.billing.fakes import FakeInbox
 from tests.services.tenants.pool import make_pool
 from tests.tables import BUCKET, REGION, memory_tables
@@ -45,6 +55,15 @@ _ENVIRONMENT = {
     "WORKER_FUNCTION_NAME": "ainexus-test-runs-worker",
     "EVENT_BUS_NAME": "ainexus-test-events",
 }
+_BROKEN_CONTEXTS = {
+    "no principal": {"principal": ""},
+    "no role": {"role": ""},
+    "an unknown role": {"role": "owner"},
+    "no tenant": {"tenant_id": ""},
+    "expired": {"expires_at": "1"},
+    "no time of expiry": {"expires_at": "soon"},
+}
+"""Contexts that no authorizer of ours sends, by their changes to the victim's; an empty value is left out."""
 KEYS = StripeKeys("sk_test_of_the_attacks", "whsec_of_the_attacks")
 _FUNCTIONS = [API, *(function for service in SERVICES for function in service.functions)]
 
@@ -52,19 +71,49 @@ _FUNCTIONS = [API, *(function for service in SERVICES for function in service.fu
 class InProcessApi:
     """Access to the applications without a gateway, so that they also receive requests that it would refuse."""
 
-    def __init__(self, client: MemoryTables, stripe: str | None) -> None:
+    def __init__(self, client: MemoryTables, stripe: str | None, issuer: TokenIssuer) -> None:
         self._client = client
         self._stripe = stripe
+        self._issuer = issuer
+        self._tokens: dict[Caller, str] = {}
+        self._forged_keys: dict[str | None, dict[str, str]] = {None: {}}
         self._delivered_event_ids: set[str] = set()
         self._apps = dict(_apps())
 
     def send(self, request: Request) -> ApiResponse:
         """See `ApiAccess.send`."""
-        result = self._apps[request.operation.method, request.operation.path](_event(request))
+        try:
+            context = self._context(request)
+        except Unauthorized:
+            return ApiResponse(401, {"error": "Unauthorized", "message": "The gateway's own response."}, {})
+        result = self._apps[request.operation.method, request.operation.path](_event(request, context))
         headers = {name: ",".join(values) for name, values in result["multiValueHeaders"].items()}
         text: str | None = result["body"]
         is_json = bool(text) and headers.get("Content-Type", "").startswith("application/json")
         return ApiResponse(result["statusCode"], json.loads(text or "") if is_json else text or None, headers)
+
+    def issue_forged_keys(self, tenant_id: str) -> None:
+        """Prepare API keys that resemble a valid one of this tenant."""
+        self._forged_keys[tenant_id] = forged_keys(self.store(TENANTS), tenant_id)
+
+    def _context(self, request: Request) -> Mapping[str, str]:
+        """Return the authorizer's answer about a request; a forged context is passed on as it is."""
+        if request.operation.min_role is None:
+            return {}
+        if isinstance(request.token, Mapping):
+            return cast("Mapping[str, str]", request.token)
+        if request.token is None and request.caller is None:
+            return {}
+        token = request.token or self._token(request.caller)
+        authorization = token if " " in token else f"Bearer {token}"
+        arn = f"arn:aws:execute-api:{REGION}:111111111111:api/test/{request.operation.method}/path"
+        return authorizer({"headers": {"authorization": authorization}, "methodArn": arn})["context"]
+
+    def _token(self, caller: Caller | None) -> str:
+        assert caller
+        if caller not in self._tokens:
+            self._tokens[caller] = self._issuer.token(token_claims_of(caller))
+        return self._tokens[caller]
 
     def deliver_events(self, until: Callable[[], bool] = lambda: True) -> None:
         """Deliver every event in an outbox to its subscribers, until all outboxes are empty."""
@@ -92,23 +141,41 @@ class InProcessApi:
 
     def forged_tokens(self, victim: Caller, attacker: Caller) -> Mapping[str, Any]:
         """See `ApiAccess.forged_tokens`. The claims are ones that the gateway rejects, or that grant nothing here."""
-        victim_claims, own = claims_of(victim), claims_of(attacker)
-        tenant_id = str(victim.tenant_id)
+        theirs, own = identity_of(victim), identity_of(attacker)
         return {
-            "an access token": victim_claims | {"token_use": "access"},
-            "another client of the pool": victim_claims | {"aud": "another-client"},
-            "no client": {name: value for name, value in victim_claims.items() if name != "aud"},
-            "no use": {name: value for name, value in victim_claims.items() if name != "token_use"},
-            "no role": {name: value for name, value in victim_claims.items() if name != "custom:role"},
-            "an unknown role": victim_claims | {"custom:role": "owner"},
-            "no tenant": {name: value for name, value in victim_claims.items() if name != "custom:tenant_id"},
-            "an empty tenant": victim_claims | {"custom:tenant_id": ""},
-            "no user": {name: value for name, value in victim_claims.items() if name != "sub"},
-            "a platform admin of a tenant": own | {"custom:role": "platform_admin"},
-            "two tenants": own | {"custom:tenant_id": f"{attacker.tenant_id},{tenant_id}"},
-            "the tenant in capitals": own | {"custom:tenant_id": tenant_id.upper()},
-            "the tenant with a space": own | {"custom:tenant_id": f"{tenant_id} "},
-            "the tenant in the user's id": own | {"sub": tenant_id},
+            **{f"token: {name}": token for name, token in self._forged_id_tokens(victim, attacker).items()},
+            **{f"API key: {name}": f"Bearer {key}" for name, key in self._forged_keys[victim.tenant_id].items()},
+            **{
+                f"context: {name}": {key: value for key, value in (theirs | change).items() if value}
+                for name, change in _BROKEN_CONTEXTS.items()
+            },
+            "context: a platform admin of a tenant": own | {"role": "platform_admin"},
+            "context: two tenants": own | {"tenant_id": f"{attacker.tenant_id},{victim.tenant_id}"},
+            "context: the tenant in capitals": own | {"tenant_id": str(victim.tenant_id).upper()},
+            "context: the tenant with a space": own | {"tenant_id": f"{victim.tenant_id} "},
+            "context: the tenant in the user's id": own | {"principal": f"user:{victim.tenant_id}"},
+        }
+
+    def _forged_id_tokens(self, victim: Caller, attacker: Caller) -> dict[str, str]:
+        issuer, theirs = self._issuer, token_claims_of(victim)
+        another = TokenIssuer(issuer.url)
+        public = json.dumps(issuer.jwks)
+        payload = issuer.payload(theirs)
+        return {
+            "not a token": "INVALID",
+            "another scheme": f"Basic {issuer.token(theirs)}",
+            "an access token": issuer.token(theirs | {"token_use": "access"}),
+            "another client of the pool": issuer.token(theirs | {"aud": "another-client"}),
+            "another pool": issuer.token(theirs | {"iss": "http://127.0.0.1/another-pool"}),
+            "expired": issuer.token(theirs | {"exp": int(time.time()) - 1}),
+            "not signed": jwt.encode(payload, "", algorithm="none", headers={"kid": issuer.kid}),
+            "signed with the public key": _signed_with_text(payload, public, kid=issuer.kid),
+            "signed by another key": another.token(theirs),
+            "an unknown key id": issuer.token(theirs, headers={"kid": "second"}),
+            "no tenant": issuer.token(theirs | {"custom:tenant_id": None}),
+            "an unknown role": issuer.token(theirs | {"custom:role": "owner"}),
+            "no user": issuer.token(theirs | {"sub": None}),
+            "a platform admin of a tenant": issuer.token(token_claims_of(attacker) | {"custom:role": "platform_admin"}),
         }
 
     def items_of(self, tenant_id: str) -> list[str]:
@@ -157,21 +224,27 @@ def start_api(*tenants: str, stripe: str | None = None) -> Generator[InProcessAp
         tenants: the ids of the tenants.
         stripe: the URL of a local Stripe. None leaves Stripe unconfigured.
     """
-    with pytest.MonkeyPatch.context() as environment, memory_tables(_caches()) as client:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        memory_tables(_caches()) as client,
+        start_issuer() as issuer,
+    ):
         for name, value in _ENVIRONMENT.items():
             environment.setenv(name, value)
         own_client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         environment.setenv("USER_POOL_ID", make_pool()[1])
-        environment.setenv("USER_POOL_CLIENT_ID", gateway.CLIENT_ID)
+        environment.setenv("USER_POOL_CLIENT_ID", AUDIENCE)
+        environment.setenv("TOKEN_ISSUER", issuer.url)
         environment.setenv("REPORTER_QUEUE_URL", own_client("sqs").create_queue(QueueName="reporter")["QueueUrl"])
         secret = {"api_key": KEYS.api_key, "webhook_secret": KEYS.webhook_secret} if stripe else {}
         own_client("secretsmanager").create_secret(Name="ainexus-test/stripe/secret", SecretString=json.dumps(secret))
         if stripe:
             environment.setenv("STRIPE_API_BASE", stripe)
             assert "error" not in billing_admin({"command": "setup"})
+        running = InProcessApi(client, stripe, issuer)
         for tenant_id in tenants:
             create_tenant(wiring.slice_store(), tenant_id, name=tenant_id, plan=Plan.ENTERPRISE, now=utc_now())
-        running = InProcessApi(client, stripe)
+            running.issue_forged_keys(tenant_id)
         running.deliver_events()
         yield running
 
@@ -180,19 +253,37 @@ def _tenant_of(item: Mapping[str, Any]) -> str:
     return item["PK"]["S"].split("#")[1]
 
 
-def claims_of(caller: Caller) -> dict[str, str]:
+def token_claims_of(caller: Caller) -> dict[str, Any]:
     """Return the claims of a caller's token. Users of two tenants may have the same id."""
-    payload = gateway.claims(caller.tenant_id, role=caller.role)
-    return {**payload, "sub": f"{caller.role}-{caller.number}"}
+    return user_claims(caller.tenant_id, caller.role, user_id=f"{caller.role}-{caller.number}")
 
 
-def _event(request: Request) -> dict[str, Any]:
+def identity_of(caller: Caller) -> dict[str, str]:
+    """Return the authorizer's context of a caller."""
+    return Claims(f"user:{caller.role}-{caller.number}", caller.role, caller.tenant_id).to_context()
+
+
+def _signed_with_text(payload: Mapping[str, Any], secret: str, *, kid: str) -> str:
+    """Return a token that is signed with a text by HMAC, as if the pool's public key were a common secret.
+
+    PyJWT refuses to sign with such a text.
+    """
+    parts = ({"alg": "HS256", "typ": "JWT", "kid": kid}, payload)
+    signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
+    return f"{signed}.{_base64url(hmac.digest(secret.encode(), signed.encode(), 'sha256'))}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _event(request: Request, context: Mapping[str, str]) -> dict[str, Any]:
     operation = request.operation
     event = gateway.request(
         operation.method,
         operation.path,
         path_parameters=request.parameters,
-        claims=_claims(request),
+        claims=context,
         body=request.body,
         headers=request.headers,
         query=request.query,
@@ -200,12 +291,6 @@ def _event(request: Request) -> dict[str, Any]:
     # As in a client, special characters in a path parameter are percent-encoded.
     encoded = {name: quote(value, safe="") for name, value in request.parameters.items()}
     return {**event, "path": operation.path.format(**encoded)}
-
-
-def _claims(request: Request) -> Mapping[str, str] | None:
-    if request.token is not None:
-        return request.token
-    return claims_of(request.caller) if request.caller and request.operation.min_role else None
 
 
 def _apps() -> Iterator[tuple[tuple[str, str], HttpApp]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.tenancy.permissions import Role
-from tests.gateway import CLIENT_ID, claims
+from tests.gateway import claims
 from tests.shared.http.conftest import Client
 from tests.shared.http.sample_service import OPEN, THING, THINGS, Service
 
@@ -20,19 +20,22 @@ class TestToken:
         assert response.error == (401, "Unauthorized")
         assert response.body["message"] == "Invalid authentication token"
 
-    def test_for_access_returns_401(self, call: Client) -> None:
-        assert call(token=claims("acme") | {"token_use": "access"}).error == (401, "Unauthorized")
-
-    @pytest.mark.parametrize("audience", ["another-client", "", f"{CLIENT_ID} ", f"[{CLIENT_ID}]"])
-    def test_of_another_client_returns_401(self, call: Client, audience: str) -> None:
-        assert call(token=claims("acme") | {"aud": audience}).error == (401, "Unauthorized")
-
-    def test_without_an_audience_returns_401(self, call: Client) -> None:
-        token = {name: value for name, value in claims("acme").items() if name != "aud"}
+    @pytest.mark.parametrize("name", ["principal", "role", "tenant_id"])
+    def test_without_a_part_of_the_context_returns_401(self, call: Client, name: str) -> None:
+        token = {key: value for key, value in claims("acme").items() if key != name}
         assert call(token=token).error == (401, "Unauthorized")
 
-    def test_without_custom_attributes_returns_401(self, call: Client) -> None:
-        assert call(token={"token_use": "id", "aud": CLIENT_ID, "sub": "1"}).error == (401, "Unauthorized")
+    def test_expired_since_it_was_checked_returns_401(self, call: Client) -> None:
+        assert call(token=claims("acme") | {"expires_at": "1"}).error == (401, "Unauthorized")
+
+
+class TestApiKey:
+    KEY = claims("acme") | {"principal": "key:key_1"}
+
+    def test_cannot_call_a_route_that_has_no_scope(self, call: Client) -> None:
+        response = call(token=self.KEY)
+        assert response.error == (403, "Forbidden")
+        assert response.body["message"] == "API keys cannot call this route. Use the token of a user."
 
 
 class TestTenant:

@@ -45,7 +45,7 @@ class TestReplay:
 
     def test_is_separate_for_each_user(self, call: Client, service: Service) -> None:
         call("POST", body=BODY, headers=KEY)
-        call("POST", body=BODY, headers=KEY, token=claims("acme", role=Role.DEVELOPER) | {"sub": "another"})
+        call("POST", body=BODY, headers=KEY, token=claims("acme", role=Role.DEVELOPER) | {"principal": "user:another"})
         assert service.thing_names.count("fourth") == 2
 
     def test_requires_a_key(self, call: Client, service: Service) -> None:

@@ -147,4 +147,4 @@ class TestQuery:
 
 
 def test_token_is_checked_before_the_body(call: Client) -> None:
-    assert call("POST", token=claims("acme") | {"token_use": "access"}, body="{").status == 401
+    assert call("POST", token=claims("acme") | {"role": ""}, body="{").status == 401

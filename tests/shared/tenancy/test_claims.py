@@ -1,60 +1,65 @@
-"""Claims of trusted tokens."""
+"""The authorizer's context."""
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared.tenancy.claims import Claims, InvalidToken, read_claims
 from shared.tenancy.permissions import Role
 
-AUDIENCE = "our-client"
-TOKEN = {"token_use": "id", "aud": AUDIENCE, "sub": "8f1c", "custom:role": "developer", "custom:tenant_id": "acme"}
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+USER = Claims("user:8f1c", Role.DEVELOPER, "acme", features=("agents",), expires_at=NOW + timedelta(minutes=15))
+CONTEXT = USER.to_context()
 
 
 class TestReadClaims:
-    def test_returns_the_claims_of_a_user(self) -> None:
-        assert read_claims(TOKEN, audience=AUDIENCE) == Claims("8f1c", Role.DEVELOPER, "acme", None)
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            USER,
+            Claims("user:1", Role.PLATFORM_ADMIN, None),
+            Claims("key:key_1", Role.OBSERVER, "acme", scopes=frozenset({"runs:read", "runs:write"})),
+        ],
+        ids=str,
+    )
+    def test_returns_the_claims_that_were_passed_on(self, claims: Claims) -> None:
+        assert read_claims(claims.to_context(), now=NOW) == claims
 
-    def test_returns_no_tenant_for_a_platform_admin(self) -> None:
-        token = {"token_use": "id", "aud": AUDIENCE, "sub": "1", "custom:role": "platform_admin"}
-        assert read_claims(token, audience=AUDIENCE) == Claims("1", Role.PLATFORM_ADMIN, None, None)
+    def test_context_holds_text_alone(self) -> None:
+        assert all(isinstance(value, str) for value in CONTEXT.values())
 
     @pytest.mark.parametrize(
         "change",
         [
-            {"token_use": "access"},
-            {"token_use": None},
-            {"aud": "another-client"},
-            {"aud": None},
-            {"aud": [AUDIENCE]},
-            {"custom:role": None},
-            {"custom:role": "root"},
-            {"custom:role": "platform_admin"},
-            {"custom:tenant_id": None},
-            {"custom:tenant_id": ""},
-            {"sub": None},
-            {"sub": 1},
+            {"principal": None},
+            {"role": None},
+            {"role": "root"},
+            {"role": "platform_admin"},
+            {"tenant_id": None},
+            {"tenant_id": ""},
+            {"expires_at": "soon"},
+            {"expires_at": "1e999"},
         ],
         ids=str,
     )
-    def test_refuses_an_invalid_token(self, change: dict[str, Any]) -> None:
+    def test_refuses_an_incomplete_context(self, change: dict[str, str | None]) -> None:
         with pytest.raises(InvalidToken, match="Invalid authentication token"):
-            read_claims(TOKEN | change, audience=AUDIENCE)
+            read_claims(CONTEXT | change, now=NOW)
 
-    def test_refuses_empty_claims(self) -> None:
+    def test_refuses_an_empty_context(self) -> None:
         with pytest.raises(InvalidToken):
-            read_claims({}, audience=AUDIENCE)
+            read_claims({}, now=NOW)
 
-    @pytest.mark.parametrize(
-        ("text", "features"),
-        [
-            ('["agents","linting"]', ("agents", "linting")),
-            ("[]", ()),
-            ('["all"]', ("all",)),
-            ("not json", ()),
-            ('{"agents": true}', ()),
-            ('"agents"', ()),
-        ],
-    )
-    def test_returns_no_features_for_an_invalid_claim(self, text: str, features: tuple[str, ...]) -> None:
-        assert read_claims(TOKEN | {"custom:features": text}, audience=AUDIENCE).features == features
+    def test_refuses_a_token_that_has_expired_since_it_was_checked(self) -> None:
+        assert read_claims(CONTEXT, now=NOW + timedelta(minutes=15, seconds=-1)) == USER
+        with pytest.raises(InvalidToken):
+            read_claims(CONTEXT, now=NOW + timedelta(minutes=15))
+
+    @pytest.mark.parametrize("text", ["not json", '{"agents": true}', '"agents"', "[]"])
+    def test_reads_invalid_features_and_scopes_as_none_granted(self, text: str) -> None:
+        claims = read_claims(CONTEXT | {"features": text, "scopes": text}, now=NOW)
+        assert (claims.features, claims.scopes) == ((), frozenset())
+
+    def test_ignores_unknown_scopes(self) -> None:
+        claims = read_claims(CONTEXT | {"scopes": '["runs:read", "api-keys:write", "everything"]'}, now=NOW)
+        assert claims.scopes == {"runs:read"}

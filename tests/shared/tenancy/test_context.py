@@ -1,18 +1,24 @@
 """A caller cannot act in another tenant."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.errors import Forbidden, PaymentRequired
 from shared.tenancy.claims import Claims
 from shared.tenancy.context import Allowance, OperatorContext, TenantAccess, TenantContext, bind, check_may_change
-from shared.tenancy.permissions import Feature, Role
+from shared.tenancy.permissions import SCOPES, Feature, Role, scope_of
 
-DEVELOPER = Claims("8f1c", Role.DEVELOPER, "acme", ("agents",))
-PLATFORM_ADMIN = Claims("1", Role.PLATFORM_ADMIN, None, None)
+SCOPE = "runs:write"
+DEVELOPER = Claims("user:8f1c", Role.DEVELOPER, "acme", ("agents",))
+PLATFORM_ADMIN = Claims("user:1", Role.PLATFORM_ADMIN, None)
+KEY = Claims("key:key_1", Role.DEVELOPER, "acme")
 
 
-def bound(claims: Claims, path_tenant: str | None, min_role: Role = Role.DEVELOPER) -> TenantContext:
-    context = bind(claims, path_tenant=path_tenant, min_role=min_role, request_id="r1")
+def bound(
+    claims: Claims, path_tenant: str | None, min_role: Role = Role.DEVELOPER, *, scope: str | None = SCOPE
+) -> TenantContext:
+    context = bind(claims, path_tenant=path_tenant, min_role=min_role, scope=scope, request_id="r1")
     assert isinstance(context, TenantContext)
     return context
 
@@ -45,16 +51,59 @@ class TestBind:
 
     @pytest.mark.parametrize("min_role", [Role.OBSERVER, Role.PLATFORM_ADMIN])
     def test_binds_a_platform_admin_to_no_tenant_without_one_in_the_path(self, min_role: Role) -> None:
-        context = bind(PLATFORM_ADMIN, path_tenant=None, min_role=min_role, request_id="r1")
+        context = bind(PLATFORM_ADMIN, path_tenant=None, min_role=min_role, scope=SCOPE, request_id="r1")
         assert context == OperatorContext("user:1", Role.PLATFORM_ADMIN, "r1")
 
     def test_returns_an_operator_context_on_an_operator_path(self) -> None:
-        context = bind(PLATFORM_ADMIN, path_tenant=None, min_role=Role.PLATFORM_ADMIN, request_id="r1")
+        context = bind(
+            PLATFORM_ADMIN, path_tenant=None, min_role=Role.PLATFORM_ADMIN, scope="runs:read", request_id="r1"
+        )
         assert context == OperatorContext("user:1", Role.PLATFORM_ADMIN, "r1")
 
     def test_refuses_other_roles_on_an_operator_path(self) -> None:
         with pytest.raises(Forbidden, match="platform_admin"):
-            bind(DEVELOPER, path_tenant=None, min_role=Role.PLATFORM_ADMIN, request_id="r1")
+            bind(DEVELOPER, path_tenant=None, min_role=Role.PLATFORM_ADMIN, scope=SCOPE, request_id="r1")
+
+
+class TestApiKey:
+    def test_without_scopes_can_call_all_that_its_role_allows(self) -> None:
+        assert bound(KEY, "acme") == TenantContext("acme", "key:key_1", Role.DEVELOPER, None, "r1")
+
+    def test_with_scopes_needs_the_one_of_the_route(self) -> None:
+        reader = replace(KEY, scopes=frozenset({"runs:read"}))
+        assert bound(reader, "acme", scope="runs:read").principal == "key:key_1"
+        with pytest.raises(Forbidden, match="needs the scope runs:write"):
+            bound(reader, "acme", scope="runs:write")
+
+    def test_cannot_call_routes_without_a_scope(self) -> None:
+        with pytest.raises(Forbidden, match="API keys cannot call this route"):
+            bound(KEY, "acme", scope=None)
+
+    def test_is_bound_to_its_tenant_and_role(self) -> None:
+        with pytest.raises(Forbidden, match="not have access to this resource"):
+            bound(KEY, "other")
+        with pytest.raises(Forbidden, match="tenant_admin"):
+            bound(KEY, "acme", Role.TENANT_ADMIN)
+
+
+class TestScopeOf:
+    @pytest.mark.parametrize(
+        ("method", "path", "scope"),
+        [
+            ("GET", "/v1/tenants/{tenant_id}", "tenant:read"),
+            ("PATCH", "/v1/tenants/{tenant_id}", "tenant:write"),
+            ("GET", "/v1/tenants/{tenant_id}/runs/{run_id}/stream", "runs:read"),
+            ("POST", "/v1/tenants/{tenant_id}/agents", "agents:write"),
+            ("DELETE", "/v1/tenants/{tenant_id}/provider-keys/{provider}", "provider-keys:write"),
+        ],
+    )
+    def test_names_the_part_of_the_api(self, method: str, path: str, scope: str) -> None:
+        assert scope_of(method, path) == scope
+        assert scope in SCOPES
+
+    @pytest.mark.parametrize("path", ["/v1/tenants", "/v1/admin/tenants", "/v1/tenants/{tenant_id}/api-keys"])
+    def test_is_no_scope_of_a_key_elsewhere(self, path: str) -> None:
+        assert scope_of("GET", path) not in SCOPES
 
 
 class TestCheckMayChange:

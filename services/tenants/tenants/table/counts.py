@@ -51,6 +51,22 @@ class TenantCounts(TenantItem):
             otherwise=refuse_with(LastTenantAdmin()),
         )
 
+    def add_api_key(self, transaction: Transaction, *, maximum: int, otherwise: Refusal) -> None:
+        """Increment the count of API keys, unless it has reached the maximum."""
+        transaction.update(
+            self.key(),
+            Expression("SET #api_keys = if_not_exists(#api_keys, :none) + :one", {"none": 0, "one": 1}),
+            when=Expression(
+                f"{_NOT_DELETED.text} AND (attribute_not_exists(#api_keys) OR #api_keys < :maximum)",
+                {"maximum": maximum},
+            ),
+            otherwise=otherwise,
+        )
+
+    def remove_api_key(self, transaction: Transaction) -> None:
+        """Decrement the count of API keys."""
+        self._update(transaction, Expression("SET #api_keys = #api_keys - :one", {"one": 1}))
+
     def require_tenant(self, transaction: Transaction) -> None:
         """Make the transaction fail if the tenant is deleted."""
         transaction.check(self.key(), when=_NOT_DELETED, otherwise=_REFUSE_DELETED)
