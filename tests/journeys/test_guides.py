@@ -25,6 +25,15 @@ EXPECTED_OUTPUT = {
         '"spans":',
         '"gen_ai.usage.output_tokens":60',
     ),
+    GUIDES / "api-keys.md": (
+        *(
+            '"secret":"anx_local_',
+            '"agents":[',
+            "This API key needs the scope usage:read.",
+            '"last_used_at":"20',
+            "204",
+        ),
+    ),
     GUIDES / "operate.md": (
         *("no event waits in an outbox", "No drift", "There are no dead letters", "ainexus-local-runs"),
         *("suspended", "active", "is complete", "Nothing was removed yet"),
