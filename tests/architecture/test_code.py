@@ -37,6 +37,10 @@ CARRY_THEIR_TENANT = (Run,)
 
 WITHOUT_TENANT = {
     **{
+        f"services/core/authorizer/table.py:ApiKeys.{name}": "for the authorizer: by a secret, which names no tenant"
+        for name in ("find", "mark_used")
+    },
+    **{
         f"services/core/outbox/table.py:Outboxes.{name}": "for the publisher: of the outboxes of all tenants"
         for name in ("delete", "dead_letter", "due_keys", "read")
     },
