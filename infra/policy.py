@@ -99,7 +99,7 @@ def api_keys(names: Names, owned: Slice, others: Sequence[Slice]) -> list[Statem
         owned: the slice that holds them.
         others: the other slices, of which those of the same table stay closed.
     """
-    actions = ("dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+    actions = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
     opened = allow(actions, names.table_arn(owned.table), **_leading(["TENANT#*"], guards=(LEADING_KEYS,)))
     closed = [pattern for other in others if other.table == owned.table for pattern in _patterns(other, "*")]
     return [opened, _deny(opened["Resource"], closed), _query_due(names, owned.table, [owned.due_key("APISECRET#*")])]

@@ -66,8 +66,7 @@ class Paths:
                 authorizer=authorizer if checked else None,
                 authorization_type=gateway.AuthorizationType.CUSTOM if checked else gateway.AuthorizationType.NONE,
             )
-            if not checked:
-                accept(added, "APIG4", "COG4")
+            accept(added, *(() if checked else ("APIG4",)), "COG4")
 
 
 def root_of(

@@ -10,10 +10,15 @@ from infra.function import MeshFunction
 from infra.mesh import Mesh
 from services.core.authorizer.table import TENANTS
 from services.core.service import AUTHORIZER
+from shared.declaration import Slice
 
 CACHE_S = 30
 """Seconds for which API Gateway reuses an answer: a deleted key is refused within twice this time."""
 IDENTITY_HEADER = "Authorization"
+
+
+def _others(mesh: Mesh) -> list[Slice]:
+    return [service.slice for service in mesh.services if service.slice.name != TENANTS.name]
 
 
 class Authorizer(Construct):
@@ -28,9 +33,10 @@ class Authorizer(Construct):
             mesh,
             AUTHORIZER,
             name=name,
-            statements=policy.api_keys(mesh.names, TENANTS, [service.slice for service in mesh.services]),
+            statements=policy.api_keys(mesh.names, TENANTS, _others(mesh)),
             variables={
                 "TOKEN_ISSUER": f"https://cognito-idp.{region}.amazonaws.com/{users.pool.user_pool_id}",
+                "USER_POOL_ID": users.pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": users.client.user_pool_client_id,
                 "POWERTOOLS_SERVICE_NAME": "core",
             },

@@ -33,6 +33,7 @@ OF_FUNCTIONS: Mapping[str, str] = {
     "DATA_ROLE_ARN": "the role that a function assumes for one tenant; only where a function acts for one at a time",
     "POWERTOOLS_SERVICE_NAME": "the service, as its log lines name it",
     "PYDANTIC_DISABLE_PLUGINS": "`__all__`: pydantic does not look for plugins when a function starts",
+    "TOKEN_ISSUER": "the authorizer's: the issuer of the user pool's tokens, below which its public keys are",
     "OUTBOXES": "the publisher's: the table of each slice, a JSON object",
     "DEAD_LETTERS_URL": "the publisher's: where an event goes that the bus refuses",
     "WORKER_FUNCTION_NAME": "of the functions that may invoke the worker: its name",

@@ -93,7 +93,7 @@ def _of_core(names: Names) -> Iterator[Alarm]:
         threshold=MINUTE_S * 1000,
     )
     yield _dead_letters(names, names.publisher)
-    for function in (names.api, names.publisher):
+    for function in (names.api, names.authorizer, names.publisher):
         yield from (_errors(function), _throttles(function))
     for table in Table:
         for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):

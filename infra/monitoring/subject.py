@@ -25,7 +25,7 @@ class Subjects:
         pairs = [(service, function) for service in services for function in service.functions]
         queues = [name for pair in pairs for name in names.queues(*pair)]
         return cls(
-            functions=(names.api, names.publisher, *(names.function(*pair) for pair in pairs)),
+            functions=(names.api, names.authorizer, names.publisher, *(names.function(*pair) for pair in pairs)),
             http=(names.api, *(names.function(*pair) for pair in pairs if pair[1].routes)),
             queues=tuple(queues),
             dead_letters=tuple(names.dead_letters(queue) for queue in (names.publisher, *queues)),

@@ -57,8 +57,8 @@ class RoleUnderTest:
 
 
 def roles_of(services: Sequence[Service]) -> Iterator[RoleUnderTest]:
-    """Yield every role of the services, and the two of core."""
-    yield from (RoleUnderTest(NAMES.api), RoleUnderTest(NAMES.publisher))
+    """Yield every role of the services, and the three of core."""
+    yield from (RoleUnderTest(NAMES.api), RoleUnderTest(NAMES.authorizer), RoleUnderTest(NAMES.publisher))
     for service in services:
         for function in service.functions:
             yield RoleUnderTest(NAMES.function(service, function), service, function)
@@ -70,7 +70,8 @@ def is_expected(role: RoleUnderTest, probe: Probe, services: Sequence[Service]) 
     """Return whether the role should be allowed to make this request."""
     service, function = role.service, role.function
     if service is None or function is None:
-        return role.name == NAMES.publisher and not probe.secret and _is_outbox_work(probe, services)
+        expected = {NAMES.publisher: _is_outbox_work, NAMES.authorizer: _is_key_lookup}.get(role.name)
+        return expected is not None and not probe.secret and expected(probe, services)
     if probe.secret:
         return _owns_secret(role, function, probe)
     if probe.table is None:
@@ -112,6 +113,20 @@ def _owns_key(role: RoleUnderTest, service: Service, key: str, probe: Probe, ser
         return below[:1] == [service.slice.name]
     others = {other.slice.name for other in services if other.slice.table is service.slice.table} - {service.slice.name}
     return below[:1] == [] or below[0] not in others
+
+
+def _is_key_lookup(probe: Probe, services: Sequence[Service]) -> bool:
+    """Return whether the probe finds or reads an API key or a tenant, as the authorizer does."""
+    if probe.table is not Table.TENANTS or not probe.keys:
+        return False
+    if probe.index:
+        is_hash = all(key.startswith("DUE#TENANTS#APISECRET#") for key in probe.keys)
+        return probe.index == "due" and probe.action == QUERY and is_hash
+    others = {one.slice.name for one in services if one.slice.table is Table.TENANTS} - {"TENANTS"}
+    parts = [key.split("#") for key in probe.keys]
+    return probe.action in {GET, READ_SOME} and all(
+        part[0] == "TENANT" and len(part) > 1 and part[2:3] not in [[name] for name in others] for part in parts
+    )
 
 
 def _owns_secret(role: RoleUnderTest, function: Function, probe: Probe) -> bool:
@@ -191,11 +206,14 @@ def probes_around(owned: Slice) -> Iterator[Probe]:
 
 def _due_probes(owned: Slice) -> Iterator[Probe]:
     table, lease, outbox = owned.table, owned.due_key("LEASE"), owned.due_key("OUTBOX")
+    secret, similar_kind = owned.due_key("APISECRET#9f86d081"), owned.due_key("APISECRET2#9f86d081")
     similar_slice, own = f"DUE#{owned.name}2#LEASE", owned.key(TENANT)
-    for keys in ((lease,), (outbox,), (own,), (similar_slice,), (outbox, similar_slice), ()):
+    together = ((outbox, similar_slice), (secret, lease))
+    for keys in ((lease,), (outbox,), (secret,), (similar_kind,), (own,), (similar_slice,), *together, ()):
         yield from (Probe(QUERY, table, "due", keys=keys, tag=tag) for tag in (TENANT, None))
-    yield from (Probe(action, table, "due", keys=(key,), tag=None) for action in (GET, PUT) for key in (lease, outbox))
-    yield from (Probe(QUERY, table, index, keys=(key,), tag=None) for index in ("", "keys") for key in (lease, outbox))
+    keys = (lease, outbox, secret)
+    yield from (Probe(action, table, "due", keys=(key,), tag=None) for action in (GET, PUT) for key in keys)
+    yield from (Probe(QUERY, table, index, keys=(key,), tag=None) for index in ("", "keys") for key in keys)
 
 
 def secret_probes() -> Iterator[Probe]:

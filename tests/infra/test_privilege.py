@@ -77,7 +77,8 @@ class TestFunctions:
             for statement in local.statements(role["RoleName"])
             if "/index/due" in str(statement["Resource"])
         }
-        assert reading == {"ainexus-local-runs-reaper", "ainexus-local-tenants-commands", "ainexus-local-publisher"}
+        core = {"ainexus-local-authorizer", "ainexus-local-publisher"}
+        assert reading == {"ainexus-local-runs-reaper", "ainexus-local-tenants-commands", *core}
 
     def test_manage_users_only_if_declared(self, local: Templates) -> None:
         managing = {

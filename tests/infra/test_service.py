@@ -16,7 +16,7 @@ class TestFunctions:
     def test_are_the_declared_ones(self, local: Templates) -> None:
         found = {one["FunctionName"] for one in local.resources("AWS::Lambda::Function")}
         declared = {f"ainexus-local-{service.name}-{one.name}" for service in SAMPLES for one in service.functions}
-        assert found == declared | {"ainexus-local-api", "ainexus-local-publisher"}
+        assert found == declared | {"ainexus-local-api", "ainexus-local-authorizer", "ainexus-local-publisher"}
 
     def test_run_on_the_specified_runtime(self, local: Templates) -> None:
         found = local.resources("AWS::Lambda::Function")
@@ -63,7 +63,7 @@ class TestFunctions:
         )
         routed = [one for service in SAMPLES for one in service.functions if one.routes]
         assert set(permissions.values()) == {1}
-        assert len(permissions) == len(routed) + 1
+        assert len(permissions) == len(routed) + len(("api", "authorizer"))
 
 
 class TestQueues:
@@ -139,7 +139,7 @@ class TestRoutes:
         own = 2  # health and openapi.json
         assert len(methods) == len(routes) + own
         assert Counter(one["AuthorizationType"] for one in methods) == {
-            "COGNITO_USER_POOLS": len([route for route in routes if route.min_role]),
+            "CUSTOM": len([route for route in routes if route.min_role]),
             "NONE": len([route for route in routes if not route.min_role]) + own,
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.bundle.closure import closure_of
 from infra.bundle.target import ROOT
 from infra.services import SERVICES
-from services.core.service import API
+from services.core.service import API, AUTHORIZER
 from tests.infra.sample_services import SAMPLES
 from tests.infra.templates import Json, Templates, text_of
 
@@ -18,7 +18,7 @@ ROUTED = [one for service in SERVICES for one in service.functions if one.routes
 
 class TestImport:
     def test_of_a_handler_creates_no_shared_state(self) -> None:
-        handlers = [API.handler, *(one.handler for one in ROUTED)]
+        handlers = [API.handler, AUTHORIZER.handler, *(one.handler for one in ROUTED)]
         command = [sys.executable, "-m", "tests.infra.snapshot_probe", *handlers]
         completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 — our own probe
         assert json.loads(completed.stdout) == {"drawn": [], "random_used": False, "made": [], "sockets": 0}
@@ -44,7 +44,7 @@ class TestRestore:
         assert completed.stdout.split() == ["True"]
 
     def test_hook_is_imported_by_every_function_with_a_snapshot(self) -> None:
-        for declared in ROUTED:
+        for declared in (AUTHORIZER, *ROUTED):
             module = declared.handler.rpartition(".")[0]
             assert Path("shared/randomness.py") in closure_of(module, root=ROOT).files
 
@@ -52,7 +52,11 @@ class TestRestore:
 class TestAlias:
     def test_has_the_newest_version_of_every_function_with_routes(self, prod: Templates) -> None:
         declared = [(service.name, one.name) for service in SAMPLES for one in service.functions if one.routes]
-        routed = {"ainexus-prod-api", *(f"ainexus-prod-{service}-{name}" for service, name in declared)}
+        routed = {
+            "ainexus-prod-api",
+            "ainexus-prod-authorizer",
+            *(f"ainexus-prod-{service}-{name}" for service, name in declared),
+        }
         assert {
             one["FunctionName"] for stack in prod.stacks for one in _functions_with_snapshot(prod, stack).values()
         } == routed
