@@ -19,7 +19,7 @@ ACCEPTED = {
     "APIG4": "Asks for no token by design: health, the OpenAPI document, and webhooks, whose signature is checked",
     "APIG6": "The access log has every request and why it was refused; the execution log would hold bodies",
     "COG2": "A second factor is the user's choice: a client may set one up",
-    "COG4": "Core's authorizer verifies the tokens of the user pool, and API keys; public routes ask for none by design",
+    "COG4": "Core's authorizer verifies the pool's tokens, and API keys; public routes ask for none by design",
     "COG8": "The plus plan costs $0.02 per user and month; only admins create users",
     "DDB3": "The table is deleted with its stack and never restored",
     "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]": (
