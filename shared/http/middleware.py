@@ -81,7 +81,7 @@ def authenticate(exchange: Exchange, proceed: Proceed) -> Gateway:
     if min_role is None:
         return proceed(exchange)
     if not request.claims:
-        msg = "Invalid authentication token"
+        msg = "Invalid authentication token."
         raise InvalidToken(msg)
     claims = read_claims(request.claims, audience=os.environ["USER_POOL_CLIENT_ID"])
     caller = bind(claims, path_tenant=request.path_tenant, min_role=min_role, request_id=request.request_id)

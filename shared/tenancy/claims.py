@@ -48,7 +48,7 @@ def read_claims(claims: Mapping[str, Any], *, audience: str) -> Claims:
     return Claims(user_id, role, tenant_id, _features(claims.get("custom:features")))
 
 
-_MESSAGE = "Invalid authentication token"
+_MESSAGE = "Invalid authentication token."
 
 
 def _role(text: object) -> Role:

@@ -6,11 +6,11 @@ import time
 from functools import cache
 from typing import Any
 
-from services.core.outbox.operations import sweep
+from services.core.outbox.operations.publishing import Publisher, inserted_items
+from services.core.outbox.operations.sweep import sweep
 from services.core.outbox.table import Outboxes
 from shared.aws.clients import own_client
 from shared.edge import open_scope
-from shared.messaging.publisher import Publisher, inserted_items
 from shared.observability import in_trace, trace_of_invocation
 from shared.scope import Opened, WorkScope
 from shared.times import utc_now

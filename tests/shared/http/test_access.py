@@ -18,7 +18,7 @@ class TestToken:
     def test_missing_returns_401(self, call: Client) -> None:
         response = call(anonymous=True)
         assert response.error == (401, "Unauthorized")
-        assert response.body["message"] == "Invalid authentication token"
+        assert response.body["message"] == "Invalid authentication token."
 
     def test_for_access_returns_401(self, call: Client) -> None:
         assert call(token=claims("acme") | {"token_use": "access"}).error == (401, "Unauthorized")

@@ -38,7 +38,7 @@ class TestReadClaims:
         ids=str,
     )
     def test_refuses_an_invalid_token(self, change: dict[str, Any]) -> None:
-        with pytest.raises(InvalidToken, match="Invalid authentication token"):
+        with pytest.raises(InvalidToken, match=r"Invalid authentication token\."):
             read_claims(TOKEN | change, audience=AUDIENCE)
 
     def test_refuses_empty_claims(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from services.core.outbox.operations.publishing import Publisher
 from services.metering.partitions import SLICE as USAGE
 from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
@@ -30,7 +31,6 @@ from shared.events.envelope import Event
 from shared.events.runs import RunQueued
 from shared.ids import new_id
 from shared.messaging.consumer import EventConsumer
-from shared.messaging.publisher import Publisher
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.publisher import NotPublished, Publisher, inserted_items
+from services.core.outbox.operations.publishing import NotPublished, Publisher, inserted_items
 from shared.storage.items import Item, Key, item_to_wire, key_of
 
 TABLE = "ainexus-test-entities"

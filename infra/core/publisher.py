@@ -24,7 +24,7 @@ _LANES = 10
 its own partition in an outbox. So the events of a busy tenant delay those of a tenth of the others."""
 
 
-class Outbox(Construct):
+class OutboxPublisher(Construct):
     """Core's publisher with its streams and its dead-letter queue."""
 
     def __init__(
