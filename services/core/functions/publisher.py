@@ -36,7 +36,9 @@ def handler(event: dict[str, Any], context: object = None) -> None:
 @cache
 def publisher() -> Publisher:
     """Return the publisher of this container."""
-    return Publisher(bus=own_client("events"), bus_name=os.environ["EVENT_BUS_NAME"], outboxes=outboxes())
+    return Publisher(
+        bus=own_client("events"), bus_name=os.environ["EVENT_BUS_NAME"], outboxes=outboxes(), clock=utc_now
+    )
 
 
 def outboxes() -> Outboxes:

@@ -38,6 +38,7 @@ from shared.storage.objects import Artifacts
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
+from shared.times import utc_now
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
@@ -256,7 +257,7 @@ class Functions:
         self._note_ends()
         items = list(self.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX"))
         if items:
-            Publisher(self.bus, "bus", self.bus).publish("entities", items)
+            Publisher(self.bus, "bus", self.bus, utc_now).publish("entities", items)
 
     def all_runs(self) -> list[Run]:
         """Return the current runs."""
