@@ -129,7 +129,7 @@ class Function:
 
     name: str
     handler: str
-    """The dotted path of the callable, for example `services.runs.execution.consumer`."""
+    """The dotted path of the callable, for example `services.runs.functions.worker.handler`."""
     access: Access = Access.SLICE
     acts_for_tenants: bool = False
     """Whether a function with access to all tenants also has a data role, for requests of one tenant."""

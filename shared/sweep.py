@@ -1,4 +1,4 @@
-"""Sweeps: scheduled loops over due work of all tenants, in which no entry can stop the others.
+"""Sweeps: scheduled passes over the due work of all tenants, in which no entry can stop the others.
 
 Every entry is handled by itself. One that fails is logged, counted and moved back (`shared.storage.quarantine`); the
 loop goes on. It ends at the invocation's deadline, and the next one starts with the longest due entry. A tenant has a

@@ -16,7 +16,7 @@ SERVICES = ("tenants", "runs", "metering", "billing")
 
 @click.group("quarantine")
 def quarantine() -> None:
-    """Manage entries of scheduled loops that failed too often."""
+    """Manage entries of sweeps that failed five times in a row."""
 
 
 @quarantine.command("list")

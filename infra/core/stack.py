@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.core.document import PATH
 from infra.core.gateway import Gateway
-from infra.core.outbox import Outbox
+from infra.core.publisher import OutboxPublisher
 from infra.core.tables import table_of
 from infra.core.topic import topic_of
 from infra.core.users import Users
@@ -87,7 +87,7 @@ class CoreStack(Stack):
             extra_files={PATH: self.mesh.openapi},
         )
         self.gateway.paths.attach(API, function=api.function, authorizer=self.gateway.authorizer)
-        self.outbox = Outbox(self, self.mesh, tables=self.tables, user_pool_id=pool_id)
+        self.outbox = OutboxPublisher(self, self.mesh, tables=self.tables, user_pool_id=pool_id)
 
     def _outputs(self) -> None:
         names = self.mesh.names

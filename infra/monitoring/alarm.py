@@ -195,7 +195,7 @@ _OF_BUSINESS: dict[str, tuple[str, Metric, str, _Settings]] = {
     ),
     "drift": ("Reconciliation found a difference between two records.", DRIFT, "Sum", {"minutes": 60}),
     "quarantine": (
-        "A scheduled loop quarantined an entry that failed too often.",
+        "A sweep quarantined an entry that failed five times in a row.",
         QUARANTINED,
         "Sum",
         {"minutes": 15},

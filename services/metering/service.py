@@ -1,6 +1,6 @@
 """The declaration of the metering service."""
 
-from services.metering.functions import api, consumer, exporter, operators, remover, summariser
+from services.metering.functions import api, consumer, exporter, operators, remover, summarizer
 from services.metering.partitions import SLICE
 from services.metering.summaries.domain import RECHECK_DELAY_S
 from shared.declaration import USUAL_ALARMS, Access, Function, ObjectGrant, Service, exporter_of, remover_of
@@ -10,7 +10,7 @@ from shared.events.metering import (
     UsageCorrected,
     UsageHourClosed,
     UsageIngested,
-    UsageSummarised,
+    UsageSummarized,
     UsageTenantClosed,
 )
 from shared.events.tenants import PUBLISHED_BY_ALL
@@ -45,9 +45,9 @@ SERVICE = Service(
             control=consumer.CONTROL,
         ),
         Function(
-            "summariser",
-            "services.metering.functions.summariser.handler",
-            subscriptions=summariser.handler.types,
+            "summarizer",
+            "services.metering.functions.summarizer.handler",
+            subscriptions=summarizer.handler.types,
             delay_s=RECHECK_DELAY_S,
         ),
         remover_of("metering", "services.metering.functions.remover.handler", remover.handler.types, folder="usage"),
@@ -77,7 +77,7 @@ SERVICE = Service(
         # Superseded. The outbox may still contain events of an earlier version.
         UsageIngested.TYPE,
         UsageBatchIngested.TYPE,
-        UsageSummarised.TYPE,
+        UsageSummarized.TYPE,
         UsageHourClosed.TYPE,
         UsageCorrected.TYPE,
         QuotaThresholdReached.TYPE,

@@ -46,7 +46,7 @@ CATALOG: dict[str, type[EventData]] = {
         runs.ArtifactDownloaded,
         metering.UsageIngested,
         metering.UsageBatchIngested,
-        metering.UsageSummarised,
+        metering.UsageSummarized,
         metering.UsageHourClosed,
         metering.UsageCorrected,
         metering.QuotaThresholdReached,

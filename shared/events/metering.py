@@ -53,10 +53,11 @@ class UsageBatchIngested(MeteringEvent):
     """The number of usage events."""
 
 
-class UsageSummarised(MeteringEvent):
+class UsageSummarized(MeteringEvent):
     """The usage of a tenant in a month to date: the full state, published some seconds after it changed."""
 
     TYPE: ClassVar[str] = "usage.summarised.v1"
+    # The spelling is part of the contract, which is frozen.
 
     month: str
     """The month, for example `2026-11`."""

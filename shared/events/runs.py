@@ -126,7 +126,7 @@ class UsageRecorded(RunEvent):
     model: str
     meters: CallMeters
     cost_nano_usd: int | None = None
-    """The provider's list price; null if it is unknown, never 0."""
+    """By the config's `price`, otherwise by the provider's list price; null if unknown, never 0."""
     price_version: str | None = None
     simulated: bool
     period: str

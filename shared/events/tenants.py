@@ -139,8 +139,11 @@ class AuditFact(DocumentedModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: str
+    """The type of the event, for example `agent.updated.v1`."""
     subject: str
+    """The id of the changed resource."""
     seq: int
+    """The version of the resource after the change."""
 
 
 class ChangeRecorded(TenantEvent):

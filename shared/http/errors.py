@@ -55,17 +55,22 @@ class FieldError(DocumentedModel):
     """An error in one field of the input."""
 
     field: str
+    """The path of the field, for example `config.model`."""
     message: str
+    """The reason, without the value of the field."""
 
 
 class LimitShortage(DocumentedModel):
     """A monthly limit of which too little is left for the request."""
 
     unit: Literal["tokens", "requests"]
+    """`tokens` or `requests`."""
     limit: int
+    """The monthly limit."""
     needed: int
     """The least amount with which the request would have been accepted."""
     left: int
+    """The amount that is left now."""
 
 
 class ErrorBody(DocumentedModel):
@@ -73,9 +78,12 @@ class ErrorBody(DocumentedModel):
 
     error: str
     message: str
+    """A sentence for people; it may change."""
     requestId: str  # noqa: N815 — the name on the wire
     details: list[FieldError] | None = None
+    """The invalid fields."""
     resets_at: str | None = None
+    """The time at which the limit renews; only of a monthly limit."""
     shortage: LimitShortage | None = None
     """Of a monthly limit. `GET /v1/tenants/{tenant_id}/budget` has all numbers."""
 

@@ -8,14 +8,14 @@ _REQUEST_ID = "3f1c7a52-6d0e-4b8f-9a57-0c2e8d41b6f3"
 
 FAILURES: dict[str, tuple[str, dict[str, str]]] = {
     "400": ("The request cannot be read.", {"BadRequest": "The body is not valid JSON."}),
-    "401": ("The id token is missing or invalid.", {"Unauthorized": "Invalid authentication token"}),
+    "401": ("The id token is missing or invalid.", {"Unauthorized": "Invalid authentication token."}),
     "402": (
         "The tenant is suspended until it has paid.",
         {"PaymentRequired": "The tenant is suspended until its invoice is paid."},
     ),
     "403": (
         "The caller's role, features or tenant do not permit the request.",
-        {"Forbidden": "Access denied"},
+        {"Forbidden": "Access denied."},
     ),
     "404": ("There is no such resource.", {"NotFound": "There is no such run."}),
     "409": (
@@ -40,7 +40,7 @@ FAILURES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "429": (
         "A limit of the plan is reached, or there are too many requests.",
-        {"LimitReached": "The tokens of this month are used up.", "TooManyRequests": "Too many requests"},
+        {"LimitReached": "The tokens of this month are used up.", "TooManyRequests": "Too many requests."},
     ),
     "500": ("Something went wrong on our side.", {"InternalError": "Something went wrong on our side."}),
     "503": (

@@ -345,7 +345,7 @@ def _may_answer(route: Route, status: str) -> bool:
             return route.min_role is not None and route.method != "GET"
         case "409":
             return route.method != "GET"
-        case "415":
+        case "413" | "415":
             return route.method in _WITH_BODY
         case "412":
             return route.method in _CONDITIONAL

@@ -17,6 +17,7 @@ class ResponseBody(DocumentedModel):
     model_config = ConfigDict(populate_by_name=True)
 
     requestId: str = Field(default_factory=lambda: current_call().request_id)  # noqa: N815 — the name on the wire
+    """The id of the request, for support; also in the header `X-Request-Id`."""
 
     @model_serializer(mode="wrap")
     def _envelope_last(self, serialize: SerializerFunctionWrapHandler):  # noqa: ANN202 — a type here would replace the schema
@@ -30,7 +31,9 @@ class Pagination(DocumentedModel):
     """The position of the next page."""
 
     nextToken: str | None = None  # noqa: N815 — the name on the wire
+    """Send it as `next_token` to read the next page; null on the last page."""
     hasMore: bool = False  # noqa: N815 — the name on the wire
+    """Whether there is another page."""
 
 
 class ListResponse(ResponseBody):

@@ -14,7 +14,7 @@ from typing import Any, cast
 from shared.errors import AinexusError
 from shared.tenancy.permissions import SCOPES, Role
 
-NOT_AUTHENTICATED = "Invalid authentication token"
+NOT_AUTHENTICATED = "Invalid authentication token."
 
 
 class InvalidToken(AinexusError):

@@ -272,7 +272,7 @@ class TestSize:
 class TestEvents:
     def test_no_service_puts_events_on_the_bus_itself(self) -> None:
         users = [of.path for of in of_functions() if any(name.endswith(".put_events") for name in attributes(of.tree))]
-        assert users == ["shared/messaging/publisher.py"]
+        assert users == ["services/core/outbox/operations/publishing.py"]
 
     def test_no_function_scans_a_table(self) -> None:
         users = [of.path for of in of_functions() if any(name.endswith(".scan") for name in attributes(of.tree))]

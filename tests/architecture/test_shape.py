@@ -1,5 +1,7 @@
 """Five services of one shape, organized by capability, and core."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,26 @@ class TestCore:
     def test_names_one_module_for_each_function(self) -> None:
         names = {f"services.core.functions.{function.name}.handler" for function in (API, PUBLISHER)}
         assert {API.handler, PUBLISHER.handler} == names
+
+
+class TestListsOfCapabilities:
+    @pytest.mark.parametrize("service", [*SERVICES, "core"])
+    def test_architecture_names_every_capability_of_a_service(self, service: str) -> None:
+        assert sorted(listed_in_architecture(service)) == [folder.name for folder in capabilities_of(service)]
+
+    def test_the_import_contract_names_every_capability(self) -> None:
+        contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+        [contract] = [contract for contract in contracts if contract["id"] == "capability"]
+        folders = [f"services.{folder.parent.name}.{folder.name}" for folder in CAPABILITIES]
+        assert sorted(contract["containers"]) == sorted(folders)
+
+
+def listed_in_architecture(service: str) -> list[str]:
+    """Return the capabilities of a service in the list of folders of ARCHITECTURE.md."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    entry = re.search(rf"^  {service}/ +(?:[^\n]*: )?(.*?)\n(?=  {{1,4}}\S)", text, re.DOTALL | re.MULTILINE)
+    assert entry, f"ARCHITECTURE.md does not list the folder services/{service}"
+    return entry[1].split()
 
 
 def test_there_are_no_services_but_these_and_core() -> None:

@@ -106,8 +106,9 @@ class TestOpenApi:
         assert [name for name in names if "__" in name or len(name) > 40] == []
 
     def test_describes_fields(self) -> None:
-        [cost] = [openapi(SERVICES)["components"]["schemas"]["Run"]["properties"]["cost_nano_usd"]]
-        assert cost["description"] == "The providers' list price; null if it is unknown."
+        cost = openapi(SERVICES)["components"]["schemas"]["RunCall"]["properties"]["cost_nano_usd"]
+        text = "By the config's `price`, otherwise by the provider's list price; null if unknown."
+        assert cost["description"] == text
 
     def test_every_body_reads_the_docstrings_of_its_fields(self) -> None:
         models = [model for model in _body_models() if not model.model_config.get("use_attribute_docstrings")]

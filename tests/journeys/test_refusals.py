@@ -39,7 +39,7 @@ def _raw(
 class TestAuthentication:
     def test_refuses_an_invalid_token(self, mesh: Mesh) -> None:
         body = _assert_refused(mesh.call("GET", f"{TENANT}/agents", token="INVALID"), 401, "Unauthorized")
-        assert body["message"] == "Invalid authentication token"
+        assert body["message"] == "Invalid authentication token."
 
     def test_refuses_a_missing_token(self, mesh: Mesh) -> None:
         _assert_refused(mesh.call("GET", f"{TENANT}/agents", user=None), 401, "Unauthorized")

@@ -59,7 +59,7 @@ def test_dashboard_has_usage_outcomes_and_latency_of_an_agent(agent: DashboardAg
 
 
 def test_usage_of_the_tenant_follows_a_burst_without_the_schedule(steps: Steps, without_closer_schedule: None) -> None:  # noqa: ARG001 — it is switched off
-    """Assert that runs in the pause after the first summary are summarised too, although no run follows them."""
+    """Assert that runs in the pause after the first summary are summarized too, although no run follows them."""
     before = used_this_month(steps)
     agent_id = steps.create_agent()
     for _ in range(5):

@@ -58,6 +58,7 @@ class Tool(DocumentedModel):
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: Annotated[FreeText, Field(max_length=10_000)] = ""
+    """The text from which the model learns when to call the tool."""
     parameters: Schema = Field(default_factory=dict)
     """The JSON Schema of its arguments."""
 
@@ -89,21 +90,25 @@ class AgentConfig(DocumentedModel):
     provider: Literal["openai", "anthropic", "bedrock", "azure", "simulated"] | None = None
     """Null selects the provider by the prefix or the family of the model's name."""
     model: ModelName
+    """The name of the model, for example `gpt-5.4` or `anthropic/claude-sonnet-4-6`."""
     base_url: BaseUrl | None = None
     """The URL of a server that is compatible with OpenAI or Anthropic; null for the provider's own."""
     api: Literal["responses", "chat"] | None = None
     """The API that the server implements; null for the provider's default."""
     system_prompt: FreeText | None = None
+    """Instructions that precede the conversation."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: StopSequences | None = None
-    """At most four texts before which the output ends."""
+    """Stop sequences: output ends before the first match. At most four."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """Makes the output more repeatable, where the provider supports it."""
     max_output_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
+    """The output cap of each call; null is 4,096."""
     response_schema: Schema | None = None
     """The JSON Schema of the response; null for plain text."""
     tools: Tools | None = None
+    """At most 128 functions with different names."""
     tool_choice: ToolChoiceSetting | None = None
     """The tools that the model may or must call; null is `auto`. A forced choice applies until the first tool output,
     so that the run can end."""
@@ -112,6 +117,7 @@ class AgentConfig(DocumentedModel):
     fallbacks: Annotated[list[ModelName], Field(max_length=10)] | None = None
     """Models that are tried in this order when one is unavailable."""
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 120
+    """The maximum duration of a call, in seconds."""
     price: ModelPrice | None = None
     """The tenant's own price of `model`; null for the provider's list price. Fallbacks have their list prices."""
 

@@ -25,10 +25,13 @@ class AgentSummary(DocumentedModel):
     name: str
     description: str | None
     type: str
+    """Always `conversational`."""
     project_id: str | None
+    """Null if the agent belongs to no project."""
     version: int
     """The live version."""
     latest_version: int
+    """The highest version number, which need not be live."""
     created_at: Rfc3339
     updated_at: Rfc3339
 
@@ -53,6 +56,7 @@ class PublishedTool(SparseModel):
 
     name: str
     description: str = ""
+    """The text from which the model learns when to call the tool."""
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     """The JSON Schema of its arguments."""
 
@@ -63,13 +67,16 @@ class PublishedPrice(SparseModel):
     input_per_million_usd: str = ""
     output_per_million_usd: str = ""
     cache_read_per_million_usd: str = ""
+    """Input that is read from the cache; absent for the price of other input."""
     cache_write_per_million_usd: str = ""
+    """Input that is written to the cache; absent for the price of other input."""
 
 
 class PublishedConfig(SparseModel):
     """The configuration of a version. It has the fields that were given when it was published."""
 
     provider: str = ""
+    """Absent if the model's name selects the provider."""
     model: str
     base_url: str = ""
     """The URL of a server that is compatible with OpenAI or Anthropic."""
@@ -77,26 +84,35 @@ class PublishedConfig(SparseModel):
     """The API that the server implements."""
     system_prompt: str = ""
     temperature: float = Field(default_factory=float)
+    """From 0 to 2."""
     top_p: float = Field(default_factory=float)
+    """Above 0, up to 1."""
     stop: list[str] = Field(default_factory=list)
-    """The texts before which the output ends."""
+    """Stop sequences: output ends before the first match."""
     seed: int = Field(default_factory=int)
+    """Makes the output more repeatable, where the provider supports it."""
     max_output_tokens: int = Field(default_factory=int)
+    """The output cap of each call; the default is 4,096."""
     response_schema: dict[str, JsonValue] = Field(default_factory=dict)
     """The JSON Schema of the response."""
     tools: list[PublishedTool] = Field(default_factory=list)
     tool_choice: ToolChoiceSetting = Field(default_factory=lambda: "auto")
+    """The tools that the model may or must call; the default is `auto`."""
     parallel_tool_calls: bool = Field(default_factory=bool)
+    """False limits each turn to one tool call."""
     fallbacks: list[str] = Field(default_factory=list)
     """Models that are tried in this order when one is unavailable."""
     timeout_s: int = Field(default_factory=int)
+    """The maximum duration of a call; the default is 120 seconds."""
     price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
+    """The tenant's own price of `model`; absent for the provider's list price."""
 
 
 class Agent(AgentSummary):
     """An agent with its live config."""
 
     config: PublishedConfig
+    """The config of the live version."""
 
 
 class AgentVersionSummary(DocumentedModel):
@@ -104,6 +120,7 @@ class AgentVersionSummary(DocumentedModel):
 
     version: int
     live: bool
+    """Whether new runs use this version."""
     created_at: Rfc3339
 
 
@@ -136,6 +153,7 @@ class NewAgent(DocumentedModel):
     type: Literal["conversational"]
     project_id: ProjectId | None = None
     config: AgentConfig
+    """The config of version 1, which goes live."""
 
 
 class AgentPatch(DocumentedModel):
@@ -149,8 +167,11 @@ class AgentPatch(DocumentedModel):
 
     name: Name = Field(default_factory=str)
     description: DescriptionText | None = None
+    """Null removes the description."""
     project_id: ProjectId | None = None
+    """Null removes the agent from its project."""
     config: AgentConfig = Field(default_factory=AgentConfig.model_construct)
+    """The whole config of a new version, which goes live."""
 
 
 class NewAgentVersion(DocumentedModel):
@@ -179,6 +200,7 @@ class LiveVersion(DocumentedModel):
     )
 
     version: Annotated[int, Field(ge=1)]
+    """The version that new runs will use."""
 
 
 class AgentResponse(ResponseBody):

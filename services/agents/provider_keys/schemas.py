@@ -28,6 +28,7 @@ class NewProviderKey(DocumentedModel):
     )
 
     api_key: ApiKey
+    """Printable ASCII without spaces. No response contains it."""
     base_url: BaseUrl | None = None
     """The only server that receives the key; null for the provider's own."""
 

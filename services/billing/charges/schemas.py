@@ -15,10 +15,13 @@ class BillLine(DocumentedModel):
     item: str
     """`base`, or the meter with its unit."""
     quantity: int
+    """In the unit of `item`."""
     unit_price_cents: str
+    """In cents of a USD, with up to twelve decimals."""
     charge_nano_usd: int
     """The charge before it is rounded to cents."""
     amount_cents: int
+    """The charge, rounded to cents of a USD."""
 
 
 class Bill(DocumentedModel):
@@ -28,7 +31,9 @@ class Bill(DocumentedModel):
 
     lines: list[BillLine]
     charge_nano_usd: int
+    """The sum of the charges of the lines."""
     amount_cents: int
+    """The sum of the rounded lines, in cents of a USD."""
 
 
 class PeriodCost(DocumentedModel):
@@ -36,11 +41,14 @@ class PeriodCost(DocumentedModel):
 
     plan: str
     billing: str
+    """`stripe` or `manual`."""
     period_start: Rfc3339
+    """The start of the period; it is half-open."""
     period_end: Rfc3339
     counted_until: Rfc3339
     """The end of the newest counted hour."""
     so_far: Bill
+    """The bill of the usage up to `counted_until`."""
     forecast: Bill
     """The bill of the whole period if usage continues at the same rate."""
 

@@ -12,9 +12,11 @@ class MeteredHour(DocumentedModel):
     """The usage of one hour in a line of an invoice."""
 
     hour: Rfc3339
+    """The start of the hour."""
     rev: int
     """0 for the hour itself, above 0 for a correction that arrived later, below 0 for a repair."""
     quantity: int
+    """In the unit of the line; negative if a correction reduces the usage."""
     carried: bool
     """Whether the usage arrived after the invoice of its own period was final."""
     identifier: str
@@ -28,12 +30,16 @@ class InvoiceLine(DocumentedModel):
 
     line_id: str
     item: str
+    """`base`, the meter with its unit, or `other`."""
     description: str
     quantity: int | None
+    """Null for lines without a quantity."""
     amount_cents: int
+    """In cents of the invoice's currency; negative for a credit."""
     period_start: Rfc3339
     period_end: Rfc3339
     proration: bool
+    """Whether the line is the credit or the charge of a change within a period."""
     hours: list[MeteredHour] | None = None
     """The hours that add up to the quantity; null for lines without a meter and in lists of invoices."""
     hours_omitted: int = 0
@@ -45,16 +51,22 @@ class Invoice(DocumentedModel):
 
     invoice_id: str
     number: str | None
+    """Stripe's number; null until the invoice is final."""
     status: str
+    """`draft`, `open`, `paid`, `uncollectible` or `void`."""
     currency: str
+    """Three letters in lower case, for example `usd`."""
     amount_cents: int
+    """The total, in cents of `currency`."""
     credited_cents: int
-    """The amount that was refunded or credited after the payment."""
+    """The amount that was refunded or credited after the payment, in cents of `currency`."""
     period_start: Rfc3339
     period_end: Rfc3339
     created_at: Rfc3339
     hosted_url: str | None
+    """The page at Stripe on which the invoice can be paid; null until the invoice is final."""
     lines: list[InvoiceLine]
+    """At most 250 lines, and one line for the rest."""
 
     @classmethod
     def of(cls, invoice: domain.Invoice, lines: list[InvoiceLine]) -> Self:

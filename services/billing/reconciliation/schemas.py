@@ -17,8 +17,11 @@ class DriftItem(DocumentedModel):
     at: str
     """The start of the hour, or of an invoice line's period."""
     meter: str
+    """The meter, or the name of the compared amount."""
     expected: int
+    """The amount by the authoritative record."""
     found: int
+    """The amount in the compared record."""
     subject: str | None
     """The id of the meter event, invoice or subscription."""
 
@@ -35,6 +38,7 @@ class ReconcileResponse(ListResponse):
 
     drift: list[DriftItem]
     pending: list[DriftItem]
+    """Differences that work in progress explains."""
     failed: list[UncomparedTenant]
     """Compare these tenants one by one with `ainexus reconcile --tenant`."""
     tenants: int

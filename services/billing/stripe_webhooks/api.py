@@ -18,7 +18,7 @@ router = Router()
 
 @router.route("POST", "/v1/webhooks/stripe", min_role=None, statuses=(200,))
 def receive_stripe_webhook(call: CurrentCall, request: Request) -> Response[WebhookResponse]:
-    """Receive a webhook from Stripe, which its signature authenticates."""
+    """Receive a webhook from Stripe, authenticated by its signature."""
     body, header = request.body or "", request.headers.get("stripe-signature")
     try:
         verify(body, header, secret=wiring.secret().webhook_secret, now=call.now)

@@ -8,7 +8,8 @@ API_VERSION = "2026-08-26.dahlia"
 """The API version of the SDK. Webhooks of another version are ignored."""
 
 METER_ERRORS = "v1.billing.meter.error_report_triggered"
-"""Stripe could not count some meter events. The webhook does not identify them, so an operator must find them."""
+"""Stripe could not count some meter events. The webhook does not identify them, so an operator must find them. It has
+no API version, customer or object. https://docs.stripe.com/event-destinations#thin-events"""
 
 HANDLED_TYPES = frozenset(
     {
@@ -67,10 +68,15 @@ class WebhookEvent:
     invoice_id: str | None
     state: WebhookState = "received"
     payment: PaymentRef | None = None
+    meter_id: str | None = None
+    """The meter whose events could not be counted."""
 
 
 def parse_webhook(payload: Mapping[str, Any]) -> WebhookEvent | None:
     """Return the event of a webhook, or None if billing does not handle it."""
+    if payload.get("type") == METER_ERRORS:
+        meter_id = _reference(payload.get("related_object"))
+        return WebhookEvent(str(payload["id"]), METER_ERRORS, customer_id=None, invoice_id=None, meter_id=meter_id)
     if payload.get("type") not in HANDLED_TYPES or payload.get("api_version") != API_VERSION:
         return None
     subject = _object(payload)

@@ -26,15 +26,10 @@ from shared.storage.store import Store
 def receive(store: Store, inbox: Inbox, body: str, *, now: datetime) -> bool:
     """Store and queue a webhook whose signature was verified; return False if it is not stored.
 
-    Only relevant types of the expected API version are stored. A report of meter errors raises the drift alarm. A
-    webhook that is already stored is queued again until it is handled, because the queue may have lost it.
+    Only relevant types of the expected API version are stored. A webhook that is already stored is queued again until
+    it is handled, because the queue may have lost it.
     """
     payload = cast("dict[str, Any]", json.loads(body))
-    if payload.get("type") == METER_ERRORS:
-        logger.error(
-            "meter events were refused later", event_id=payload.get("id"), related=payload.get("related_object")
-        )
-        report("drift", {DRIFT: 1}, event_id=payload.get("id"))
     webhook = parse_webhook(payload)
     if webhook is None:
         logger.info("webhook ignored", type=payload.get("type"), api_version=payload.get("api_version"))
@@ -51,6 +46,8 @@ def receive(store: Store, inbox: Inbox, body: str, *, now: datetime) -> bool:
 def handle(store: Store, gateway: BillingGateway, event_id: str, *, now: datetime) -> None:
     """Read the current state of the objects that a webhook refers to from Stripe.
 
+    A dispute or a report of meter errors is reported by the delivery that finishes the webhook, and by no other.
+
     Raises:
         PaymentsUnavailable: Stripe does not respond, or more hours are open than one call books.
     """
@@ -58,20 +55,25 @@ def handle(store: Store, gateway: BillingGateway, event_id: str, *, now: datetim
     webhook = webhooks.find(event_id)
     if webhook is None or webhook.state == "done":
         return
+    tenant_id = None if webhook.type == METER_ERRORS else _apply(store, gateway, webhook, now=now)
+    if webhooks.finish(event_id):
+        _report(webhook, tenant_id)
+
+
+def _apply(store: Store, gateway: BillingGateway, webhook: WebhookEvent, *, now: datetime) -> str | None:
+    """Read the objects of a tenant again, and return the tenant, or None if the customer is unknown."""
     customer_id = webhook.customer_id or _customer_of_payment(gateway, webhook)
     tenant_id = customer_id and _tenant_of(store, gateway, customer_id)
-    if tenant_id and customer_id:
-        if webhook.type == CHECKOUT_COMPLETED:
-            gateway.close_checkouts(customer_id)
-        refresh_subscription(store, gateway, tenant_id, now=now)
-        if webhook.invoice_id:
-            refresh_invoice(store, gateway, tenant_id, webhook.invoice_id, now=now)
-        book_open_hours(store, gateway, tenant_id, now=now)
-        # Last, since a webhook is handled again after an outage, and a dispute is reported once.
-        _report_dispute(webhook, tenant_id)
-    else:
+    if not tenant_id or not customer_id:
         logger.warning("webhook of an unknown customer", event_id=webhook.event_id)
-    webhooks.finish(event_id)
+        return None
+    if webhook.type == CHECKOUT_COMPLETED:
+        gateway.close_checkouts(customer_id)
+    refresh_subscription(store, gateway, tenant_id, now=now)
+    if webhook.invoice_id:
+        refresh_invoice(store, gateway, tenant_id, webhook.invoice_id, now=now)
+    book_open_hours(store, gateway, tenant_id, now=now)
+    return tenant_id
 
 
 def handle_or_postpone(store: Store, gateway: BillingGateway, event_id: str, *, now: datetime) -> bool:
@@ -88,8 +90,11 @@ def _customer_of_payment(gateway: BillingGateway, webhook: WebhookEvent) -> str 
     return gateway.customer_of_payment(webhook.payment) if webhook.payment else None
 
 
-def _report_dispute(webhook: WebhookEvent, tenant_id: str) -> None:
-    if webhook.type in DISPUTE_TYPES:
+def _report(webhook: WebhookEvent, tenant_id: str | None) -> None:
+    if webhook.type == METER_ERRORS:
+        logger.error("meter events were refused later", event_id=webhook.event_id, meter_id=webhook.meter_id)
+        report("drift", {DRIFT: 1}, event_id=webhook.event_id)
+    if webhook.type in DISPUTE_TYPES and tenant_id:
         logger.warning("payment disputed", tenant_id=tenant_id, event_id=webhook.event_id, type=webhook.type)
         report("payment disputed", {DISPUTES: 1}, tenant_id=tenant_id, event_id=webhook.event_id)
 

@@ -10,7 +10,7 @@ from shared.storage.due import DueEntry, DueIndex
 from shared.storage.items import Key, Reader
 from shared.storage.store import Store
 from shared.storage.table import setting
-from shared.storage.transaction import ABSENT, PRESENT, Transaction
+from shared.storage.transaction import ABSENT, Expression, Transaction
 from shared.times import epoch
 
 KEY_PATTERN = "STRIPE#*"
@@ -24,6 +24,7 @@ _SWEEP_DELAY = timedelta(minutes=10)
 _RETENTION = timedelta(days=35)
 _NO_TENANT = SLICE.name
 """Placeholder for the tenant of a transaction that belongs to none. Such a transaction emits no events."""
+_UNHANDLED = Expression("#state = :received", {"received": "received"})
 _WEBHOOKS = Codec(WebhookEvent, flat={"payment": ""}, given=("event_id",), always=("state",))
 
 
@@ -59,10 +60,10 @@ class ReceivedWebhooks:
         item = self._store.get(_webhook_key(event_id))
         return None if item is None else _WEBHOOKS.decode(item, event_id=event_id)
 
-    def finish(self, event_id: str) -> None:
-        """Mark a webhook as handled, and remove it from the queue."""
+    def finish(self, event_id: str) -> bool:
+        """Mark a webhook as handled, and remove it from the queue. Return False if another delivery was faster."""
         done = setting({**_WEBHOOKS.values(state="done"), "due_pk": None, "due_sk": None})
-        self._store.update(_webhook_key(event_id), done, when=PRESENT)
+        return self._store.update(_webhook_key(event_id), done, when=_UNHANDLED) is not None
 
     @staticmethod
     def event_id_of(entry: DueEntry) -> str:

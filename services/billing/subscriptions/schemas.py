@@ -21,10 +21,15 @@ class PlanPrices(DocumentedModel):
     model_config = ConfigDict(from_attributes=True)
 
     base_cents_per_month: int
+    """In cents."""
     token_in_nano_usd: int
+    """Per input token, in 10^-9 USD."""
     token_out_nano_usd: int
+    """Per output token, in 10^-9 USD."""
     storage_gb_month_nano_usd: int
+    """Per GB stored for a month, in 10^-9 USD."""
     egress_gb_nano_usd: int
+    """Per downloaded GB, in 10^-9 USD."""
 
 
 class PlanProration(DocumentedModel):
@@ -33,7 +38,9 @@ class PlanProration(DocumentedModel):
     model_config = ConfigDict(from_attributes=True)
 
     credit_cents: int
+    """The unused rest of the old plan."""
     charge_cents: int
+    """The new plan for the rest of the period."""
 
 
 class TenantPlan(DocumentedModel):
@@ -41,13 +48,15 @@ class TenantPlan(DocumentedModel):
 
     plan: str
     billing: str
-    """`manual`: usage is counted, and nothing is collected automatically."""
+    """`stripe`: Stripe collects. `manual`: usage is counted, and nothing is collected automatically."""
     status: str
+    """`active`, or `suspended_by_billing`."""
     subscription_status: str | None
     """The status of the subscription at Stripe."""
     grace_until: Rfc3339 | None
-    """The end of the grace period after a failed payment."""
+    """End of the grace period for an unpaid invoice; null if there is none."""
     period_start: Rfc3339 | None
+    """Null without a subscription, as is `period_end`."""
     period_end: Rfc3339 | None
     next_plan: str | None
     """The plan after the end of the period, if a downgrade is pending."""
@@ -83,6 +92,8 @@ class PlanUpdate(DocumentedModel):
     )
 
     plan: PlanName | None = None
+    """An upgrade takes effect at once, a downgrade at the end of the period. The current plan cancels a pending
+    downgrade."""
 
 
 class CheckoutRequest(DocumentedModel):
@@ -95,7 +106,9 @@ class CheckoutRequest(DocumentedModel):
 
     plan: PlanName
     success_url: Url | None = None
+    """The page to which Stripe returns after the payment."""
     cancel_url: Url | None = None
+    """The page to which Stripe returns without a payment."""
 
 
 class Checkout(DocumentedModel):
@@ -104,6 +117,7 @@ class Checkout(DocumentedModel):
     checkout_id: str
     plan: str
     url: str
+    """The page at Stripe on which the customer pays."""
     expires_at: Rfc3339
 
 
@@ -116,6 +130,7 @@ class PortalRequest(DocumentedModel):
     )
 
     return_url: Url | None = None
+    """The page to which the portal links back."""
 
 
 class Portal(DocumentedModel):

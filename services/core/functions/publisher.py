@@ -6,11 +6,11 @@ import time
 from functools import cache
 from typing import Any
 
-from services.core.outbox.operations import sweep
+from services.core.outbox.operations.publishing import Publisher, inserted_items
+from services.core.outbox.operations.sweep import sweep
 from services.core.outbox.table import Outboxes
 from shared.aws.clients import own_client
 from shared.edge import open_scope
-from shared.messaging.publisher import Publisher, inserted_items
 from shared.observability import in_trace, trace_of_invocation
 from shared.scope import Opened, WorkScope
 from shared.times import utc_now
@@ -36,7 +36,9 @@ def handler(event: dict[str, Any], context: object = None) -> None:
 @cache
 def publisher() -> Publisher:
     """Return the publisher of this container."""
-    return Publisher(bus=own_client("events"), bus_name=os.environ["EVENT_BUS_NAME"], outboxes=outboxes())
+    return Publisher(
+        bus=own_client("events"), bus_name=os.environ["EVENT_BUS_NAME"], outboxes=outboxes(), clock=utc_now
+    )
 
 
 def outboxes() -> Outboxes:

@@ -17,8 +17,11 @@ class MeterAmounts(DocumentedModel):
     tokens_out: int
     """All output tokens, including reasoning."""
     tokens_cache_read: int
+    """The part of `tokens_in` that was read from the provider's cache."""
     tokens_cache_write: int
+    """The part of `tokens_in` that was written to the provider's cache."""
     tokens_reasoning: int
+    """The part of `tokens_out` that is reasoning."""
     tokens_uncertain: int
     """The upper bound of the usage of calls whose result is unknown; never billed."""
     compute_ms: int
@@ -28,9 +31,13 @@ class MeterAmounts(DocumentedModel):
     egress_bytes: int
     """Counted when a download URL is issued."""
     eval_examples: int
+    """Reported by the tenant."""
     images_generated: int
+    """Reported by the tenant."""
     audio_seconds: int
+    """Reported by the tenant."""
     fine_tune_tokens: int
+    """Reported by the tenant."""
 
     @classmethod
     def of(cls, meters: Meters) -> Self:

@@ -22,7 +22,7 @@ router = Router()
 def get_dashboard(
     caller: Caller, call: CurrentCall, query: Annotated[DaysQuery, Query()]
 ) -> Response[DashboardResponse]:
-    """Return usage, cost, latency and errors of some days, by default the last 30, and a forecast for the month."""
+    """Return usage, cost, latency and errors for a range of days, by default the last 30, and the month's forecast."""
     days = requested_days(query.start, query.end, period=UsagePeriod.DAY, today=call.now.date())
     dashboard = operations.dashboard_of(wiring.tenant_store(), caller.tenant_id, days, now=call.now)
     return ok(DashboardResponse(dashboard=Dashboard.of(dashboard)))

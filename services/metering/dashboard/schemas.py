@@ -42,10 +42,15 @@ class RunLatency(DocumentedModel):
     """
 
     mean_ms: int
+    """The mean."""
     p50_ms: int
+    """The median."""
     p90_ms: int
+    """The 90th percentile."""
     p95_ms: int
+    """The 95th percentile."""
     p99_ms: int
+    """The 99th percentile."""
 
     @classmethod
     def of(cls, durations: Durations) -> Self | None:
@@ -60,6 +65,7 @@ class ActivityUsage(UsageAmounts):
     """Usage, and the final status of runs."""
 
     runs: RunCounts
+    """Runs that ended in the range, by final status."""
     latency: RunLatency | None
     """Null if no run completed."""
 
@@ -74,6 +80,7 @@ class UsageForecast(UsageAmounts):
     """The usage of a month, extrapolated from its usage so far."""
 
     month: str
+    """In UTC, for example `2026-11`."""
 
 
 class Dashboard(ActivityUsage):
@@ -82,7 +89,9 @@ class Dashboard(ActivityUsage):
     model_config = ConfigDict(populate_by_name=True)
 
     start: Annotated[date, Field(alias="from")]
+    """The first day, in UTC."""
     end: Annotated[date, Field(alias="to")]
+    """The day after the last day, in UTC."""
     top_agents: list[AgentActivity]
     """At most ten agents, the one with the most tokens first. Usage without an agent is included in the sums only."""
     forecast: UsageForecast

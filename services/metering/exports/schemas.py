@@ -17,7 +17,9 @@ class ExportQuery(DaysQuery):
     """The days to export, and the format of the file."""
 
     tenant_id: Annotated[str | None, Field(pattern=f"^{TENANT_ID.pattern}$")] = None
+    """By default, the export covers all tenants."""
     format: ExportFormat = ExportFormat.CSV
+    """The format of the file."""
 
 
 class UsageExport(DocumentedModel):
@@ -27,14 +29,18 @@ class UsageExport(DocumentedModel):
 
     status: ExportStatus
     start: Annotated[date, Field(alias="from")]
+    """The first day, in UTC."""
     end: Annotated[date, Field(alias="to")]
+    """The day after the last day, in UTC."""
     tenant_id: str | None
     """Null if the export covers all tenants."""
     format: ExportFormat
     exported_at: Rfc3339
     """The start time of the export. The export contains the usage counted before this time."""
     events: int | None = None
+    """The number of events in the file; null while the export runs."""
     bytes: int | None = None
+    """The size of the file; null while the export runs."""
     url: str | None = None
     """The download URL. Repeating the request returns a new one."""
     expires_at: Rfc3339 | None = None

@@ -26,7 +26,7 @@ commands = CommandRouter()
 def close_due() -> WorkReport:
     """Sample storage, close hours and repeat summaries that are due; runs every minute."""
     done, swept = maintenance.sweep_due(wiring.slice_store(), now=utc_now(), concurrency=_CONCURRENCY)
-    facts = {"sampled": done[DueKind.STORAGE], "revisions": done[DueKind.HOUR], "summarised": done[DueKind.SUMMARY]}
+    facts = {"sampled": done[DueKind.STORAGE], "revisions": done[DueKind.HOUR], "summarized": done[DueKind.SUMMARY]}
     return facts, swept.metrics
 
 

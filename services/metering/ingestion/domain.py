@@ -59,7 +59,9 @@ class ReportedData(_Closed):
     """The amounts of a usage event, and its dimensions."""
 
     meters: Annotated[dict[ReportedMeter, Amount], Field(min_length=1)]
+    """The amount of each meter, at least one."""
     provider: Name | None = None
+    """A name of your own choice, as for the other dimensions."""
     model: Name | None = None
     agent_id: Name | None = None
     project_id: Name | None = None
@@ -70,11 +72,15 @@ class ReportedUsage(_Closed):
 
     specversion: Literal["1.0"] = "1.0"
     id: Name
+    """The id of the event, unique within `source`. The same event may be sent again."""
     source: Name
+    """The system that reports the event."""
     type: Name
+    """Not evaluated."""
     time: Annotated[AwareDatetime, TIMES_ONLY]
     """The time of the usage."""
     subject: Name | None = None
+    """Not evaluated."""
     datacontenttype: Literal["application/json"] = "application/json"
     data: ReportedData
 

@@ -50,6 +50,7 @@ class UsageEventResult(DocumentedModel):
     """The id as it was sent; null if the event has none."""
     status: operations.IngestionStatus
     reason: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """The reason of a `conflict` or `rejected`; absent otherwise."""
     grouped_as: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """`other` if the event is accepted, but the hour has too many combinations of agent, model, provider and project to
     show this one separately; absent otherwise."""

@@ -31,33 +31,44 @@ class EventsQuery(PageQuery):
     """The time range of the events, half-open."""
 
     start: Annotated[Moment | None, Field(alias="from")] = None
+    """The earliest time; a day means its start in UTC. The default is 24 hours before `to`."""
     end: Annotated[Moment | None, Field(alias="to")] = None
+    """The time before which the events occurred; the default is now."""
 
 
 class UsageEvent(DocumentedModel):
     """A usage event. Fields that do not apply, or whose value is unknown, are null."""
 
     event_id: str
+    """The id in the ledger; for a call `run_id:attempt:call`."""
     kind: UsageKind
     """`call` to a model, `download` of an artifact, `storage` for an hour, or `reported` by the tenant."""
     occurred_at: Rfc3339
     """The end of a call."""
     source: str | None
-    """The `source` of a reported event; `id` is its id there. Both are null for other events."""
+    """The `source` of a reported event. `source` and `id` are as the tenant sent them, and null for other events."""
     id: str | None
+    """The `id` of a reported event."""
     run_id: str | None
     attempt: int | None
+    """The number of the attempt in the run, from 1."""
     call: int | None
+    """The number of the call in the attempt, from 1."""
     request_id: str | None
+    """The request that created the run."""
     agent_id: str | None
     version: int | None
+    """The version of the agent."""
     project_id: str | None
     provider: str | None
     model: str | None
     meters: MeterAmounts
     cost_nano_usd: int | None
+    """By the config's `price`, otherwise by the provider's list price; null if unknown."""
     price_version: str | None
+    """The version of the price table behind `cost_nano_usd`, or `own` for the config's `price`."""
     simulated: bool
+    """Whether the built-in provider answered. Simulated calls count like others."""
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:

@@ -3,7 +3,7 @@
 from services.metering import wiring
 from services.metering.summaries import operations
 from shared.events.envelope import Event
-from shared.events.metering import UsageSummarised
+from shared.events.metering import UsageSummarized
 from shared.messaging.consumer import EventRouter
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
@@ -11,8 +11,8 @@ from shared.times import utc_now
 events = EventRouter()
 
 
-@events.on(UsageSummarised)
-def publish_pending(event: Event[UsageSummarised], _: Delivery) -> None:
+@events.on(UsageSummarized)
+def publish_pending(event: Event[UsageSummarized], _: Delivery) -> None:
     """Publish the usage that was counted during the interval after a summary.
 
     The queue delays the event until that interval is over.

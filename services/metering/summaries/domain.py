@@ -8,7 +8,7 @@ from typing import Any, Literal
 from services.metering.counters.domain.amounts import Amounts
 from services.metering.ledger.domain.entries import Meters
 from shared.events.envelope import Event, new_event
-from shared.events.metering import QuotaThresholdReached, UsageSummarised
+from shared.events.metering import QuotaThresholdReached, UsageSummarized
 from shared.meters import Meter
 from shared.plans import UNLIMITED
 from shared.tenancy.context import Allowance
@@ -88,7 +88,7 @@ def summary_events(
     tenant_id: str, month: str, summary: Summary, thresholds: list[Threshold], *, seq: int, at: datetime
 ) -> list[Event[Any]]:
     """Return the events that publish a summary, and thresholds that are reached for the first time."""
-    payload = UsageSummarised(
+    payload = UsageSummarized(
         month=month, requests=summary.requests, tokens=summary.tokens, storage_bytes=summary.storage_bytes
     )
     summarized = new_event(

@@ -88,7 +88,7 @@ def _summarize(store: Store, tenant_id: str, month: str, *, now: datetime, throt
         throttle.add(tenant_id, month, until=last, now=now)
         return
     throttle.add(tenant_id, month, until=now + INTERVAL, now=now)
-    # If nothing is published now, no event triggers the summariser. The closer then publishes the usage of this
+    # If nothing is published now, no event triggers the summarizer. The closer then publishes the usage of this
     # interval.
     if changes := _unpublished(store, tenant_id, month, last):
         events = domain.summary_events(tenant_id, month, changes.summary, changes.thresholds, seq=last.seq, at=now)

@@ -31,7 +31,9 @@ class DaysQuery(DocumentedModel):
     model_config = ConfigDict(extra="forbid")
 
     start: Annotated[Day | None, Field(alias="from")] = None
+    """The first day."""
     end: Annotated[Day | None, Field(alias="to")] = None
+    """The day after the last day."""
 
 
 class UsageAmounts(DocumentedModel):
@@ -39,17 +41,20 @@ class UsageAmounts(DocumentedModel):
 
     meters: MeterAmounts
     cost_nano_usd: int | None
-    """The providers' list price of the usage whose price is known; null if no price is known."""
+    """The cost by the config's `price`, otherwise by the provider's list price. Usage without a known price is not
+    included; null if no price is known."""
     unpriced_requests: int
-    """The requests to models that `cost_nano_usd` lacks, because the price of the model is unknown."""
+    """Requests to models that are not included in `cost_nano_usd`, because the price of the model is unknown."""
     unpriced_tokens: int
-    """The input and output tokens that `cost_nano_usd` lacks. Tokens that the tenant reports itself have no price."""
+    """Input and output tokens that are not included in `cost_nano_usd`. Tokens that the tenant reports have no
+    price."""
 
 
 class UsageQuery(DaysQuery):
     """A range of days, the dimension to group by, and the page."""
 
     group_by: GroupBy | None = None
+    """One row per value of this dimension; by default, one row for all usage."""
     limit: Annotated[int | None, Field(ge=1, le=1000)] = None
     """The maximum number of rows on a page. By default, a page has all rows."""
     next_token: str | None = None
@@ -85,12 +90,14 @@ class DailyUsage(GroupedUsage):
     """The usage of a day."""
 
     date: date
+    """The day, in UTC."""
 
 
 class MonthlyUsage(GroupedUsage):
     """The usage of a month."""
 
     month: str
+    """The month in UTC, for example `2026-11`. At the edge of the range, it includes only the requested days."""
 
 
 class DailyUsageResponse(ListResponse):

@@ -16,6 +16,7 @@ class RequestBudget(DocumentedModel):
     limit: int | None
     """Null if the plan has no limit."""
     used: int
+    """Runs that called a provider, and reported requests."""
     reserved: int
     """Runs whose first call is under way."""
     left: int | None
@@ -28,6 +29,7 @@ class TokenBudget(DocumentedModel):
     limit: int | None
     """Null if the plan has no limit."""
     used: int
+    """Tokens of ended calls, and reported tokens."""
     reserved: int
     """The upper bounds of the calls that are under way. The unused part becomes free when a call ends."""
     uncertain: int
@@ -42,6 +44,7 @@ class BudgetState(DocumentedModel):
     month: str
     """In UTC, for example `2026-11`."""
     resets_at: Rfc3339
+    """The start of the next month, in UTC."""
     overage: bool
     """Whether runs continue above the limits."""
     requests: RequestBudget

@@ -21,7 +21,7 @@ class ConversationMessage(DocumentedModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     role: Literal["system", "user", "assistant"]
-    """A message of the system adds to the agent's `system_prompt`. Some providers read all of them first."""
+    """A `system` message adds to the agent's `system_prompt`. Some providers read all of them first."""
     content: Text
 
 
@@ -31,7 +31,9 @@ class NewRunInputs(DocumentedModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     message: Text | None = None
+    """The user's message. Give either this or `messages`."""
     messages: Annotated[list[ConversationMessage], Field(min_length=1)] | None = None
+    """A conversation; the last message is the user's."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -62,9 +64,12 @@ class NewRun(DocumentedModel):
     """The default is the live version."""
     inputs: NewRunInputs
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """The output cap of each call; the default is the config's."""
     max_cost_usd: Annotated[Decimal, Field(strict=False, gt=0, le=1_000_000, decimal_places=9)] | None = None
-    """The maximum cost of all its calls together, by the providers' list prices."""
+    """The maximum cost of all its calls together, in USD, by the config's `price`, otherwise by the provider's list
+    price. A model without a known price is refused."""
     metadata: Annotated[dict[Line, FreeText], Field(max_length=50)] = Field(default_factory=dict)
+    """Values for your own use. They do not reach the model, and the list of runs can be filtered by them."""
 
 
 class RunPatch(DocumentedModel):
@@ -77,6 +82,7 @@ class RunPatch(DocumentedModel):
     )
 
     status: Literal["cancelled"]
+    """The only change is a cancellation."""
 
 
 class ToolOutput(DocumentedModel):
@@ -85,7 +91,9 @@ class ToolOutput(DocumentedModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     tool_call_id: FreeText
+    """The `id` of one of the run's `required_action.tool_calls`."""
     output: FreeText
+    """The text that the model receives."""
 
 
 class ToolOutputs(DocumentedModel):
@@ -98,3 +106,4 @@ class ToolOutputs(DocumentedModel):
     )
 
     tool_outputs: Annotated[list[ToolOutput], Field(min_length=1, max_length=MAX_TOOL_CALLS)]
+    """One output for each requested tool call."""

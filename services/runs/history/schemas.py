@@ -16,7 +16,9 @@ class RunLogEntry(DocumentedModel):
     at: Rfc3339
     event: history.EntryKind
     attempt: int | None
+    """The number of the attempt; null for entries outside of an attempt."""
     details: dict[str, Any]
+    """Facts of the entry, depending on `event`. They contain no inputs or outputs."""
 
 
 class RunLogsResponse(ResponseBody):
@@ -39,14 +41,19 @@ class RunSpan(DocumentedModel):
     """A time span within a run."""
 
     span_id: str
+    """16 hex digits."""
     parent_span_id: str | None
+    """Null for the span of the run."""
     name: str
     kind: str
+    """`client` for a call to a provider, otherwise `internal`."""
     status: str
     """`ok`, `error`, or `unset` until the span ends."""
     started_at: Rfc3339
     ended_at: Rfc3339 | None
+    """Null until the span ends."""
     attributes: dict[str, str | int | bool | list[str]]
+    """The names of OpenTelemetry's conventions for generative AI, and others under `ainexus.`."""
 
 
 class RunTrace(DocumentedModel):

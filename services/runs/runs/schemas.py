@@ -25,34 +25,47 @@ class RunUsage(DocumentedModel):
     """The total usage of the calls of a run."""
 
     tokens_in: int = 0
+    """All input tokens, including cached ones."""
     tokens_out: int = 0
+    """All output tokens, including reasoning."""
     tokens_cache_read: int = 0
+    """The part of `tokens_in` that was read from the provider's cache."""
     tokens_cache_write: int = 0
+    """The part of `tokens_in` that was written to the provider's cache."""
     tokens_cache_write_1h: int = 0
     """The part of `tokens_cache_write` that is kept for one hour."""
     tokens_reasoning: int = 0
+    """The part of `tokens_out` that is reasoning."""
     tokens_uncertain: int = 0
     """The upper bound of the usage of calls whose result is unknown; never billed."""
     compute_ms: int = 0
+    """From the time at which a call was sent until its end."""
 
 
 class RunCall(DocumentedModel):
     """One request to a provider."""
 
     call: int
+    """The number of the call in its attempt, from 1."""
     provider: str
+    """The provider that was called, for example `openai`; `simulated` for a simulated answer."""
     model: str
+    """The name of the model as it was sent."""
     simulated: bool
+    """Whether the built-in provider answered."""
     status: str
+    """`completed`, `failed`, `cancelled`, or `lost` if its worker was lost."""
     finish_reason: domain.FinishReason | None
     """The reason why the answer ended; null if the call failed."""
     usage: RunUsage
     usage_estimated: bool
     """Whether `tokens_out` is estimated from the received text, because the answer broke off."""
     cost_nano_usd: int | None
+    """By the config's `price`, otherwise by the provider's list price; null if unknown."""
     price_source: Literal["list", "own"] | None
     """The price behind the cost: the provider's list price, or `price` of the config. Null if the cost is unknown."""
     error_code: str | None
+    """The code of the error; null if the call did not fail."""
     started_at: Rfc3339
     ended_at: Rfc3339
 
@@ -61,9 +74,13 @@ class RunAttempt(DocumentedModel):
     """One lease of the run by a worker."""
 
     attempt: int
+    """The number of the attempt, from 1."""
     outcome: str
+    """`running`, `completed`, `failed`, `cancelled`, `requires_action`, or `lost` if its worker was lost."""
     usage_certain: bool
+    """Whether the usage of all calls is known. If not, the rest of the upper bound is in `tokens_uncertain`."""
     calls: list[RunCall]
+    """The calls that have ended, in order."""
 
 
 class RunFailureDetails(SparseModel):
@@ -72,6 +89,7 @@ class RunFailureDetails(SparseModel):
     output: str = ""
     """The raw text, at most 16 KB of it."""
     truncated: bool = Field(default_factory=bool)
+    """Whether `output` is shorter than the answer."""
     reason: str = ""
     """The validation error."""
 
@@ -80,7 +98,9 @@ class RunFailure(SparseModel):
     """The reason why the run failed."""
 
     code: str
+    """A stable name of the error, for example `ProviderRateLimited`."""
     message: str
+    """A sentence for people; it may change."""
     details: RunFailureDetails = Field(default_factory=RunFailureDetails.model_construct)
     """Present for `OutputInvalid` and `OutputTooComplex`."""
 
@@ -100,6 +120,7 @@ class RequiredAction(DocumentedModel):
     """The action that the client must take before the run continues."""
 
     tool_calls: list[ToolCall]
+    """Submit one output for each of them."""
 
 
 class RunWarning(DocumentedModel):
@@ -107,7 +128,9 @@ class RunWarning(DocumentedModel):
 
     code: Literal["ParameterOmitted"]
     model: str
+    """The model that refuses the parameter."""
     parameter: str
+    """The name of the parameter in the config."""
     message: str
 
 
@@ -115,6 +138,7 @@ class RunArtifact(SparseModel):
     """A payload that is too large for the response."""
 
     bytes: int
+    """The size of the payload."""
     url: str = ""
     """The download URL of an output. Repeating the request returns a new one. Absent in a list."""
     expires_at: str = ""
@@ -125,6 +149,7 @@ class RunMessage(DocumentedModel):
     """One message of the conversation with which a run began."""
 
     role: str
+    """`system`, `user` or `assistant`."""
     content: str
 
 
@@ -132,7 +157,9 @@ class RunInputs(SparseModel):
     """The inputs of a run: one message, or a conversation."""
 
     message: str | None = None
+    """The user's message; absent if there are `messages`."""
     messages: list[RunMessage] | None = None
+    """The conversation; absent if there is a `message`."""
     artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
     """In a list, in place of the other fields if the inputs are over 64 KB."""
 
@@ -155,7 +182,9 @@ class Run(DocumentedModel):
     status: domain.Status
     agent_id: str
     version: int
+    """The version of the agent, which was pinned when the run was created."""
     project_id: str | None
+    """The project of the agent when the run was created."""
     inputs: RunInputs
     output: RunOutput | None
     """Null until the run completes."""
@@ -163,23 +192,30 @@ class Run(DocumentedModel):
     """The tool calls that the client must execute; null unless the run requires action, and in a list if the
     conversation is over 64 KB."""
     usage: RunUsage
+    """The sum over all calls."""
     cost_nano_usd: int | None
-    """The providers' list price; null if it is unknown."""
+    """The cost of all ended calls, by the config's `price`, otherwise by the provider's list price; null if the price
+    of a call is unknown or no call has ended."""
     finish_reason: domain.FinishReason | None
     """The reason why the last answer ended; null while the run is under way, or if the last call failed."""
     limited_by: domain.LimitedBy | None
     """The limit that reduced the output cap: the month's budget, or `max_cost_usd`."""
     simulated: bool
+    """Whether the built-in provider answered a call."""
     error: RunFailure | None
+    """Null unless the run failed."""
     warnings: list[RunWarning]
     """The configured parameters that a model refuses, and that were left out of its calls."""
     attempts: list[RunAttempt]
+    """The leases of the run by workers, each with its calls."""
     metadata: dict[str, Any]
     """The metadata of the request. In a list, metadata over 4 KB is replaced by its size: `{"artifact": {"bytes":
     …}}`."""
     created_at: Rfc3339
     started_at: Rfc3339 | None
+    """The time at which a worker first leased the run; null before."""
     ended_at: Rfc3339 | None
+    """Null until the status is final."""
 
     @classmethod
     def of(cls, run: domain.Run) -> Self:
@@ -232,7 +268,9 @@ class RunsQuery(PageQuery):
     agent_id: str | None = None
     project_id: str | None = None
     start: Annotated[Moment | None, Field(alias="from")] = None
+    """Runs created at this time or later."""
     end: Annotated[Moment | None, Field(alias="to")] = None
+    """Runs created before this time."""
     metadata: Annotated[Line | None, Field(pattern=r"^[^:]+:", max_length=1_000)] = None
     """A key and its value, for example `team:red`. Metadata over 4 KB is not searched."""
 

@@ -47,7 +47,7 @@ def stream_run(
         str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was received.")
     ] = None,
 ) -> Response[str | None]:
-    """Stream a run: the events after `Last-Event-ID`, as soon as there are any; 204 if no more will come."""
+    """Stream a run: the events after `Last-Event-ID`, as soon as there are any; 204 after the last event."""
     scope = (caller.tenant_id, "stream", run_id)
     cursor = _cursor(last_event_id, *scope)
     events = stream_events(wiring.tenant_runs(), caller.tenant_id, run_id, cursor, pauses=_polls())

@@ -23,6 +23,7 @@ class RunEnd(SparseModel):
 
     run_id: str
     status: str
+    """`completed`, `failed` or `cancelled`."""
     error: RunFailure | None = None
     """Present if the run failed."""
 

@@ -14,13 +14,19 @@ class AuditEntry(DocumentedModel):
 
     request_id: str
     at: Rfc3339
+    """The time of the change."""
     principal: str
+    """`user:<id>`, `service:<name>`, or `operator`."""
     role: str
+    """The role of the caller."""
     action: str
+    """The route, for example `PUT /v1/tenants/{tenant_id}/agents/{agent_id}`, or the command, or the event."""
     target: str
+    """The path of the request."""
     network: str
     """The network that the request came from: the first half of the caller's IP address."""
     result: str
+    """`done`. Refused requests are not recorded, because they change nothing."""
     facts: list[AuditFact]
     """The versions of the resources after the change."""
 

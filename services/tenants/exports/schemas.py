@@ -17,6 +17,7 @@ class TenantExportPart(DocumentedModel):
     service: str
     files: int
     lines: int
+    """The number of rows and documents in its files."""
 
 
 class TenantExportFile(DocumentedModel):
@@ -25,11 +26,15 @@ class TenantExportFile(DocumentedModel):
     model_config = ConfigDict(from_attributes=True)
 
     service: str
+    """The service whose data it contains."""
     url: str
     """A presigned URL that is valid for 15 minutes."""
     lines: int
+    """The number of rows and documents in the file."""
     size_bytes: int
+    """The compressed size."""
     sha256: str
+    """64 hex digits, of the compressed file."""
 
 
 class TenantExport(DocumentedModel):
@@ -39,10 +44,14 @@ class TenantExport(DocumentedModel):
     tenant_id: str
     status: Literal["running", "complete"]
     requested_by: str
+    """The principal of the request, for example `user:<id>`."""
     requested_at: Rfc3339
     completed_at: Rfc3339 | None
+    """Null until all services have finished."""
     services: list[TenantExportPart]
+    """The services that have finished."""
     manifest_url: str | None
+    """The download URL of the manifest, valid for 15 minutes; null until the export is complete."""
     files: list[TenantExportFile]
     """At most 1,000 files. The manifest lists all of them."""
 

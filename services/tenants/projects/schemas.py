@@ -49,6 +49,7 @@ class ProjectPatch(DocumentedModel):
 
     name: Name = Field(default_factory=str)
     description: Description | None = None
+    """Null removes the description."""
 
 
 class ProjectResponse(ResponseBody):

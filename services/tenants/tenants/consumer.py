@@ -12,7 +12,7 @@ from services.tenants.tenants.table.tenants import AllTenants, TenantRecord
 from shared.audit import recorded
 from shared.events.billing import SubscriptionChanged
 from shared.events.envelope import Event
-from shared.events.metering import UsageSummarised
+from shared.events.metering import UsageSummarized
 from shared.messaging.commands import CommandRouter
 from shared.messaging.consumer import EventRouter
 from shared.messaging.schedule import WorkReport, scheduled
@@ -65,8 +65,8 @@ def apply_subscription(event: Event[SubscriptionChanged], _: Delivery) -> None:
         operations.apply_subscription(wiring.slice_store(), event)
 
 
-@events.on(UsageSummarised)
-def save_usage(event: Event[UsageSummarised], _: Delivery) -> None:
+@events.on(UsageSummarized)
+def save_usage(event: Event[UsageSummarized], _: Delivery) -> None:
     """Store the tenant's current usage, for comparison with its limits."""
     operations.save_usage(wiring.slice_store(), event)
 

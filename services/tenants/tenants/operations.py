@@ -15,7 +15,7 @@ from shared.deadline import remaining_s
 from shared.errors import InvalidRequest
 from shared.events.billing import SubscriptionChanged
 from shared.events.envelope import Event
-from shared.events.metering import UsageSummarised
+from shared.events.metering import UsageSummarized
 from shared.ids import TENANT_ID
 from shared.plans import Plan
 from shared.preconditions import check_if_match
@@ -110,7 +110,7 @@ def apply_subscription(store: Store, event: Event[SubscriptionChanged]) -> None:
     )
 
 
-def save_usage(store: Store, event: Event[UsageSummarised]) -> None:
+def save_usage(store: Store, event: Event[UsageSummarized]) -> None:
     """Store a usage summary of metering, unless a newer one is stored."""
     payload = event.data
     TenantRecord(store, event.tenant_id).save_usage(

@@ -35,6 +35,7 @@ class TenantPatch(DocumentedModel):
     settings: FreeObject = Field(default_factory=dict)
     """A merge patch of the settings, which may have 16 KB in total."""
     overage: Overage = Field(default_factory=lambda: "block")
+    """`allow`: runs continue above the monthly limits, on plans that price usage. `block`: they are refused."""
 
 
 class NewTenant(DocumentedModel):
@@ -47,9 +48,11 @@ class NewTenant(DocumentedModel):
     )
 
     tenant_id: Annotated[str, Field(pattern=f"^{TENANT_ID.pattern}$")]
+    """A slug, which is never reused."""
     name: Name
     plan: PlanName
     limits: LimitsPatch = Field(default_factory=LimitsPatch)
+    """Limits that override those of the plan."""
 
 
 class AdminTenantPatch(DocumentedModel):
@@ -64,7 +67,9 @@ class AdminTenantPatch(DocumentedModel):
     name: Name = Field(default_factory=str)
     plan: PlanName = Field(default_factory=lambda: "free")
     limits: LimitsPatch = Field(default_factory=LimitsPatch)
+    """Limits that override those of the plan. Absent limits do not change."""
     overage: Overage = Field(default_factory=lambda: "block")
+    """`allow`: runs continue above the monthly limits. `block`: they are refused."""
 
     @property
     def change(self) -> TenantChange:
@@ -88,7 +93,9 @@ class NewSuspension(DocumentedModel):
     )
 
     reason: Annotated[FreeText, Field(min_length=1, max_length=500)]
+    """Shown to operators only."""
     abuse: bool = False
+    """Whether the reason is abuse."""
 
 
 class TenantLimits(DocumentedModel):
@@ -97,20 +104,29 @@ class TenantLimits(DocumentedModel):
     max_users: int
     max_projects: int
     max_requests_per_month: int
+    """Runs and reported requests per month in UTC."""
     max_tokens_per_month: int
+    """Input and output tokens per month in UTC."""
     max_storage_gb: int
+    """In GB (10^9 bytes)."""
     max_concurrent_runs: int
+    """Runs that execute at the same time; further runs wait."""
     enabled_features: list[str]
+    """The features that changes may require, for example `agents`; `all` enables all of them."""
 
 
 class TenantUsage(DocumentedModel):
     """The current usage of a tenant."""
 
     users: int
+    """Users, and invitations that are not completed yet."""
     projects: int
     storage_gb: int
+    """Stored bytes, in GB (10^9 bytes)."""
     monthly_requests: int
+    """In the current month, in UTC."""
     monthly_tokens: int
+    """Input and output tokens in the current month, in UTC."""
 
 
 class Tenant(DocumentedModel):
@@ -121,12 +137,15 @@ class Tenant(DocumentedModel):
     plan: str
     status: Literal["active", "suspended", "deleting"]
     suspended_by: Literal["operator", "billing"] | None
+    """Null unless `status` is `suspended`."""
     grace_until: Rfc3339 | None
-    """The time until which it remains active although an invoice is unpaid."""
+    """End of the grace period for an unpaid invoice; null if there is none."""
     limits: TenantLimits
     overage: Overage
+    """`allow`: runs continue above the monthly limits. `block`: they are refused."""
     current_usage: TenantUsage
     settings: dict[str, Any]
+    """The tenant's own settings. In a list of all tenants, settings over 16 KB are replaced by their size."""
     created_at: Rfc3339
     updated_at: Rfc3339
 
@@ -144,14 +163,18 @@ class Suspension(DocumentedModel):
     reason: str
     abuse: bool
     since: Rfc3339 | None
+    """Null if the time is unknown."""
 
 
 class AdminTenant(Tenant):
     """A tenant with the fields that only operators see."""
 
     own_limits: dict[str, int | list[str]]
+    """The limits that override those of the plan."""
     suspension: Suspension | None
+    """Null if no operator has suspended the tenant."""
     suspended_by_billing: bool
+    """Whether billing has suspended the tenant because of an unpaid invoice."""
 
     @classmethod
     def of(cls, tenant: domain.Tenant, settings: Settings, *, now: datetime) -> Self:

@@ -23,10 +23,13 @@ class User(DocumentedModel):
 
     user_id: str
     email: str
+    """The address with which the user signs in."""
     role: str
+    """`tenant_admin`, `developer`, `analyst` or `observer`."""
     features: list[str] | None
     """The subset of the tenant's features that the user's tokens grant. Null grants all."""
     status: Literal["active", "disabled"]
+    """A disabled user cannot sign in."""
     created_at: Rfc3339
     updated_at: Rfc3339
 
@@ -41,8 +44,10 @@ class NewUser(DocumentedModel):
     )
 
     email: Email
+    """The address with which the user will sign in."""
     role: TenantRole
     features: Features | None = None
+    """The subset of the tenant's features that the user's tokens grant. Null grants all."""
 
 
 class UserPatch(DocumentedModel):
@@ -55,7 +60,9 @@ class UserPatch(DocumentedModel):
     )
 
     role: TenantRole = Field(default_factory=lambda: "observer")
+    """A tenant keeps at least one `tenant_admin`."""
     features: Features | None = None
+    """The subset of the tenant's features that the user's tokens grant. Null grants all."""
     email: Email = Field(default_factory=str)
     """The new sign-in address. It takes effect within seconds, unless another user takes it first."""
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from shared.events.billing import SubscriptionChanged, UsageSynced
 from shared.events.envelope import Event, new_event
-from shared.events.metering import UsageSummarised
+from shared.events.metering import UsageSummarized
 from shared.plans import Plan
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -29,11 +29,11 @@ def subscription_changed(
     return new_event(payload, event_id=event_id, tenant_id=tenant_id, subject=tenant_id, seq=seq, at=AT)
 
 
-def usage_summarised(
+def usage_summarized(
     tenant_id: str, *, seq: int = 1, month: str = "2026-11", requests: int = 0, tokens: int = 0, storage_bytes: int = 0
-) -> Event[UsageSummarised]:
+) -> Event[UsageSummarized]:
     """Return the event of a month's usage."""
-    payload = UsageSummarised(month=month, requests=requests, tokens=tokens, storage_bytes=storage_bytes)
+    payload = UsageSummarized(month=month, requests=requests, tokens=tokens, storage_bytes=storage_bytes)
     event_id = f"{tenant_id}:{month}:{seq}"
     return new_event(payload, event_id=event_id, tenant_id=tenant_id, subject=month, seq=seq, at=AT)
 

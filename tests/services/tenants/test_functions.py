@@ -25,7 +25,7 @@ from tests.messages import batch
 from tests.services.tenants.acme import LATER, outbox_events
 from tests.services.tenants.client import call
 from tests.services.tenants.pool import make_pool
-from tests.services.tenants.received import subscription_changed, usage_summarised
+from tests.services.tenants.received import subscription_changed, usage_summarized
 from tests.services.tenants.users.test_rollouts import ExpiredContext
 
 EMAILS = ["admin@demo-org.com", "dev@demo-org.com"]
@@ -183,13 +183,13 @@ class TestEvents:
         assert pool.find("b@acme.com") is None
 
     def test_applies_events_of_billing_and_metering(self, store: Store) -> None:
-        events = (subscription_changed("acme", suspended=True), usage_summarised("acme", requests=3))
+        events = (subscription_changed("acme", suspended=True), usage_summarized("acme", requests=3))
         assert consumer(batch(*events, extra={"unknown": 1})) == {"batchItemFailures": []}
         acme = TenantRecord(store, "acme").get()
         assert (acme.status, acme.usage.monthly_requests) == ("suspended_by_billing", 3)
 
     def test_failing_event_does_not_affect_the_others(self, store: Store) -> None:
-        events = (subscription_changed("none"), usage_summarised("acme", requests=3))
+        events = (subscription_changed("none"), usage_summarized("acme", requests=3))
         assert consumer(batch(*events)) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
         assert TenantRecord(store, "acme").get().usage.monthly_requests == 3
 

@@ -18,7 +18,7 @@ class TestToken:
     def test_missing_returns_401(self, call: Client) -> None:
         response = call(anonymous=True)
         assert response.error == (401, "Unauthorized")
-        assert response.body["message"] == "Invalid authentication token"
+        assert response.body["message"] == "Invalid authentication token."
 
     @pytest.mark.parametrize("name", ["principal", "role", "tenant_id"])
     def test_without_a_part_of_the_context_returns_401(self, call: Client, name: str) -> None:

@@ -35,7 +35,7 @@ class TestResponses:
         of_read = set(payload["paths"][THINGS]["get"]["responses"])
         of_change = set(payload["paths"][THING]["put"]["responses"])
         assert of_read - of_open == {"401", "403"}
-        assert of_change - of_read == {"204", "402", "409", "412", "415"}
+        assert of_change - of_read == {"204", "402", "409", "412", "413", "415"}
 
 
 class TestParameters:

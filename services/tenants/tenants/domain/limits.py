@@ -21,17 +21,22 @@ _Features = Annotated[list[_Feature], Field(max_length=len(Feature) + 1)]
 
 
 class LimitsPatch(DocumentedModel):
-    """Limits that override those of the plan. Null removes an own limit, and -1 means unlimited."""
+    """Limits that override those of the plan. Null removes the override, and -1 means unlimited."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     max_users: _Limit | None = None
     max_projects: _Limit | None = None
     max_requests_per_month: _Limit | None = None
+    """Runs and reported requests per month in UTC."""
     max_tokens_per_month: _Limit | None = None
+    """Input and output tokens per month in UTC."""
     max_storage_gb: _Limit | None = None
+    """In GB (10^9 bytes)."""
     max_concurrent_runs: _ConcurrentRuns | None = None
+    """Runs that execute at the same time; further runs wait. -1 means 1,000."""
     enabled_features: _Features | None = None
+    """The features that changes may require; `all` enables all of them."""
 
     @property
     def sent(self) -> dict[str, int | tuple[str, ...] | None]:

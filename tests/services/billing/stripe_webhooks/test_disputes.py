@@ -92,6 +92,22 @@ class TestHandle:
         handle(world.store, world.stripe, "evt_1", now=NOW)
         assert [line["Disputes"] for line in log_lines() if "Disputes" in line] == [1]
 
+    def test_is_reported_by_one_of_two_concurrent_deliveries(
+        self, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        world = BillingWorld()
+        world.stripe.payment_customers["ch_1"] = CUSTOMER_ID
+        receive(world.store, FakeInbox(), json.dumps(dispute(charge="ch_1")), now=NOW)
+        writes = iter([True])
+
+        def meanwhile() -> None:
+            if next(writes, False):
+                handle(world.store, world.stripe, "evt_1", now=NOW)
+
+        world.table.before_write = meanwhile
+        handle(world.store, world.stripe, "evt_1", now=NOW)
+        assert [line["Disputes"] for line in log_lines() if "Disputes" in line] == [1]
+
 
 class TestAtStripe:
     @pytest.fixture

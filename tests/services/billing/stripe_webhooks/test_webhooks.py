@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.billing.customers.domain.subscription import SubscriptionState
 from services.billing.errors import BadSignature, PaymentsUnavailable
 from services.billing.invoices.domain import Invoice
 from services.billing.invoices.table import InvoiceTable
-from services.billing.stripe_webhooks.domain import API_VERSION, HANDLED_TYPES, parse_webhook
+from services.billing.stripe_webhooks.domain import API_VERSION, HANDLED_TYPES, METER_ERRORS, parse_webhook
 from services.billing.stripe_webhooks.gateway import verify
 from services.billing.stripe_webhooks.operations import handle, receive
 from services.billing.stripe_webhooks.table import ReceivedWebhooks, StripeCustomers
@@ -235,3 +236,13 @@ class TestHandle:
         subject = {"object": "invoice", "id": "in_9", "customer": CUSTOMER_ID}
         self.receive(world, webhook(kind="invoice.created", subject=subject))
         assert InvoiceTable(world.store, TENANT).find("in_9") is None
+
+    @pytest.mark.parametrize("related", [{"id": "mtr_1", "type": "billing.meter"}, None])
+    def test_reports_meter_errors_once(
+        self, related: dict[str, str] | None, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        world = BillingWorld()
+        errors = {"id": "evt_1", "object": "v2.core.event", "type": METER_ERRORS, "related_object": related}
+        for _ in range(2):
+            self.receive(world, errors)
+        assert [line["Drift"] for line in log_lines() if "Drift" in line] == [1]

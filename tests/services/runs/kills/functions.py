@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from services.core.outbox.operations.publishing import Publisher
 from services.metering.partitions import SLICE as USAGE
 from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
@@ -29,7 +30,6 @@ from shared.events.envelope import Event
 from shared.events.runs import RunQueued
 from shared.ids import new_id
 from shared.messaging.consumer import EventConsumer
-from shared.messaging.publisher import Publisher
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
 from shared.storage.inbox import Delivery
 from shared.storage.items import Item
@@ -37,6 +37,7 @@ from shared.storage.objects import Artifacts
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
+from shared.times import utc_now
 from tests.dynamodb.memory import MemoryDynamoDB
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
@@ -257,7 +258,7 @@ class Functions:
         self._note_ends()
         items = list(self.entities.items(f"TENANT#{TENANT}#RUNS#OUTBOX"))
         if items:
-            Publisher(self.bus, "bus", self.bus).publish("entities", items)
+            Publisher(self.bus, "bus", self.bus, utc_now).publish("entities", items)
 
     def all_runs(self) -> list[Run]:
         """Return the current runs."""

@@ -16,7 +16,7 @@ from shared.storage.store import Store
 from shared.storage.transaction import Expression
 from tests.services.tenants.acme import LATER, NOW, create, delete_acme, outbox_events
 from tests.services.tenants.interleaved import interleaved
-from tests.services.tenants.received import subscription_changed, usage_summarised
+from tests.services.tenants.received import subscription_changed, usage_summarized
 
 
 def change(store: Store, what: TenantChange, *, if_match: str | None = None) -> None:
@@ -131,19 +131,19 @@ class TestReceivedEvents:
 
     def test_saves_newer_usage_only(self, store: Store) -> None:
         for event in (
-            usage_summarised("acme", seq=2, requests=5, tokens=50, storage_bytes=1),
-            usage_summarised("acme", seq=1, requests=1, tokens=10),
-            usage_summarised("acme", seq=9, month="2026-10", requests=7, tokens=70),
+            usage_summarized("acme", seq=2, requests=5, tokens=50, storage_bytes=1),
+            usage_summarized("acme", seq=1, requests=1, tokens=10),
+            usage_summarized("acme", seq=9, month="2026-10", requests=7, tokens=70),
         ):
             tenants.save_usage(store, event)
         usage = TenantRecord(store, "acme").get().usage
         assert (usage.monthly_requests, usage.monthly_tokens, usage.storage_gb) == (5, 50, 1)
-        tenants.save_usage(store, usage_summarised("acme", seq=1, month="2026-12", requests=1))
+        tenants.save_usage(store, usage_summarized("acme", seq=1, month="2026-12", requests=1))
         assert TenantRecord(store, "acme").get().usage.monthly_requests == 1
         assert TenantRecord(store, "acme").get().seq == 1
 
     def test_usage_of_an_unknown_tenant_creates_no_tenant(self, store: Store) -> None:
-        tenants.save_usage(store, usage_summarised("none"))
+        tenants.save_usage(store, usage_summarized("none"))
         with pytest.raises(TenantNotFound):
             TenantRecord(store, "none").get()
 

@@ -13,7 +13,7 @@ from shared.tenancy.permissions import Role
 from tests.forged_cursors import every_forged_position
 from tests.services.tenants.acme import LATER, delete_acme
 from tests.services.tenants.client import TenantsApiResponse, call
-from tests.services.tenants.received import subscription_changed, usage_summarised
+from tests.services.tenants.received import subscription_changed, usage_summarized
 
 MINE = "/v1/tenants/{tenant_id}"
 TENANTS = "/v1/admin/tenants"
@@ -198,7 +198,7 @@ class TestOwnTenant:
         assert call("PUT", MINE, role=role, body={"name": "x"}).error == (403, "Forbidden")
 
     def test_shows_the_usage_of_this_month(self, store: Store) -> None:
-        operations.save_usage(store, usage_summarised("acme", month="2020-01", requests=9, storage_bytes=10**9 + 1))
+        operations.save_usage(store, usage_summarized("acme", month="2020-01", requests=9, storage_bytes=10**9 + 1))
         usage = call("GET", MINE).body["tenant"]["current_usage"]
         assert (usage["monthly_requests"], usage["storage_gb"]) == (0, 2)
 

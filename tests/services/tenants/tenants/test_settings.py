@@ -22,7 +22,7 @@ from tests.messages import batch
 from tests.services.tenants.acme import LATER, NOW
 from tests.services.tenants.client import call
 from tests.services.tenants.interleaved import interleaved
-from tests.services.tenants.received import subscription_changed, usage_summarised
+from tests.services.tenants.received import subscription_changed, usage_summarized
 
 MINE = "/v1/tenants/{tenant_id}"
 ADMIN = "/v1/admin/tenants/{tenant_id}"
@@ -138,7 +138,7 @@ class TestFullTenantItem:
         assert TenantRecord(full, "acme").get().status == "suspended_by_billing"
 
     def test_usage_is_saved(self, full: Store) -> None:
-        assert consumer(batch(usage_summarised("acme", requests=123_456_789))) == {"batchItemFailures": []}
+        assert consumer(batch(usage_summarized("acme", requests=123_456_789))) == {"batchItemFailures": []}
         assert TenantRecord(full, "acme").get().usage.monthly_requests == 123_456_789
 
     def test_keeps_its_settings(self, full: Store) -> None:

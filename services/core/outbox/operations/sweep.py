@@ -5,9 +5,9 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.core.outbox.operations.publishing import NotPublished, Publisher
 from services.core.outbox.table import Outboxes
 from shared.deadline import remaining_s
-from shared.messaging.publisher import NotPublished, Publisher
 from shared.metrics import OUTBOX_LATE
 from shared.observability import logger, report
 from shared.storage.items import Key

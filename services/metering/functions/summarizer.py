@@ -4,4 +4,4 @@ from services.metering import wiring
 from services.metering.summaries import consumer as summaries
 from shared.messaging.consumer import EventConsumer
 
-handler = EventConsumer("metering.summariser", summaries.events, is_deleted=wiring.is_deleted)
+handler = EventConsumer("metering.summarizer", summaries.events, is_deleted=wiring.is_deleted)

@@ -21,10 +21,10 @@ _TRIES = 10
 
 _LANES = 10
 """Batches of one shard that are published concurrently. Records are distributed by partition key, and each tenant has
-its own partition in an outbox. So the events of a busy tenant delay those of a tenth of the others."""
+its own partition in an outbox. So a busy tenant can delay the events of about one tenant in ten."""
 
 
-class Outbox(Construct):
+class OutboxPublisher(Construct):
     """Core's publisher with its streams and its dead-letter queue."""
 
     def __init__(

@@ -15,7 +15,6 @@ from shared.metrics import DEAD_LETTERS, EVENTS_PUBLISHED, OUTBOX_AGE, Metric
 from shared.observability import report
 from shared.storage.items import Item, Key, item_from_wire, key_of
 from shared.storage.outbox import happened_at, trace_of
-from shared.times import utc_now
 
 _ENTRIES_AT_ONCE, _DELETES_AT_ONCE = 10, 25
 _QUEUE = "core.publisher"
@@ -54,7 +53,7 @@ class Publisher:
     bus: Bus
     bus_name: str
     outboxes: OutboxStore
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime]
 
     def publish(self, table: str, items: Sequence[Item]) -> int:
         """Publish outbox items of one table, and return the number that left the outbox.

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.publisher import NotPublished, Publisher, inserted_items
+from services.core.outbox.operations.publishing import NotPublished, Publisher, inserted_items
 from shared.storage.items import Item, Key, item_to_wire, key_of
+from shared.times import utc_now
 
 TABLE = "ainexus-test-entities"
 RESULTS = st.sampled_from(
@@ -84,7 +85,7 @@ def outbox_items(count: int) -> list[Item]:
 
 def publish(items: Sequence[Item], bus: FakeBus) -> FakeOutboxes:
     outboxes = FakeOutboxes()
-    Publisher(bus, "events", outboxes).publish(TABLE, items)
+    Publisher(bus, "events", outboxes, utc_now).publish(TABLE, items)
     return outboxes
 
 
@@ -109,7 +110,7 @@ class TestPublish:
     def test_keeps_the_event_and_raises_after_a_transient_error(self) -> None:
         outboxes, bus, items = FakeOutboxes(), FakeBus({"1": "ThrottlingException"}), outbox_items(12)
         with pytest.raises(NotPublished):
-            Publisher(bus, "events", outboxes).publish(TABLE, items)
+            Publisher(bus, "events", outboxes, utc_now).publish(TABLE, items)
         assert outboxes.keys == {key_of(item) for item in items if item["event"] != "1"}
         assert bus.details == [str(number) for number in range(12)]
 
@@ -123,7 +124,7 @@ class TestPublish:
     def test_keeps_the_event_after_an_error_with_another_cause(self, code: str) -> None:
         outboxes, bus, items = FakeOutboxes(), FakeBus({"1": code}), outbox_items(3)
         with pytest.raises(NotPublished):
-            Publisher(bus, "events", outboxes).publish(TABLE, items)
+            Publisher(bus, "events", outboxes, utc_now).publish(TABLE, items)
         assert outboxes.keys == {key_of(item) for item in items if item["event"] != "1"}
         assert outboxes.dead_letters == []
 
@@ -136,7 +137,7 @@ class TestPublish:
 
         outboxes, items = FakeOutboxes(), outbox_items(12)
         with pytest.raises(ConnectionError):
-            Publisher(FailingBus(), "events", outboxes).publish(TABLE, items)
+            Publisher(FailingBus(), "events", outboxes, utc_now).publish(TABLE, items)
         assert outboxes.keys == {key_of(item) for item in items[:10]}
 
     def test_deletes_nothing_if_the_bus_is_unavailable(self) -> None:
@@ -146,7 +147,7 @@ class TestPublish:
 
         outboxes = FakeOutboxes()
         with pytest.raises(ConnectionError):
-            Publisher(UnavailableBus(), "events", outboxes).publish(TABLE, outbox_items(3))
+            Publisher(UnavailableBus(), "events", outboxes, utc_now).publish(TABLE, outbox_items(3))
         assert outboxes.keys == set()
 
     def test_keeps_an_event_that_cannot_become_a_dead_letter(self) -> None:
@@ -156,7 +157,7 @@ class TestPublish:
 
         outboxes = FailingOutboxes()
         with pytest.raises(ConnectionError):
-            Publisher(FakeBus({"0": "MalformedDetail"}), "events", outboxes).publish(TABLE, outbox_items(1))
+            Publisher(FakeBus({"0": "MalformedDetail"}), "events", outboxes, utc_now).publish(TABLE, outbox_items(1))
         assert outboxes.keys == set()
 
     @given(st.lists(RESULTS, max_size=35))
@@ -164,7 +165,7 @@ class TestPublish:
         items, outboxes = outbox_items(len(results)), FakeOutboxes()
         bus = FakeBus({str(number): code for number, code in enumerate(results) if code})
         retryable = {str(number) for number, code in enumerate(results) if code not in {None, "MalformedDetail"}}
-        publisher = Publisher(bus, "events", outboxes)
+        publisher = Publisher(bus, "events", outboxes, utc_now)
         if retryable:
             with pytest.raises(NotPublished):
                 publisher.publish(TABLE, items)
@@ -206,7 +207,7 @@ class TestInsertedItems:
 class TestRefusedRequests:
     def test_are_split_until_accepted(self) -> None:
         bus, outboxes, items = FakeBus(max_detail_chars=3), FakeOutboxes(), outbox_items(10)
-        assert Publisher(bus, "bus", outboxes).publish(TABLE, items) == 10
+        assert Publisher(bus, "bus", outboxes, utc_now).publish(TABLE, items) == 10
         assert bus.details == [str(number) for number in range(10)]
         assert outboxes.keys == {key_of(item) for item in items}
         assert outboxes.dead_letters == []
@@ -214,7 +215,7 @@ class TestRefusedRequests:
     def test_for_one_event_move_it_to_the_dead_letters(self) -> None:
         bus, outboxes, items = FakeBus(max_detail_chars=5), FakeOutboxes(), outbox_items(4)
         items[2] = {**items[2], "event": "too large"}
-        Publisher(bus, "bus", outboxes).publish(TABLE, items)
+        Publisher(bus, "bus", outboxes, utc_now).publish(TABLE, items)
         assert bus.details == ["0", "1", "3"]
         assert outboxes.dead_letters == [("too large", "ValidationException")]
         assert outboxes.keys == {key_of(item) for item in items}
@@ -222,5 +223,5 @@ class TestRefusedRequests:
     def test_with_another_error_are_raised_unchanged(self) -> None:
         bus, outboxes = FakeBus(request_error="AccessDeniedException"), FakeOutboxes()
         with pytest.raises(ClientError):
-            Publisher(bus, "bus", outboxes).publish(TABLE, outbox_items(4))
+            Publisher(bus, "bus", outboxes, utc_now).publish(TABLE, outbox_items(4))
         assert (bus.batches, outboxes.keys, outboxes.dead_letters) == ([], set(), [])
