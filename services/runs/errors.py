@@ -181,6 +181,13 @@ class ModelWithoutPrice(InvalidRequest):
         super().__init__(message, [Detail("max_cost_usd", message)])
 
 
+class ToolChoiceImpossible(InvalidRequest):
+    """The run must call a tool that its agent does not have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, [Detail("parameters.tool_choice", message)])
+
+
 class TooManyOpenCalls(TooManyRequests):
     """The tenant has the maximum number of open calls."""
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from services.agents.base_urls.domain import BaseUrl
 from services.agents.json_schemas.domain.schemas import UsableSchema
-from services.agents.models.domain import ModelPrice, NamedTool, StopSequences, ToolChoiceSetting
+from services.agents.models.domain import ModelPrice
 from shared.document_ref import DocumentRef
 from shared.events.agents import (
     AgentAliasMoved,
@@ -28,6 +28,7 @@ from shared.events.agents import (
 )
 from shared.events.envelope import Event, new_event
 from shared.freejson import FreeObject, FreeText, bounded_by, encode
+from shared.model_settings import NamedTool, Seed, StopSequences, Temperature, ToolChoiceSetting, TopP
 from shared.schema import DocumentedModel
 
 Document = dict[str, JsonValue]
@@ -94,11 +95,11 @@ class AgentConfig(DocumentedModel):
     api: Literal["responses", "chat"] | None = None
     """The API that the server implements; null for the provider's default."""
     system_prompt: FreeText | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     stop: StopSequences | None = None
     """At most four texts before which the output ends."""
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    seed: Seed | None = None
     """Makes the output more repeatable, where the provider supports it."""
     max_output_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
     response_schema: Schema | None = None

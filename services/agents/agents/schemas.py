@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from services.agents.agents import domain
 from services.agents.agents.domain import AgentConfig
-from services.agents.models.domain import ToolChoiceSetting
 from shared.freejson import FreeText, Line
 from shared.http.responses import ListResponse, ResponseBody
 from shared.ids import pattern
+from shared.model_settings import ToolChoiceSetting
 from shared.schema import DocumentedModel, SparseModel
 from shared.times import Rfc3339
 

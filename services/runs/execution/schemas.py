@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from services.runs.runs.domain.lifecycle import MAX_TOOL_CALLS
 from shared.freejson import FreeText, Line
 from shared.ids import pattern
+from shared.model_settings import Seed, StopSequences, Temperature, ToolChoiceSetting, TopP
 from shared.schema import DocumentedModel
 
 Text = Annotated[FreeText, Field(min_length=1)]
@@ -44,6 +45,27 @@ class NewRunInputs(DocumentedModel):
         return self
 
 
+class NewRunParameters(DocumentedModel):
+    """Parameters of the model for this run. Each one replaces the config's; null or absent keeps it.
+
+    A parameter that the model or its API does not support is left out of the call, with a warning in the run.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    stop: StopSequences | None = None
+    """At most four texts before which the output ends. An empty list removes those of the config."""
+    seed: Seed | None = None
+    """Makes the output more repeatable, where the provider supports it."""
+    tool_choice: ToolChoiceSetting | None = None
+    """The tools that the model may or must call. A forced choice applies until the first tool output, so that the run
+    can end."""
+    parallel_tool_calls: bool | None = None
+    """False limits each turn to one tool call."""
+
+
 class NewRun(DocumentedModel):
     """A request to create a run."""
 
@@ -61,6 +83,7 @@ class NewRun(DocumentedModel):
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
     """The default is the live version."""
     inputs: NewRunInputs
+    parameters: NewRunParameters = Field(default_factory=NewRunParameters)
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     max_cost_usd: Annotated[Decimal, Field(strict=False, gt=0, le=1_000_000, decimal_places=9)] | None = None
     """The maximum cost of all its calls together, by the providers' list prices."""

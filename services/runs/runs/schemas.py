@@ -10,6 +10,7 @@ from shared.freejson import Line
 from shared.http.pagination import PageQuery
 from shared.http.responses import ListResponse, ResponseBody
 from shared.meters import Meter
+from shared.model_settings import ToolChoiceSetting
 from shared.schema import DocumentedModel, SparseModel
 from shared.times import TIMES_ONLY, Rfc3339
 
@@ -137,6 +138,17 @@ class RunInputs(SparseModel):
     """In a list, in place of the other fields if the inputs are over 64 KB."""
 
 
+class RunParameters(SparseModel):
+    """The parameters in the request of the run, which replace those of the config."""
+
+    temperature: float = Field(default_factory=float)
+    top_p: float = Field(default_factory=float)
+    stop: list[str] = Field(default_factory=list)
+    seed: int = Field(default_factory=int)
+    tool_choice: ToolChoiceSetting = Field(default_factory=lambda: "auto")
+    parallel_tool_calls: bool = Field(default_factory=bool)
+
+
 class RunOutput(SparseModel):
     """The output of a run."""
 
@@ -157,6 +169,7 @@ class Run(DocumentedModel):
     version: int
     project_id: str | None
     inputs: RunInputs
+    parameters: RunParameters
     output: RunOutput | None
     """Null until the run completes."""
     required_action: RequiredAction | None
@@ -191,6 +204,7 @@ class Run(DocumentedModel):
             version=run.version,
             project_id=run.project_id,
             inputs=RunInputs.model_validate(run.inputs),
+            parameters=RunParameters.model_validate(run.parameters),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,
             required_action=_required_action(run),
             usage=_usage(run.usage),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from services.runs.errors import ToolChoiceImpossible
 from services.runs.providers.domain.request import Api, ModelRequest
 from shared.models.capabilities import Capabilities, Parameter, capabilities_of
 from shared.models.hosts import HostKind, host_kind
@@ -44,6 +45,23 @@ def refused_by(request: ModelRequest) -> tuple[Parameter, ...]:
         if row.takes_one_of_sampling and request.temperature is not None:
             refused.add(Parameter.TOP_P)
     return tuple(parameter for parameter in Parameter if parameter in refused)
+
+
+def check_tool_choice(request: ModelRequest) -> None:
+    """Check that a model can call the tool that it must call.
+
+    Raises:
+        ToolChoiceImpossible: the request has no tools, or none of this name.
+    """
+    choice = request.tool_choice
+    if choice is None or not choice.is_forced:
+        return
+    if not request.tools:
+        msg = "The config of the agent has no tools."
+        raise ToolChoiceImpossible(msg)
+    if choice.mode == "tool" and choice.tool not in {tool.name for tool in request.tools}:
+        msg = f"The config of the agent has no tool with the name {choice.tool}."
+        raise ToolChoiceImpossible(msg)
 
 
 def given(request: ModelRequest, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from services.runs.providers.domain.directives import reported_input_tokens
@@ -116,6 +117,7 @@ def compose(
     inputs: Mapping[str, Any],
     *,
     turns: Sequence[Message] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
     max_output_tokens: int | None,
 ) -> ModelRequest:
     """Return the request of this agent config for this conversation.
@@ -124,8 +126,10 @@ def compose(
         config: the config of the agent's version.
         inputs: the run's inputs: `message` or `messages`.
         turns: the turns after the inputs: the model's tool calls and their outputs.
+        parameters: the parameters of the run, which replace those of the config.
         max_output_tokens: the run's cap; None uses the config's or the default.
     """
+    config = {**config, **parameters}
     system = [Message("system", config["system_prompt"])] if config.get("system_prompt") else []
     located = model_of(config)
     provider = located.provider

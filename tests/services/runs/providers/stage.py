@@ -1,5 +1,6 @@
 """A tenant whose agent calls the local server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,8 @@ class Stage:
     models: ProviderModels
     adapter: Adapter
 
-    def submit(self, *, timeout_s: float = 5, **config: Any) -> Run:  # noqa: ANN401 — any field of a config
-        """Submit a run of an agent with that provider."""
+    def submit(self, *, timeout_s: float = 5, parameters: Mapping[str, Any] = {}, **config: Any) -> Run:  # noqa: ANN401 — any field of a config
+        """Submit a run with these parameters of an agent with that provider."""
         api = {"api": self.adapter.api} if self.adapter.provider == "openai" else {}
         document = {
             "provider": self.adapter.provider,
@@ -44,7 +45,7 @@ class Stage:
         }
         stored = self.world.documents.write(TENANT, f"agents/{AGENT_ID}/versions/2.json", document)
         agents.put_version(self.world.store, TENANT, VersionCopy(AGENT_ID, 2, stored))
-        return submit(self.world, version=2)
+        return submit(self.world, version=2, parameters=parameters)
 
     def execute(self, run: Run, *, slept: list[float] | None = None) -> Run:
         """Execute the run and return it."""

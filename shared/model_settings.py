@@ -1,0 +1,24 @@
+"""The settings of calls to models, which the configs of agents and the requests for runs have in common."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from shared.freejson import FreeText
+from shared.schema import DocumentedModel
+
+
+class NamedTool(DocumentedModel):
+    """The choice of one tool."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tool: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    """The name of a tool of the config."""
+
+
+ToolChoiceSetting = Literal["auto", "none", "required"] | NamedTool
+StopSequences = Annotated[list[Annotated[FreeText, Field(min_length=1, max_length=200)]], Field(max_length=4)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
