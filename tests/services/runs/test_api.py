@@ -149,7 +149,7 @@ class TestCreateRun:
         assert [detail["field"] for detail in reply.body["details"]] == [field]
 
     def test_returns_the_parameters_that_were_given(self) -> None:
-        given = {"temperature": 0.25, "top_p": 0.5, "stop": [], "tool_choice": "none"}
+        given: dict[str, object] = {"temperature": 0.25, "top_p": 0.5, "stop": [], "tool_choice": "none"}
         run = _post({**BODY, "parameters": {**given, "seed": None}}).body["run"]
         assert run["parameters"] == given
         assert _get(run["run_id"]).body["run"]["parameters"] == given

@@ -185,8 +185,14 @@ class TestParameters:
     @pytest.mark.parametrize("of", ["agent", "run", "both"])
     def test_are_sent_or_left_out_with_a_warning(self, stage: Stage, of: str) -> None:
         stage.server.add_replies(answered(stage.adapter))
-        others = {"top_p": 0.9, "stop": ["X"], "seed": 8, "tool_choice": "none", "parallel_tool_calls": True}
-        config = {"agent": PARAMETERS, "run": {}, "both": others}[of]
+        others: dict[str, Any] = {
+            "top_p": 0.9,
+            "stop": ["X"],
+            "seed": 8,
+            "tool_choice": "none",
+            "parallel_tool_calls": True,
+        }
+        config: dict[str, Any] = {"agent": PARAMETERS, "run": {}, "both": others}[of]
         run = stage.submit(tools=[WEATHER], parameters={} if of == "agent" else PARAMETERS, **config)
         done = stage.execute(run)
         assert sent_parameters(stage) == SENT_PARAMETERS[stage.adapter.api]
