@@ -1,11 +1,12 @@
 """The settings of calls to models, which the configs of agents and the requests for runs have in common."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from shared.freejson import FreeText
-from shared.schema import DocumentedModel
+from shared.schema import FORM, DocumentedModel
 
 
 class NamedTool(DocumentedModel):
@@ -17,7 +18,14 @@ class NamedTool(DocumentedModel):
     """The name of a tool of the config."""
 
 
-ToolChoiceSetting = Literal["auto", "none", "required"] | NamedTool
+def _form(choice: object) -> str:
+    return f"{FORM}tool" if isinstance(choice, Mapping | NamedTool) else f"{FORM}name"
+
+
+ToolChoiceSetting = Annotated[
+    Annotated[Literal["auto", "none", "required"], Tag(f"{FORM}name")] | Annotated[NamedTool, Tag(f"{FORM}tool")],
+    Discriminator(_form),
+]
 StopSequences = Annotated[list[Annotated[FreeText, Field(min_length=1, max_length=200)]], Field(max_length=4)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]

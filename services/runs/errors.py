@@ -28,11 +28,12 @@ class RequestedAgentNotFound(NotFound):
         super().__init__("There is no such agent.")
 
 
-class RequestedVersionNotFound(NotFound):
+class RequestedVersionNotFound(InvalidRequest):
     """The agent has no such version."""
 
     def __init__(self) -> None:
-        super().__init__("The agent has no such version.")
+        message = "The agent has no such version."
+        super().__init__(message, [Detail("version", message)])
 
 
 class BadRange(InvalidRequest):
@@ -186,6 +187,13 @@ class ToolChoiceImpossible(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, [Detail("parameters.tool_choice", message)])
+
+
+class MediaNotSupported(InvalidRequest):
+    """A model of the run does not accept an image or a file of the inputs, or its input tokens cannot be bounded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, [Detail("inputs", message)])
 
 
 class TooManyOpenCalls(TooManyRequests):

@@ -49,6 +49,7 @@ _BASE_URL_NOT_SUPPORTED = "is possible with the providers openai, anthropic and 
 _NO_SUCH_TOOL = "names no tool of this config"
 _NO_TOOLS = "needs tools, and this config has none"
 
+MediaBound = Annotated[int, Field(ge=1, le=2_000_000)]
 ModelName = Annotated[FreeText, Field(min_length=1, max_length=200)]
 
 
@@ -113,6 +114,10 @@ class AgentConfig(DocumentedModel):
     fallbacks: Annotated[list[ModelName], Field(max_length=10)] | None = None
     """Models that are tried in this order when one is unavailable."""
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 120
+    image_tokens: MediaBound | None = None
+    """The most input tokens of one image, for a model at a server of one's own: it is reserved for each image."""
+    file_tokens: MediaBound | None = None
+    """The same for one PDF file."""
     price: ModelPrice | None = None
     """The tenant's own price of `model`; null for the provider's list price. Fallbacks have their list prices."""
 

@@ -90,6 +90,10 @@ class PublishedConfig(SparseModel):
     fallbacks: list[str] = Field(default_factory=list)
     """Models that are tried in this order when one is unavailable."""
     timeout_s: int = Field(default_factory=int)
+    image_tokens: int = Field(default_factory=int)
+    """The most input tokens of one image."""
+    file_tokens: int = Field(default_factory=int)
+    """The most input tokens of one PDF file."""
     price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
 
 

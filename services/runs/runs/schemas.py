@@ -122,17 +122,28 @@ class RunArtifact(SparseModel):
     """The expiry time of the URL."""
 
 
+class RunContentPart(SparseModel):
+    """A text, an image or a file of a message, as it was sent."""
+
+    type: Literal["text", "image", "file"]
+    text: str = ""
+    url: str = ""
+    data: str = ""
+    """The bytes in base64."""
+    name: str = ""
+
+
 class RunMessage(DocumentedModel):
     """One message of the conversation with which a run began."""
 
     role: str
-    content: str
+    content: str | list[RunContentPart]
 
 
 class RunInputs(SparseModel):
     """The inputs of a run: one message, or a conversation."""
 
-    message: str | None = None
+    message: str | list[RunContentPart] | None = None
     messages: list[RunMessage] | None = None
     artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
     """In a list, in place of the other fields if the inputs are over 64 KB."""

@@ -140,6 +140,10 @@ class TestCreateRun:
             ({"parameters": {"seed": -1}}, "parameters.seed"),
             ({"parameters": {"max_tokens": 1}}, "parameters.max_tokens"),
             ({"parameters": {"tool_choice": "required"}}, "parameters.tool_choice"),
+            ({"parameters": {"tool_choice": "perhaps"}}, "parameters.tool_choice"),
+            ({"parameters": {"tool_choice": {"tool": ""}}}, "parameters.tool_choice.tool"),
+            ({"inputs": {"message": []}}, "inputs.message"),
+            ({"inputs": {"message": [{"type": "text"}]}}, "inputs.message.0.text.text"),
             ({"parameters": {"tool_choice": {"tool": "weather"}}}, "parameters.tool_choice"),
         ],
     )
@@ -147,6 +151,18 @@ class TestCreateRun:
         reply = _post({**BODY, **change})
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
         assert [detail["field"] for detail in reply.body["details"]] == [field]
+
+    def test_takes_images_and_returns_them_unless_the_model_refuses_them(self, world: World) -> None:
+        parts = [{"type": "text", "text": "What is this?"}, {"type": "image", "url": "https://example.com/a.png"}]
+        body = {**BODY, "inputs": {"message": parts}}
+        reply = _post(body)
+        assert (reply.status, reply.body["details"][0]) == (
+            422,
+            {"field": "inputs", "message": "The model gpt-4 accepts no images."},
+        )
+        run = _post({**body, "version": know_version(world, 2, model="gpt-4o")}).body["run"]
+        assert run["inputs"] == {"message": parts}
+        assert _get(run["run_id"]).body["run"]["inputs"] == {"message": parts}
 
     def test_returns_the_parameters_that_were_given(self) -> None:
         given: dict[str, object] = {"temperature": 0.25, "top_p": 0.5, "stop": [], "tool_choice": "none"}

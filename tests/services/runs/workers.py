@@ -88,6 +88,7 @@ def submit(
     idempotency_key: IdempotencyKey | None = None,
     price: Price | None = None,
     parameters: Mapping[str, Any] = {},
+    inputs: Mapping[str, Any] | None = None,
     **limits: int,
 ) -> Run:
     """Submit a run, with these limits of its request."""
@@ -95,7 +96,7 @@ def submit(
         run_id=new_id("run", now, entropy=idempotency_key.entropy if idempotency_key else secrets.randbits),
         agent_id=agent_id,
         version=version,
-        inputs={"message": message},
+        inputs=inputs or {"message": message},
         metadata={},
         parameters=parameters,
         max_output_tokens=limits.get("max_output_tokens"),

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from services.runs.errors import ToolChoiceImpossible
+from services.runs.providers.domain.model_rows import kind_of
 from services.runs.providers.domain.request import Api, ModelRequest
-from shared.models.capabilities import Capabilities, Parameter, capabilities_of
-from shared.models.hosts import HostKind, host_kind
+from shared.models.capabilities import Parameter, capabilities_of
+from shared.models.hosts import HostKind
 
 _NOT_IN_API: dict[Api, frozenset[Parameter]] = {
     "responses": frozenset({Parameter.STOP, Parameter.SEED}),
@@ -39,7 +40,7 @@ def refused_by(request: ModelRequest) -> tuple[Parameter, ...]:
     """
     replaced = replace(request, provider=request.priced_as or request.provider)
     refused: set[Parameter] = set() if replaced.provider == "simulated" else set(_NOT_IN_API[api_of(replaced)])
-    row = _capabilities(replaced)
+    row = replaced.row
     if row:
         refused |= set(row.refuses)
         if row.takes_one_of_sampling and request.temperature is not None:
@@ -95,7 +96,7 @@ def api_of(request: ModelRequest) -> Api:
 
 def is_openai_itself(request: ModelRequest) -> bool:
     """Return whether the request goes to OpenAI's own servers, in any region."""
-    kind = _kind(request)
+    kind = kind_of(request.provider, request.base_url)
     return request.provider == "openai" and kind in {HostKind.OPENAI, HostKind.OPENAI_REGIONAL}
 
 
@@ -128,16 +129,3 @@ def after_refusal(request: ModelRequest, refusal: RefusedParameters) -> ModelReq
     if refusal.cap and api_of(request) == "chat":
         changed = replace(changed, cap_parameter=_OTHER_CAP[cap_parameter(request)])
     return changed if changed != request else None
-
-
-def _capabilities(request: ModelRequest) -> Capabilities | None:
-    if _kind(request) is HostKind.OTHER:
-        return None
-    return capabilities_of(request.provider, request.model)
-
-
-def _kind(request: ModelRequest) -> HostKind | None:
-    """Return the operator of the server; None for Bedrock and the built-in provider."""
-    if request.base_url is not None and request.provider != "bedrock":
-        return host_kind(request.base_url)
-    return {"openai": HostKind.OPENAI, "anthropic": HostKind.ANTHROPIC}.get(request.provider)

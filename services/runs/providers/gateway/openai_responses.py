@@ -10,6 +10,7 @@ from openai.types.responses import (
     FunctionToolParam,
     Response,
     ResponseFunctionToolCall,
+    ResponseInputContentParam,
     ResponseInputItemParam,
     ResponseOutputItem,
     ResponseOutputMessage,
@@ -34,6 +35,7 @@ from services.runs.providers.gateway.streamed_calls import StreamedCalls, ending
 from services.runs.providers.gateway.streamed_text import StreamedText, utf8_bytes
 from services.runs.providers.gateway.transport import timeouts
 from services.runs.runs.domain.conversation import Message, ToolCall
+from services.runs.runs.domain.media import FILE_NAME, Part
 from shared.meters import Meter, Meters
 
 _COMPLETE = frozenset({"response.completed", "response.incomplete"})
@@ -54,7 +56,7 @@ class OpenAiResponses:
         return limited_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
 
     def _stream(self, request: ModelRequest) -> Generator[StreamPart]:
-        parser = _ResponsesParser(request, _Items(StreamedCalls(turn=len(request.messages))))
+        parser = _ResponsesParser(request, _Items(StreamedCalls(request.messages)))
         with translated_errors(OpenAIError), self._open(request) as events:
             for event in events:
                 for part in parser.feed(event):
@@ -222,6 +224,9 @@ def _items(message: Message, request: ModelRequest) -> Generator[ResponseInputIt
     if message.role == "tool":
         yield {"type": "function_call_output", "call_id": message.tool_call_id or "", "output": message.content}
         return
+    if message.parts:
+        yield {"role": "user", "content": [_part(part) for part in message.parts]}
+        return
     if not message.content and not message.tool_calls:
         yield {"role": message.role, "content": ""}
     phase: Block = {}
@@ -235,6 +240,16 @@ def _items(message: Message, request: ModelRequest) -> Generator[ResponseInputIt
                 phase = {"phase": part["phase"]}
             case block:
                 yield cast("ResponseInputItemParam", block)
+
+
+def _part(part: Part) -> ResponseInputContentParam:
+    if isinstance(part, str):
+        return {"type": "input_text", "text": part}
+    if part.kind == "image":
+        return {"type": "input_image", "image_url": part.address, "detail": "auto"}
+    if part.url:
+        return {"type": "input_file", "file_url": part.url}
+    return {"type": "input_file", "file_data": part.address, "filename": part.name or FILE_NAME}
 
 
 def _tools(request: ModelRequest) -> list[FunctionToolParam]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from services.runs.errors import StreamTruncated
 from services.runs.providers.domain.directives import Directives, RequestedCall, directives_of
 from services.runs.providers.domain.instances import NoInstance, arguments_of, instance_of
+from services.runs.providers.domain.media_bounds import media_in
 from services.runs.providers.domain.model import StopReason, StreamEnd, StreamPart, TextDelta, UsageUpdate
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.providers.gateway import counts
@@ -31,6 +32,8 @@ from services.runs.runs.domain.conversation import Message, ToolCall
 from shared.meters import Meter, Meters
 
 _BYTES_PER_TOKEN = 4
+_MEDIA_TOKENS = 100
+"""The input tokens of an image or a file."""
 _TOKENS_PER_CHUNK = 16
 _OUTPUT_CHARS = 1_000
 """The part of a tool's output that is repeated in the answer, in characters."""
@@ -116,8 +119,10 @@ def _cap(answer: _Answer, directives: Directives, request: ModelRequest) -> int:
 
 def _usage(directives: Directives, request: ModelRequest, *, tokens_out: int) -> Meters:
     """Return the usage, with the counts of the directive; it never exceeds what is reserved for the call."""
+    text_bytes = sum(len(message.content.encode()) for message in request.messages)
+    media = len(media_in(request.messages)) * _MEDIA_TOKENS
     counted = {
-        Meter.TOKENS_IN: -(-sum(len(message.content.encode()) for message in request.messages) // _BYTES_PER_TOKEN),
+        Meter.TOKENS_IN: -(-text_bytes // _BYTES_PER_TOKEN) + media,
         Meter.TOKENS_OUT: tokens_out,
     }
     usage = {**counted, **directives.usage}

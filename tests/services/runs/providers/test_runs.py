@@ -1,9 +1,11 @@
 """Every provider in every case as a run: state, attempts, calls, usage and remaining budget."""
 
+import json
 from typing import Any
 
 import pytest
 
+from services.runs.errors import ToolOutputsMismatch
 from services.runs.providers.domain.model import StopReason
 from services.runs.providers.domain.request import Api
 from services.runs.runs.domain.run import FinishReason, Outcome, Run, Status
@@ -114,7 +116,10 @@ class TestTools:
         stage.server.add_replies(asks, asks, answered(stage.adapter))
         run = stage.execute(stage.submit(tools=[WEATHER]))
         for handed_in in range(2):
-            assert (run.status, run.tool_calls) == (Status.REQUIRES_ACTION, CALLS)
+            assert run.status is Status.REQUIRES_ACTION
+            assert [(call.name, call.arguments) for call in run.tool_calls] == [
+                (call.name, call.arguments) for call in CALLS
+            ]
             assert stage.left() == left_after(*[COMPLETE] * (handed_in + 1))
             run = stage.continue_with(run)
         done = run
@@ -214,6 +219,36 @@ class TestParameters:
         name = "toolChoice" if stage.adapter is CONVERSE else "tool_choice"
         assert sent_parameters(stage)[name] == CHOICES[stage.adapter.api]["auto"]
         assert (done.status, stage.left()) == (Status.COMPLETED, left_after(COMPLETE, COMPLETE))
+
+
+@EACH
+class TestReusedIds:
+    """A server that begins again with the same ids in each turn."""
+
+    def test_are_made_unique_and_sent_back_in_pairs(self, stage: Stage) -> None:
+        asks = answered(stage.adapter, Answer((), CALLS, StopReason.TOOL_CALLS))
+        stage.server.add_replies(asks, asks, answered(stage.adapter))
+        first = stage.execute(stage.submit(tools=[WEATHER]))
+        second = stage.continue_with(first, "snow")
+        ids = [call.id for run in (first, second) for call in run.tool_calls]
+        assert len(set(ids)) == len(ids) == 2 * len(CALLS)
+        done = stage.continue_with(second, "rain")
+        body = json.dumps(stage.server.received[-1].body)
+        assert [body.count(f'"{call_id}"') for call_id in ids] == [2] * len(ids)
+        assert (done.status, [turn.content for turn in done.turns if turn.role == "tool"]) == (
+            Status.COMPLETED,
+            [*["snow"] * len(CALLS), *["rain"] * len(CALLS)],
+        )
+
+    def test_let_a_repeated_request_change_nothing(self, stage: Stage) -> None:
+        asks = answered(stage.adapter, Answer((), CALLS, StopReason.TOOL_CALLS))
+        stage.server.add_replies(asks, asks)
+        first = stage.execute(stage.submit(tools=[WEATHER]))
+        second = stage.continue_with(first, "snow")
+        again = stage.submit_outputs(first, "snow")
+        assert (again.status, again.turns) == (Status.REQUIRES_ACTION, second.turns)
+        with pytest.raises(ToolOutputsMismatch):
+            stage.submit_outputs(first, "rain")
 
 
 @EACH
