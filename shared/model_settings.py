@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from shared.freejson import FreeText
-from shared.schema import FORM, DocumentedModel
+from shared.schema import FORM, DocumentedModel, SparseModel
 
 
 class NamedTool(DocumentedModel):
@@ -30,3 +30,14 @@ StopSequences = Annotated[list[Annotated[FreeText, Field(min_length=1, max_lengt
 Temperature = Annotated[float, Field(ge=0, le=2)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class RunParameters(SparseModel):
+    """The parameters in the request of the run, which replace those of the config."""
+
+    temperature: float = Field(default_factory=float)
+    top_p: float = Field(default_factory=float)
+    stop: list[str] = Field(default_factory=list)
+    seed: int = Field(default_factory=int)
+    tool_choice: ToolChoiceSetting = Field(default_factory=lambda: "auto")
+    parallel_tool_calls: bool = Field(default_factory=bool)

@@ -10,7 +10,7 @@ from shared.freejson import Line
 from shared.http.pagination import PageQuery
 from shared.http.responses import ListResponse, ResponseBody
 from shared.meters import Meter
-from shared.model_settings import ToolChoiceSetting
+from shared.model_settings import RunParameters
 from shared.schema import DocumentedModel, SparseModel
 from shared.times import TIMES_ONLY, Rfc3339
 
@@ -147,17 +147,6 @@ class RunInputs(SparseModel):
     messages: list[RunMessage] | None = None
     artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
     """In a list, in place of the other fields if the inputs are over 64 KB."""
-
-
-class RunParameters(SparseModel):
-    """The parameters in the request of the run, which replace those of the config."""
-
-    temperature: float = Field(default_factory=float)
-    top_p: float = Field(default_factory=float)
-    stop: list[str] = Field(default_factory=list)
-    seed: int = Field(default_factory=int)
-    tool_choice: ToolChoiceSetting = Field(default_factory=lambda: "auto")
-    parallel_tool_calls: bool = Field(default_factory=bool)
 
 
 class RunOutput(SparseModel):

@@ -57,7 +57,6 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "config": {"key": run.config.key, "sha256": run.config.sha256},
         **{name.partition("-")[0]: packed for name, packed in written.items()},
         "artifacts": run.artifacts or None,
-        # As text, since the parameters contain fractions.
         "parameters": encode(run.parameters).decode() if run.parameters else None,
         "max_output_tokens": run.max_output_tokens,
         "max_cost_nano_usd": run.max_cost_nano_usd,

@@ -174,7 +174,7 @@ CHOICES: dict[Api, dict[str, Any]] = {
     },
     "converse": {"auto": {"auto": {}}, "none": None, "required": {"any": {}}},
 }
-"""What each API receives for a choice. Converse has no choice against all tools, so none are sent."""
+"""The choice in each API. Converse has no choice against all tools, so none are sent."""
 ALL_NAMES = {name for sent in SENT_PARAMETERS.values() for name in sent}
 
 
