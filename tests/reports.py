@@ -11,7 +11,7 @@ from pathlib import Path
 Row = int | str
 
 ROWS: dict[Row, str] = {
-    1: "streamed tool calls are told apart, and arguments that are no JSON object fail the call",
+    1: "streamed tool calls are kept apart, and arguments that are no JSON object fail the call",
     2: "opaque extras of a tool call, such as thought signatures of Gemini, are sent back unchanged",
     3: "`reasoning_content` is sent back with the outputs of tools",
     4: "thinking blocks and their signatures are sent back in order, and never shown",
