@@ -66,6 +66,8 @@ class Capabilities:
     """Whether `temperature` and `top_p` exclude each other."""
     needs_max_completion_tokens: bool = False
     """Whether Chat Completions refuse `max_tokens`."""
+    reasons: bool = False
+    """Whether it is one of OpenAI's models that reason, and encrypt their reasoning for the next turn."""
     retires_on: date | None = None
     """The first day without the model at its provider; None: not announced. Bedrock and Azure have other dates."""
     images: bool = True
@@ -116,6 +118,7 @@ def _gpt(
         _OPENAI_MODELS,
         refuses=refuses,
         needs_max_completion_tokens=bool(refuses),
+        reasons=bool(refuses),
         retires_on=retires_on,
         images=images,
         files=images,

@@ -129,7 +129,7 @@ class NewAgent(DocumentedModel):
                     "name": "Test Agent",
                     "description": "A test agent for usage metering",
                     "type": "conversational",
-                    "config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."},
+                    "config": {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant."},
                 }
             ]
         },
@@ -164,7 +164,9 @@ class NewAgentVersion(DocumentedModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "examples": [{"config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."}, "live": True}]
+            "examples": [
+                {"config": {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant."}, "live": True}
+            ]
         },
     )
 

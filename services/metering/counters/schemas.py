@@ -18,6 +18,9 @@ class MeterAmounts(DocumentedModel):
     """All output tokens, including reasoning."""
     tokens_cache_read: int
     tokens_cache_write: int
+    """All input tokens that were written to the cache, for any lifetime."""
+    tokens_cache_write_1h: int
+    """The part of `tokens_cache_write` that is kept for one hour. Billed hours and reported usage do not have it."""
     tokens_reasoning: int
     tokens_uncertain: int
     """The upper bound of the usage of calls whose result is unknown; never billed."""

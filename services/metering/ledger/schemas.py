@@ -58,6 +58,8 @@ class UsageEvent(DocumentedModel):
     cost_nano_usd: int | None
     price_version: str | None
     simulated: bool
+    usage_estimated: bool
+    """Whether `tokens_out` is estimated from the received text, because the answer broke off."""
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:
@@ -82,6 +84,7 @@ class UsageEvent(DocumentedModel):
             cost_nano_usd=entry.cost_nano_usd,
             price_version=origin.price_version,
             simulated=origin.simulated,
+            usage_estimated=origin.usage_estimated,
         )
 
 

@@ -1,6 +1,5 @@
 """OpenAI's Responses API, used for models at OpenAI's own server."""
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import cast
@@ -37,12 +36,11 @@ from services.runs.providers.gateway.transport import timeouts
 from services.runs.runs.domain.conversation import Message, ToolCall
 from services.runs.runs.domain.media import FILE_NAME, Part
 from shared.meters import Meter, Meters
+from shared.models.names import encrypts_reasoning
 
 _COMPLETE = frozenset({"response.completed", "response.incomplete"})
 _PHASE = "phase"
 """The type of an opaque block with the phase of the text after it."""
-_REASONING_MODEL = re.compile(r"o[1-9]|gpt-(?:[5-9]|[1-9][0-9])(?!.*-chat)|codex-")
-"""Models that encrypt their reasoning; others refuse a request for it."""
 
 
 class OpenAiResponses:
@@ -78,7 +76,7 @@ class OpenAiResponses:
             text=_text(request) or omit,
             # OpenAI must not store the conversation, so it sends the reasoning encrypted and needs it back.
             store=False,
-            include=["reasoning.encrypted_content"] if _REASONING_MODEL.match(request.model) else omit,
+            include=["reasoning.encrypted_content"] if encrypts_reasoning(request.model) else omit,
             stream=True,
             timeout=timeouts(request.timeout_s, max_output_tokens=request.max_output_tokens),
         )

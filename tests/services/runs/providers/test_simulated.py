@@ -128,6 +128,7 @@ class TestSimulatedModel:
         assert ended.stop is StopReason.ANSWERED
 
 
+@pytest.mark.report(15)
 class TestStructuredAnswers:
     def test_are_the_value_of_the_schema_in_chunks(self) -> None:
         text, ended = _ended(_request(Message("user", "Hi [[tokens 1]]"), response_schema=SCHEMA))
@@ -154,6 +155,7 @@ class TestStructuredAnswers:
         assert (ended.tool_calls, text[:9]) == ((), '{"title":')
 
 
+@pytest.mark.report(15)
 class TestToolCalls:
     def test_have_arguments_that_fit_the_parameters(self) -> None:
         ended = _ended(_request(Message("user", "[[tool weather]]"), tools=(WEATHER,)))[1]
