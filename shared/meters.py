@@ -17,10 +17,7 @@ class Meter(StrEnum):
     TOKENS_CACHE_WRITE = "tokens_cache_write"
     """All input tokens that were written to the cache, for any lifetime."""
     TOKENS_CACHE_WRITE_1H = "tokens_cache_write_1h"
-    """The part of `tokens_cache_write` that is kept for one hour, which has a price of its own.
-
-    A detail of the run and of its cost. Events and the ledger have the total.
-    """
+    """The part of `tokens_cache_write` that is kept for one hour, which has a price of its own."""
     TOKENS_REASONING = "tokens_reasoning"
     TOKENS_UNCERTAIN = "tokens_uncertain"
     """The upper bound of the usage of a call whose result is unknown; never billed, never returned to the budget."""
@@ -42,16 +39,27 @@ OF_CALLS = (
     Meter.TOKENS_OUT,
     Meter.TOKENS_CACHE_READ,
     Meter.TOKENS_CACHE_WRITE,
+    Meter.TOKENS_CACHE_WRITE_1H,
     Meter.TOKENS_REASONING,
     Meter.TOKENS_UNCERTAIN,
     Meter.COMPUTE_MS,
 )
-"""The meters of a call to a model; `usage.recorded` has no others."""
+"""The meters of a call to a model; `usage.recorded.v2` has no others."""
+OF_CALLS_V1 = tuple(meter for meter in OF_CALLS if meter is not Meter.TOKENS_CACHE_WRITE_1H)
+"""The meters of `usage.recorded.v1`."""
 
-LEDGER_METERS = tuple(meter for meter in Meter if meter is not Meter.TOKENS_CACHE_WRITE_1H)
-"""The meters that the ledger counts and that tenants can report."""
+LEDGER_METERS = tuple(Meter)
+"""The meters that the ledger counts."""
+
+PUBLISHED_METERS = tuple(meter for meter in Meter if meter is not Meter.TOKENS_CACHE_WRITE_1H)
+"""The meters of closed hours, which billing bills, and those that tenants can report."""
 
 Meters = Mapping[Meter, int]
+
+
+def published(meters: Meters) -> dict[Meter, int]:
+    """Return the meters that the event of a closed hour contains."""
+    return {meter: amount for meter, amount in meters.items() if meter in PUBLISHED_METERS}
 
 
 def total(*counts: Meters) -> dict[Meter, int]:

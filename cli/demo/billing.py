@@ -162,7 +162,7 @@ class BillingDemo:
         return response.body["run"]
 
     def _create_agent(self) -> ApiResponse:
-        config = {"model": "gpt-4", "system_prompt": "You are an accountant."}
+        config = {"model": "gpt-5.2", "system_prompt": "You are an accountant."}
         return self.context.send(
             self._request("POST", "agents", {"name": "Accountant", "type": "conversational", "config": config})
         )

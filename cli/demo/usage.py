@@ -14,7 +14,7 @@ _AGENT: dict[str, Any] = {
     "name": "Test Agent",
     "description": "A test agent for usage metering",
     "type": "conversational",
-    "config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."},
+    "config": {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant."},
 }
 _MESSAGE = "Hello, world! This is a test."
 

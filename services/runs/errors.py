@@ -28,11 +28,12 @@ class RequestedAgentNotFound(NotFound):
         super().__init__("There is no such agent.")
 
 
-class RequestedVersionNotFound(NotFound):
+class RequestedVersionNotFound(InvalidRequest):
     """The agent has no such version."""
 
     def __init__(self) -> None:
-        super().__init__("The agent has no such version.")
+        message = "The agent has no such version."
+        super().__init__(message, [Detail("version", message)])
 
 
 class BadRange(InvalidRequest):
@@ -179,6 +180,20 @@ class ModelWithoutPrice(InvalidRequest):
     def __init__(self, model: str) -> None:
         message = f"The price of the model {model} is not known."
         super().__init__(message, [Detail("max_cost_usd", message)])
+
+
+class ToolChoiceImpossible(InvalidRequest):
+    """The run must call a tool that its agent does not have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, [Detail("parameters.tool_choice", message)])
+
+
+class MediaNotSupported(InvalidRequest):
+    """A model of the run does not accept an image or a file of the inputs, or its input tokens cannot be bounded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, [Detail("inputs", message)])
 
 
 class TooManyOpenCalls(TooManyRequests):

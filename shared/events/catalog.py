@@ -34,6 +34,7 @@ CATALOG: dict[str, type[EventData]] = {
         runs.RunCompleted,
         runs.RunFailed,
         runs.RunCancelled,
+        runs.EarlierUsageRecorded,
         runs.UsageRecorded,
         runs.TenantRunsStopped,
         metering.UsageTenantClosed,

@@ -7,10 +7,10 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from shared.events.envelope import EventData
-from shared.meters import LEDGER_METERS, Meter
+from shared.meters import PUBLISHED_METERS, Meter
 
-# A detail that runs count for their cost alone is no part of these contracts.
-_NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in LEDGER_METERS], "type": "string"}}
+# The set of meters may grow, but these contracts may not, so they name theirs.
+_NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in PUBLISHED_METERS], "type": "string"}}
 LedgerMeters = Annotated[dict[Meter, int], Field(json_schema_extra=_NAMES)]
 
 

@@ -7,19 +7,26 @@ from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
 from shared.events.envelope import EventData
-from shared.meters import OF_CALLS, Meter
+from shared.meters import OF_CALLS, OF_CALLS_V1, Meter
 
 
-def _of_calls(meters: dict[Meter, int]) -> dict[Meter, int]:
-    if not meters.keys() <= set(OF_CALLS):
-        msg = "a call does not use all of these meters"
-        raise ValueError(msg)
-    return meters
+def _only(names: tuple[Meter, ...]) -> AfterValidator:
+    def check(meters: dict[Meter, int]) -> dict[Meter, int]:
+        if not meters.keys() <= set(names):
+            msg = "a call does not use all of these meters"
+            raise ValueError(msg)
+        return meters
+
+    return AfterValidator(check)
 
 
-# The set of meters may grow, but this contract may not, so it names the meters of a call.
-_NAMES: JsonDict = {"propertyNames": {"enum": [meter.value for meter in OF_CALLS], "type": "string"}}
-CallMeters = Annotated[dict[Meter, int], AfterValidator(_of_calls), Field(json_schema_extra=_NAMES)]
+def _named(names: tuple[Meter, ...]) -> JsonDict:
+    """Return the schema of the names. The set of meters may grow, but a contract may not, so it names its meters."""
+    return {"propertyNames": {"enum": [meter.value for meter in names], "type": "string"}}
+
+
+CallMetersV1 = Annotated[dict[Meter, int], _only(OF_CALLS_V1), Field(json_schema_extra=_named(OF_CALLS_V1))]
+CallMeters = Annotated[dict[Meter, int], _only(OF_CALLS), Field(json_schema_extra=_named(OF_CALLS))]
 
 
 class RunsEvent(EventData):
@@ -107,10 +114,10 @@ class ArtifactDownloaded(ArtifactEvent):
     project_id: str | None = None
 
 
-class UsageRecorded(RunEvent):
-    """The usage of one call, counted by its provider; published once per call with the id `<run>:<attempt>:<call>`.
+class EarlierUsageRecorded(RunEvent):
+    """The usage of one call, without the meter of cache writes for one hour.
 
-    The usage belongs to the hour of `occurred_at`, the end of the call.
+    Superseded by `usage.recorded.v2` and no longer emitted. Consumers accept it while such events may be in flight.
     """
 
     TYPE: ClassVar[str] = "usage.recorded.v1"
@@ -124,10 +131,23 @@ class UsageRecorded(RunEvent):
     project_id: str | None = None
     provider: str
     model: str
-    meters: CallMeters
+    meters: CallMetersV1
     cost_nano_usd: int | None = None
     """By the config's `price`, otherwise by the provider's list price; null if unknown, never 0."""
     price_version: str | None = None
     simulated: bool
     period: str
     """The month in which the call is counted, for example `2026-11`."""
+
+
+class UsageRecorded(EarlierUsageRecorded):
+    """The usage of one call, counted by its provider; published once per call with the id `<run>:<attempt>:<call>`.
+
+    The usage belongs to the hour of `occurred_at`, the end of the call.
+    """
+
+    TYPE: ClassVar[str] = "usage.recorded.v2"
+
+    meters: CallMeters
+    usage_estimated: bool = False
+    """Whether `tokens_out` is estimated from the received text, because the answer broke off."""

@@ -22,7 +22,7 @@ from shared.errors import (
     TooManyRequests,
     UnsupportedMediaType,
 )
-from shared.schema import DocumentedModel
+from shared.schema import FORM, DocumentedModel
 from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
 from shared.validation import message_of
@@ -137,7 +137,8 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field(location: Sequence[object]) -> str:
     """Return the path of a field, for example `body.config.model`, without the name of the handler's parameter."""
-    source, *path = [str(part) for part in location if part != _KEY_OF_AN_OBJECT]
+    names = (str(part) for part in location if part != _KEY_OF_AN_OBJECT)
+    source, *path = [name for name in names if not name.startswith(FORM)]
     if source != "body":
         path = path[-1:]
     name = ".".join(path) if path else source

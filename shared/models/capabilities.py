@@ -66,9 +66,15 @@ class Capabilities:
     """Whether `temperature` and `top_p` exclude each other."""
     needs_max_completion_tokens: bool = False
     """Whether Chat Completions refuse `max_tokens`."""
+    reasons: bool = False
+    """Whether it is one of OpenAI's models that reason, and encrypt their reasoning for the next turn."""
     retires_on: date | None = None
     """The first day without the model at its provider; None: not announced. Bedrock and Azure have other dates."""
     images: bool = True
+    files: bool = True
+    """Whether it accepts PDF files."""
+    image_tokens: int | None = None
+    """An upper bound of the input tokens of one image of any size; None: only the context window bounds them."""
     tools: bool = True
     structured_output: bool = True
     has_regional_uplift: bool = False
@@ -77,6 +83,16 @@ class Capabilities:
     """The day on which the source was read."""
 
 
+_OPENAI_IMAGE_TOKENS = 50_000
+"""The most that an image costs at any model: 48,169 tokens at gpt-4o-mini (2,833 and eight tiles of 5,667).
+
+Source: https://developers.openai.com/api/docs/guides/images-vision, read on 2026-11-30.
+"""
+_CLAUDE_IMAGE_TOKENS = 5_000
+"""Larger images are scaled down to 4,784 tokens, at older models to about 1,600.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/vision, read on 2026-11-30.
+"""
 REGIONAL_UPLIFT_PERCENT = 10
 """For models released since 2026-03-05. Source: https://developers.openai.com/api/docs/guides/data-residency, read on
 2026-11-30."""
@@ -102,8 +118,11 @@ def _gpt(
         _OPENAI_MODELS,
         refuses=refuses,
         needs_max_completion_tokens=bool(refuses),
+        reasons=bool(refuses),
         retires_on=retires_on,
         images=images,
+        files=images,
+        image_tokens=_OPENAI_IMAGE_TOKENS,
         tools=tools,
         structured_output=structured_output,
         has_regional_uplift=uplift,
@@ -128,6 +147,7 @@ def _claude(
         _CLAUDE_MODELS,
         refuses=refuses,
         takes_one_of_sampling=one_of_sampling,
+        image_tokens=_CLAUDE_IMAGE_TOKENS,
         retires_on=retires_on,
         structured_output=structured_output,
     )
@@ -193,12 +213,21 @@ _ANTHROPIC = (
     _claude("claude-mythos-5", 1_000_000, 128_000, refuses=SAMPLING),
 )
 _BEDROCK = (
-    Capabilities("bedrock", "amazon.nova-micro", 128_000, 10_000, _NOVA_MODELS, images=False, structured_output=False),
+    Capabilities(
+        "bedrock",
+        "amazon.nova-micro",
+        128_000,
+        10_000,
+        _NOVA_MODELS,
+        images=False,
+        files=False,
+        structured_output=False,
+    ),
     Capabilities("bedrock", "amazon.nova-lite", 300_000, 10_000, _NOVA_MODELS, structured_output=False),
     Capabilities("bedrock", "amazon.nova-pro", 300_000, 10_000, _NOVA_MODELS, structured_output=False),
     Capabilities("bedrock", "amazon.nova-premier", 1_000_000, 10_000, _NOVA_MODELS, structured_output=False),
-    Capabilities("bedrock", "xai.grok", None, None, _BEDROCK_MODELS, refuses=SAMPLING),
-    Capabilities("bedrock", "deepseek.r1", 128_000, 32_768, _BEDROCK_MODELS, images=False, tools=False),
+    Capabilities("bedrock", "xai.grok", None, None, _BEDROCK_MODELS, refuses=SAMPLING, files=False),
+    Capabilities("bedrock", "deepseek.r1", 128_000, 32_768, _BEDROCK_MODELS, images=False, files=False, tools=False),
 )
 TABLE = (*_OPENAI, *_ANTHROPIC, *_BEDROCK)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast
 
-from shared.models.capabilities import TABLE, Provider
+from shared.models.capabilities import TABLE, Provider, capabilities_of
 from shared.models.hosts import HostKind, host_kind
 
 _PREFIXED = ("openai", "anthropic", "bedrock", "azure")
@@ -82,11 +82,22 @@ def parse(name: str) -> ModelName:
     if prefix.lower() in _PREFIXED and rest:
         provider = cast("Provider", prefix.lower())
         return ModelName(provider, rest if provider == "azure" else _sent(rest))
+    provider = _provider_of(name)
+    if provider is None:
+        raise UnknownModel(name)
+    return ModelName(provider, _sent(name))
+
+
+def encrypts_reasoning(model: str) -> bool:
+    """Return whether a model of OpenAI's encrypts its reasoning. New families do; others refuse a request for it."""
+    row = capabilities_of("openai", model)
+    return row.reasons if row else _provider_of(model) == "openai"
+
+
+def _provider_of(name: str) -> Provider | None:
+    """Return the provider of the family that this name belongs to."""
     lower = name.lower()
-    for provider, family in _FAMILIES:
-        if family.match(lower):
-            return ModelName(provider, _sent(name))
-    raise UnknownModel(name)
+    return next((provider for provider, family in _FAMILIES if family.match(lower)), None)
 
 
 def locate(name: str, *, provider: str | None, base_url: str | None) -> ModelName:

@@ -55,12 +55,12 @@ class Documents:
         self._bucket = bucket
 
     def write(self, tenant_id: str, path: str, document: object) -> DocumentRef:
-        """Store a document within the tenant's prefix.
+        """Store a document within the tenant's prefix. The order of its properties is kept, since models observe it.
 
         Raises:
             DependencyUnavailable: S3 does not respond.
         """
-        body = encode(document, sort_keys=True)
+        body = encode(document)
         key = f"tenants/{tenant_id}/{path}"
         try:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

@@ -157,7 +157,7 @@ class Scenario:
         self._call("PUT", f"{_T}/agents/{{agent_id}}/alias", agent_id=agent_id)
         for method in ("GET", "PATCH", "DELETE"):
             self._call(method, f"{_T}/agents/{{agent_id}}", agent_id=agent_id)
-        config = {"model": "gpt-4", "system_prompt": "You are a helpful assistant.", "tools": [_TOOL]}
+        config = {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant.", "tools": [_TOOL]}
         body = {"name": "Test Agent", "type": "conversational", "config": config}
         return send_only(self.recorder, "POST", f"{_T}/agents", body)["agent"]["agent_id"]
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from services.agents.base_urls.domain import BaseUrl
 from services.agents.json_schemas.domain.schemas import UsableSchema
-from services.agents.models.domain import ModelPrice, NamedTool, StopSequences, ToolChoiceSetting
+from services.agents.models.domain import ModelPrice
 from shared.document_ref import DocumentRef
 from shared.events.agents import (
     AgentAliasMoved,
@@ -28,6 +28,7 @@ from shared.events.agents import (
 )
 from shared.events.envelope import Event, new_event
 from shared.freejson import FreeObject, FreeText, bounded_by, encode
+from shared.model_settings import NamedTool, Seed, StopSequences, Temperature, ToolChoiceSetting, TopP
 from shared.schema import DocumentedModel
 
 Document = dict[str, JsonValue]
@@ -48,6 +49,7 @@ _BASE_URL_NOT_SUPPORTED = "is possible with the providers openai, anthropic and 
 _NO_SUCH_TOOL = "names no tool of this config"
 _NO_TOOLS = "needs tools, and this config has none"
 
+MediaBound = Annotated[int, Field(ge=1, le=2_000_000)]
 ModelName = Annotated[FreeText, Field(min_length=1, max_length=200)]
 
 
@@ -97,11 +99,11 @@ class AgentConfig(DocumentedModel):
     """The API that the server implements; null for the provider's default."""
     system_prompt: FreeText | None = None
     """Instructions that precede the conversation."""
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
     stop: StopSequences | None = None
     """Stop sequences: output ends before the first match. At most four."""
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    seed: Seed | None = None
     """Makes the output more repeatable, where the provider supports it."""
     max_output_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
     """The output cap of each call; null is 4,096."""
@@ -118,6 +120,10 @@ class AgentConfig(DocumentedModel):
     """Models that are tried in this order when one is unavailable."""
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 120
     """The maximum duration of a call, in seconds."""
+    image_tokens: MediaBound | None = None
+    """The most input tokens of one image, for a model at a server of one's own: it is reserved for each image."""
+    file_tokens: MediaBound | None = None
+    """The same for one PDF file."""
     price: ModelPrice | None = None
     """The tenant's own price of `model`; null for the provider's list price. Fallbacks have their list prices."""
 

@@ -264,5 +264,5 @@ def _write_config(
 ) -> DocumentRef:
     """Store a config under a key that no other config can have, even if another request gets the version number."""
     document = config.to_document()
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]
     return documents.write(tenant_id, f"agents/{agent_id}/versions/{version}-{digest}.json", document)

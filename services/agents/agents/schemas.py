@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from services.agents.agents import domain
 from services.agents.agents.domain import AgentConfig
-from services.agents.models.domain import ToolChoiceSetting
 from shared.freejson import FreeText, Line
 from shared.http.responses import ListResponse, ResponseBody
 from shared.ids import pattern
+from shared.model_settings import ToolChoiceSetting
 from shared.schema import DocumentedModel, SparseModel
 from shared.times import Rfc3339
 
@@ -104,6 +104,10 @@ class PublishedConfig(SparseModel):
     """Models that are tried in this order when one is unavailable."""
     timeout_s: int = Field(default_factory=int)
     """The maximum duration of a call; the default is 120 seconds."""
+    image_tokens: int = Field(default_factory=int)
+    """The most input tokens of one image."""
+    file_tokens: int = Field(default_factory=int)
+    """The most input tokens of one PDF file."""
     price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
     """The tenant's own price of `model`; absent for the provider's list price."""
 
@@ -142,7 +146,7 @@ class NewAgent(DocumentedModel):
                     "name": "Test Agent",
                     "description": "A test agent for usage metering",
                     "type": "conversational",
-                    "config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."},
+                    "config": {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant."},
                 }
             ]
         },
@@ -181,7 +185,9 @@ class NewAgentVersion(DocumentedModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "examples": [{"config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."}, "live": True}]
+            "examples": [
+                {"config": {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant."}, "live": True}
+            ]
         },
     )
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from services.agents.errors import ModelNotAllowed
-from shared.freejson import FreeText
 from shared.models.names import UnknownModel, WrongPrefix, locate
 from shared.schema import DocumentedModel
 
@@ -29,19 +28,6 @@ class ModelPrice(DocumentedModel):
     """Input that is read from the cache; null for the price of other input."""
     cache_write_per_million_usd: UsdPerMillion | None = None
     """Input that is written to the cache; null for the price of other input."""
-
-
-class NamedTool(DocumentedModel):
-    """The choice of one tool."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    tool: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-    """The name of a tool of the config."""
-
-
-ToolChoiceSetting = Literal["auto", "none", "required"] | NamedTool
-StopSequences = Annotated[list[Annotated[FreeText, Field(min_length=1, max_length=200)]], Field(max_length=4)]
 
 
 def check_models(model: str, fallbacks: Sequence[str], *, provider: str | None, base_url: str | None) -> None:

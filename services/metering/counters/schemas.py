@@ -19,7 +19,9 @@ class MeterAmounts(DocumentedModel):
     tokens_cache_read: int
     """The part of `tokens_in` that was read from the provider's cache."""
     tokens_cache_write: int
-    """The part of `tokens_in` that was written to the provider's cache."""
+    """All input tokens that were written to the cache, for any lifetime."""
+    tokens_cache_write_1h: int
+    """The part of `tokens_cache_write` that is kept for one hour. Billed hours and reported usage do not have it."""
     tokens_reasoning: int
     """The part of `tokens_out` that is reasoning."""
     tokens_uncertain: int

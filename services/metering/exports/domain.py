@@ -40,6 +40,8 @@ class ColumnType(StrEnum):
     TIMESTAMP = "moment"
     INTEGER = "integer"
     BOOLEAN = "flag"
+    UNPRICED = "unpriced"
+    """An amount of the usage whose cost is unknown, so that a sum of costs shows the part that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("model", "model"),
     *(Column(meter.value, meter.value, ColumnType.INTEGER) for meter in LEDGER_METERS),
     Column("cost_nano_usd", "cost_nano_usd", ColumnType.INTEGER),
+    Column("unpriced_requests", "requests", ColumnType.UNPRICED),
+    Column("unpriced_tokens", "tokens", ColumnType.UNPRICED),
     Column("price_version", "price_version"),
     Column("simulated", "simulated", ColumnType.BOOLEAN),
+    Column("usage_estimated", "usageEstimated", ColumnType.BOOLEAN),
     Column("period", "period"),
 )
 
@@ -136,9 +141,18 @@ def row_of(record: Record) -> dict[str, object]:
 
 
 def _value(record: Record, column: Column) -> object:
+    if column.type is ColumnType.UNPRICED:
+        return _unpriced(record, column.attribute)
     if column.attribute in _METERS:
         return record.get(column.attribute, 0)
     return bool(record.get(column.attribute)) if column.type is ColumnType.BOOLEAN else record.get(column.attribute)
+
+
+def _unpriced(record: Record, attribute: str) -> int:
+    if record.get("cost_nano_usd") is not None:
+        return 0
+    names = ("tokens_in", "tokens_out") if attribute == "tokens" else (attribute,)
+    return sum(int(str(record.get(name) or 0)) for name in names)
 
 
 def json_lines(records: Iterable[Record]) -> Iterator[bytes]:

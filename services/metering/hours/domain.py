@@ -8,6 +8,7 @@ from services.metering.counters.domain.hours import Revision
 from shared.events.envelope import Event, new_event
 from shared.events.metering import UsageCorrected, UsageHourClosed, UsageTenantClosed
 from shared.events.runs import TenantRunsStopped
+from shared.meters import published
 from shared.times import to_text
 
 PayloadT = TypeVar("PayloadT", UsageHourClosed, UsageCorrected)
@@ -19,14 +20,14 @@ def revision_events(tenant_id: str, revision: Revision, amounts: Amounts, *, at:
         return []
     if revision.number:
         return [correction_event(tenant_id, revision, amounts, at=at)]
-    payload = UsageHourClosed(hour=revision.hour, meters=dict(amounts.meters), events=amounts.events)
+    payload = UsageHourClosed(hour=revision.hour, meters=published(amounts.meters), events=amounts.events)
     return [_event(tenant_id, revision, payload, suffix="closed", at=at)]
 
 
 def correction_event(tenant_id: str, revision: Revision, amounts: Amounts, *, at: datetime) -> Event[UsageCorrected]:
     """Return the event that publishes a difference to amounts published earlier."""
     payload = UsageCorrected(
-        hour=revision.hour, rev=revision.number, meters=dict(amounts.meters), events=amounts.events
+        hour=revision.hour, rev=revision.number, meters=published(amounts.meters), events=amounts.events
     )
     return _event(tenant_id, revision, payload, suffix=f"corrected:{revision.number}", at=at)
 

@@ -7,7 +7,7 @@ from services.metering.ingestion import operations
 from services.metering.ledger.domain.entries import entry_from_call, entry_from_download
 from services.metering.storage.domain import change_from_event
 from shared.events.envelope import Event
-from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, UsageRecorded
+from shared.events.runs import ArtifactDeleted, ArtifactDownloaded, ArtifactStored, EarlierUsageRecorded, UsageRecorded
 from shared.messaging.consumer import EventRouter
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
@@ -15,8 +15,8 @@ from shared.times import utc_now
 events = EventRouter()
 
 
-@events.on_batch(UsageRecorded)
-def count_calls(batch: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:
+@events.on_batch(UsageRecorded, EarlierUsageRecorded)
+def count_calls(batch: Sequence[Event[UsageRecorded | EarlierUsageRecorded]]) -> Mapping[str, Exception]:
     """Count the usage of calls in the ledger and in the counters, each call once."""
     entries = [(event.tenant_id, entry_from_call(event)) for event in batch]
     return operations.count(

@@ -15,7 +15,7 @@ from services.metering.errors import InvalidUsageEvent
 from services.metering.ledger.domain.entries import LedgerEntry, Origin, UsageKind, unpriced_entry
 from shared import freejson
 from shared.ids import joined, milliseconds
-from shared.meters import LEDGER_METERS, Meter
+from shared.meters import PUBLISHED_METERS, Meter
 from shared.schema import DocumentedModel
 from shared.times import TIMES_ONLY
 from shared.validation import message_of
@@ -42,7 +42,7 @@ Amount = Annotated[int, Field(strict=True, ge=0, le=_MAX_AMOUNT)]
 
 
 def _counted(meter: Meter) -> Meter:
-    if meter not in LEDGER_METERS:
+    if meter not in PUBLISHED_METERS:
         msg = "is no meter that can be reported"
         raise ValueError(msg)
     return meter

@@ -69,6 +69,8 @@ class UsageEvent(DocumentedModel):
     """The version of the price table behind `cost_nano_usd`, or `own` for the config's `price`."""
     simulated: bool
     """Whether the built-in provider answered. Simulated calls count like others."""
+    usage_estimated: bool
+    """Whether `tokens_out` is estimated from the received text, because the answer broke off."""
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> Self:
@@ -93,6 +95,7 @@ class UsageEvent(DocumentedModel):
             cost_nano_usd=entry.cost_nano_usd,
             price_version=origin.price_version,
             simulated=origin.simulated,
+            usage_estimated=origin.usage_estimated,
         )
 
 

@@ -12,7 +12,7 @@ from services.metering.counters.domain.days import Days
 from services.metering.ledger.table.entries import LedgerTable
 from services.metering.reconciliation import operations
 from shared.messaging.commands import CommandRouter
-from shared.meters import Meter
+from shared.meters import Meter, published
 from shared.times import to_text, utc_now
 
 commands = CommandRouter()
@@ -71,7 +71,7 @@ def recount(command: _DaysCommand) -> dict[str, Any]:
         "calls": {span: asdict(tally) for span, tally in counted.calls.items()},
         "hours": {
             to_text(item.hour): {
-                "numbers": {"events": item.amounts.events, **item.amounts.meters},
+                "numbers": {"events": item.amounts.events, **published(item.amounts.meters)},
                 "revision": item.revision,
                 "at": to_text(item.rolled_up_at) if item.rolled_up_at else None,
             }

@@ -33,9 +33,15 @@ class VersionCopy:
     """The number of the only event of a version."""
 
 
+MAX_VERSIONS_IN_TRANSIT = 3
+"""The number of versions that a client can publish before their first event arrives."""
+
+
 def may_be_in_transit(copy: AgentCopy, version: int, *, now: datetime) -> bool:
     """Return whether the event of this unknown version may still be under way."""
-    return version > copy.latest_version or now - copy.received_at < EVENT_DELIVERY_WINDOW
+    if version > copy.latest_version:
+        return version <= copy.latest_version + MAX_VERSIONS_IN_TRANSIT
+    return now - copy.received_at < EVENT_DELIVERY_WINDOW
 
 
 class Configs(Protocol):

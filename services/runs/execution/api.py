@@ -78,6 +78,7 @@ def create_run(
         version=body.version,
         inputs=body.inputs.model_dump(exclude_none=True),
         metadata=body.metadata,
+        parameters=body.parameters.model_dump(mode="json", exclude_none=True),
         max_output_tokens=body.max_output_tokens,
         max_cost_nano_usd=None if body.max_cost_usd is None else nano_usd(body.max_cost_usd),
         request_id=caller.request_id,

@@ -10,6 +10,7 @@ from shared.freejson import Line
 from shared.http.pagination import PageQuery
 from shared.http.responses import ListResponse, ResponseBody
 from shared.meters import Meter
+from shared.model_settings import RunParameters
 from shared.schema import DocumentedModel, SparseModel
 from shared.times import TIMES_ONLY, Rfc3339
 
@@ -145,18 +146,29 @@ class RunArtifact(SparseModel):
     """The expiry time of the URL."""
 
 
+class RunContentPart(SparseModel):
+    """A text, an image or a file of a message, as it was sent."""
+
+    type: Literal["text", "image", "file"]
+    text: str = ""
+    url: str = ""
+    data: str = ""
+    """The bytes in base64."""
+    name: str = ""
+
+
 class RunMessage(DocumentedModel):
     """One message of the conversation with which a run began."""
 
     role: str
     """`system`, `user` or `assistant`."""
-    content: str
+    content: str | list[RunContentPart]
 
 
 class RunInputs(SparseModel):
     """The inputs of a run: one message, or a conversation."""
 
-    message: str | None = None
+    message: str | list[RunContentPart] | None = None
     """The user's message; absent if there are `messages`."""
     messages: list[RunMessage] | None = None
     """The conversation; absent if there is a `message`."""
@@ -186,6 +198,7 @@ class Run(DocumentedModel):
     project_id: str | None
     """The project of the agent when the run was created."""
     inputs: RunInputs
+    parameters: RunParameters
     output: RunOutput | None
     """Null until the run completes."""
     required_action: RequiredAction | None
@@ -227,6 +240,7 @@ class Run(DocumentedModel):
             version=run.version,
             project_id=run.project_id,
             inputs=RunInputs.model_validate(run.inputs),
+            parameters=RunParameters.model_validate(run.parameters),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,
             required_action=_required_action(run),
             usage=_usage(run.usage),

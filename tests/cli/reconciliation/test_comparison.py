@@ -100,7 +100,7 @@ class TestCompare:
 
 class TestLedgerDifferences:
     def test_names_and_republishes_lost_usage_of_a_run(self, services: ReconciledServices) -> None:
-        services.lost = "usage.recorded.v1"
+        services.lost = "usage.recorded.v2"
         run = services.run()
         services.close()
         services.lost = ""
@@ -165,7 +165,7 @@ class TestBudgetDifferences:
         assert_reconciled(services)
 
     def test_exclude_usage_that_is_missing_in_the_ledger(self, services: ReconciledServices) -> None:
-        services.lost = "usage.recorded.v1"
+        services.lost = "usage.recorded.v2"
         services.run()
         services.close()
         assert places(services.compare().drift) == {"ledger"}

@@ -134,12 +134,42 @@ class TestCreateRun:
             ({"max_cost_usd": "cheap"}, "max_cost_usd"),
             ({"max_cost_usd": 0.000_000_000_1}, "max_cost_usd"),
             ({"metadata": {"team": 7}}, "metadata.team"),
+            ({"parameters": {"top_p": 0}}, "parameters.top_p"),
+            ({"parameters": {"temperature": 3}}, "parameters.temperature"),
+            ({"parameters": {"stop": ["a", "b", "c", "d", "e"]}}, "parameters.stop"),
+            ({"parameters": {"seed": -1}}, "parameters.seed"),
+            ({"parameters": {"max_tokens": 1}}, "parameters.max_tokens"),
+            ({"parameters": {"tool_choice": "required"}}, "parameters.tool_choice"),
+            ({"parameters": {"tool_choice": "perhaps"}}, "parameters.tool_choice"),
+            ({"parameters": {"tool_choice": {"tool": ""}}}, "parameters.tool_choice.tool"),
+            ({"inputs": {"message": []}}, "inputs.message"),
+            ({"inputs": {"message": [{"type": "text"}]}}, "inputs.message.0.text.text"),
+            ({"parameters": {"tool_choice": {"tool": "weather"}}}, "parameters.tool_choice"),
         ],
     )
     def test_refuses_bodies_outside_the_schema(self, change: dict[str, object], field: str) -> None:
         reply = _post({**BODY, **change})
         assert (reply.status, reply.body["error"]) == (422, "ValidationFailed")
         assert [detail["field"] for detail in reply.body["details"]] == [field]
+
+    def test_takes_images_and_returns_them_unless_the_model_refuses_them(self, world: World) -> None:
+        parts = [{"type": "text", "text": "What is this?"}, {"type": "image", "url": "https://example.com/a.png"}]
+        body = {**BODY, "inputs": {"message": parts}}
+        reply = _post(body)
+        assert (reply.status, reply.body["details"][0]) == (
+            422,
+            {"field": "inputs", "message": "The model gpt-4 accepts no images."},
+        )
+        run = _post({**body, "version": know_version(world, 2, model="gpt-4o")}).body["run"]
+        assert run["inputs"] == {"message": parts}
+        assert _get(run["run_id"]).body["run"]["inputs"] == {"message": parts}
+
+    def test_returns_the_parameters_that_were_given(self) -> None:
+        given: dict[str, object] = {"temperature": 0.25, "top_p": 0.5, "stop": [], "tool_choice": "none"}
+        run = _post({**BODY, "parameters": {**given, "seed": None}}).body["run"]
+        assert run["parameters"] == given
+        assert _get(run["run_id"]).body["run"]["parameters"] == given
+        assert _post().body["run"]["parameters"] == {}
 
     def test_refuses_a_run_beyond_the_budget_with_its_reset_time(self, world: World) -> None:
         know_tenant(world.store, seq=2, max_tokens_per_month=500)

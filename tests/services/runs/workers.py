@@ -1,7 +1,7 @@
 """Workers for tests: scripted models and no real time."""
 
 import secrets
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -87,6 +87,8 @@ def submit(
     now: datetime = LATER,
     idempotency_key: IdempotencyKey | None = None,
     price: Price | None = None,
+    parameters: Mapping[str, Any] = {},
+    inputs: Mapping[str, Any] | None = None,
     **limits: int,
 ) -> Run:
     """Submit a run, with these limits of its request."""
@@ -94,8 +96,9 @@ def submit(
         run_id=new_id("run", now, entropy=idempotency_key.entropy if idempotency_key else secrets.randbits),
         agent_id=agent_id,
         version=version,
-        inputs={"message": message},
+        inputs=inputs or {"message": message},
         metadata={},
+        parameters=parameters,
         max_output_tokens=limits.get("max_output_tokens"),
         max_cost_nano_usd=limits.get("max_cost_nano_usd"),
         request_id="request",

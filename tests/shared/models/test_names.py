@@ -9,6 +9,7 @@ REGIONAL = "https://eu.api.openai.com/v1"
 OWN = "https://llm.example.org/v1"
 
 
+@pytest.mark.report(10)
 class TestParse:
     @pytest.mark.parametrize(
         ("name", "provider", "model"),
@@ -61,6 +62,7 @@ class TestNearestNames:
         assert nearest_names(name)[0] == (first or "claude-opus-5")
 
 
+@pytest.mark.report(10)
 class TestLocate:
     @pytest.mark.parametrize(
         ("name", "provider", "base_url", "located"),

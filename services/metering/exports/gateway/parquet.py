@@ -11,6 +11,7 @@ _TYPES = {
     ColumnType.TEXT: "VARCHAR",
     ColumnType.TIMESTAMP: "TIMESTAMPTZ",
     ColumnType.INTEGER: "BIGINT",
+    ColumnType.UNPRICED: "BIGINT",
     ColumnType.BOOLEAN: "BOOLEAN",
 }
 _PIECE_BYTES = 1024 * 1024

@@ -10,8 +10,8 @@ from enum import StrEnum
 from services.metering.counters.domain.amounts import Amounts, Dimensions, amounts_of_event, without_zeros
 from services.metering.counters.domain.hours import hour_of
 from shared.events.envelope import Event
-from shared.events.runs import ArtifactDownloaded, UsageRecorded
-from shared.meters import Meter, Meters
+from shared.events.runs import ArtifactDownloaded, EarlierUsageRecorded, UsageRecorded
+from shared.meters import Meter, Meters, published
 from shared.times import to_text
 
 
@@ -43,6 +43,8 @@ class Origin:
     agent_version: int | None = None
     price_version: str | None = None
     simulated: bool = False
+    usage_estimated: bool = False
+    """Whether the output tokens are estimated, because the answer broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,11 @@ class LedgerEntry:
         return self.origin.kind is UsageKind.REPORTED
 
 
-def entry_from_call(event: Event[UsageRecorded]) -> LedgerEntry:
-    """Return the ledger entry of a call."""
+def entry_from_call(event: Event[UsageRecorded] | Event[EarlierUsageRecorded]) -> LedgerEntry:
+    """Return the ledger entry of a call.
+
+    Both versions of the event have the same content hash, so that a call is counted once if both are published.
+    """
     payload = event.data
     dimensions = Dimensions(payload.agent_id, payload.model, payload.provider, payload.project_id)
     meters = without_zeros(payload.meters)
@@ -99,6 +104,7 @@ def entry_from_call(event: Event[UsageRecorded]) -> LedgerEntry:
             agent_version=payload.version,
             price_version=payload.price_version,
             simulated=payload.simulated,
+            usage_estimated=isinstance(payload, UsageRecorded) and payload.usage_estimated,
         ),
         dimensions=dimensions,
         meters=meters,
@@ -109,7 +115,7 @@ def entry_from_call(event: Event[UsageRecorded]) -> LedgerEntry:
                 "occurred_at": to_text(event.occurred_at),
                 "run": [payload.run_id, payload.attempt, payload.call],
                 "dimensions": _texts(dimensions),
-                "meters": meters,
+                "meters": published(meters),
                 "cost_nano_usd": payload.cost_nano_usd,
                 "simulated": payload.simulated,
                 "period": payload.period,

@@ -24,6 +24,7 @@ _ORIGIN = Codec(
         "run_id": "runId",
         "request_id": "requestId",
         "agent_version": "agentVersion",
+        "usage_estimated": "usageEstimated",
     },
 )
 

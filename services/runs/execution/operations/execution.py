@@ -152,7 +152,13 @@ class Execution:
             return endings.refused(self._run, status, now=self._worker.clock())
         self._run = run = self._worker.runs.load(self._item)
         config = self._worker.configs.read(run.tenant_id, run.config)
-        request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
+        request = compose(
+            config,
+            run.inputs,
+            turns=run.turns,
+            parameters=run.parameters,
+            max_output_tokens=run.max_output_tokens,
+        )
         self._tries = Tries((request.name, *config.get("fallbacks", ())), request)
         return Ready(request)
 

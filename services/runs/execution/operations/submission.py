@@ -12,6 +12,8 @@ from services.runs.budgets.operations.slots import dispatch_after_enqueue, enque
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import NoFreeSlot, ObjectsBeingRemoved, StorageFull
 from services.runs.execution.operations.planning import PlannedCall, Planner
+from services.runs.providers.domain.media import check_media
+from services.runs.providers.domain.parameters import check_tool_choice
 from services.runs.providers.domain.request import compose, fallback_request
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.lifecycle import Change
@@ -45,6 +47,8 @@ def submit_run(
 
     Raises:
         RequestedAgentNotFound, RequestedVersionNotFound: there is nothing to run.
+        ToolChoiceImpossible: the run forces a tool that its config does not have.
+        MediaNotSupported: the model or a fallback does not accept an image or a file of the inputs.
         ModelWithoutPrice: the cost is limited and a model's price is unknown.
         LimitReached: the first call does not fit into the remaining budget or the run's cost limit.
         StorageFull: the artifacts of the run exceed the plan's limit.
@@ -117,10 +121,19 @@ class _Submission:
 def _plan(
     planner: Planner, access: TenantAccess, run_request: RunRequest, config: Mapping[str, Any], *, now: datetime
 ) -> PlannedCall:
-    request = compose(config, run_request.inputs, max_output_tokens=run_request.max_output_tokens)
-    if run_request.max_cost_nano_usd is not None:
-        for model in config.get("fallbacks", ()):
-            planner.check_priced(fallback_request(request, model), now=now)
+    request = compose(
+        config,
+        run_request.inputs,
+        parameters=run_request.parameters,
+        max_output_tokens=run_request.max_output_tokens,
+    )
+    check_tool_choice(request)
+    check_media(request)
+    for model in config.get("fallbacks") or ():
+        fallback = fallback_request(request, model)
+        check_media(fallback)
+        if run_request.max_cost_nano_usd is not None:
+            planner.check_priced(fallback, now=now)
     return planner.plan(
         access,
         CallId(run_request.run_id, attempt=1, number=1),

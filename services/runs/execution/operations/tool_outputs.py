@@ -84,6 +84,12 @@ def _wait_for_slot(
 def _plan_turn(configs: Configs, planner: Planner, access: TenantAccess, run: Run, *, now: datetime) -> PlannedCall:
     """Plan the first call of the next attempt."""
     config = configs.read(access.tenant_id, run.config)
-    request = compose(config, run.inputs, turns=run.turns, max_output_tokens=run.max_output_tokens)
+    request = compose(
+        config,
+        run.inputs,
+        turns=run.turns,
+        parameters=run.parameters,
+        max_output_tokens=run.max_output_tokens,
+    )
     call = CallId(run.run_id, run.attempt + 1, number=1)
     return planner.plan_next(access, run, call, request, now=now, from_client=True)

@@ -20,6 +20,7 @@ _USAGE = {
     Meter.TOKENS_OUT: "gen_ai.usage.output_tokens",
     Meter.TOKENS_CACHE_READ: "gen_ai.usage.cache_read.input_tokens",
     Meter.TOKENS_CACHE_WRITE: "gen_ai.usage.cache_creation.input_tokens",
+    Meter.TOKENS_CACHE_WRITE_1H: "ainexus.usage.cache_creation_1h.input_tokens",
     Meter.TOKENS_REASONING: "gen_ai.usage.reasoning.output_tokens",
     Meter.TOKENS_UNCERTAIN: "ainexus.usage.uncertain_tokens",
 }

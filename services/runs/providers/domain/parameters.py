@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from services.runs.errors import ToolChoiceImpossible
+from services.runs.providers.domain.model_rows import kind_of
 from services.runs.providers.domain.request import Api, ModelRequest
-from shared.models.capabilities import Capabilities, Parameter, capabilities_of
-from shared.models.hosts import HostKind, host_kind
+from shared.models.capabilities import Parameter, capabilities_of
+from shared.models.hosts import HostKind
 
 _NOT_IN_API: dict[Api, frozenset[Parameter]] = {
     "responses": frozenset({Parameter.STOP, Parameter.SEED}),
@@ -38,12 +40,29 @@ def refused_by(request: ModelRequest) -> tuple[Parameter, ...]:
     """
     replaced = replace(request, provider=request.priced_as or request.provider)
     refused: set[Parameter] = set() if replaced.provider == "simulated" else set(_NOT_IN_API[api_of(replaced)])
-    row = _capabilities(replaced)
+    row = replaced.row
     if row:
         refused |= set(row.refuses)
         if row.takes_one_of_sampling and request.temperature is not None:
             refused.add(Parameter.TOP_P)
     return tuple(parameter for parameter in Parameter if parameter in refused)
+
+
+def check_tool_choice(request: ModelRequest) -> None:
+    """Check that a model can call the tool that it must call.
+
+    Raises:
+        ToolChoiceImpossible: the request has no tools, or none of this name.
+    """
+    choice = request.tool_choice
+    if choice is None or not choice.is_forced:
+        return
+    if not request.tools:
+        msg = "The config of the agent has no tools."
+        raise ToolChoiceImpossible(msg)
+    if choice.mode == "tool" and choice.tool not in {tool.name for tool in request.tools}:
+        msg = f"The config of the agent has no tool with the name {choice.tool}."
+        raise ToolChoiceImpossible(msg)
 
 
 def given(request: ModelRequest, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
@@ -77,7 +96,7 @@ def api_of(request: ModelRequest) -> Api:
 
 def is_openai_itself(request: ModelRequest) -> bool:
     """Return whether the request goes to OpenAI's own servers, in any region."""
-    kind = _kind(request)
+    kind = kind_of(request.provider, request.base_url)
     return request.provider == "openai" and kind in {HostKind.OPENAI, HostKind.OPENAI_REGIONAL}
 
 
@@ -110,16 +129,3 @@ def after_refusal(request: ModelRequest, refusal: RefusedParameters) -> ModelReq
     if refusal.cap and api_of(request) == "chat":
         changed = replace(changed, cap_parameter=_OTHER_CAP[cap_parameter(request)])
     return changed if changed != request else None
-
-
-def _capabilities(request: ModelRequest) -> Capabilities | None:
-    if _kind(request) is HostKind.OTHER:
-        return None
-    return capabilities_of(request.provider, request.model)
-
-
-def _kind(request: ModelRequest) -> HostKind | None:
-    """Return the operator of the server; None for Bedrock and the built-in provider."""
-    if request.base_url is not None and request.provider != "bedrock":
-        return host_kind(request.base_url)
-    return {"openai": HostKind.OPENAI, "anthropic": HostKind.ANTHROPIC}.get(request.provider)

@@ -3,12 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from services.runs.providers.domain.directives import reported_input_tokens
+from services.runs.providers.domain.media_bounds import (
+    NO_MEDIA_TOKENS,
+    SIMULATED_TOKENS,
+    MediaTokens,
+    media_bound_tokens,
+    media_in,
+)
+from services.runs.providers.domain.model_rows import row_of
 from services.runs.providers.domain.own_price import OwnPrice
 from services.runs.runs.domain.conversation import Message
-from shared.models.capabilities import Provider
+from services.runs.runs.domain.media import parts_of
+from shared.models.capabilities import Capabilities, Provider
 from shared.models.names import ModelName, UnknownModel, WrongPrefix, locate, parse
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
@@ -86,11 +96,18 @@ class ModelRequest:
 
     own_price: OwnPrice | None = None
     """The tenant's own price, which takes precedence over the list price."""
+    media_tokens: MediaTokens = NO_MEDIA_TOKENS
+    """The tenant's own bounds of images and files."""
 
     @property
     def name(self) -> str:
         """The name of the model in the config."""
         return self.configured_name or self.model
+
+    @property
+    def row(self) -> Capabilities | None:
+        """The capabilities of the model, or of the one that a simulated answer replaces; None if they are unknown."""
+        return row_of(self.priced_as or self.provider, self.model, self.base_url)
 
     @property
     def bound_tokens(self) -> int:
@@ -99,7 +116,7 @@ class ModelRequest:
 
     @property
     def input_bound_tokens(self) -> int:
-        """An upper bound of the input tokens: the UTF-8 bytes of everything that is sent, plus the framing.
+        """An upper bound of the input tokens: the UTF-8 bytes of all text, plus the framing, images and files.
 
         The bound includes the usage that a directive asks the simulated provider to report, so that it is reserved.
         """
@@ -107,7 +124,8 @@ class ModelRequest:
         # The closed form of a schema may be twice as long.
         sent += 2 * json.dumps(self.response_schema, ensure_ascii=False)
         sent += "".join(json.dumps(message.to_payload(), ensure_ascii=False) for message in self.messages)
-        bound = len(sent.encode()) + _PER_MESSAGE_TOKENS * len(self.messages) + _PER_REQUEST_TOKENS
+        media = media_bound_tokens(media_in(self.messages), self.row, self.media_tokens)
+        bound = media + len(sent.encode()) + _PER_MESSAGE_TOKENS * len(self.messages) + _PER_REQUEST_TOKENS
         return max(bound, reported_input_tokens(self.messages))
 
 
@@ -116,6 +134,7 @@ def compose(
     inputs: Mapping[str, Any],
     *,
     turns: Sequence[Message] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
     max_output_tokens: int | None,
 ) -> ModelRequest:
     """Return the request of this agent config for this conversation.
@@ -124,8 +143,10 @@ def compose(
         config: the config of the agent's version.
         inputs: the run's inputs: `message` or `messages`.
         turns: the turns after the inputs: the model's tool calls and their outputs.
+        parameters: the parameters of the run, which replace those of the config.
         max_output_tokens: the run's cap; None uses the config's or the default.
     """
+    config = {**config, **parameters}
     system = [Message("system", config["system_prompt"])] if config.get("system_prompt") else []
     located = model_of(config)
     provider = located.provider
@@ -154,6 +175,7 @@ def compose(
         api=config.get("api"),
         timeout_s=config.get("timeout_s", DEFAULT_TIMEOUT_S),
         own_price=OwnPrice.from_config(config.get("price")),
+        media_tokens=_media_tokens(config, located),
     )
 
 
@@ -172,6 +194,7 @@ def fallback_request(request: ModelRequest, name: str) -> ModelRequest:
         provider=located.provider,
         priced_as=_priced_as(located),
         own_price=None,
+        media_tokens=NO_MEDIA_TOKENS,
         base_url=base_url,
         api=request.api if is_azure else None,
     )
@@ -208,7 +231,13 @@ def _priced_as(located: ModelName) -> Provider | None:
         return None
 
 
+def _media_tokens(config: Mapping[str, Any], located: ModelName) -> MediaTokens:
+    """Return the bounds of images and files in a config; a simulated model has some of its own."""
+    default = SIMULATED_TOKENS if located.provider == "simulated" else None
+    return MediaTokens(config.get("image_tokens") or default, config.get("file_tokens") or default)
+
+
 def _conversation(inputs: Mapping[str, Any]) -> Sequence[Message]:
     if "message" in inputs:
-        return [Message("user", inputs["message"])]
-    return [Message(message["role"], message["content"]) for message in inputs["messages"]]
+        return [Message.with_parts("user", parts_of(inputs["message"]))]
+    return [Message.with_parts(message["role"], parts_of(message["content"])) for message in inputs["messages"]]

@@ -6,7 +6,10 @@ from typing import cast
 
 from anthropic import Anthropic, AnthropicError, Stream, omit
 from anthropic.types import (
+    Base64ImageSourceParam,
     ContentBlock,
+    DocumentBlockParam,
+    ImageBlockParam,
     MessageDeltaUsage,
     MessageParam,
     OutputConfigParam,
@@ -31,6 +34,7 @@ from services.runs.providers.gateway.streamed_calls import StreamedCalls, argume
 from services.runs.providers.gateway.streamed_text import StreamedText, utf8_bytes
 from services.runs.providers.gateway.transport import timeouts
 from services.runs.runs.domain.conversation import Message, ToolCall
+from services.runs.runs.domain.media import Part
 from shared.meters import Meter, Meters
 
 _STOPS = {
@@ -152,7 +156,7 @@ class AnthropicMessages:
         return limited_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
 
     def _stream(self, request: ModelRequest) -> Generator[StreamPart]:
-        parser = _MessagesParser(StreamedCalls(turn=len(request.messages)))
+        parser = _MessagesParser(StreamedCalls(request.messages))
         try:
             yield from self._parts(request, parser)
         except ProviderFailed as failure:
@@ -199,12 +203,25 @@ def _messages(request: ModelRequest) -> list[MessageParam]:
             continue
         outputs = []
         if message.role == "user":
-            payload.append({"role": "user", "content": message.content})
+            parts = [_part(part) for part in message.parts]
+            payload.append({"role": "user", "content": parts or message.content})
         elif message.role == "assistant":
             payload.append(
                 {"role": "assistant", "content": cast("list[TextBlockParam]", list(_blocks(message, request)))}
             )
     return payload
+
+
+def _part(part: Part) -> TextBlockParam | ImageBlockParam | DocumentBlockParam:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    source: Block = {"type": "url", "url": part.url}
+    if part.data:
+        source = {"type": "base64", "media_type": part.media_type, "data": part.data}
+    if part.kind == "image":
+        return {"type": "image", "source": cast("Base64ImageSourceParam", source)}
+    title = {"title": part.name} if part.name else {}
+    return cast("DocumentBlockParam", {"type": "document", "source": source, **title})
 
 
 def _blocks(message: Message, request: ModelRequest) -> Generator[Block]:

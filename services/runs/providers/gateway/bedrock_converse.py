@@ -43,6 +43,7 @@ from services.runs.providers.gateway.provider_states import Block, StreamedBlock
 from services.runs.providers.gateway.streamed_calls import StreamedCalls, arguments_of, ending
 from services.runs.providers.gateway.streamed_text import StreamedText, utf8_bytes
 from services.runs.runs.domain.conversation import Message, ToolCall
+from services.runs.runs.domain.media import Part
 from shared.meters import Meters
 from shared.times import utc_now
 
@@ -155,7 +156,7 @@ class BedrockConverse:
 
 
 def _read(request: ModelRequest, events: Any, ends_at: float) -> Generator[StreamPart]:  # noqa: ANN401 — botocore's streams have no static type
-    parser = _ConverseParser(request, StreamedCalls(turn=len(request.messages)))
+    parser = _ConverseParser(request, StreamedCalls(request.messages))
     for event in _until(ends_at, events):
         for part in parser.feed(event):
             yield part
@@ -255,6 +256,9 @@ def _blocks(message: Message, request: ModelRequest) -> Generator[Block]:
     if message.role == "tool":
         yield {"toolResult": {"toolUseId": message.tool_call_id, "content": [{"text": message.content}]}}
         return
+    if message.parts:
+        yield from (_part(part, number) for number, part in enumerate(message.parts, start=1))
+        return
     for part in parts_of(message, request, "converse"):
         match part:
             case str():
@@ -265,6 +269,17 @@ def _blocks(message: Message, request: ModelRequest) -> Generator[Block]:
                 yield {"reasoningContent": {"redactedContent": b64decode(encoded)}}
             case reasoning:
                 yield {"reasoningContent": {"reasoningText": {"text": "", **reasoning}}}
+
+
+def _part(part: Part, number: int) -> Block:
+    """Return a part. Names of documents are neutral, because they must be unique and may contain few characters."""
+    if isinstance(part, str):
+        return {"text": part}
+    source = {"bytes": b64decode(part.data or "")}
+    kind = part.media_type.rpartition("/")[2]
+    if part.kind == "image":
+        return {"image": {"format": kind, "source": source}}
+    return {"document": {"format": kind, "name": f"file {number}", "source": source}}
 
 
 def _tools(request: ModelRequest) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import cast
 from openai import OpenAI, OpenAIError, Stream, omit
 from openai.types.chat import (
     ChatCompletionChunk,
+    ChatCompletionContentPartParam,
     ChatCompletionMessageParam,
     ChatCompletionToolChoiceOptionParam,
     ChatCompletionToolUnionParam,
@@ -29,6 +30,7 @@ from services.runs.providers.gateway.streamed_calls import StreamedCalls, ending
 from services.runs.providers.gateway.streamed_text import StreamedText, utf8_bytes
 from services.runs.providers.gateway.transport import timeouts
 from services.runs.runs.domain.conversation import Message, ToolCall
+from services.runs.runs.domain.media import FILE_NAME, Part
 from shared.meters import Meter, Meters
 
 _STOPS = {"length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
@@ -110,7 +112,7 @@ class OpenAiChat:
         return limited_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
 
     def _stream(self, request: ModelRequest) -> Generator[StreamPart]:
-        parser = _ChatParser(StreamedCalls(turn=len(request.messages)))
+        parser = _ChatParser(StreamedCalls(request.messages))
         try:
             yield from self._parts(request, parser)
         except ProviderFailed:
@@ -159,7 +161,8 @@ def _message(message: Message, request: ModelRequest) -> ChatCompletionMessagePa
         case "system":
             return {"role": "system", "content": message.content}
         case "user":
-            return {"role": "user", "content": message.content}
+            parts: list[ChatCompletionContentPartParam] = [_part(part) for part in message.parts]
+            return {"role": "user", "content": parts or message.content}
         case "tool":
             return {"role": "tool", "content": message.content, "tool_call_id": message.tool_call_id or ""}
         case "assistant" if message.tool_calls:
@@ -169,6 +172,14 @@ def _message(message: Message, request: ModelRequest) -> ChatCompletionMessagePa
             return cast("ChatCompletionMessageParam", {**answer, **extras.get("message", {})})
         case "assistant":
             return {"role": "assistant", "content": message.content}
+
+
+def _part(part: Part) -> ChatCompletionContentPartParam:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if part.kind == "image":
+        return {"type": "image_url", "image_url": {"url": part.address}}
+    return {"type": "file", "file": {"file_data": part.address, "filename": part.name or FILE_NAME}}
 
 
 def _calls(calls: Iterable[ToolCall], extras: Mapping[str, Block]) -> Generator[Block]:

@@ -1,6 +1,5 @@
 """OpenAI's Responses API, used for models at OpenAI's own server."""
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import cast
@@ -10,6 +9,7 @@ from openai.types.responses import (
     FunctionToolParam,
     Response,
     ResponseFunctionToolCall,
+    ResponseInputContentParam,
     ResponseInputItemParam,
     ResponseOutputItem,
     ResponseOutputMessage,
@@ -34,13 +34,13 @@ from services.runs.providers.gateway.streamed_calls import StreamedCalls, ending
 from services.runs.providers.gateway.streamed_text import StreamedText, utf8_bytes
 from services.runs.providers.gateway.transport import timeouts
 from services.runs.runs.domain.conversation import Message, ToolCall
+from services.runs.runs.domain.media import FILE_NAME, Part
 from shared.meters import Meter, Meters
+from shared.models.names import encrypts_reasoning
 
 _COMPLETE = frozenset({"response.completed", "response.incomplete"})
 _PHASE = "phase"
 """The type of an opaque block with the phase of the text after it."""
-_REASONING_MODEL = re.compile(r"o[1-9]|gpt-(?:[5-9]|[1-9][0-9])(?!.*-chat)|codex-")
-"""Models that encrypt their reasoning; others refuse a request for it."""
 
 
 class OpenAiResponses:
@@ -54,7 +54,7 @@ class OpenAiResponses:
         return limited_to_cap(self._stream(request), max_output_tokens=request.max_output_tokens)
 
     def _stream(self, request: ModelRequest) -> Generator[StreamPart]:
-        parser = _ResponsesParser(request, _Items(StreamedCalls(turn=len(request.messages))))
+        parser = _ResponsesParser(request, _Items(StreamedCalls(request.messages)))
         with translated_errors(OpenAIError), self._open(request) as events:
             for event in events:
                 for part in parser.feed(event):
@@ -76,7 +76,7 @@ class OpenAiResponses:
             text=_text(request) or omit,
             # OpenAI must not store the conversation, so it sends the reasoning encrypted and needs it back.
             store=False,
-            include=["reasoning.encrypted_content"] if _REASONING_MODEL.match(request.model) else omit,
+            include=["reasoning.encrypted_content"] if encrypts_reasoning(request.model) else omit,
             stream=True,
             timeout=timeouts(request.timeout_s, max_output_tokens=request.max_output_tokens),
         )
@@ -222,6 +222,9 @@ def _items(message: Message, request: ModelRequest) -> Generator[ResponseInputIt
     if message.role == "tool":
         yield {"type": "function_call_output", "call_id": message.tool_call_id or "", "output": message.content}
         return
+    if message.parts:
+        yield {"role": "user", "content": [_part(part) for part in message.parts]}
+        return
     if not message.content and not message.tool_calls:
         yield {"role": message.role, "content": ""}
     phase: Block = {}
@@ -235,6 +238,16 @@ def _items(message: Message, request: ModelRequest) -> Generator[ResponseInputIt
                 phase = {"phase": part["phase"]}
             case block:
                 yield cast("ResponseInputItemParam", block)
+
+
+def _part(part: Part) -> ResponseInputContentParam:
+    if isinstance(part, str):
+        return {"type": "input_text", "text": part}
+    if part.kind == "image":
+        return {"type": "input_image", "image_url": part.address, "detail": "auto"}
+    if part.url:
+        return {"type": "input_file", "file_url": part.url}
+    return {"type": "input_file", "file_data": part.address, "filename": part.name or FILE_NAME}
 
 
 def _tools(request: ModelRequest) -> list[FunctionToolParam]:

@@ -1,5 +1,6 @@
 """The cost of calls by the providers' list prices, from a table that is part of a package."""
 
+import re
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -11,6 +12,7 @@ from shared.models.capabilities import REGIONAL_UPLIFT_PERCENT, capabilities_of
 from shared.models.hosts import HostKind, host_kind
 from shared.money import NANO_PER_USD
 
+_LISTED_ARN = re.compile(r"arn:[^/]*:(?:foundation-model|inference-profile)/(?P<name>.+)")
 _NAMES = {"openai": "openai", "anthropic": "anthropic", "bedrock": "aws", "azure": "azure"}
 """The table's names of providers; models of other providers are found by model name."""
 
@@ -44,12 +46,18 @@ def price_of(request: ModelRequest, meters: Meters, at: datetime) -> Cost:
     )
     try:
         calculation = genai_prices.calc_price(
-            usage, request.model, provider_id=_NAMES.get(provider), genai_request_timestamp=at
+            usage, _listed_name(request.model), provider_id=_NAMES.get(provider), genai_request_timestamp=at
         )
     except LookupError:
         return Cost(None, version)
     price_usd = calculation.total_price * Decimal(100 + _uplift_percent(request)).scaleb(-2)
     return Cost(int((price_usd * NANO_PER_USD).quantize(Decimal(1), ROUND_HALF_UP)), version)
+
+
+def _listed_name(model: str) -> str:
+    """Return the name in the list: that of the model or inference profile in an ARN of Bedrock."""
+    found = _LISTED_ARN.fullmatch(model)
+    return found["name"] if found else model
 
 
 def _has_list_price(provider: str, base_url: str | None) -> bool:

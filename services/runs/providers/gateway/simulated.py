@@ -10,6 +10,8 @@ Directives in the last user message allow trying everything without a key, see d
     [[finish length]]    an answer that stops at an output cap
     [[error 429]]        a failure with that status instead of an answer
     [[cut]]              a stream that breaks off after its first chunk
+
+The parameters `stop`, `tool_choice` and `parallel_tool_calls` have their effect; the others change nothing.
 """
 
 import re
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from services.runs.errors import StreamTruncated
 from services.runs.providers.domain.directives import Directives, RequestedCall, directives_of
 from services.runs.providers.domain.instances import NoInstance, arguments_of, instance_of
+from services.runs.providers.domain.media_bounds import media_in
 from services.runs.providers.domain.model import StopReason, StreamEnd, StreamPart, TextDelta, UsageUpdate
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.providers.gateway import counts
@@ -29,6 +32,8 @@ from services.runs.runs.domain.conversation import Message, ToolCall
 from shared.meters import Meter, Meters
 
 _BYTES_PER_TOKEN = 4
+_MEDIA_TOKENS = 100
+"""The input tokens of an image or a file."""
 _TOKENS_PER_CHUNK = 16
 _OUTPUT_CHARS = 1_000
 """The part of a tool's output that is repeated in the answer, in characters."""
@@ -98,7 +103,7 @@ def _answer(directives: Directives, request: ModelRequest) -> _Answer:
     if calls:
         return _Answer(calls=calls)
     if request.response_schema is None:
-        return _Answer(_text_pieces(directives, request.messages))
+        return _Answer(_text_pieces(directives, request))
     try:
         return _Answer(_JSON_TOKEN.findall(instance_of(request.response_schema)))
     except NoInstance as error:
@@ -114,8 +119,10 @@ def _cap(answer: _Answer, directives: Directives, request: ModelRequest) -> int:
 
 def _usage(directives: Directives, request: ModelRequest, *, tokens_out: int) -> Meters:
     """Return the usage, with the counts of the directive; it never exceeds what is reserved for the call."""
+    text_bytes = sum(len(message.content.encode()) for message in request.messages)
+    media = len(media_in(request.messages)) * _MEDIA_TOKENS
     counted = {
-        Meter.TOKENS_IN: -(-sum(len(message.content.encode()) for message in request.messages) // _BYTES_PER_TOKEN),
+        Meter.TOKENS_IN: -(-text_bytes // _BYTES_PER_TOKEN) + media,
         Meter.TOKENS_OUT: tokens_out,
     }
     usage = {**counted, **directives.usage}
@@ -130,13 +137,28 @@ def _usage(directives: Directives, request: ModelRequest, *, tokens_out: int) ->
     )
 
 
-def _text_pieces(directives: Directives, messages: Sequence[Message]) -> list[str]:
-    text = f"This is a simulated answer. You said: {directives.text}{_outputs(messages)}"
+def _text_pieces(directives: Directives, request: ModelRequest) -> list[str]:
+    text = f"This is a simulated answer. You said: {directives.text}{_outputs(request.messages)}"
     words = text.split()
     if directives.tokens is not None:
         missing = max(0, directives.tokens - len(words))
         words = [*words, *(_FILLER[index % len(_FILLER)] for index in range(missing))][: directives.tokens]
-    return [*words[:1], *(f" {word}" for word in words[1:])]
+    return _until_stop([*words[:1], *(f" {word}" for word in words[1:])], request.stop)
+
+
+def _until_stop(pieces: list[str], stop: Sequence[str]) -> list[str]:
+    """Return the pieces before the first of these texts."""
+    text = "".join(pieces)
+    ends = [place for place in map(text.find, stop) if place >= 0]
+    if not ends:
+        return pieces
+    kept, chars = list[str](), min(ends)
+    for piece in pieces:
+        kept.append(piece[:chars])
+        chars -= len(piece)
+        if chars <= 0:
+            break
+    return [piece for piece in kept if piece.strip()]
 
 
 def _outputs(messages: Sequence[Message]) -> str:
@@ -153,13 +175,26 @@ def _outputs(messages: Sequence[Message]) -> str:
 
 
 def _calls(directives: Directives, request: ModelRequest) -> tuple[ToolCall, ...]:
-    """Return the requested calls without an output in the conversation."""
+    """Return the requested calls without an output in the conversation, within the limits of the parameters."""
+    if request.tool_choice and request.tool_choice.mode == "none":
+        return ()
     answered = {message.tool_call_id for message in request.messages if message.role == "tool"}
-    return tuple(
+    calls = tuple(
         ToolCall(f"call_{index}", call.name, _arguments(call, request))
-        for index, call in enumerate(directives.calls, start=1)
+        for index, call in enumerate(_requested(directives, request), start=1)
         if f"call_{index}" not in answered
     )
+    return calls[:1] if request.parallel_tool_calls is False else calls
+
+
+def _requested(directives: Directives, request: ModelRequest) -> Sequence[RequestedCall]:
+    """Return the calls of the directives. A forced choice of a tool that they do not call adds a call of it."""
+    choice = request.tool_choice
+    if choice is None or not choice.is_forced or not request.tools:
+        return directives.calls
+    names = {choice.tool} if choice.tool else {tool.name for tool in request.tools}
+    fitting = tuple(call for call in directives.calls if call.name in names)
+    return fitting or (RequestedCall(choice.tool or request.tools[0].name, None),)
 
 
 def _arguments(call: RequestedCall, request: ModelRequest) -> str:

@@ -1,7 +1,7 @@
 """Conversion of tool calls to and from the formats of providers."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, NoReturn, cast
@@ -11,7 +11,7 @@ from services.runs.providers.domain.model import StopReason, StreamEnd, UsageUpd
 from services.runs.providers.gateway.bounds import MAX_RESPONSE_BYTES
 from services.runs.providers.gateway.failures import invalid_call, too_large
 from services.runs.providers.gateway.streamed_text import joined
-from services.runs.runs.domain.conversation import ProviderState, ToolCall
+from services.runs.runs.domain.conversation import Message, ProviderState, ToolCall
 from shared.meters import Meters
 
 MAX_STREAMED_CALLS = 1_000
@@ -47,12 +47,16 @@ class StreamedCalls:
     none, and some repeat or change the id. So a fragment belongs to the call with its id, else with its index, else to
     the last one; a name begins a new call unless it repeats the name of an incomplete one.
 
+    Some servers begin again with the same ids in each turn. Ids are made unique within the conversation, so that each
+    output belongs to one call. Providers accept any id, if the call and its output have the same.
+
     Args:
-        turn: the number of messages before the answer, which makes ids unique that a server does not give.
+        conversation: the messages before the answer.
     """
 
-    def __init__(self, *, turn: int = 0) -> None:
-        self._turn = turn
+    def __init__(self, conversation: Sequence[Message] = ()) -> None:
+        self._turn = len(conversation)
+        self._earlier = {call.id for message in conversation for call in message.tool_calls}
         self._calls: list[_StreamedCall] = []
         self._by_id: dict[str, _StreamedCall] = {}
         self._by_index: dict[object, _StreamedCall] = {}
@@ -89,7 +93,7 @@ class StreamedCalls:
         Raises:
             ProviderFailed: `ToolCallInvalid`, a call has no name, or its arguments are not an object.
         """
-        used: set[str] = set()
+        used = set(self._earlier)
         return tuple(self._complete(call, used) for call in self._calls)
 
     def _find(self, index: object, call_id: str, name: str) -> _StreamedCall | None:
@@ -123,12 +127,19 @@ class StreamedCalls:
         given_id, name = joined(call.id), joined(call.name)
         call_id = given_id or f"call_{self._turn}_{call.place}"
         if call_id in used:
-            call_id = f"{call_id}_{call.place}"
+            turn = f"_{self._turn}" if call_id in self._earlier else ""
+            call_id = _unused(f"{call_id}{turn}_{call.place}", used)
         used.add(call_id)
         if not name:
             message = "The model asked for a tool without a name."
             raise invalid_call(message)
         return ToolCall(call_id, name, _arguments_in(joined(call.arguments.getvalue()), name))
+
+
+def _unused(call_id: str, used: Collection[str]) -> str:
+    while call_id in used:
+        call_id += "_"
+    return call_id
 
 
 def ending(

@@ -1,7 +1,9 @@
 """The messages of a run's conversation."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from services.runs.runs.domain.media import MediaPart, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,28 @@ class Message:
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    """The text; with parts, that of all of them."""
     tool_calls: tuple[ToolCall, ...] = ()
     """The tool calls of an assistant's message."""
     tool_call_id: str | None = None
     """The id of the call that a tool's message answers."""
     state: ProviderState | None = None
     """The provider's state of an assistant's message."""
+    parts: tuple[Part, ...] = ()
+    """The texts, images and files of a user's message in order; empty if it is one text."""
+
+    @classmethod
+    def with_parts(cls, role: Literal["system", "user", "assistant"], parts: tuple[Part, ...]) -> "Message":
+        """Return a message of these parts."""
+        text = "\n".join(part for part in parts if isinstance(part, str))
+        return cls(role, text, parts=parts if any(isinstance(part, MediaPart) for part in parts) else ())
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the form in which a message is stored and measured."""
-        payload = asdict(self)
+        """Return the form in which a message is stored and measured, without the bytes of images and files."""
+        payload = asdict(replace(self, parts=()))
+        del payload["parts"]
+        if self.parts:
+            payload["media"] = [[part.url, part.name] for part in self.parts if isinstance(part, MediaPart)]
         if self.state is None:
             del payload["state"]
         return payload

@@ -73,6 +73,7 @@ def _event_of_call(run: Run, call: Call, call_id: CallId) -> Event[RunEvent]:
         price_version=call.price_version,
         simulated=call.simulated,
         period=call.period,
+        usage_estimated=call.usage_estimated,
     )
     return new_event(
         data,

@@ -67,6 +67,7 @@ def submit(
         config=pinned.config,
         inputs=request.inputs,
         metadata=request.metadata,
+        parameters=request.parameters,
         max_output_tokens=request.max_output_tokens,
         max_cost_nano_usd=request.max_cost_nano_usd,
         request_id=request.request_id,

@@ -236,6 +236,8 @@ class RunRequest:
     trace_id: str
     waited: bool
     """Whether its client waits, so that a worker is invoked for it."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The parameters of the model that replace those of the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,8 @@ class Run:
     the run has ended or waits for a slot."""
     queued_at: tuple[datetime, ...]
     """The times at which each attempt began to wait for a worker."""
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The parameters of the model that replace those of the config."""
     plan: str = ""
     """The tenant's plan at the creation of the run, a dimension of metrics."""
     trace_id: str = ""

@@ -30,6 +30,7 @@ STATE = (
     "project_id",
     "config",
     "artifacts",
+    "parameters",
     "max_output_tokens",
     "max_cost_nano_usd",
     "request_id",

@@ -14,6 +14,7 @@ from services.runs.runs.table.parts import (
     turns_from_payload,
 )
 from shared.document_ref import DocumentRef
+from shared.freejson import encode, loads_stored
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.payloads import Payloads
 from shared.times import from_text, to_text
@@ -56,6 +57,7 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "config": {"key": run.config.key, "sha256": run.config.sha256},
         **{name.partition("-")[0]: packed for name, packed in written.items()},
         "artifacts": run.artifacts or None,
+        "parameters": encode(run.parameters).decode() if run.parameters else None,
         "max_output_tokens": run.max_output_tokens,
         "max_cost_nano_usd": run.max_cost_nano_usd,
         "request_id": run.request_id,
@@ -193,9 +195,10 @@ def _written(reader: Reader, payloads: Payloads, *, with_payloads: bool) -> dict
 
 
 def _bookkeeping(reader: Reader) -> dict[str, Any]:
-    """Return the internal fields of a run, which no response contains."""
+    """Return the fields of a run that are seldom present, most of which no response contains."""
     return {
         "artifacts": reader.integers("artifacts"),
+        "parameters": loads_stored(reader.optional_text("parameters") or "{}"),
         "moved_attempts": reader.optional_integer("moved_attempts") or 0,
         "slot_period": reader.optional_text("slot_period"),
         "published_at": _time(reader, "published_at"),

@@ -158,6 +158,7 @@ class TestRequestExport:
         assert list(rows[0]) == [column.name for column in COLUMNS]
         assert rows[3]["occurred_at"] == "2026-11-22T23:19:05.042Z"
         assert (rows[3]["tokens_out"], rows[3]["egress_bytes"], rows[3]["cost_nano_usd"]) == (30, 0, None)
+        assert [(row["unpriced_requests"], row["unpriced_tokens"]) for row in rows[2:4]] == [(0, 0), (1, 42)]
         assert (rows[2]["cost_nano_usd"], rows[2]["simulated"], rows[4]["project_id"]) == (1, True, "prj_1")
 
     def test_returns_the_requested_tenant_and_days(self, exporter: ExportFixture) -> None:

@@ -278,6 +278,7 @@ class TestEvents:
                 "cost_nano_usd": None,
                 "price_version": "2026-11-01",
                 "simulated": True,
+                "usage_estimated": False,
             }
         ]
         assert body["pagination"] == LAST_PAGE

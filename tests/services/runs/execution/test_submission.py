@@ -1,15 +1,17 @@
 """Submission of runs."""
 
+from datetime import datetime
+
 import pytest
 
-from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.domain import AgentCopy, VersionCopy, may_be_in_transit
 from services.runs.agents.table import AgentCopyTable, VersionCopyTable
 from services.runs.errors import RequestedAgentNotFound, RequestedVersionNotFound
 from services.runs.runs.domain.run import Status
 from shared.ids import new_id
 from tests.services.runs.conftest import World, know_agent
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
-from tests.services.runs.workers import outbox, submit
+from tests.services.runs.workers import LATER, outbox, submit
 
 
 class TestSubmitRun:
@@ -54,6 +56,19 @@ class TestPinVersion:
         AgentCopyTable(world.store, TENANT).keep(AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW))
         with pytest.raises(RequestedVersionNotFound):
             submit(world, version=2)
+
+    @pytest.mark.parametrize("received_at", [NOW, LATER])
+    def test_refuses_a_version_that_cannot_be_published_yet(self, world: World, received_at: datetime) -> None:
+        copy = AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=received_at)
+        AgentCopyTable(world.store, TENANT).keep(copy)
+        assert not may_be_in_transit(copy, 7, now=LATER)
+        with pytest.raises(RequestedVersionNotFound):
+            submit(world, version=7)
+
+    @pytest.mark.parametrize("version", [4, 6])
+    def test_waits_for_a_version_that_may_just_have_been_published(self, version: int) -> None:
+        copy = AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW)
+        assert may_be_in_transit(copy, version, now=LATER)
 
     def test_returns_the_requested_version(self, world: World) -> None:
         VersionCopyTable(world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, world.config))

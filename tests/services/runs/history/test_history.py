@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from services.runs.history.domain.log import entries
 from services.runs.history.domain.trace import TraceSpan, spans, trace_id
 from services.runs.runs.domain import lifecycle
@@ -126,6 +128,7 @@ class TestSpans:
         assert lost.attributes["ainexus.usage.uncertain_tokens"] == CALL.bound_tokens
         assert not answered.failed
 
+    @pytest.mark.report(9)
     def test_have_usage_and_cost_only_in_calls(self) -> None:
         names = {
             span.name.split()[0]

@@ -1,5 +1,6 @@
 """A tenant whose agent calls the local server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,15 @@ class Stage:
     models: ProviderModels
     adapter: Adapter
 
-    def submit(self, *, timeout_s: float = 5, **config: Any) -> Run:  # noqa: ANN401 — any field of a config
-        """Submit a run of an agent with that provider."""
+    def submit(
+        self,
+        *,
+        timeout_s: float = 5,
+        parameters: Mapping[str, Any] = {},
+        inputs: Mapping[str, Any] | None = None,
+        **config: Any,  # noqa: ANN401 — any field of a config
+    ) -> Run:
+        """Submit a run with these parameters and inputs of an agent with that provider."""
         api = {"api": self.adapter.api} if self.adapter.provider == "openai" else {}
         document = {
             "provider": self.adapter.provider,
@@ -44,7 +52,7 @@ class Stage:
         }
         stored = self.world.documents.write(TENANT, f"agents/{AGENT_ID}/versions/2.json", document)
         VersionCopyTable(self.world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, stored))
-        return submit(self.world, version=2)
+        return submit(self.world, version=2, parameters=parameters, inputs=inputs)
 
     def execute(self, run: Run, *, slept: list[float] | None = None) -> Run:
         """Execute the run and return it."""
@@ -52,12 +60,15 @@ class Stage:
 
     def continue_with(self, run: Run, output: str = "rain") -> Run:
         """Submit this output for each tool of the run, and execute the run."""
+        return self.execute(self.submit_outputs(run, output))
+
+    def submit_outputs(self, run: Run, output: str) -> Run:
+        """Submit this output for each tool of the run."""
         outputs = {call.id: output for call in run.tool_calls}
         world = self.world
-        run = submit_tool_outputs(
+        return submit_tool_outputs(
             world.runs, world.documents, planner_of(world), access(world), run.run_id, outputs, now=LATER
         )
-        return self.execute(run)
 
     def left(self) -> tuple[int, int, int]:
         """Return the remaining requests and tokens of the month, and the number of open calls."""

@@ -39,6 +39,7 @@ def test_arguments_are_split_within_a_pair() -> None:
 
 
 @pytest.mark.parametrize("stage", ADAPTERS, ids=str, indirect=True)
+@pytest.mark.report(8)
 class TestHalves:
     @pytest.mark.parametrize(("pieces", "text"), TEXTS.values(), ids=TEXTS)
     def test_of_the_text_are_joined(self, stage: Stage, pieces: tuple[str, ...], text: str) -> None:

@@ -124,6 +124,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.report(14)
 class TestUsage:
     @pytest.mark.parametrize(("adapter", "pieces"), CELLS)
     def test_is_counted_once(

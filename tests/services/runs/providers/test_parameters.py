@@ -26,6 +26,7 @@ def asked(model: str, **config: Any) -> ModelRequest:  # noqa: ANN401 — any fi
     return compose({"model": model, **config}, {"message": "Hi"}, max_output_tokens=None)
 
 
+@pytest.mark.report(6)
 class TestRefusedBy:
     @pytest.mark.parametrize(
         ("request_", "refused"),
@@ -79,6 +80,7 @@ class TestApiOf:
         assert api_of(request_) == api
 
 
+@pytest.mark.report(5)
 class TestCapParameter:
     @pytest.mark.parametrize(
         ("base_url", "name"),

@@ -16,6 +16,7 @@ from services.runs.providers.gateway.prices import price_of
 from services.runs.runs.domain.conversation import Message
 from services.runs.runs.domain.run import Cost
 from shared.meters import Meter, Meters
+from shared.models.capabilities import capabilities_of
 
 NOW = datetime(2026, 11, 22, 23, 19, 5, tzinfo=UTC)
 VERSION = "genai-prices 0.2.3"
@@ -68,6 +69,7 @@ class TestPriceOf:
             "GPT-4o",
         ],
     )
+    @pytest.mark.report("14a")
     def test_is_the_same_for_a_simulated_answer(self, model: str) -> None:
         asked = compose({"model": model}, {"message": "Hi"}, max_output_tokens=None)
         cost = price_of(asked, USED, NOW)
@@ -76,6 +78,32 @@ class TestPriceOf:
         explicit = compose({"model": model, "provider": "simulated"}, {"message": "Hi"}, max_output_tokens=None)
         assert explicit.provider == "simulated"
         assert price_of(explicit, USED, NOW) == cost
+
+    @pytest.mark.report(11)
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "apac.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "arn:aws:bedrock:us-east-2:111111111111:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0",
+        ],
+    )
+    def test_is_that_of_the_model_behind_an_inference_profile(self, name: str) -> None:
+        # 1,000 at $3.30 a million, 500 at $16.50, the price in a region.
+        assert price("bedrock", name, USED).nano_usd == 3_300_000 + 8_250_000
+        row = capabilities_of("bedrock", name)
+        assert row
+        assert (row.family, row.takes_one_of_sampling) == ("claude-sonnet-4-5", True)
+
+    @pytest.mark.report(11)
+    def test_of_an_application_profile_is_the_configured_one(self) -> None:
+        name = "arn:aws:bedrock:us-east-2:111111111111:application-inference-profile/abc123"
+        assert price("bedrock", name, USED).is_missing
+        asked = compose({"model": name, "price": OWN}, {"message": "Hi"}, max_output_tokens=None)
+        assert price_of(asked, USED, NOW).nano_usd is not None
 
     def test_charges_cache_reads_less_than_input(self) -> None:
         cached = {**USED, Meter.TOKENS_CACHE_READ: 800}
@@ -95,6 +123,7 @@ class TestPriceOf:
             ("bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", 3_600_000 + 1_500_000 + 7_500_000),
         ],
     )
+    @pytest.mark.report(12)
     def test_charges_writes_for_an_hour_more_than_others(self, provider: Provider, model: str, cost: int) -> None:
         cached = {**USED, Meter.TOKENS_CACHE_WRITE: 1_000, Meter.TOKENS_CACHE_WRITE_1H: 600}
         assert price(provider, model, cached).nano_usd == cost
@@ -116,6 +145,7 @@ class TestPriceOf:
             ("gpt-5.4", "eu.api.openai.com", 11_000_000),
         ],
     )
+    @pytest.mark.report(5)
     def test_is_the_list_price_at_azure_and_in_regions(self, model: str, host: str, cost: int) -> None:
         config = {"model": model, "base_url": f"https://{host}/v1"}
         asked = compose(config, {"message": "Hi"}, max_output_tokens=None)
@@ -153,6 +183,7 @@ def own_price(**price: str) -> OwnPrice:
     return found
 
 
+@pytest.mark.report(13)
 class TestOwnPrice:
     def test_takes_precedence_and_is_marked(self) -> None:
         for config in ({"model": "llama", "base_url": "https://llm.example"}, {"model": "gpt-4"}, {"model": "mine"}):

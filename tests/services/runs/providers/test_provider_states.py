@@ -40,6 +40,7 @@ def shown(run: Run) -> str:
 
 
 @EACH
+@pytest.mark.report(2, 3, 4)
 class TestState:
     @WHOLE
     def test_is_returned_unchanged_and_in_order(self, stage: Stage, *, whole: bool) -> None:
@@ -105,7 +106,16 @@ class TestState:
 class TestEncryptedReasoning:
     @pytest.mark.parametrize(
         ("model", "asked"),
-        [("gpt-5.1", True), ("o4-mini", True), ("gpt-4o", False), ("gpt-5-chat-latest", False), ("gpt-4.1", False)],
+        [
+            ("gpt-5.1", True),
+            ("o4-mini", True),
+            ("codex-mini-latest", True),
+            ("gpt-7", True),
+            ("gpt-4o", False),
+            ("gpt-5-chat-latest", False),
+            ("gpt-4.1", False),
+            ("llama-4", False),
+        ],
     )
     def test_is_asked_of_models_that_have_it(
         self, server: ProviderServer, models: ProviderModels, model: str, *, asked: bool

@@ -108,6 +108,7 @@ class TestOutputCap:
         ]
 
 
+@pytest.mark.report(6)
 class TestKnownRefusals:
     """A model of the table is not even asked with a parameter that it refuses."""
 
@@ -136,6 +137,7 @@ class TestKnownRefusals:
 
 
 @pytest.mark.parametrize("stage", ADAPTERS, indirect=True, ids=str)
+@pytest.mark.report(6)
 class TestRuns:
     def test_show_a_warning_and_count_one_call(self, stage: Stage) -> None:
         stage.server.add_replies(refused(stage.adapter, 400, NOT_SUPPORTED), answered(stage.adapter))

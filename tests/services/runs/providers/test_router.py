@@ -218,6 +218,7 @@ class TestForeignServers:
         assert server.received[-1].headers["Host"] == f"no-such-name.example:{port}"
 
 
+@pytest.mark.report(5)
 class TestAzure:
     def test_receives_its_key_in_its_own_header_and_the_cap_under_its_new_name(self, server: ProviderServer) -> None:
         url = f"http://acme.openai.azure.com:{server.server_address[1]}/openai/v1"

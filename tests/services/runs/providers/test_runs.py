@@ -1,11 +1,16 @@
 """Every provider in every case as a run: state, attempts, calls, usage and remaining budget."""
 
+import json
+from typing import Any
+
 import pytest
 
+from services.runs.errors import ToolOutputsMismatch
 from services.runs.providers.domain.model import StopReason
+from services.runs.providers.domain.request import Api
 from services.runs.runs.domain.run import FinishReason, Outcome, Run, Status
 from shared.meters import Meter, Meters
-from tests.services.runs.providers.adapters import ADAPTERS, answered
+from tests.services.runs.providers.adapters import ADAPTERS, CONVERSE, answered
 from tests.services.runs.providers.stage import AGAIN, ONCE, Stage, error_of, left_after
 from tests.services.runs.providers.test_calls import AROUND_30_S, CALLS, FAILURES, FIRST, SUCCESSES, Failure, Success
 from tests.services.runs.providers.wire import Answer
@@ -111,7 +116,10 @@ class TestTools:
         stage.server.add_replies(asks, asks, answered(stage.adapter))
         run = stage.execute(stage.submit(tools=[WEATHER]))
         for handed_in in range(2):
-            assert (run.status, run.tool_calls) == (Status.REQUIRES_ACTION, CALLS)
+            assert run.status is Status.REQUIRES_ACTION
+            assert [(call.name, call.arguments) for call in run.tool_calls] == [
+                (call.name, call.arguments) for call in CALLS
+            ]
             assert stage.left() == left_after(*[COMPLETE] * (handed_in + 1))
             run = stage.continue_with(run)
         done = run
@@ -120,6 +128,127 @@ class TestTools:
         assert outcomes == [Outcome.REQUIRES_ACTION, Outcome.REQUIRES_ACTION, Outcome.COMPLETED]
         assert done.usage == {meter: 3 * count for meter, count in COMPLETE.items()} | ONCE
         assert stage.left() == left_after(COMPLETE, COMPLETE, COMPLETE)
+
+
+PARAMETERS: dict[str, Any] = {
+    "top_p": 0.5,
+    "stop": ["END"],
+    "seed": 7,
+    "tool_choice": {"tool": "weather"},
+    "parallel_tool_calls": False,
+}
+SENT_PARAMETERS: dict[Api, dict[str, Any]] = {
+    "chat": {
+        "top_p": 0.5,
+        "stop": ["END"],
+        "seed": 7,
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+        "parallel_tool_calls": False,
+    },
+    "responses": {
+        "top_p": 0.5,
+        "tool_choice": {"type": "function", "name": "weather"},
+        "parallel_tool_calls": False,
+    },
+    "messages": {
+        "top_p": 0.5,
+        "stop_sequences": ["END"],
+        "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True},
+    },
+    "converse": {"topP": 0.5, "stopSequences": ["END"], "toolChoice": {"tool": {"name": "weather"}}},
+}
+OMITTED = {
+    "chat": (),
+    "responses": ("stop", "seed"),
+    "messages": ("seed",),
+    "converse": ("seed", "parallel_tool_calls"),
+}
+"""The parameters that each API lacks. They are left out with a warning."""
+CHOICES: dict[Api, dict[str, Any]] = {
+    "chat": {"auto": "auto", "none": "none", "required": "required"},
+    "responses": {"auto": "auto", "none": "none", "required": "required"},
+    "messages": {
+        "auto": {"type": "auto", "disable_parallel_tool_use": False},
+        "none": {"type": "none"},
+        "required": {"type": "any", "disable_parallel_tool_use": False},
+    },
+    "converse": {"auto": {"auto": {}}, "none": None, "required": {"any": {}}},
+}
+"""The choice in each API. Converse has no choice against all tools, so none are sent."""
+ALL_NAMES = {name for sent in SENT_PARAMETERS.values() for name in sent}
+
+
+def sent_parameters(stage: Stage) -> dict[str, Any]:
+    """Return the parameters of the last request, without those that every request has."""
+    body = stage.server.received[-1].body
+    fields = {**body, **body.get("inferenceConfig", {}), **body.get("toolConfig", {})}
+    return {name: fields[name] for name in fields.keys() & ALL_NAMES}
+
+
+@EACH
+class TestParameters:
+    @pytest.mark.parametrize("of", ["agent", "run", "both"])
+    def test_are_sent_or_left_out_with_a_warning(self, stage: Stage, of: str) -> None:
+        stage.server.add_replies(answered(stage.adapter))
+        others: dict[str, Any] = {
+            "top_p": 0.9,
+            "stop": ["X"],
+            "seed": 8,
+            "tool_choice": "none",
+            "parallel_tool_calls": True,
+        }
+        config: dict[str, Any] = {"agent": PARAMETERS, "run": {}, "both": others}[of]
+        run = stage.submit(tools=[WEATHER], parameters={} if of == "agent" else PARAMETERS, **config)
+        done = stage.execute(run)
+        assert sent_parameters(stage) == SENT_PARAMETERS[stage.adapter.api]
+        assert done.calls[0].omitted == OMITTED[stage.adapter.api]
+        assert (done.status, done.usage, stage.left()) == (Status.COMPLETED, {**COMPLETE, **ONCE}, left_after(COMPLETE))
+
+    @pytest.mark.parametrize("mode", ["auto", "none", "required"])
+    def test_of_tools_have_the_names_of_the_api(self, stage: Stage, mode: str) -> None:
+        stage.server.add_replies(answered(stage.adapter))
+        stage.execute(stage.submit(tools=[WEATHER], parameters={"tool_choice": mode}))
+        name = "toolChoice" if stage.adapter is CONVERSE else "tool_choice"
+        assert sent_parameters(stage).get(name) == CHOICES[stage.adapter.api][mode]
+
+    def test_that_force_a_tool_end_with_its_output(self, stage: Stage) -> None:
+        asks = answered(stage.adapter, Answer((), CALLS, StopReason.TOOL_CALLS))
+        stage.server.add_replies(asks, answered(stage.adapter))
+        run = stage.execute(stage.submit(tools=[WEATHER], parameters={"tool_choice": "required"}))
+        done = stage.continue_with(run)
+        name = "toolChoice" if stage.adapter is CONVERSE else "tool_choice"
+        assert sent_parameters(stage)[name] == CHOICES[stage.adapter.api]["auto"]
+        assert (done.status, stage.left()) == (Status.COMPLETED, left_after(COMPLETE, COMPLETE))
+
+
+@EACH
+class TestReusedIds:
+    """A server that begins again with the same ids in each turn."""
+
+    def test_are_made_unique_and_sent_back_in_pairs(self, stage: Stage) -> None:
+        asks = answered(stage.adapter, Answer((), CALLS, StopReason.TOOL_CALLS))
+        stage.server.add_replies(asks, asks, answered(stage.adapter))
+        first = stage.execute(stage.submit(tools=[WEATHER]))
+        second = stage.continue_with(first, "snow")
+        ids = [call.id for run in (first, second) for call in run.tool_calls]
+        assert len(set(ids)) == len(ids) == 2 * len(CALLS)
+        done = stage.continue_with(second, "rain")
+        body = json.dumps(stage.server.received[-1].body)
+        assert [body.count(f'"{call_id}"') for call_id in ids] == [2] * len(ids)
+        assert (done.status, [turn.content for turn in done.turns if turn.role == "tool"]) == (
+            Status.COMPLETED,
+            [*["snow"] * len(CALLS), *["rain"] * len(CALLS)],
+        )
+
+    def test_let_a_repeated_request_change_nothing(self, stage: Stage) -> None:
+        asks = answered(stage.adapter, Answer((), CALLS, StopReason.TOOL_CALLS))
+        stage.server.add_replies(asks, asks)
+        first = stage.execute(stage.submit(tools=[WEATHER]))
+        second = stage.continue_with(first, "snow")
+        again = stage.submit_outputs(first, "snow")
+        assert (again.status, again.turns) == (Status.REQUIRES_ACTION, second.turns)
+        with pytest.raises(ToolOutputsMismatch):
+            stage.submit_outputs(first, "rain")
 
 
 @EACH

@@ -1,5 +1,6 @@
 """The built-in provider."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from services.runs.errors import CostUsedUp, ProviderFailed, TokensUsedUp
 from services.runs.providers.domain.model import StopReason, StreamEnd, TextDelta, UsageUpdate
-from services.runs.providers.domain.request import ModelRequest, ToolDefinition
+from services.runs.providers.domain.request import ModelRequest, ToolChoice, ToolDefinition
 from services.runs.providers.gateway.prices import price_of
 from services.runs.providers.gateway.simulated import SimulatedModel
 from services.runs.runs.domain.conversation import Message, ToolCall
@@ -127,6 +128,7 @@ class TestSimulatedModel:
         assert ended.stop is StopReason.ANSWERED
 
 
+@pytest.mark.report(15)
 class TestStructuredAnswers:
     def test_are_the_value_of_the_schema_in_chunks(self) -> None:
         text, ended = _ended(_request(Message("user", "Hi [[tokens 1]]"), response_schema=SCHEMA))
@@ -153,6 +155,7 @@ class TestStructuredAnswers:
         assert (ended.tool_calls, text[:9]) == ((), '{"title":')
 
 
+@pytest.mark.report(15)
 class TestToolCalls:
     def test_have_arguments_that_fit_the_parameters(self) -> None:
         ended = _ended(_request(Message("user", "[[tool weather]]"), tools=(WEATHER,)))[1]
@@ -253,3 +256,49 @@ class TestReportedUsageInRuns:
     def test_is_refused_above_the_cost_limit_of_the_run(self, world: World) -> None:
         with pytest.raises(CostUsedUp):
             submit(world, message=self.MESSAGE, price=price_of, max_cost_nano_usd=2_000_000_000)
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("choice", "asked", "names"),
+        [
+            (ToolChoice("required"), "Hi", ["time"]),
+            (ToolChoice("tool", "weather"), "Hi", ["weather"]),
+            (ToolChoice("tool", "weather"), "[[tool time]]", ["weather"]),
+            (ToolChoice("required"), "[[tool weather]] [[tool time]]", ["weather", "time"]),
+            (ToolChoice("none"), "[[tool weather]]", []),
+            (ToolChoice("auto"), "Hi", []),
+            (None, "[[tool weather]]", ["weather"]),
+        ],
+    )
+    def test_choose_the_tools(self, choice: ToolChoice | None, asked: str, names: list[str]) -> None:
+        tools = (ToolDefinition("time", "", {}), WEATHER)
+        _, ended = _ended(_request(Message("user", asked), tools=tools, tool_choice=choice))
+        assert [call.name for call in ended.tool_calls] == names
+        assert all(
+            json.loads(call.arguments) == ({"city": "Wien"} if call.name == "weather" else {})
+            for call in ended.tool_calls
+        )
+        assert ended.stop is (StopReason.TOOL_CALLS if names else StopReason.ANSWERED)
+
+    def test_limit_each_turn_to_one_call(self) -> None:
+        asked = Message("user", "[[tool weather]] [[tool time]]")
+        _, ended = _ended(_request(asked, parallel_tool_calls=False))
+        assert [call.id for call in ended.tool_calls] == ["call_1"]
+        turn = (Message("assistant", "", ended.tool_calls), Message("tool", "snow", tool_call_id="call_1"))
+        _, ended = _ended(_request(asked, *turn, parallel_tool_calls=False))
+        assert [call.id for call in ended.tool_calls] == ["call_2"]
+
+    @pytest.mark.parametrize(
+        ("stop", "text"),
+        [
+            (("You", "answer"), "This is a simulated"),
+            (("ulated an",), "This is a sim"),
+            (("This",), ""),
+            (("absent",), "This is a simulated answer. You said: Hi"),
+        ],
+    )
+    def test_stop_before_the_text(self, stop: tuple[str, ...], text: str) -> None:
+        answer, ended = _ended(_request(Message("user", "Hi"), stop=stop))
+        assert (answer, ended.stop) == (text, StopReason.ANSWERED)
+        assert ended.meters[Meter.TOKENS_OUT] == len(text.split())

@@ -43,8 +43,8 @@ class Client:
                 path = f"agents/{AGENT_ID}/versions/{self._version}.json"
                 stored = self._world.documents.write(TENANT, path, AgentConfig.model_validate(config).to_document())
                 VersionCopyTable(self._world.store, TENANT).keep(VersionCopy(AGENT_ID, self._version, stored))
-            case {"inputs": inputs}:
-                body = {"agent_id": AGENT_ID, "version": self._version, "inputs": inputs}
+            case {"inputs": _}:
+                body = {"agent_id": AGENT_ID, "version": self._version, **block}
                 self._run_id = self._request("POST", RUNS, body)["run"]["run_id"]
                 self._execute()
             case {"tool_outputs": _}:

@@ -136,6 +136,7 @@ NULLS: list[Any] = [
 ]
 
 
+@pytest.mark.report(7)
 class TestClosing:
     @pytest.mark.parametrize(("schema", "openai", "anthropic"), CLOSED.values(), ids=CLOSED)
     def test_keeps_the_meaning(self, schema: Any, openai: object, anthropic: object) -> None:  # noqa: ANN401
@@ -157,6 +158,7 @@ class TestClosing:
         assert close_schema(many, ANTHROPIC) is None
 
 
+@pytest.mark.report(7)
 class TestAddedNulls:
     @pytest.mark.parametrize(
         ("schema", "answer", "expected"),

@@ -168,6 +168,7 @@ def asks(adapter: Adapter, *, name: str = "weather", arguments: str = "{}") -> R
 
 
 @pytest.mark.parametrize("stage", [CHAT], ids=str, indirect=True)
+@pytest.mark.report(1)
 class TestFragments:
     @pytest.mark.parametrize(("deltas", "calls"), STREAMS.values(), ids=STREAMS)
     def test_are_told_apart(
@@ -197,6 +198,7 @@ class TestFragments:
 
 
 @pytest.mark.parametrize("stage", ADAPTERS, ids=str, indirect=True)
+@pytest.mark.report(1)
 class TestArguments:
     @pytest.mark.parametrize("arguments", EMPTY.values(), ids=EMPTY)
     def test_that_are_empty_are_an_empty_object(self, stage: Stage, arguments: str) -> None:
@@ -245,6 +247,7 @@ class TestArguments:
         assert (run.status, run.tool_calls) == (Status.REQUIRES_ACTION, (ToolCall("a", "weather", WIEN),))
 
 
+@pytest.mark.report(1)
 class TestBlocks:
     """Servers behind the APIs of Anthropic and Bedrock that number every block 0."""
 

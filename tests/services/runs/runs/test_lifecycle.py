@@ -47,12 +47,19 @@ class TestSubmit:
 
 
 class TestUsageEvent:
-    def test_has_the_total_of_the_cache_writes_and_not_their_detail(self) -> None:
+    @pytest.mark.report(12)
+    def test_has_the_cache_writes_and_their_detail(self) -> None:
         written = {Meter.TOKENS_IN: 9, Meter.TOKENS_CACHE_WRITE: 9, Meter.TOKENS_CACHE_WRITE_1H: 4}
         done, events = lifecycle.complete(running(), CallEnd(Outcome.COMPLETED, written), OUTPUT, now=LATER)
         assert done.usage[Meter.TOKENS_CACHE_WRITE_1H] == 4
         published = _usage(events[0]).meters
-        assert (published[Meter.TOKENS_CACHE_WRITE], Meter.TOKENS_CACHE_WRITE_1H in published) == (9, False)
+        assert (published[Meter.TOKENS_CACHE_WRITE], published[Meter.TOKENS_CACHE_WRITE_1H]) == (9, 4)
+
+    @pytest.mark.parametrize("is_estimated", [False, True])
+    def test_shows_whether_the_usage_is_estimated(self, *, is_estimated: bool) -> None:
+        end = CallEnd(Outcome.COMPLETED, {Meter.TOKENS_OUT: 9}, usage_estimated=is_estimated)
+        _, events = lifecycle.complete(running(), end, OUTPUT, now=LATER)
+        assert _usage(events[0]).usage_estimated is is_estimated
 
 
 class TestComplete:
