@@ -19,6 +19,9 @@ tenants  GET                  …/users                        -
 tenants  PUT,DELETE           …/users/{u}                    tenant_admin
 tenants  GET,POST             …/projects                     developer       observer
 tenants  GET,PUT,DELETE       …/projects/{p}                 developer       observer
+tenants  GET,POST             …/api-keys                     developer       developer
+tenants  GET,PATCH,DELETE     …/api-keys/{k}                 developer       developer
+tenants  POST                 …/api-keys/{k}/rotate          developer
 tenants  GET                  …/audit                        -               tenant_admin
 tenants  GET,POST             /admin/tenants                 platform_admin  platform_admin
 tenants  GET,PUT,DELETE       /admin/tenants/{t}             platform_admin  platform_admin
