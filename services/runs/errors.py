@@ -1,8 +1,10 @@
 """Errors of the runs service."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.errors import (
+    ChangedMeanwhile,
     Conflict,
     DependencyUnavailable,
     Detail,
@@ -219,3 +221,57 @@ class BudgetMoved(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The budget changed during the correction. Run the command again.", retry_after_s=1)
+
+
+class DatasetNotFound(NotFound):
+    """The tenant has no such dataset."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such dataset.")
+
+
+class DatasetVersionNotFound(NotFound):
+    """The dataset has no such version."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset has no such version.")
+
+
+class DatasetChanged(ChangedMeanwhile):
+    """Another request changed the dataset after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset was changed at the same time; read it again and try once more.")
+
+
+class DatasetTooLarge(InvalidRequest):
+    """The version would have too many items or bytes."""
+
+    def __init__(self, max_items: int, max_bytes: int) -> None:
+        super().__init__(f"A version can have at most {max_items} items and {max_bytes} bytes.")
+
+
+class UploadNotFound(NotFound):
+    """The dataset has no such upload."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset has no such upload.")
+
+
+class UploadChanged(ChangedMeanwhile):
+    """The upload has another state than the one that was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The upload was changed at the same time; read it again.")
+
+
+class RunsNotFound(InvalidRequest):
+    """Some of the named runs do not exist.
+
+    Args:
+        positions: their positions in the list, from 0.
+    """
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        details = [Detail(f"from_runs.run_ids.{position}", "There is no such run.") for position in positions]
+        super().__init__("Some runs do not exist.", details)

@@ -20,6 +20,12 @@ TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      the copy of an agent; a
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  the copy of a version
 TENANT#<t>#RUNS                STOPPING                the stop of a tenant that is being deleted; in the `due` index
                                                        under DUE#RUNS#STOPPING, until its runs have ended
+TENANT#<t>#RUNS#DATASETS       DATASET#<dst_…>         a dataset with the numbers of its latest version
+TENANT#<t>#RUNS#DATASETS       VERSION#<dst_…>#n       an immutable version of a dataset, and its file in the bucket
+TENANT#<t>#RUNS#DATASETS       UPLOAD#<dst_…>#<upl_…>  an upload; in the `due` index under DUE#RUNS#UPLOAD, until its
+                                                       file is deleted
+TENANT#<t>#RUNS#DATASETS       REMOVED#<dst_…>         a deleted dataset; in the `due` index under DUE#RUNS#DATASET,
+                                                       until its rows and files are deleted
 """
 
 from collections.abc import Iterator
@@ -33,12 +39,15 @@ from shared.storage.transaction import Expression
 from shared.times import months_until
 
 SLICE = Slice("RUNS", Table.ENTITIES)
+DATASETS = "DATASETS"
+"""The partition of a tenant's datasets."""
 CALLS = "CALLS#"
 """The prefix of the sort keys of calls that are stored beside their run."""
 
 
 def _partitions(tenant_id: str, now: datetime) -> Iterator[str]:
-    """Return the partitions of the tenant's budgets."""
+    """Return the partitions of the tenant's datasets and budgets."""
+    yield SLICE.key(tenant_id, DATASETS)
     yield from (SLICE.key(tenant_id, "BUDGET", month) for month in months_until(now))
 
 

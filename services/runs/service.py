@@ -1,6 +1,6 @@
 """The declaration of the runs service."""
 
-from services.runs.functions import api, consumer, exporter, remover, stream, worker
+from services.runs.functions import api, consumer, exporter, lab, remover, stream, worker
 from services.runs.partitions import SLICE
 from shared.declaration import (
     USUAL_ALARMS,
@@ -16,6 +16,7 @@ from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
     ArtifactStored,
+    DatasetUploadReceived,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -58,6 +59,14 @@ SERVICE = Service(
             timeout_s=900,
         ),
         Function(
+            "lab",
+            "services.runs.functions.lab.handler",
+            access=Access.TENANT,
+            subscriptions=lab.handler.types,
+            objects=(ObjectGrant("agents"), ObjectGrant("runs", write=True)),
+            timeout_s=900,
+        ),
+        Function(
             "consumer",
             "services.runs.functions.consumer.handler",
             subscriptions=consumer.handler.types,
@@ -92,6 +101,7 @@ SERVICE = Service(
         ArtifactStored.TYPE,
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
+        DatasetUploadReceived.TYPE,
     ),
     alarms=(*USUAL_ALARMS, "quarantine", "unpriced-calls"),
 )

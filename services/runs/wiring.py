@@ -9,13 +9,14 @@ from services.runs.agents.gateway import CachedConfigs
 from services.runs.agents.table import AgentCopies
 from services.runs.budgets.domain import MAX_EXECUTING_RUNS
 from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.datasets.gateway import DatasetFiles
 from services.runs.execution.gateway import LambdaWorkers, Workers
 from services.runs.execution.operations.planning import Planner
 from services.runs.partitions import SLICE
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.runs.domain.run import Cost
 from services.runs.runs.table.runs import RunTable
-from shared.aws.clients import own_client
+from shared.aws.clients import own_client, tenant_client
 from shared.meters import Meters
 from shared.storage.payloads import Payloads
 from shared.tenancy.context import TenantAccess
@@ -35,6 +36,16 @@ def tenant_runs() -> RunTable:
 def slice_runs() -> RunTable:
     """Return the runs of all tenants, for the reaper."""
     return RunTable(slice_store(), Payloads(_own.slice_objects()))
+
+
+def tenant_datasets() -> DatasetFiles:
+    """Return the files of the current tenant's datasets."""
+    return DatasetFiles(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def slice_datasets() -> DatasetFiles:
+    """Return the files of all tenants' datasets, for the reaper."""
+    return DatasetFiles(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def slice_access(tenant_id: str) -> TenantAccess:

@@ -44,6 +44,7 @@ CATALOG: dict[str, type[EventData]] = {
         runs.ArtifactStored,
         runs.ArtifactDeleted,
         runs.ArtifactDownloaded,
+        runs.DatasetUploadReceived,
         metering.UsageIngested,
         metering.UsageBatchIngested,
         metering.UsageSummarised,

@@ -79,7 +79,10 @@ class RunCancelled(RunEnded):
 
 
 class ArtifactEvent(RunEvent):
-    """An event of a large document that was written for a run and is stored in the bucket."""
+    """An event of a large document that was written for a run and is stored in the bucket.
+
+    For a file of a dataset, `run_id` is the id of the dataset.
+    """
 
     artifact_id: str
     """The name of the document within the run."""
@@ -131,3 +134,12 @@ class UsageRecorded(RunEvent):
     simulated: bool
     period: str
     """The month in which the call is counted, for example `2026-11`."""
+
+
+class DatasetUploadReceived(RunsEvent):
+    """The file of an upload has arrived and can be validated."""
+
+    TYPE: ClassVar[str] = "dataset.upload_received.v1"
+
+    dataset_id: str
+    upload_id: str

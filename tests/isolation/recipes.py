@@ -22,6 +22,8 @@ _USERS = "/v1/tenants/{tenant_id}/users"
 _RUNS = "/v1/tenants/{tenant_id}/runs"
 _USAGE = "/v1/tenants/{tenant_id}/usage"
 _AGENTS = "/v1/tenants/{tenant_id}/agents"
+_DATASETS = "/v1/tenants/{tenant_id}/datasets"
+_DATASET = f"{_DATASETS}/{{dataset_id}}"
 _TOOL: Json = {"name": "lookup", "description": "Looks it up.", "parameters": {"type": "object", "properties": {}}}
 
 Recipe = Callable[[TenantFixture, Operation], Request]
@@ -260,6 +262,23 @@ def _report_older_usage(fixture: TenantFixture) -> None:
     fixture.send(Request(operation, {TENANT: fixture.tenant_id}, fixture.owner(operation), {"events": events}))
 
 
+def _add_items(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that makes a new run an item of a dataset."""
+    run_id = fixture.create(_operation_named(fixture, f"POST {_RUNS}"))["run_id"]
+    return replace(fixture.request(operation), body={"from_runs": {"run_ids": [run_id]}, "expected": True})
+
+
+def _create_dataset_versions(fixture: TenantFixture) -> None:
+    """Create an upload and two versions of the dataset, the second with an Idempotency-Key and two items."""
+    upload = fixture.send(fixture.request(_operation_named(fixture, f"POST {_DATASET}/upload")))
+    fixture.known["upload_id"] = str(upload.body["upload"]["upload_id"])
+    operation = _operation_named(fixture, f"POST {_DATASET}/items")
+    fixture.send(_add_items(fixture, operation))
+    key = f"key of {fixture.tenant_id} to {operation.name}"
+    request = _add_items(fixture, operation).with_headers(Idempotency_Key=key)
+    fixture.keyed_requests[operation.name] = (request, fixture.send(request))
+
+
 def _operation_named(fixture: TenantFixture, name: str) -> Operation:
     return next(operation for operation in fixture.operations if operation.name == name)
 
@@ -278,6 +297,7 @@ RECIPES: Mapping[str, Recipe] = {
     f"DELETE {_RUNS}/{{run_id}}": _delete_ended_run,
     f"PATCH {_RUNS}/{{run_id}}": _cancel_run,
     f"POST {_RUNS}/{{run_id}}/tool-outputs": _submit_tool_outputs,
+    f"POST {_DATASET}/items": _add_items,
 }
 
 CONTROL_RECIPES: Mapping[str, Recipe] = {
@@ -296,5 +316,6 @@ CREATION_RECIPES: Mapping[str, Callable[[TenantFixture], None]] = {
     f"GET {_BILLING}/invoices": _create_invoices,
     f"POST {_ADMIN}/{{tenant_id}}/export": _create_export,
     f"GET {_USAGE}/daily": _report_older_usage,
+    f"POST {_DATASET}/items": _create_dataset_versions,
 }
 """Resources that the document does not describe how to create, by the operation that needs them."""

@@ -2,6 +2,7 @@
 
 from services.runs import wiring
 from services.runs.budgets import api as budgets
+from services.runs.datasets import api as datasets
 from services.runs.deletion import api as deletion
 from services.runs.execution import api as execution
 from services.runs.history import api as history
@@ -14,6 +15,7 @@ handler = HttpApp(
     deletion.router,
     history.router,
     execution.router,
+    datasets.router,
     access=wiring.access,
     store=wiring.tenant_store,
 )

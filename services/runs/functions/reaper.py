@@ -5,6 +5,8 @@ from collections import Counter
 
 from services.runs import wiring
 from services.runs.budgets.operations.sweep import sweep_budgets
+from services.runs.datasets.operations.datasets import clear_removed
+from services.runs.datasets.operations.uploads import sweep_uploads
 from services.runs.deletion.operations import clear_deleted
 from services.runs.execution.operations.recovery import expire_tool_calls, reap
 from services.runs.tenants.operations import finish_stops
@@ -22,12 +24,15 @@ SIMULTANEOUS_ENTRIES = 16
 def handler() -> WorkReport:
     """Requeue, end, start, settle or clear overdue entries."""
     runs, budgets, now = wiring.slice_runs(), wiring.slice_budgets(), utc_now()
+    store, files = wiring.slice_store(), wiring.slice_datasets()
     swept = {
         "runs": reap(runs, budgets, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "budgets": sweep_budgets(budgets, runs, wiring.slice_access, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "tools": expire_tool_calls(runs, budgets, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "deletions": clear_deleted(runs, now=now, concurrency=SIMULTANEOUS_ENTRIES),
-        "stops": finish_stops(wiring.slice_store(), runs, budgets, now=now, monotonic=time.monotonic),
+        "uploads": sweep_uploads(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "datasets": clear_removed(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "stops": finish_stops(store, runs, budgets, now=now, monotonic=time.monotonic),
     }
     measured = Counter[Metric]()
     for one in swept.values():
