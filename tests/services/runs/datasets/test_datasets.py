@@ -257,7 +257,7 @@ class TestItems:
         publish(dataset_id, questions(150))
         status, body = call("GET", f"{DATASET}/download", dataset_id=dataset_id)
         assert status == 200
-        path = urlsplit(body["download"]["url"]).path
+        path = urlsplit(str(body["download"]["url"])).path
         key = path[path.index("tenants/") :]
         content = gzip.decompress(own_client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
         assert len(content.splitlines()) == 150

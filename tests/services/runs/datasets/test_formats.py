@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.runs.datasets.consumer import check_inputs
@@ -32,6 +32,7 @@ def lines(*records: object) -> str:
 
 
 class TestLines:
+    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=8).filter(lambda line: b"\n" not in line), max_size=8), st.integers(1, 7))
     def test_are_the_same_in_chunks_of_any_size(self, wanted: list[bytes], size: int) -> None:
         content = b"\n".join(wanted)
@@ -151,6 +152,7 @@ class TestOpenAiEvals:
 
 
 class TestBlocks:
+    @settings(deadline=None)
     @given(st.integers(1, 350), st.integers(0, 349), st.integers(1, 120))
     def test_contain_the_items_of_a_page(self, total: int, first: int, count: int) -> None:
         items = [Item(f"i{number}", {"message": str(number)}) for number in range(total)]
