@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from random import Random
+from textwrap import fill
 
 from services.runs.experiments.domain.statistics.intervals import Interval
 from services.runs.experiments.domain.statistics.sequences import ConfidenceSequence
@@ -138,15 +139,17 @@ def cells(*, experiments: int, seed: int) -> Iterator[Cell]:
 
 def table_of(found: Sequence[Cell], *, seed: int) -> str:
     """Return the results as Markdown."""
-    head = (
-        "# Verdicts of simulated experiments\n\n"
+    error = 3 * sqrt(CONFIDENCE * (1 - CONFIDENCE) / found[0].experiments)
+    text = (
         f"`python -m bench.verdicts --seed {seed} --write docs/verdicts.md` simulated {found[0].experiments:,} "
         f"experiments per cell, with {ITEMS} items each, a confidence of {CONFIDENCE} and a minimum effect of "
-        f"{MINIMUM_EFFECT}.\nThe rate of false verdicts must be at most {1 - CONFIDENCE:.2f}, and the coverage at least "
-        f"{CONFIDENCE}; three standard errors of the simulation are\n"
-        f"{3 * sqrt(CONFIDENCE * (1 - CONFIDENCE) / found[0].experiments):.3f}. Power is the rate of the correct "
-        "verdict: `equivalent` without an effect, otherwise `worse`. Sequential experiments are\nlooked at after every "
-        "item and end with the first verdict.\n\n"
+        f"{MINIMUM_EFFECT}. The rate of false verdicts must be at most {1 - CONFIDENCE:.2f}, and the coverage at least "
+        f"{CONFIDENCE}. Three standard errors of the simulation are {error:.3f}. Power is the rate of the correct "
+        "verdict: `equivalent` without an effect, otherwise `worse`. Sequential experiments are checked after every "
+        "item and end with the first verdict."
+    )
+    head = (
+        f"# Verdicts of simulated experiments\n\n{fill(text, 120)}\n\n"
         "| Stopping | Pass rate | Effect ÷ minimum | False verdicts | Coverage | Power | Mean items |\n"
         "|---|---|---|---|---|---|---|\n"
     )
