@@ -15,9 +15,10 @@ from pathlib import Path
 from random import Random
 from textwrap import fill
 
+from services.runs.experiments.domain.settings import Settings, Stopping, Verdict
 from services.runs.experiments.domain.statistics.intervals import Interval
 from services.runs.experiments.domain.statistics.sequences import ConfidenceSequence
-from services.runs.experiments.domain.verdicts import Comparison, Settings, Stopping, Verdict, decide, verdict_of
+from services.runs.experiments.domain.verdicts import Comparison, decide, verdict_of
 
 EXPERIMENTS, ITEMS = 2_000, 500
 CONFIDENCE, MINIMUM_EFFECT = 0.95, 0.1

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import sqrt
 
+from services.runs.experiments.domain.settings import Settings, Stopping, Verdict
 from services.runs.experiments.domain.statistics.hypotheses import holm, mcnemar_exact, sign_flip_test
 from services.runs.experiments.domain.statistics.intervals import (
     Interval,
@@ -21,25 +21,6 @@ MAX_ERROR_RATE = 0.05
 """With more errors among its trials, a comparison is inconclusive, whatever its scores are."""
 MIN_ITEMS = 2
 _MAX_NEEDED_ITEMS = 1_000_000
-
-
-class Verdict(StrEnum):
-    """The result of a comparison with the baseline."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUIVALENT = "equivalent"
-    """The difference is smaller than the minimum effect, in both directions."""
-    INCONCLUSIVE = "inconclusive"
-
-
-class Stopping(StrEnum):
-    """When an experiment ends."""
-
-    FIXED = "fixed"
-    """After all trials. Verdicts before the end are not valid."""
-    SEQUENTIAL = "sequential"
-    """As soon as every verdict is decided; looking early is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +49,6 @@ class Comparison:
     def repetitions(self) -> int:
         """The largest number of scores of an item."""
         return max((len(row) for side in (self.scores, self.baseline) for row in side.values()), default=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of an experiment that its verdicts depend on."""
-
-    confidence: float
-    minimum_effect: float
-    """The smallest difference that matters."""
-    stopping: Stopping
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
