@@ -1,6 +1,7 @@
 """HTTP API of experiments."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -11,6 +12,7 @@ from services.runs.experiments.domain import experiment as domain
 from services.runs.experiments.domain.settings import Stopping
 from services.runs.experiments.domain.trials import Trial
 from services.runs.experiments.operations import definitions, presenter
+from services.runs.experiments.operations.costs import cost_of, needed_nano_usd
 from services.runs.experiments.schemas import (
     ConfidenceInterval,
     Experiment,
@@ -27,7 +29,6 @@ from services.runs.experiments.schemas import (
     NewExperiment,
     NewScorer,
     ResultsQuery,
-    TrialPage,
     TrialResult,
     TrialScore,
     VariantScores,
@@ -121,13 +122,15 @@ def get_experiment(caller: Caller, call: CurrentCall, experiment_id: str) -> Res
     """Get an experiment, a draft with its estimate."""
     experiment, estimate = _experiments(caller).get(experiment_id), None
     if experiment.status is domain.ExperimentStatus.DRAFT:
+        from services.runs.experiments.operations.results import detectable  # Only a draft needs the statistics.
+
         lab = wiring.laboratory(wiring.access(caller.tenant_id))
         found = presenter.estimate_of(lab, experiment, now=call.now)
         estimate = found and ExperimentEstimate(
             trials=found.trials,
             max_cost_nano_usd=found.max_nano_usd,
             max_tokens=found.max_tokens,
-            detectable_effect=found.detectable_effect,
+            detectable_effect=detectable(experiment),
         )
     return ok(ExperimentResponse(experiment=Experiment.of(experiment, estimate=estimate)), etag=experiment.seq)
 
@@ -183,7 +186,7 @@ def get_experiment_status(caller: Caller, call: CurrentCall, experiment_id: str)
         tokens=progress.spent_tokens,
         held_tokens=progress.held_tokens,
         estimated_nano_usd=pace.estimated_nano_usd,
-        trials_per_second=pace.trials_per_second,
+        trials_per_minute=pace.trials_per_minute,
     )
     body = ExperimentStatusBody(
         experiment_id=experiment.experiment_id, status=experiment.status, reason=experiment.reason, progress=shown
@@ -206,11 +209,9 @@ def get_experiment_results(
     first = int(cursor_of(query.token, *scope, form="[0-9]{1,5}") or 0)
     shown = results.trials[first : first + query.limit]
     following = first + len(shown)
-    page = TrialPage(
-        items=[_trial(experiment, trial) for trial in shown],
-        pagination=page_after(str(following) if following < len(results.trials) else None, *scope),
-    )
-    return ok(ExperimentResultsResponse(results=_results(experiment, results, page)))  # pyright: ignore[reportReturnType]  # Response is invariant
+    pagination = page_after(str(following) if following < len(results.trials) else None, *scope)
+    body = ExperimentResultsResponse(results=_results(experiment, results, shown), pagination=pagination)
+    return ok(body)  # pyright: ignore[reportReturnType]  # Response is invariant
 
 
 def _report(experiment: domain.Experiment, results: "Results", name: str) -> Response[Any]:
@@ -224,8 +225,9 @@ def _report(experiment: domain.Experiment, results: "Results", name: str) -> Res
     return Response(status_code=200, content_type=media_type, body=render(experiment, results))
 
 
-def _results(experiment: domain.Experiment, results: "Results", page: TrialPage) -> ExperimentResults:
+def _results(experiment: domain.Experiment, results: "Results", trials: Sequence[Trial]) -> ExperimentResults:
     definition = experiment.definition
+    names = [variant.name for variant in definition.variants]
     return ExperimentResults(
         verdicts=[
             ExperimentVerdict(
@@ -239,7 +241,7 @@ def _results(experiment: domain.Experiment, results: "Results", page: TrialPage)
                 minimum_effect=definition.minimum_effect,
                 items=one.items,
                 needed_items=one.needed_items,
-                needed_cost_nano_usd=results.needed_nano_usd(one),
+                needed_cost_nano_usd=needed_nano_usd(results.trials, items=one.items, needed_items=one.needed_items),
             )
             for one in results.verdicts
         ],
@@ -251,12 +253,12 @@ def _results(experiment: domain.Experiment, results: "Results", page: TrialPage)
                 errors=one.errors,
                 mean=one.mean,
                 interval=_interval(one.interval),
-                cost_nano_usd=one.cost_nano_usd,
+                cost_nano_usd=cost_of(results.trials, variant=names.index(one.variant)),
                 latency_ms=one.latency_ms,
             )
             for one in results.variants
         ],
-        trials=page,
+        trials=[_trial(experiment, trial) for trial in trials],
     )
 
 
@@ -265,7 +267,7 @@ def _interval(interval: "Interval | None") -> ConfidenceInterval | None:
 
 
 def _trial(experiment: domain.Experiment, trial: Trial) -> TrialResult:
-    scores: dict[str, dict[str, float | str]] = json.loads(trial.scores)
+    scores: dict[str, dict[str, Any]] = json.loads(trial.scores)
     return TrialResult(
         trial=trial.number,
         item_id=trial.item_id,
@@ -280,12 +282,8 @@ def _trial(experiment: domain.Experiment, trial: Trial) -> TrialResult:
     )
 
 
-def _score(name: str, score: dict[str, float | str]) -> TrialScore:
-    value = score.get("value")
-    error = score.get("error")
-    return TrialScore(
-        scorer=name, value=None if value is None else float(value), error=None if error is None else str(error)
-    )
+def _score(name: str, score: Mapping[str, Any]) -> TrialScore:
+    return TrialScore(scorer=name, value=score.get("value"), error=score.get("error"))
 
 
 def _experiments(caller: TenantContext) -> ExperimentTable:

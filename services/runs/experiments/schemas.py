@@ -8,10 +8,10 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from services.runs.datasets.schemas import VersionNumber
 from services.runs.execution.schemas import MAX_VERSION
 from services.runs.experiments.domain import experiment as domain
-from services.runs.experiments.domain.settings import Stopping, Verdict
+from services.runs.experiments.domain.settings import Rate, Stopping, Verdict
 from shared.freejson import FreeText, Line, bounded_by
 from shared.http.pagination import PageQuery
-from shared.http.responses import ListResponse, Pagination, ResponseBody
+from shared.http.responses import ListResponse, ResponseBody
 from shared.ids import pattern
 from shared.schema import DocumentedModel
 from shared.times import Rfc3339
@@ -40,8 +40,8 @@ class ConfigOverrides(DocumentedModel):
 
     model: Annotated[Line, Field(min_length=1, max_length=200)] | None = None
     system_prompt: Annotated[FreeText, Field(max_length=200_000)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    temperature: Annotated[Rate, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[Rate, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
@@ -83,11 +83,11 @@ class NewScorer(DocumentedModel):
         Field(default_factory=list)
     )
     """For `json_equal`: the JSON Pointers that are compared; everything by default."""
-    absolute_tolerance: Annotated[float, Field(ge=0)] = 0
+    absolute_tolerance: Annotated[Rate, Field(ge=0)] = 0
     """For `numeric`."""
-    relative_tolerance: Annotated[float, Field(ge=0)] = 0
+    relative_tolerance: Annotated[Rate, Field(ge=0)] = 0
     """For `numeric`."""
-    max: Annotated[float, Field(ge=0)] | None = None
+    max: Annotated[Rate, Field(ge=0)] | None = None
     """For `latency_ms` and `cost_usd`: the largest value that passes."""
     any_order: bool = False
     """For `tool_calls`: whether their order does not matter."""
@@ -143,8 +143,8 @@ class NewExperiment(DocumentedModel):
     max_tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
     max_concurrency: Annotated[int, Field(ge=1, le=250)] = domain.DEFAULT_CONCURRENCY
     """The trials under way at the same time; all experiments together use at most half of the tenant's slots."""
-    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
-    minimum_effect: Annotated[float, Field(gt=0, le=1)]
+    confidence: Annotated[Rate, Field(ge=0.5, le=0.999)] = 0.95
+    minimum_effect: Annotated[Rate, Field(gt=0, le=1)]
     """The smallest difference of scores that matters."""
     stopping: Literal["fixed", "sequential"] = "fixed"
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -192,7 +192,7 @@ class ExperimentEstimate(DocumentedModel):
     max_cost_nano_usd: int | None
     """An upper bound from the first items, each call with its full output cap; null if a price is unknown."""
     max_tokens: int
-    detectable_effect: float
+    detectable_effect: Rate
     """The smallest effect that is found with a probability of 80 %, at the largest possible spread of scores."""
 
 
@@ -210,7 +210,7 @@ class ExperimentProgress(DocumentedModel):
     held_tokens: int
     estimated_nano_usd: int | None
     """The cost until the end, at the mean cost of the trials so far; null before the first one has ended."""
-    trials_per_second: float | None
+    trials_per_minute: int | None
 
 
 class Experiment(DocumentedModel):
@@ -219,7 +219,7 @@ class Experiment(DocumentedModel):
     experiment_id: str
     name: str
     status: domain.ExperimentStatus
-    reason: domain.StopReason | None
+    reason: domain.EndReason | None
     """The reason of a stop."""
     dataset_id: str
     dataset_version: int | None
@@ -229,8 +229,8 @@ class Experiment(DocumentedModel):
     max_cost_nano_usd: int | None
     max_tokens: int | None
     max_concurrency: int
-    confidence: float
-    minimum_effect: float
+    confidence: Rate
+    minimum_effect: Rate
     stopping: Stopping
     seed: int
     estimate: ExperimentEstimate | None = None
@@ -291,8 +291,8 @@ class ResultsQuery(PageQuery):
 class ConfidenceInterval(DocumentedModel):
     """An interval that contains the true value with the stated confidence."""
 
-    low: float
-    high: float
+    low: Rate
+    high: Rate
 
 
 class ExperimentVerdict(DocumentedModel):
@@ -301,13 +301,13 @@ class ExperimentVerdict(DocumentedModel):
     variant: str
     scorer: str
     verdict: Verdict
-    difference: float | None
+    difference: Rate | None
     interval: ConfidenceInterval | None
     """At the confidence that the number of comparisons leaves for each of them."""
-    p_value: float | None
+    p_value: Rate | None
     """Adjusted by Holm's method; null for a sequential experiment."""
-    confidence: float
-    minimum_effect: float
+    confidence: Rate
+    minimum_effect: Rate
     items: int
     needed_items: int | None
     """The number of items that would probably decide; null unless the verdict is inconclusive."""
@@ -322,7 +322,7 @@ class VariantScores(DocumentedModel):
     scorer: str
     trials: int
     errors: int
-    mean: float | None
+    mean: Rate | None
     interval: ConfidenceInterval | None
     cost_nano_usd: int
     latency_ms: int | None
@@ -332,7 +332,7 @@ class TrialScore(DocumentedModel):
     """The rating of a trial by one scorer: a value or an error."""
 
     scorer: str
-    value: float | None
+    value: Rate | None
     error: str | None
 
 
@@ -351,19 +351,13 @@ class TrialResult(DocumentedModel):
     latency_ms: int | None
 
 
-class TrialPage(DocumentedModel):
-    """A page of trials in their order."""
-
-    items: list[TrialResult]
-    pagination: Pagination
-
-
 class ExperimentResults(DocumentedModel):
     """The verdicts and numbers of an experiment. Those of a fixed experiment are valid once it has completed."""
 
     verdicts: list[ExperimentVerdict]
     variants: list[VariantScores]
-    trials: TrialPage
+    trials: list[TrialResult]
+    """A page of the ended trials, in their order."""
 
 
 class ExperimentResponse(ResponseBody):
@@ -383,7 +377,7 @@ class ExperimentStatusBody(DocumentedModel):
 
     experiment_id: str
     status: domain.ExperimentStatus
-    reason: domain.StopReason | None
+    reason: domain.EndReason | None
     progress: ExperimentProgress
 
 
@@ -393,7 +387,7 @@ class ExperimentStatusResponse(ResponseBody):
     status: ExperimentStatusBody
 
 
-class ExperimentResultsResponse(ResponseBody):
-    """The response with the results of an experiment."""
+class ExperimentResultsResponse(ListResponse):
+    """The response with the results of an experiment and a page of its trials."""
 
     results: ExperimentResults

@@ -18,8 +18,8 @@ from services.runs.experiments.domain.experiment import (
     Definition,
     Experiment,
     ExperimentStatus,
-    Progress,
     Scorer,
+    TrialCounts,
     Variant,
 )
 from services.runs.experiments.domain.settings import Stopping
@@ -28,7 +28,7 @@ from services.runs.partitions import EXPERIMENTS, SLICE, TRIALS
 from shared.events.envelope import Event
 from shared.events.runs import RunsEvent
 from shared.storage.codec import Codec, Conversion
-from shared.storage.due import DueEntry, DueIndex, DueQueue, unmoved
+from shared.storage.due import DueEntry, DueIndex, unmoved
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.items import Item, Key
 from shared.storage.store import Store
@@ -144,7 +144,7 @@ class ExperimentTable(TenantTable[Experiment]):
         """
         transaction = self.transaction()
         values = self.codec.encode(experiment)
-        counters = asdict(Progress()).keys()
+        counters = asdict(TrialCounts()).keys()
         written = {name: value for name, value in values.items() if name not in counters and name != "experiment_id"}
         if running > 0:
             written |= EXPERIMENTS_DUE.place(experiment.updated_at + CHECK_INTERVAL, experiment.experiment_id)
@@ -179,7 +179,7 @@ class ExperimentTable(TenantTable[Experiment]):
         values["number"] = trial.number
         for name, limit in (("nano_usd", definition.max_cost_nano_usd), ("tokens", definition.max_tokens)):
             if limit is not None:
-                # What is used and held is one number, so that one condition bounds their sum.
+                # One number counts the used and the held amount, so that one condition bounds their sum.
                 terms.append(f"(attribute_not_exists(#taken_{name}) OR #taken_{name} <= :room_{name})")
                 values[f"room_{name}"] = limit - held[f"held_{name}"]
                 if values[f"room_{name}"] < 0:
@@ -262,8 +262,3 @@ class RunningExperiments(TenantRows):
         room = Expression("attribute_not_exists(#running) OR #running < :limit", {"limit": MAX_RUNNING})
         too_many = refuse_with(TooManyExperiments(MAX_RUNNING))
         transaction.update(self._key, adding({"running": more}), when=room if more > 0 else None, otherwise=too_many)
-
-
-def running_experiments(store: Store) -> DueQueue[Experiment]:
-    """Return the queue of the running experiments of all tenants."""
-    return DueQueue(store, EXPERIMENTS_DUE, ExperimentTable)

@@ -1,14 +1,14 @@
 """Experiments: definition, states, the order of their trials, and the budget that they hold."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from random import Random
 from typing import Any
 
-from services.runs.experiments.domain.settings import Settings, Stopping
+from services.runs.experiments.domain.settings import Rate, Stopping, VerdictSettings
 from shared.document_ref import DocumentRef
 from shared.events.envelope import Event, new_event
 from shared.events.runs import ExperimentCompleted, ExperimentStarted, RunsEvent, TrialScheduled
@@ -32,7 +32,7 @@ class ExperimentStatus(StrEnum):
     FAILED = "failed"
 
 
-class StopReason(StrEnum):
+class EndReason(StrEnum):
     """The reasons why an experiment was stopped."""
 
     BUDGET = "budget"
@@ -75,7 +75,7 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What an experiment compares, and how."""
+    """The comparison that an experiment makes."""
 
     dataset_id: str
     dataset_version: int | None
@@ -86,19 +86,19 @@ class Definition:
     max_cost_nano_usd: int | None
     max_tokens: int | None
     max_concurrency: int
-    confidence: float
-    minimum_effect: float
+    confidence: Rate
+    minimum_effect: Rate
     stopping: Stopping
     seed: int
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> VerdictSettings:
         """The settings of its verdicts."""
-        return Settings(self.confidence, self.minimum_effect, self.stopping, self.seed)
+        return VerdictSettings(self.confidence, self.minimum_effect, self.stopping, self.seed)
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrialCounts:
     """The counts of an experiment's trials, and its budget."""
 
     scheduled: int = 0
@@ -127,8 +127,8 @@ class Experiment:
     seq: int
     created_at: datetime
     updated_at: datetime
-    progress: Progress = Progress()
-    reason: StopReason | None = None
+    progress: TrialCounts = TrialCounts()
+    reason: EndReason | None = None
     version: int | None = None
     """The version of the dataset, pinned at the start."""
     items: int = 0
@@ -171,16 +171,17 @@ def place_of(experiment: Experiment, number: int) -> TrialPlace:
 
 @lru_cache(maxsize=16)
 def _shuffled(items: int, seed: int) -> Sequence[int]:
-    order = list(range(items))
-    Random(seed).shuffle(order)  # noqa: S311 — reproducible, not secret
-    return order
+    return _order(items, str(seed))
 
 
 @lru_cache(maxsize=256)
 def _within(block: int, seed: str) -> Sequence[int]:
-    order = list(range(block))
-    Random(seed).shuffle(order)  # noqa: S311 — as above
-    return order
+    return _order(block, seed)
+
+
+def _order(count: int, seed: str) -> list[int]:
+    """Return the numbers below `count` in an order that depends on the seed alone."""
+    return sorted(range(count), key=lambda number: hashlib.sha256(f"{seed}:{number}".encode()).digest())
 
 
 def start(
@@ -212,7 +213,7 @@ def end(
     status: ExperimentStatus,
     *,
     now: datetime,
-    reason: StopReason | None = None,
+    reason: EndReason | None = None,
 ) -> tuple[Experiment, list[Event[RunsEvent]]]:
     """Return the ended experiment. Its trials under way still settle their budget."""
     over = replace(experiment, status=status, reason=reason, seq=experiment.seq + 1, ended_at=now, updated_at=now)

@@ -8,36 +8,24 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from services.runs.datasets.domain.items import Item
 from services.runs.experiments.domain.experiment import Scorer
-from services.runs.experiments.domain.trials import Score
+from services.runs.experiments.domain.trials import Score, TrialOutcome
 
 MAX_COMPARED_CHARS = 20_000
 """The characters of each text that `similarity` compares; its time grows with their product."""
 _PATTERN_MEMORY_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of a trial that scorers rate."""
-
-    message: str
-    data: Any
-    """The parsed output of an agent with a response schema; else None."""
-    tool_calls: tuple[tuple[str, str], ...]
-    """The names and the arguments, as the model wrote them."""
-    latency_ms: int
-    cost_nano_usd: int | None
-
-
 class Unscorable(ValueError):
     """A scorer cannot rate this outcome; the message names the reason."""
 
 
-def score_all(scorers: Sequence[Scorer], item: Item, outcome: Outcome, check_schema: "CheckSchema") -> dict[str, Score]:
+def score_all(
+    scorers: Sequence[Scorer], item: Item, outcome: TrialOutcome, check_schema: "CheckSchema"
+) -> dict[str, Score]:
     """Return the score of each scorer. A failure of one does not affect the others."""
     return {scorer.name: _score(scorer, item, outcome, check_schema) for scorer in scorers}
 
@@ -46,31 +34,31 @@ CheckSchema = Callable[[Mapping[str, Any], str], bool]
 """Returns whether a text is JSON that conforms to a schema, within limits of its own."""
 
 
-def _score(scorer: Scorer, item: Item, outcome: Outcome, check_schema: CheckSchema) -> Score:
+def _score(scorer: Scorer, item: Item, outcome: TrialOutcome, check_schema: CheckSchema) -> Score:
     try:
         if scorer.type == "json_schema":
-            return Score(float(check_schema(scorer.parameters["schema"], _json_text(outcome))))
+            return Score(float(check_schema(scorer.parameters["json_schema"], _json_text(outcome))))
         return Score(min(1.0, max(0.0, SCORERS[scorer.type](scorer.parameters, item, outcome))))
     except Unscorable as error:
         return Score(error=str(error))
 
 
-def _exact(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _exact(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     normalize = _normalizer(parameters)
     return float(normalize(outcome.message) in {normalize(text) for text in _expected_texts(item)})
 
 
-def _contains(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _contains(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     normalize = _normalizer(parameters)
     wanted = [str(parameters["text"])] if parameters.get("text") else _expected_texts(item)
     return float(any(normalize(text) in normalize(outcome.message) for text in wanted))
 
 
-def _regex(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:  # noqa: ARG001 — as all scorers
+def _regex(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:  # noqa: ARG001 — as all scorers
     return float(compiled(str(parameters["pattern"])).search(outcome.message) is not None)
 
 
-def _json_equal(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _json_equal(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     if item.expected is None:
         raise Unscorable(_NOTHING_EXPECTED)
     found, expected = _json_of(outcome), item.expected
@@ -80,7 +68,7 @@ def _json_equal(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> 
     return sum(_at(found, path) == _at(expected, path) for path in paths) / len(paths)
 
 
-def _numeric(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _numeric(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     found = re.findall(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", outcome.message[:MAX_COMPARED_CHARS])
     try:
         expected = float(str(item.expected))
@@ -95,7 +83,7 @@ def _numeric(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> flo
     return float(abs(float(found[-1].replace(",", "")) - expected) <= allowed)
 
 
-def _similarity(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _similarity(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     from rapidfuzz import fuzz  # Only the function that scores imports it, when it is needed.
 
     normalize = _normalizer(parameters)
@@ -103,18 +91,19 @@ def _similarity(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> 
     return max(fuzz.ratio(normalize(outcome.message)[:MAX_COMPARED_CHARS], text) for text in texts) / 100
 
 
-def _latency_ms(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:  # noqa: ARG001 — as all scorers
+def _latency_ms(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:  # noqa: ARG001 — as all scorers
     return float(outcome.latency_ms <= int(parameters["max"]))
 
 
-def _cost_usd(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:  # noqa: ARG001 — as all scorers
-    if outcome.cost_nano_usd is None:
+def _cost_usd(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:  # noqa: ARG001 — as all scorers
+    passes = outcome.costs_at_most(str(parameters["max"]))
+    if passes is None:
         msg = "The cost of the run is unknown."
         raise Unscorable(msg)
-    return float(outcome.cost_nano_usd <= float(parameters["max"]) * 1e9)
+    return float(passes)
 
 
-def _tool_calls(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> float:
+def _tool_calls(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
     """Compare the calls with `expected`, a list of names or of objects with `name` and `arguments`."""
     if not isinstance(item.expected, list):
         msg = "The expected output is not a list of tool calls."
@@ -131,7 +120,7 @@ def _tool_calls(parameters: Mapping[str, Any], item: Item, outcome: Outcome) -> 
     return float(same)
 
 
-SCORERS: Mapping[str, Callable[[Mapping[str, Any], Item, Outcome], float]] = {
+SCORERS: Mapping[str, Callable[[Mapping[str, Any], Item, TrialOutcome], float]] = {
     "exact": _exact,
     "contains": _contains,
     "regex": _regex,
@@ -191,11 +180,11 @@ def _expected_texts(item: Item) -> list[str]:
             return [json.dumps(other, ensure_ascii=False, sort_keys=True)]
 
 
-def _json_text(outcome: Outcome) -> str:
+def _json_text(outcome: TrialOutcome) -> str:
     return outcome.message if outcome.data is None else json.dumps(outcome.data)
 
 
-def _json_of(outcome: Outcome) -> Any:  # noqa: ANN401 — any JSON
+def _json_of(outcome: TrialOutcome) -> Any:  # noqa: ANN401 — any JSON
     if outcome.data is not None:
         return outcome.data
     try:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
+
+Rate: TypeAlias = float
+"""A score, a probability, or a difference of these; never an amount of money."""
 
 
 class Verdict(StrEnum):
@@ -24,7 +28,7 @@ class Stopping(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class VerdictSettings:
     """The settings of an experiment that its verdicts depend on."""
 
     confidence: float

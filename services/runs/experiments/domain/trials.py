@@ -1,12 +1,15 @@
 """Trials: one run of a variant on an item, its budget and its scores."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
+from services.runs.experiments.domain.settings import Rate
 from shared.ids import encode
+from shared.money import NANO_PER_USD
 
 
 class TrialStatus(StrEnum):
@@ -28,8 +31,25 @@ class TrialStatus(StrEnum):
 class Score:
     """The rating of a trial by one scorer: a value between 0 and 1, or an error."""
 
-    value: float | None = None
+    value: Rate | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """The result of a trial that scorers rate."""
+
+    message: str
+    data: Any
+    """The parsed output of an agent with a response schema; else None."""
+    tool_calls: tuple[tuple[str, str], ...]
+    """The names and the arguments, as the model wrote them."""
+    latency_ms: int
+    cost_nano_usd: int | None
+
+    def costs_at_most(self, usd: str) -> bool | None:
+        """Return whether the run costs at most this amount, or None if its cost is unknown."""
+        return None if self.cost_nano_usd is None else self.cost_nano_usd <= Decimal(usd) * NANO_PER_USD
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,3 @@ def run_id_of(experiment_id: str, number: int, *, started_at: datetime) -> str:
 def cancel_trial(trial: Trial) -> Trial:
     """Return a trial whose run was never submitted."""
     return replace(trial, status=TrialStatus.CANCELLED)
-
-
-Scores = Mapping[str, Score]

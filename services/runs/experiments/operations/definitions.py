@@ -19,10 +19,10 @@ from services.runs.experiments.domain import experiment as domain
 from services.runs.experiments.domain.experiment import (
     MAX_TRIALS,
     Definition,
+    EndReason,
     Experiment,
     ExperimentStatus,
     PinnedVariant,
-    StopReason,
     Variant,
 )
 from services.runs.experiments.gateway import VariantConfigs
@@ -148,7 +148,7 @@ def stop_experiment(lab: Laboratory, experiment_id: str, *, now: datetime, if_ma
     check_if_match(if_match, experiment.seq)
     if experiment.status is not ExperimentStatus.RUNNING:
         raise ExperimentNotRunning
-    over, events = domain.end(lab.tenant_id, experiment, ExperimentStatus.STOPPED, now=now, reason=StopReason.USER)
+    over, events = domain.end(lab.tenant_id, experiment, ExperimentStatus.STOPPED, now=now, reason=EndReason.USER)
     lab.experiments.save(over, events, running=-1)
     cancel_under_way(lab, lab.experiments.get(experiment_id), now=now)
     return over

@@ -1,8 +1,7 @@
 """Experiments in responses: the estimate of a draft, and the progress of a running one."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from math import ceil
+from datetime import datetime, timedelta
 
 from services.runs.agents.operations import pin_version
 from services.runs.datasets.operations.items import find_version
@@ -22,7 +21,6 @@ class Estimate:
     trials: int
     max_nano_usd: int | None
     max_tokens: int
-    detectable_effect: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Pace:
     """The progress of an experiment."""
 
     estimated_nano_usd: int | None
-    trials_per_second: float | None
+    trials_per_minute: int | None
 
 
 def estimate_of(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Estimate | None:
@@ -42,8 +40,6 @@ def estimate_of(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Es
 
 
 def _estimate(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Estimate:
-    from services.runs.experiments.operations.results import detectable  # Only a draft needs it.
-
     definition = experiment.definition
     version = find_version(lab.store, lab.tenant_id, definition.dataset_id, experiment.version)
     sampled = min(_SAMPLED_ITEMS, version.items)
@@ -60,12 +56,11 @@ def _estimate(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Esti
                 cost += lab.planner.max_nano_usd(request, now=now)
             except ModelWithoutPrice:
                 is_priced = False
-    factor = version.items * definition.repetitions / max(1, sampled)
+    whole = version.items * definition.repetitions
     return Estimate(
         trials=experiment.trials,
-        max_nano_usd=ceil(cost * factor) if is_priced else None,
-        max_tokens=ceil(tokens * factor),
-        detectable_effect=detectable(experiment),
+        max_nano_usd=-(-cost * whole // max(1, sampled)) if is_priced else None,
+        max_tokens=-(-tokens * whole // max(1, sampled)),
     )
 
 
@@ -75,8 +70,8 @@ def pace_of(experiment: Experiment, *, now: datetime) -> Pace:
     if not progress.ended or experiment.started_at is None:
         return Pace(None, None)
     left = 0 if experiment.is_over else experiment.trials - progress.ended
-    seconds = ((experiment.ended_at or now) - experiment.started_at).total_seconds()
+    elapsed_ms = max(1, ((experiment.ended_at or now) - experiment.started_at) // timedelta(milliseconds=1))
     return Pace(
-        estimated_nano_usd=progress.spent_nano_usd + ceil(left * progress.spent_nano_usd / progress.ended),
-        trials_per_second=progress.ended / seconds if seconds > 0 else None,
+        estimated_nano_usd=progress.spent_nano_usd - (-left * progress.spent_nano_usd // progress.ended),
+        trials_per_minute=progress.ended * 60_000 // elapsed_ms,
     )

@@ -9,7 +9,8 @@ from services.runs.experiments.domain.experiment import Experiment
 from services.runs.experiments.domain.settings import Verdict
 from services.runs.experiments.domain.statistics.intervals import Interval
 from services.runs.experiments.domain.trials import Trial
-from services.runs.experiments.operations.results import Results, scores_of
+from services.runs.experiments.operations.costs import cost_of, usd_text
+from services.runs.experiments.operations.results import Results, scores_of, value_of
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """The first characters of texts that spreadsheets would execute.
@@ -62,13 +63,15 @@ def _add_cases(suite: Element, experiment: Experiment, trial: Trial) -> None:
     scores = scores_of(trial)
     for scorer in experiment.definition.scorers:
         score = scores.get(scorer.name, {})
-        seconds = f"{(trial.latency_ms or 0) / 1000:.3f}"
+        milliseconds = trial.latency_ms or 0
+        seconds = f"{milliseconds // 1_000}.{milliseconds % 1_000:03}"
         case = SubElement(suite, "testcase", classname=scorer.name, name=trial.item_id, time=seconds)
-        if "value" not in score:
+        value = value_of(trial, scorer.name)
+        if value is None:
             message = str(score.get("error") or trial.error_code or "no score")
             SubElement(case, "error", message=_xml(message), type="error").text = trial.run_id
-        elif float(score["value"]) < 1:
-            SubElement(case, "failure", message=f"scored {score['value']:g}").text = trial.run_id
+        elif value < 1:
+            SubElement(case, "failure", message=f"scored {value:g}").text = trial.run_id
 
 
 def _xml(text: str) -> str:
@@ -78,7 +81,7 @@ def _xml(text: str) -> str:
 
 def markdown_of(experiment: Experiment, results: Results) -> str:
     """Return the verdicts and the numbers of the variants as tables."""
-    return "\n".join([*_verdict_lines(experiment, results), "", *_variant_lines(results), ""])
+    return "\n".join([*_verdict_lines(experiment, results), "", *_variant_lines(experiment, results), ""])
 
 
 def _verdict_lines(experiment: Experiment, results: Results) -> Iterator[str]:
@@ -102,15 +105,17 @@ def _verdict_lines(experiment: Experiment, results: Results) -> Iterator[str]:
         )
 
 
-def _variant_lines(results: Results) -> Iterator[str]:
+def _variant_lines(experiment: Experiment, results: Results) -> Iterator[str]:
     yield "| Variant | Scorer | Trials | Errors | Mean | Interval | Cost (USD) | Latency (ms) |"
     yield "|---|---|---|---|---|---|---|---|"
+    names = [variant.name for variant in experiment.definition.variants]
     for one in results.variants:
+        cost = cost_of(results.trials, variant=names.index(one.variant))
         mean = "" if one.mean is None else f"{one.mean:.4f}"
         latency = "" if one.latency_ms is None else one.latency_ms
         yield (
             f"| {_md(one.variant)} | {_md(one.scorer)} | {one.trials} | {one.errors} | {mean} | {_shown(one.interval)} "
-            f"| {one.cost_nano_usd / 1e9:.6f} | {latency} |"
+            f"| {usd_text(cost)} | {latency} |"
         )
 
 

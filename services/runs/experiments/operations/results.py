@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import cast
 
 from services.runs.experiments.domain.experiment import Experiment, Scorer
@@ -29,7 +28,6 @@ class VariantResult:
     errors: int
     mean: float | None
     interval: Interval | None
-    cost_nano_usd: int
     latency_ms: int | None
 
 
@@ -40,13 +38,6 @@ class Results:
     verdicts: Sequence[Result]
     variants: Sequence[VariantResult]
     trials: Sequence[Trial]
-    cost_per_item_nano_usd: float
-
-    def needed_nano_usd(self, result: Result) -> int | None:
-        """Return what the items that would decide a verdict would cost in addition, at the cost of those so far."""
-        if result.needed_items is None:
-            return None
-        return ceil(max(0, result.needed_items - result.items) * self.cost_per_item_nano_usd)
 
 
 def results_of(store: Store, tenant_id: str, experiment: Experiment) -> Results:
@@ -55,8 +46,6 @@ def results_of(store: Store, tenant_id: str, experiment: Experiment) -> Results:
     # A cancelled trial has no result, and is no error either.
     ended = [trial for trial in trials if trial.status in {TrialStatus.COMPLETED, TrialStatus.FAILED}]
     scorers = experiment.definition.scorers
-    costs = sum(trial.cost_nano_usd or 0 for trial in ended)
-    items = len({trial.item for trial in ended})
     return Results(
         verdicts=decide(_comparisons(experiment, ended), experiment.definition.settings),
         variants=[
@@ -65,7 +54,6 @@ def results_of(store: Store, tenant_id: str, experiment: Experiment) -> Results:
             for scorer in scorers
         ],
         trials=ended,
-        cost_per_item_nano_usd=costs / items if items else 0.0,
     )
 
 
@@ -161,6 +149,5 @@ def _variant_result(experiment: Experiment, ended: Sequence[Trial], number: int,
         errors=sum(trial.status is not TrialStatus.COMPLETED or value_of(trial, scorer.name) is None for trial in own),
         mean=mean(by_item) if by_item else None,
         interval=interval,
-        cost_nano_usd=sum(trial.cost_nano_usd or 0 for trial in own),
         latency_ms=round(mean(latencies)) if latencies else None,
     )

@@ -10,22 +10,22 @@ from datetime import datetime
 from services.runs.errors import DatasetVersionNotFound, StorageFull
 from services.runs.execution.operations.submission import submit_run
 from services.runs.experiments.domain import experiment as domain
-from services.runs.experiments.domain.experiment import Experiment, ExperimentStatus, StopReason, scheduled_event
+from services.runs.experiments.domain.experiment import EndReason, Experiment, ExperimentStatus, scheduled_event
 from services.runs.experiments.domain.trials import Trial, cancel_trial, run_id_of
 from services.runs.experiments.operations.laboratory import Laboratory
 from services.runs.experiments.operations.results import is_decided
 from services.runs.experiments.table import (
     CHECK_INTERVAL,
+    EXPERIMENTS_DUE,
     BudgetExhausted,
     ExperimentTable,
     TrialAlreadyEnded,
     TrialAlreadyScheduled,
-    running_experiments,
 )
 from services.runs.providers.domain.request import compose
 from services.runs.runs.domain.run import PinnedVersion, RunRequest, TrialRef
 from shared.errors import ChangedMeanwhile, LimitReached
-from shared.storage.due import DueEntry
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.objects import DocumentMissing
 from shared.storage.store import Store
 from shared.sweep import Swept, sweep
@@ -81,7 +81,7 @@ def _wait_or_stop(lab: Laboratory, experiment: Experiment) -> None:
     """Stop an experiment whose budget is exhausted, unless trials under way will free what they do not use."""
     seen = lab.experiments.find(experiment.experiment_id)
     if seen and not seen.progress.under_way:
-        _end(lab, seen, ExperimentStatus.STOPPED, reason=StopReason.BUDGET)
+        _end(lab, seen, ExperimentStatus.STOPPED, reason=EndReason.BUDGET)
 
 
 def _next_trial(lab: Laboratory, experiment: Experiment) -> Trial:
@@ -127,7 +127,7 @@ def submit_trial(lab: Laboratory, experiment_id: str, number: int, *, request_id
         _end(lab, experiment, ExperimentStatus.FAILED)
     except LimitReached:
         _give_up(lab, trial)
-        _end(lab, experiment, ExperimentStatus.STOPPED, reason=StopReason.BUDGET)
+        _end(lab, experiment, ExperimentStatus.STOPPED, reason=EndReason.BUDGET)
 
 
 def _submit(
@@ -160,9 +160,7 @@ def _give_up(lab: Laboratory, trial: Trial) -> None:
         return
 
 
-def _end(
-    lab: Laboratory, experiment: Experiment, status: ExperimentStatus, *, reason: StopReason | None = None
-) -> None:
+def _end(lab: Laboratory, experiment: Experiment, status: ExperimentStatus, *, reason: EndReason | None = None) -> None:
     over, events = domain.end(lab.tenant_id, experiment, status, now=lab.clock(), reason=reason)
     try:
         lab.experiments.save(over, events, running=-1)
@@ -178,12 +176,12 @@ def stop_if_decided(lab: Laboratory, experiment_id: str) -> None:
     interval = max(_MIN_CHECKED, experiment.trials // 40)
     if experiment.progress.ended % interval or not is_decided(lab.store, lab.tenant_id, experiment):
         return
-    _end(lab, experiment, ExperimentStatus.STOPPED, reason=StopReason.DECIDED)
+    _end(lab, experiment, ExperimentStatus.STOPPED, reason=EndReason.DECIDED)
 
 
 def check_experiments(store: Store, *, now: datetime, concurrency: int = 1) -> Swept:
     """Continue experiments of which a message may have been lost."""
-    queue = running_experiments(store)
+    queue = DueQueue(store, EXPERIMENTS_DUE, ExperimentTable)
 
     def handle(entry: DueEntry) -> None:
         experiment = queue.load(entry)

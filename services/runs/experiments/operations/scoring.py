@@ -8,8 +8,8 @@ from typing import Any, cast
 from services.runs.errors import LeaseLost, RunAlreadyEnded, RunNotFound
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.experiments.domain.experiment import Experiment
-from services.runs.experiments.domain.scorers import Outcome, score_all
-from services.runs.experiments.domain.trials import Score, Trial, TrialStatus
+from services.runs.experiments.domain.scorers import score_all
+from services.runs.experiments.domain.trials import Score, Trial, TrialOutcome, TrialStatus
 from services.runs.experiments.operations.laboratory import Laboratory
 from services.runs.experiments.table import TrialAlreadyEnded
 from services.runs.runs.domain.run import Run, Status
@@ -79,13 +79,13 @@ def _ended(lab: Laboratory, experiment: Experiment, trial: Trial, run: Run) -> T
     )
 
 
-def outcome_of(run: Run) -> Outcome:
+def outcome_of(run: Run) -> TrialOutcome:
     """Return what scorers see of a run."""
     output: Mapping[str, Any] = run.output or {}
     ended_at = run.calls[-1].ended_at if run.calls else run.ended_at
     begun_at = run.calls[0].started_at if run.calls else run.started_at
     latency_ms = int((ended_at - begun_at).total_seconds() * 1000) if ended_at and begun_at else 0
-    return Outcome(
+    return TrialOutcome(
         message=str(output.get("message") or ""),
         data=output.get("data"),
         tool_calls=tuple((call.name, call.arguments) for call in run.tool_calls),

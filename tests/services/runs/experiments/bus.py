@@ -94,7 +94,8 @@ def state_of(experiment_id: str) -> dict[str, Any]:
 
 def results_of(experiment_id: str, **query: str) -> dict[str, Any]:
     """Return the results of an experiment."""
-    return call("GET", f"{EXPERIMENT}/results", query=query or None, experiment_id=experiment_id)[1]["results"]
+    body = call("GET", f"{EXPERIMENT}/results", query=query or None, experiment_id=experiment_id)[1]
+    return {**body["results"], "next_token": body["pagination"]["nextToken"]}
 
 
 class Bus:

@@ -70,7 +70,7 @@ class TestRunExperiment:
         start(experiment_id)
         Bus(world).deliver()
         results = results_of(experiment_id, limit="100")
-        by_run = {trial["run_id"]: trial for trial in results["trials"]["items"]}
+        by_run = {trial["run_id"]: trial for trial in results["trials"]}
         for run in runs_of(world, experiment_id):
             whole = world.runs.get(TENANT, run.run_id)
             expected = float(whole.inputs["message"] in (whole.output or {})["message"])
@@ -376,8 +376,8 @@ class TestReports:
         experiment_id = create(dataset_of(world, *questions(3)))
         start(experiment_id)
         Bus(world).deliver()
-        first = results_of(experiment_id, limit="4")["trials"]
-        rest = results_of(experiment_id, limit="4", next_token=first["pagination"]["nextToken"])["trials"]
-        assert [trial["trial"] for trial in first["items"] + rest["items"]] == list(range(6))
-        assert rest["pagination"]["hasMore"] is False
+        first = results_of(experiment_id, limit="4")
+        rest = results_of(experiment_id, limit="4", next_token=first["next_token"])
+        assert [trial["trial"] for trial in first["trials"] + rest["trials"]] == list(range(6))
+        assert rest["next_token"] is None
         assert ExperimentTable(world.store, TENANT).get(experiment_id).status is ExperimentStatus.COMPLETED
