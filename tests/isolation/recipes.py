@@ -354,6 +354,8 @@ CONTROL_RECIPES: Mapping[str, Recipe] = {
     f"POST {_ADMIN}/{{tenant_id}}/suspend": _request_for_new_tenant,
     f"POST {_ADMIN}/{{tenant_id}}/reactivate": _request_for_suspended_tenant,
     f"DELETE {_ADMIN}/{{tenant_id}}": _request_for_new_tenant,
+    f"PATCH {_EXPERIMENT}": _stop_experiment,
+    f"PUT {_EXPERIMENT}": _stop_experiment,
 }
 """Recipes of positive controls that cannot be the attacked request: it succeeds only once, or would stop the others."""
 
