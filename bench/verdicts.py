@@ -15,9 +15,10 @@ from pathlib import Path
 from random import Random
 from textwrap import fill
 
+from services.runs.experiments.domain.settings import Stopping, Verdict, VerdictSettings
 from services.runs.experiments.domain.statistics.intervals import Interval
 from services.runs.experiments.domain.statistics.sequences import ConfidenceSequence
-from services.runs.experiments.domain.verdicts import Comparison, Settings, Stopping, Verdict, decide, verdict_of
+from services.runs.experiments.domain.verdicts import Comparison, decide, verdict_of
 
 EXPERIMENTS, ITEMS = 2_000, 500
 CONFIDENCE, MINIMUM_EFFECT = 0.95, 0.1
@@ -87,7 +88,7 @@ def fixed_experiment(baseline: Sequence[float], variant: Sequence[float]) -> tup
         trials=2 * len(baseline),
         errors=0,
     )
-    settings = Settings(CONFIDENCE, MINIMUM_EFFECT, Stopping.FIXED, seed=0)
+    settings = VerdictSettings(CONFIDENCE, MINIMUM_EFFECT, Stopping.FIXED, seed=0)
     [result] = decide([comparison], settings)
     return result.verdict, result.interval or Interval(-1, 1), len(baseline)
 

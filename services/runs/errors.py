@@ -175,6 +175,13 @@ class CostUsedUp(LimitReached):
         super().__init__("Too little of the run's max_cost_usd is left for this call.")
 
 
+class TrialTokensUsedUp(LimitReached):
+    """The tokens that an experiment holds for a trial do not suffice for a further call."""
+
+    def __init__(self) -> None:
+        super().__init__("Too few of the trial's tokens are left for this call.")
+
+
 class ModelWithoutPrice(InvalidRequest):
     """The run has a cost limit, and the price of its model is unknown."""
 
@@ -275,3 +282,52 @@ class RunsNotFound(InvalidRequest):
     def __init__(self, positions: Sequence[int]) -> None:
         details = [Detail(f"from_runs.run_ids.{position}", "There is no such run.") for position in positions]
         super().__init__("Some runs do not exist.", details)
+
+
+class ExperimentNotFound(NotFound):
+    """The tenant has no such experiment."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such experiment.")
+
+
+class ExperimentChanged(ChangedMeanwhile):
+    """Another request changed the experiment after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment was changed at the same time; read it again and try once more.")
+
+
+class ExperimentNotDraft(Conflict):
+    """The experiment was started before."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment was started already; create another one to change its definition.")
+
+
+class ExperimentNotRunning(Conflict):
+    """The experiment is not running, so it cannot be stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment is not running.")
+
+
+class ExperimentNotEnded(Conflict):
+    """Trials of the experiment are under way."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment has not ended; stop it first.")
+
+
+class TooManyExperiments(Conflict):
+    """The tenant runs the maximum number of experiments."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} experiments of this tenant are running; start it when one has ended.")
+
+
+class DefinitionInvalid(InvalidRequest):
+    """The definition of an experiment cannot be carried out."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("The experiment cannot be carried out.", [Detail(field, message)])

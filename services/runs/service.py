@@ -17,11 +17,15 @@ from shared.events.runs import (
     ArtifactDownloaded,
     ArtifactStored,
     DatasetUploadReceived,
+    ExperimentCompleted,
+    ExperimentStarted,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     TenantRunsStopped,
+    TrialEnded,
+    TrialScheduled,
     UsageRecorded,
 )
 from shared.events.tenants import PUBLISHED_BY_ALL
@@ -102,6 +106,10 @@ SERVICE = Service(
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
         DatasetUploadReceived.TYPE,
+        ExperimentStarted.TYPE,
+        ExperimentCompleted.TYPE,
+        TrialScheduled.TYPE,
+        TrialEnded.TYPE,
     ),
     alarms=(*USUAL_ALARMS, "quarantine", "unpriced-calls"),
 )

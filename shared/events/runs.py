@@ -143,3 +143,41 @@ class DatasetUploadReceived(RunsEvent):
 
     dataset_id: str
     upload_id: str
+
+
+class TrialEnded(RunEvent):
+    """The run of a trial has ended, or waits for tools that nothing will execute."""
+
+    TYPE: ClassVar[str] = "trial.ended.v1"
+
+    experiment_id: str
+    trial: int
+    """The number of the trial within its experiment, from 0."""
+
+
+class TrialScheduled(RunsEvent):
+    """The budget of a trial is held, and its run can be submitted."""
+
+    TYPE: ClassVar[str] = "trial.scheduled.v1"
+
+    experiment_id: str
+    trial: int
+
+
+class ExperimentStarted(RunsEvent):
+    """An experiment has started."""
+
+    TYPE: ClassVar[str] = "experiment.started.v1"
+
+    experiment_id: str
+
+
+class ExperimentCompleted(RunsEvent):
+    """An experiment has ended: its last trial has, or no further one is scheduled."""
+
+    TYPE: ClassVar[str] = "experiment.completed.v1"
+
+    experiment_id: str
+    status: str
+    reason: str | None = None
+    """`budget`, `user` or `decided`, for an experiment that was stopped."""

@@ -20,7 +20,7 @@ from services.runs.runs.table.storage import count_artifacts
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent, RunsEvent
 from shared.storage.codec import Codec
-from shared.storage.due import DueIndex, DueQueue
+from shared.storage.due import DueIndex
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.items import Key, Value
 from shared.storage.store import Store
@@ -30,11 +30,6 @@ UPLOADS_DUE = DueIndex(SLICE, "UPLOAD")
 REMOVALS_DUE = DueIndex(SLICE, "DATASET")
 _VERSION_NUMBERS = range(1, 10_000_000)
 """The version numbers that fit into a sort key."""
-
-
-def folder_of(dataset_id: str) -> str:
-    """Return the folder of a dataset's files, within its tenant's prefix."""
-    return f"runs/datasets/{dataset_id}"
 
 
 class DatasetVersionTable(TenantTable[DatasetVersion]):
@@ -226,13 +221,3 @@ class DatasetTable(TenantTable[Dataset]):
         count_artifacts(transaction, events)
         transaction.emit(*events)
         self.store.commit(transaction)
-
-
-def uploads_of(store: Store) -> DueQueue:
-    """Return the queue of the uploads of all tenants."""
-    return DueQueue(store, UPLOADS_DUE)
-
-
-def removals_of(store: Store) -> DueQueue[RemovedDataset]:
-    """Return the queue of the deleted datasets of all tenants."""
-    return DueQueue(store, REMOVALS_DUE, RemovedDatasetTable)

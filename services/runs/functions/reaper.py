@@ -9,6 +9,7 @@ from services.runs.datasets.operations.datasets import clear_removed
 from services.runs.datasets.operations.uploads import sweep_uploads
 from services.runs.deletion.operations import clear_deleted
 from services.runs.execution.operations.recovery import expire_tool_calls, reap
+from services.runs.experiments.operations.scheduling import check_experiments
 from services.runs.tenants.operations import finish_stops
 from shared.messaging.schedule import WorkReport, scheduled
 from shared.metrics import Metric
@@ -32,6 +33,7 @@ def handler() -> WorkReport:
         "deletions": clear_deleted(runs, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "uploads": sweep_uploads(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "datasets": clear_removed(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "experiments": check_experiments(store, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "stops": finish_stops(store, runs, budgets, now=now, monotonic=time.monotonic),
     }
     measured = Counter[Metric]()

@@ -156,6 +156,9 @@ class Run(DocumentedModel):
     agent_id: str
     version: int
     project_id: str | None
+    source: Literal["experiment"] | None
+    """`experiment` for the run of a trial; null for a run that a client created."""
+    experiment_id: str | None
     inputs: RunInputs
     output: RunOutput | None
     """Null until the run completes."""
@@ -190,6 +193,8 @@ class Run(DocumentedModel):
             agent_id=run.agent_id,
             version=run.version,
             project_id=run.project_id,
+            source="experiment" if run.trial else None,
+            experiment_id=run.trial.experiment_id if run.trial else None,
             inputs=RunInputs.model_validate(run.inputs),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,
             required_action=_required_action(run),
@@ -231,6 +236,7 @@ class RunsQuery(PageQuery):
     status: domain.Status | None = None
     agent_id: str | None = None
     project_id: str | None = None
+    experiment_id: str | None = None
     start: Annotated[Moment | None, Field(alias="from")] = None
     end: Annotated[Moment | None, Field(alias="to")] = None
     metadata: Annotated[Line | None, Field(pattern=r"^[^:]+:", max_length=1_000)] = None

@@ -130,6 +130,11 @@ class Upload:
     """The number of times that its validation was started."""
 
 
+def folder_of(dataset_id: str) -> str:
+    """Return the folder of a dataset's files, within its tenant's prefix."""
+    return f"runs/datasets/{dataset_id}"
+
+
 def create_dataset(*, dataset_id: str, name: str, description: str | None, now: datetime) -> Dataset:
     """Return a dataset without a version."""
     return Dataset(dataset_id, name, description, seq=1, created_at=now, updated_at=now)

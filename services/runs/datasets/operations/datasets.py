@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.runs.datasets.domain import dataset as domain
-from services.runs.datasets.domain.dataset import Dataset
+from services.runs.datasets.domain.dataset import Dataset, folder_of
 from services.runs.datasets.gateway import DatasetFiles
-from services.runs.datasets.table import DatasetTable, RemovedDataset, RemovedDatasetTable, folder_of, removals_of
+from services.runs.datasets.table import REMOVALS_DUE, DatasetTable, RemovedDataset, RemovedDatasetTable
 from shared.errors import DependencyUnavailable
 from shared.observability import logger
 from shared.preconditions import check_if_match
-from shared.storage.due import DueEntry
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store
@@ -84,7 +84,7 @@ def delete_dataset(
 
 def clear_removed(store: Store, files: DatasetFiles, *, now: datetime, concurrency: int = 1) -> Swept:
     """Delete what is left of deleted datasets, when no validation of their uploads can be under way."""
-    queue = removals_of(store)
+    queue = DueQueue(store, REMOVALS_DUE, RemovedDatasetTable)
 
     def handle(entry: DueEntry) -> None:
         removed = queue.load(entry)

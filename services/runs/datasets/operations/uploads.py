@@ -13,12 +13,13 @@ from services.runs.datasets.domain.dataset import (
     Upload,
     UploadFormat,
     UploadStatus,
+    folder_of,
 )
 from services.runs.datasets.gateway import DatasetFiles, UploadForm
-from services.runs.datasets.table import DatasetTable, UploadTable, folder_of, uploads_of
+from services.runs.datasets.table import UPLOADS_DUE, DatasetTable, UploadTable
 from services.runs.errors import UploadChanged, UploadNotFound
 from services.runs.runs.operations.storage_quota import check_storage_quota
-from shared.storage.due import DueEntry
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.store import Store
 from shared.sweep import Swept, sweep
@@ -83,7 +84,7 @@ def check_upload(
 
 def sweep_uploads(store: Store, files: DatasetFiles, *, now: datetime, concurrency: int = 1) -> Swept:
     """Start the validation of files that have arrived, and delete those of ended uploads."""
-    queue = uploads_of(store)
+    queue: DueQueue = DueQueue(store, UPLOADS_DUE)
 
     def handle(entry: DueEntry) -> None:
         _, dataset_id, upload_id = entry.key.sk.split("#")

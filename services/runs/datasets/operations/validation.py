@@ -7,11 +7,11 @@ items, one block and one line are in memory.
 from datetime import datetime
 
 from services.runs.datasets.domain import dataset as domain
-from services.runs.datasets.domain.dataset import Dataset, DatasetVersion, LineError, Upload, UploadStatus
+from services.runs.datasets.domain.dataset import Dataset, DatasetVersion, LineError, Upload, UploadStatus, folder_of
 from services.runs.datasets.domain.formats import CheckInputs, UploadReader
 from services.runs.datasets.gateway import DatasetFiles, StoredItems, compress
 from services.runs.datasets.operations.uploads import path_of
-from services.runs.datasets.table import DatasetTable, UploadTable, folder_of
+from services.runs.datasets.table import DatasetTable, UploadTable
 from services.runs.errors import DatasetNotFound, StorageFull, UploadChanged, UploadNotFound
 from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store

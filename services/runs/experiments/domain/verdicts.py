@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import sqrt
 
+from services.runs.experiments.domain.settings import Stopping, Verdict, VerdictSettings
 from services.runs.experiments.domain.statistics.hypotheses import holm, mcnemar_exact, sign_flip_test
 from services.runs.experiments.domain.statistics.intervals import (
     Interval,
@@ -21,25 +21,6 @@ MAX_ERROR_RATE = 0.05
 """With more errors among its trials, a comparison is inconclusive, whatever its scores are."""
 MIN_ITEMS = 2
 _MAX_NEEDED_ITEMS = 1_000_000
-
-
-class Verdict(StrEnum):
-    """The result of a comparison with the baseline."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUIVALENT = "equivalent"
-    """The difference is smaller than the minimum effect, in both directions."""
-    INCONCLUSIVE = "inconclusive"
-
-
-class Stopping(StrEnum):
-    """When an experiment ends."""
-
-    FIXED = "fixed"
-    """After all trials. Verdicts before the end are not valid."""
-    SEQUENTIAL = "sequential"
-    """As soon as every verdict is decided; looking early is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +52,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of an experiment that its verdicts depend on."""
-
-    confidence: float
-    minimum_effect: float
-    """The smallest difference that matters."""
-    stopping: Stopping
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """A verdict with the numbers that it is based on."""
 
@@ -98,7 +68,7 @@ class Result:
     """For an inconclusive verdict, the number of items in all that would probably decide."""
 
 
-def decide(comparisons: Sequence[Comparison], settings: Settings) -> list[Result]:
+def decide(comparisons: Sequence[Comparison], settings: VerdictSettings) -> list[Result]:
     """Return the verdicts of an experiment.
 
     The probability of any false verdict about the primary scorers is at most 1 - confidence in all: tests by Holm's
@@ -120,7 +90,7 @@ def _differences(comparison: Comparison) -> list[float]:
     return list(paired_differences(comparison.scores, comparison.baseline).values())
 
 
-def _p_value(comparison: Comparison, settings: Settings) -> float:
+def _p_value(comparison: Comparison, settings: VerdictSettings) -> float:
     differences = _differences(comparison)
     if settings.stopping is Stopping.SEQUENTIAL or len(differences) < MIN_ITEMS:
         return 1.0
@@ -129,7 +99,7 @@ def _p_value(comparison: Comparison, settings: Settings) -> float:
     return sign_flip_test(differences, seed=settings.seed)
 
 
-def _result(comparison: Comparison, settings: Settings, *, level: float, p_value: float) -> Result:
+def _result(comparison: Comparison, settings: VerdictSettings, *, level: float, p_value: float) -> Result:
     differences = _differences(comparison)
     if len(differences) < MIN_ITEMS:
         return Result(comparison.variant, comparison.scorer, Verdict.INCONCLUSIVE, None, None, None, len(differences))
@@ -151,7 +121,9 @@ def _result(comparison: Comparison, settings: Settings, *, level: float, p_value
     )
 
 
-def _interval(comparison: Comparison, differences: Sequence[float], settings: Settings, *, level: float) -> Interval:
+def _interval(
+    comparison: Comparison, differences: Sequence[float], settings: VerdictSettings, *, level: float
+) -> Interval:
     if settings.stopping is Stopping.SEQUENTIAL:
         return difference_sequence(differences, confidence=level)
     if comparison.is_pass_or_fail or variance(differences) == 0:
@@ -178,7 +150,7 @@ def verdict_of(interval: Interval, *, minimum_effect: float, differs: bool = Tru
     return Verdict.INCONCLUSIVE
 
 
-def _needed(differences: Sequence[float], settings: Settings, *, level: float) -> int | None:
+def _needed(differences: Sequence[float], settings: VerdictSettings, *, level: float) -> int | None:
     """Return how many items would probably decide: those that prove equivalence or find the minimum effect."""
     spread = sqrt(max(variance(differences), 1 / len(differences)))
     distance = max(abs(abs(mean(differences)) - settings.minimum_effect), abs(mean(differences)), 1e-9)

@@ -108,10 +108,10 @@ class TestJsonLines:
 
 class TestCsv:
     def test_has_its_fields_in_the_header(self) -> None:
-        content = '\ufeffinput,expected,metadata.topic,item_id\n"Say ""hi"",\nplease",hi,greeting,a1\nBye,,,\n'
+        content = '\ufeffinput,expected,metadata.topic,item_id\n"Write ""hi"",\nplease",hi,greeting,a1\nBye,,,\n'
         items, errors = read(content, CSV)
         assert errors == []
-        assert items[0] == Item("a1", {"message": 'Say "hi",\nplease'}, "hi", {"topic": "greeting"})
+        assert items[0] == Item("a1", {"message": 'Write "hi",\nplease'}, "hi", {"topic": "greeting"})
         assert (items[1].inputs, items[1].expected, items[1].metadata) == ({"message": "Bye"}, "", {})
 
     @pytest.mark.parametrize("header", ["question,answer", "input,other", "input,input", "expected", "input,metadata."])

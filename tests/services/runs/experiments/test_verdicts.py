@@ -6,10 +6,11 @@ from random import Random
 import pytest
 
 from bench.verdicts import MINIMUM_EFFECT, Cell, simulate, table_of
+from services.runs.experiments.domain.settings import Stopping, Verdict, VerdictSettings
 from services.runs.experiments.domain.statistics.intervals import Interval
-from services.runs.experiments.domain.verdicts import Comparison, Settings, Stopping, Verdict, decide, verdict_of
+from services.runs.experiments.domain.verdicts import Comparison, decide, verdict_of
 
-FIXED = Settings(0.95, 0.1, Stopping.FIXED, seed=1)
+FIXED = VerdictSettings(0.95, 0.1, Stopping.FIXED, seed=1)
 
 
 def compared(

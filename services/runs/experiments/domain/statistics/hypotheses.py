@@ -1,9 +1,9 @@
 """Tests of the hypothesis that two variants do not differ."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import fsum
-from random import Random
 
 from services.runs.experiments.domain.statistics.distributions import binomial_tail
 
@@ -44,16 +44,24 @@ def sign_flip_test(differences: Sequence[float], *, seed: int) -> float:
         signs = product((1, -1), repeat=len(values))
         extreme = [abs(fsum(map(_times, values, flips))) >= observed for flips in signs]
         return sum(extreme) / len(extreme)
-    return (1 + _sampled_extremes(values, observed, Random(seed))) / (1 + PERMUTATIONS)  # noqa: S311 — no secret
+    return (1 + _sampled_extremes(values, observed, seed=seed)) / (1 + PERMUTATIONS)
 
 
-def _sampled_extremes(values: Sequence[float], observed: float, random: Random) -> int:
+def _sampled_extremes(values: Sequence[float], observed: float, *, seed: int) -> int:
+    size = len(values)
     if len(set(values)) == 1:
-        # The sum of equal values depends only on the number of signs, which the bits of one number have.
-        size, step = len(values), values[0]
-        counts = (random.getrandbits(size).bit_count() for _ in range(PERMUTATIONS))
-        return sum(abs(size - 2 * count) * step >= observed for count in counts)
-    return sum(abs(_flipped_sum(values, random.getrandbits(len(values)))) >= observed for _ in range(PERMUTATIONS))
+        # The sum of equal values depends only on the number of signs.
+        counts = (bits.bit_count() for bits in _sampled_signs(size, seed=seed))
+        return sum(abs(size - 2 * count) * values[0] >= observed for count in counts)
+    return sum(abs(_flipped_sum(values, bits)) >= observed for bits in _sampled_signs(size, seed=seed))
+
+
+def _sampled_signs(size: int, *, seed: int) -> Iterator[int]:
+    """Yield numbers of `size` bits that depend on the seed alone, each bit being one sign (SHAKE256, FIPS 202)."""
+    width = (size + 7) // 8
+    stream = hashlib.shake_256(f"{seed}:{size}".encode()).digest(PERMUTATIONS * width)
+    for start in range(0, len(stream), width):
+        yield int.from_bytes(stream[start : start + width]) >> (8 * width - size)
 
 
 def _flipped_sum(values: Sequence[float], bits: int) -> float:
