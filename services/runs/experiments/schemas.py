@@ -8,7 +8,15 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from services.runs.datasets.schemas import VersionNumber
 from services.runs.execution.schemas import MAX_VERSION
 from services.runs.experiments.domain import experiment as domain
-from services.runs.experiments.domain.settings import Rate, Stopping, Verdict
+from services.runs.experiments.domain.settings import (
+    DEFAULT_CONFIDENCE,
+    EXAMPLE_EFFECT,
+    MAX_CONFIDENCE,
+    MIN_CONFIDENCE,
+    Rate,
+    Stopping,
+    Verdict,
+)
 from shared.freejson import FreeText, Line, bounded_by
 from shared.http.pagination import PageQuery
 from shared.http.responses import ListResponse, ResponseBody
@@ -123,7 +131,7 @@ class NewExperiment(DocumentedModel):
                     ],
                     "scorers": [{"name": "exact", "type": "exact", "primary": True}],
                     "repetitions": 1,
-                    "minimum_effect": 0.05,
+                    "minimum_effect": EXAMPLE_EFFECT,
                 }
             ]
         },
@@ -143,7 +151,7 @@ class NewExperiment(DocumentedModel):
     max_tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
     max_concurrency: Annotated[int, Field(ge=1, le=250)] = domain.DEFAULT_CONCURRENCY
     """The trials under way at the same time; all experiments together use at most half of the tenant's slots."""
-    confidence: Annotated[Rate, Field(ge=0.5, le=0.999)] = 0.95
+    confidence: Annotated[Rate, Field(ge=MIN_CONFIDENCE, le=MAX_CONFIDENCE)] = DEFAULT_CONFIDENCE
     minimum_effect: Annotated[Rate, Field(gt=0, le=1)]
     """The smallest difference of scores that matters."""
     stopping: Literal["fixed", "sequential"] = "fixed"

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 Rate: TypeAlias = float
 """A score, a probability, or a difference of these; never an amount of money."""
+MIN_CONFIDENCE, DEFAULT_CONFIDENCE, MAX_CONFIDENCE = 0.5, 0.95, 0.999
+EXAMPLE_EFFECT = 0.05
 
 
 class Verdict(StrEnum):

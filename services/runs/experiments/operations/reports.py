@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from services.runs.experiments.domain.experiment import Experiment
-from services.runs.experiments.domain.settings import Verdict
+from services.runs.experiments.domain.settings import Rate, Verdict
 from services.runs.experiments.domain.statistics.intervals import Interval
 from services.runs.experiments.domain.trials import Trial
 from services.runs.experiments.operations.costs import cost_of, usd_text
@@ -127,5 +127,5 @@ def _md(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _sentence(difference: float | None, interval: Interval | None) -> str:
+def _sentence(difference: Rate | None, interval: Interval | None) -> str:
     return f"worse than the baseline by {abs(difference or 0):.4f} ({_shown(interval)})"
