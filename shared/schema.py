@@ -17,6 +17,8 @@ class DocumentedModel(BaseModel):
     model_config = ConfigDict(
         use_attribute_docstrings="AWS_LAMBDA_FUNCTION_NAME" not in os.environ,
         json_schema_serialization_defaults_required=True,
+        # A request uses few of a function's models, so each is built on first use.
+        defer_build=True,
     )
 
 

@@ -58,6 +58,15 @@ class CoreStack(Stack):
                 ),
                 s3.LifecycleRule(prefix=_PASSING, expiration=a_day, noncurrent_version_expiration=a_day),
             ],
+            # Browsers upload files of datasets with presigned forms, and download with presigned URLs.
+            cors=[
+                s3.CorsRule(
+                    allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.POST],
+                    allowed_origins=list(self.mesh.profile.cors_origins),
+                    allowed_headers=["*"],
+                    max_age=3600,
+                )
+            ],
             removal_policy=removal(retain=kept),
         )
         accept(made, "S1")

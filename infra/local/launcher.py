@@ -7,6 +7,7 @@ SIGTERM and SIGINT end it with its state saved; SIGUSR1 saves the state and goes
 """
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -18,9 +19,13 @@ import threading
 import time
 import zipfile
 from collections import Counter
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 _CALLS_PATH = "/_ainexus/calls"
 _DISCARDED = ".discarded"
@@ -112,6 +117,140 @@ class CallCounter:
         head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+
+
+class FormUploads:
+    """The engine's application, with the form uploads of S3 (presigned POST), which the engine does not have.
+
+    The policy of the form is enforced as S3 does: its signature, its expiry and each of its conditions.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+
+    Args:
+        app: the application.
+        sign: returns the signature of a policy by its form, or None for keys that the engine does not know.
+    """
+
+    def __init__(self, app, sign) -> None:  # noqa: ANN001 — as above
+        self._app = app
+        self._sign = sign
+
+    async def __call__(self, scope, receive, send) -> None:  # noqa: ANN001 — as ASGI has it
+        """Handle one request."""
+        headers = dict(scope.get("headers") or ())
+        kind = headers.get(b"content-type", b"").decode()
+        if scope.get("method") != "POST" or not kind.startswith("multipart/form-data"):
+            await self._app(scope, receive, send)
+            return
+        form = form_of(kind, await _body_of(receive))
+        bucket = scope["path"].strip("/")
+        refused = reason_to_refuse_form(form, bucket=bucket, signature=self._sign(form), now=time.time())
+        if refused:
+            await _send_refusal(send, refused)
+            return
+        await self._app(_put_scope(scope, bucket, form), _received_once(form["file"]), _answered_with(send, form))
+
+
+def form_of(kind: str, body: bytes) -> dict[str, Any]:
+    """Return the fields of a form by their lower-case names; `file` as bytes, all others as text."""
+    boundary = re.search(r'boundary="?([^";]+)"?', kind)
+    fields: dict[str, Any] = {}
+    for part in body.split(b"--" + boundary[1].encode())[1:-1] if boundary else ():
+        head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        name = re.search(rb'name="([^"]*)"', head)
+        if name:
+            value = content.removesuffix(b"\r\n")
+            label = name[1].decode().lower()
+            fields[label] = value if label == "file" else value.decode()
+    return fields
+
+
+def reason_to_refuse_form(form: dict[str, Any], *, bucket: str, signature: str | None, now: float) -> str | None:
+    """Return the reason why S3 refuses this form; None if its policy allows it."""
+    if "policy" not in form or "file" not in form:
+        return "The form needs a policy and a file."
+    if not signature or form.get("x-amz-signature") != signature:
+        return "The signature of the policy does not match."
+    policy = json.loads(base64.b64decode(form["policy"]))
+    if datetime.fromisoformat(policy["expiration"]).timestamp() < now:
+        return "The policy has expired."
+    values = {**form, "bucket": bucket}
+    failed = [condition for condition in policy["conditions"] if not _is_met(condition, values)]
+    return f"Policy condition failed: {json.dumps(failed[0])}" if failed else None
+
+
+def _is_met(condition, values) -> bool:  # noqa: ANN001 — a condition of a policy
+    if isinstance(condition, dict):
+        return all(values.get(name.lower()) == value for name, value in condition.items())
+    operator, first, second = condition
+    if operator == "content-length-range":
+        return first <= len(values["file"]) <= second
+    value = values.get(first.removeprefix("$").lower(), "")
+    return value == second if operator == "eq" else operator == "starts-with" and value.startswith(second)
+
+
+def signature_of_form(s3, form: dict[str, Any]) -> str | None:  # noqa: ANN001 — the engine's module of S3
+    """Return the signature that the form must have, by the secret of the keys that it names."""
+    parts = form.get("x-amz-credential", "").split("/")
+    if len(parts) != 5:
+        return None
+    owner = s3.find_iam_access_key_account(parts[0])
+    found = s3.resolve_credential(parts[0], owner or s3.get_account_id(), form.get("x-amz-security-token", ""))
+    if isinstance(found, s3.CredentialResolutionError):
+        return None
+    return s3.calculate_signature(found.secret_access_key, *parts[1:4], form.get("policy", ""))
+
+
+def _put_scope(scope, bucket: str, form: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN001 — as ASGI has it
+    """Return the request that stores the file as PutObject does, in the account of the form's keys."""
+    path = f"/{bucket}/{form['key']}"
+    signed = f"AWS4-HMAC-SHA256 Credential={form['x-amz-credential']}, SignedHeaders=host, Signature=form"
+    kept = [(name, value) for name, value in scope["headers"] if name in {b"host", b"origin"}]
+    added = {
+        "content-type": form.get("content-type", "binary/octet-stream"),
+        "content-length": str(len(form["file"])),
+        "x-amz-security-token": form.get("x-amz-security-token", ""),
+        "authorization": signed,
+    }
+    headers = [*kept, *((name.encode(), value.encode()) for name, value in added.items() if value)]
+    raw_path = quote(path).encode()
+    return {**scope, "method": "PUT", "path": path, "raw_path": raw_path, "query_string": b"", "headers": headers}
+
+
+async def _body_of(receive) -> bytes:  # noqa: ANN001 — as ASGI has it
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _received_once(body: bytes):  # noqa: ANN202 — as ASGI has it
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive():  # noqa: ANN202 — as above
+        return next(messages, {"type": "http.disconnect"})
+
+    return receive
+
+
+def _answered_with(send, form: dict[str, Any]):  # noqa: ANN001, ANN202 — as ASGI has it
+    """Return the sender of the response, with the status that the form asks for."""
+
+    async def answer(message) -> None:  # noqa: ANN001 — as above
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            asked = form.get("success_action_status", "204")
+            message = {**message, "status": int(asked) if asked in {"200", "201"} else 204}
+        await send(message)
+
+    return answer
+
+
+async def _send_refusal(send, reason: str) -> None:  # noqa: ANN001 — as ASGI has it
+    body = f"<Error><Code>AccessDenied</Code><Message>{escape(reason)}</Message></Error>".encode()
+    head = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": head})
+    await send({"type": "http.response.body", "body": body})
 
 
 def enforce_pool_settings(cognito) -> None:  # noqa: ANN001 — the engine's module of Cognito
@@ -228,7 +367,7 @@ async def _serve(port: int) -> None:
     from hypercorn.config import Config
     from ministack.app import app
     from ministack.core import lambda_runtime
-    from ministack.services import cognito, lambda_svc
+    from ministack.services import cognito, lambda_svc, s3
 
     enforce_pool_settings(cognito)
     share_unpacked_code(lambda_runtime, Path(os.environ["TMPDIR"]))
@@ -243,7 +382,8 @@ async def _serve(port: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 3
     config.loglevel = os.environ["LOG_LEVEL"]
-    await serve(CallCounter(app), config, shutdown_trigger=ended.wait)
+    uploads = FormUploads(app, partial(signature_of_form, s3))
+    await serve(CallCounter(uploads), config, shutdown_trigger=ended.wait)
 
 
 def _save() -> None:

@@ -1,8 +1,10 @@
 """Errors of the runs service."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.errors import (
+    ChangedMeanwhile,
     Conflict,
     DependencyUnavailable,
     Detail,
@@ -174,6 +176,13 @@ class CostUsedUp(LimitReached):
         super().__init__("Too little of the run's max_cost_usd is left for this call.")
 
 
+class TrialTokensUsedUp(LimitReached):
+    """The tokens that an experiment holds for a trial do not suffice for a further call."""
+
+    def __init__(self) -> None:
+        super().__init__("Too few of the trial's tokens are left for this call.")
+
+
 class ModelWithoutPrice(InvalidRequest):
     """The run has a cost limit, and the price of its model is unknown."""
 
@@ -234,3 +243,106 @@ class BudgetMoved(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The budget changed during the correction. Run the command again.", retry_after_s=1)
+
+
+class DatasetNotFound(NotFound):
+    """The tenant has no such dataset."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such dataset.")
+
+
+class DatasetVersionNotFound(NotFound):
+    """The dataset has no such version."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset has no such version.")
+
+
+class DatasetChanged(ChangedMeanwhile):
+    """Another request changed the dataset after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset was changed at the same time; read it again and try once more.")
+
+
+class DatasetTooLarge(InvalidRequest):
+    """The version would have too many items or bytes."""
+
+    def __init__(self, max_items: int, max_bytes: int) -> None:
+        super().__init__(f"A version can have at most {max_items} items and {max_bytes} bytes.")
+
+
+class UploadNotFound(NotFound):
+    """The dataset has no such upload."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset has no such upload.")
+
+
+class UploadChanged(ChangedMeanwhile):
+    """The upload has another state than the one that was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The upload was changed at the same time; read it again.")
+
+
+class RunsNotFound(InvalidRequest):
+    """Some of the named runs do not exist.
+
+    Args:
+        positions: their positions in the list, from 0.
+    """
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        details = [Detail(f"from_runs.run_ids.{position}", "There is no such run.") for position in positions]
+        super().__init__("Some runs do not exist.", details)
+
+
+class ExperimentNotFound(NotFound):
+    """The tenant has no such experiment."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such experiment.")
+
+
+class ExperimentChanged(ChangedMeanwhile):
+    """Another request changed the experiment after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment was changed at the same time; read it again and try once more.")
+
+
+class ExperimentNotDraft(Conflict):
+    """The experiment was started before."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment was started already; create another one to change its definition.")
+
+
+class ExperimentNotRunning(Conflict):
+    """The experiment is not running, so it cannot be stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment is not running.")
+
+
+class ExperimentNotEnded(Conflict):
+    """Trials of the experiment are under way."""
+
+    def __init__(self) -> None:
+        super().__init__("The experiment has not ended; stop it first.")
+
+
+class TooManyExperiments(Conflict):
+    """The tenant runs the maximum number of experiments."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} experiments of this tenant are running; start it when one has ended.")
+
+
+class DefinitionInvalid(InvalidRequest):
+    """The definition of an experiment cannot be carried out."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("The experiment cannot be carried out.", [Detail(field, message)])

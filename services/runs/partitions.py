@@ -9,6 +9,11 @@ TENANT#<t>#RUNS#RUN#<run_…>    TEXT#<attempt>#<call>#n a piece of the text of 
                                                        the mark that the run was cancelled
 TENANT#<t>#RUNS#BURIED         <run_…>                 the tombstone of a deleted run, until its remaining data is
                                                        deleted; in the `due` index under DUE#RUNS#BURIED
+TENANT#<t>#RUNS#EXPERIMENTS    EXPERIMENT#<exp_…>      an experiment with the counters of its trials and its budget;
+                                                       while trials are under way, in the `due` index under
+                                                       DUE#RUNS#EXPERIMENT
+TENANT#<t>#RUNS#EXPERIMENTS    RUNNING                 the number of the tenant's running experiments
+TENANT#<t>#RUNS#TRIALS#<0-f>   <exp_…>#<5 digits>      a trial, its run and its scores
 TENANT#<t>#RUNS                STORAGE                 the bytes that the tenant's runs store in the bucket
 TENANT#<t>#RUNS#BUDGET#<month> BUDGET                  the remainder of the tenant's month, its open calls, its
                                                        executing runs and the number of waiting ones; while it has
@@ -20,6 +25,12 @@ TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      the copy of an agent; a
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  the copy of a version
 TENANT#<t>#RUNS                STOPPING                the stop of a tenant that is being deleted; in the `due` index
                                                        under DUE#RUNS#STOPPING, until its runs have ended
+TENANT#<t>#RUNS#DATASETS       DATASET#<dst_…>         a dataset with the numbers of its latest version
+TENANT#<t>#RUNS#DATASETS       VERSION#<dst_…>#n       an immutable version of a dataset, and its file in the bucket
+TENANT#<t>#RUNS#DATASETS       UPLOAD#<dst_…>#<upl_…>  an upload; in the `due` index under DUE#RUNS#UPLOAD, until its
+                                                       file is deleted
+TENANT#<t>#RUNS#DATASETS       REMOVED#<dst_…>         a deleted dataset; in the `due` index under DUE#RUNS#DATASET,
+                                                       until its rows and files are deleted
 """
 
 from collections.abc import Iterator
@@ -33,12 +44,21 @@ from shared.storage.transaction import Expression
 from shared.times import months_until
 
 SLICE = Slice("RUNS", Table.ENTITIES)
+DATASETS = "DATASETS"
+"""The partition of a tenant's datasets."""
+EXPERIMENTS = "EXPERIMENTS"
+"""The partition of a tenant's experiments."""
+TRIALS = "TRIALS"
+"""The first name of the partitions of trials, which a hexadecimal digit completes."""
 CALLS = "CALLS#"
 """The prefix of the sort keys of calls that are stored beside their run."""
 
 
 def _partitions(tenant_id: str, now: datetime) -> Iterator[str]:
-    """Return the partitions of the tenant's budgets."""
+    """Return the partitions of the tenant's datasets, experiments and budgets."""
+    yield SLICE.key(tenant_id, DATASETS)
+    yield SLICE.key(tenant_id, EXPERIMENTS)
+    yield from (SLICE.key(tenant_id, TRIALS, digit) for digit in "0123456789abcdef")
     yield from (SLICE.key(tenant_id, "BUDGET", month) for month in months_until(now))
 
 

@@ -1,6 +1,6 @@
 """The declaration of the runs service."""
 
-from services.runs.functions import api, consumer, exporter, remover, stream, worker
+from services.runs.functions import api, consumer, exporter, lab, remover, stream, worker
 from services.runs.partitions import SLICE
 from shared.declaration import (
     USUAL_ALARMS,
@@ -16,12 +16,17 @@ from shared.events.runs import (
     ArtifactDeleted,
     ArtifactDownloaded,
     ArtifactStored,
+    DatasetUploadReceived,
     EarlierUsageRecorded,
+    ExperimentCompleted,
+    ExperimentStarted,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     TenantRunsStopped,
+    TrialEnded,
+    TrialScheduled,
     UsageRecorded,
 )
 from shared.events.tenants import PUBLISHED_BY_ALL
@@ -56,6 +61,14 @@ SERVICE = Service(
             secrets=("openai/key", "anthropic/key"),
             tenant_secrets=TenantSecrets.READ,
             calls_models=True,
+            timeout_s=900,
+        ),
+        Function(
+            "lab",
+            "services.runs.functions.lab.handler",
+            access=Access.TENANT,
+            subscriptions=lab.handler.types,
+            objects=(ObjectGrant("agents"), ObjectGrant("runs", write=True)),
             timeout_s=900,
         ),
         Function(
@@ -94,6 +107,11 @@ SERVICE = Service(
         ArtifactStored.TYPE,
         ArtifactDeleted.TYPE,
         ArtifactDownloaded.TYPE,
+        DatasetUploadReceived.TYPE,
+        ExperimentStarted.TYPE,
+        ExperimentCompleted.TYPE,
+        TrialScheduled.TYPE,
+        TrialEnded.TYPE,
     ),
     alarms=(*USUAL_ALARMS, "quarantine", "unpriced-calls"),
 )

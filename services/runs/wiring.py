@@ -1,6 +1,7 @@
 """The dependencies of the deployed service."""
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -9,16 +10,20 @@ from services.runs.agents.gateway import CachedConfigs
 from services.runs.agents.table import AgentCopies
 from services.runs.budgets.domain import MAX_EXECUTING_RUNS
 from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.datasets.gateway import DatasetFiles
 from services.runs.execution.gateway import LambdaWorkers, Workers
 from services.runs.execution.operations.planning import Planner
+from services.runs.experiments.gateway import TrialItems, VariantConfigs
+from services.runs.experiments.operations.laboratory import Laboratory
 from services.runs.partitions import SLICE
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.runs.domain.run import Cost
 from services.runs.runs.table.runs import RunTable
-from shared.aws.clients import own_client
+from shared.aws.clients import own_client, tenant_client
 from shared.meters import Meters
 from shared.storage.payloads import Payloads
 from shared.tenancy.context import TenantAccess
+from shared.times import utc_now
 from shared.wiring import SliceWiring
 
 _own = SliceWiring(SLICE, service="runs", folder="runs")
@@ -35,6 +40,16 @@ def tenant_runs() -> RunTable:
 def slice_runs() -> RunTable:
     """Return the runs of all tenants, for the reaper."""
     return RunTable(slice_store(), Payloads(_own.slice_objects()))
+
+
+def tenant_datasets() -> DatasetFiles:
+    """Return the files of the current tenant's datasets."""
+    return DatasetFiles(tenant_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
+
+
+def slice_datasets() -> DatasetFiles:
+    """Return the files of all tenants' datasets, for the reaper."""
+    return DatasetFiles(own_client("s3"), bucket=os.environ["ARTIFACTS_BUCKET_NAME"])
 
 
 def slice_access(tenant_id: str) -> TenantAccess:
@@ -60,6 +75,42 @@ def slice_budgets() -> BudgetTable:
 
 def _max_runs() -> int:
     return int(os.environ.get("MAX_RUNS_PER_TENANT", MAX_EXECUTING_RUNS))
+
+
+@cache
+def _trial_items() -> TrialItems:
+    return TrialItems(tenant_datasets())
+
+
+def variant_configs() -> VariantConfigs:
+    """Return the configs of variants with overrides, of the current tenant."""
+    return VariantConfigs(_own.tenant_objects())
+
+
+def laboratory(access: TenantAccess) -> Laboratory:
+    """Return what the operations on experiments of the current tenant need."""
+    return Laboratory(
+        store=tenant_store(),
+        access=access,
+        agents=tenant_agents(),
+        runs=tenant_runs(),
+        configs=configs(),
+        planner=planner(),
+        items=_trial_items(),
+        check_schema=_conforms,
+        clock=utc_now,
+    )
+
+
+def _conforms(schema: Mapping[str, Any], text: str) -> bool:
+    """Return whether a text is JSON that conforms to a schema, checked in a child process with limits."""
+    from services.runs.execution.domain.structured_output import SchemaMismatch, parse_structured
+
+    try:
+        parse_structured(text, schema)
+    except SchemaMismatch:
+        return False
+    return True
 
 
 def planner() -> Planner:

@@ -118,9 +118,10 @@ class Objects(PartialS3):
         self._caller_of = cache(caller_of)
         self._by_path = by_path
 
-    def get_object(self, *, Bucket: str, Key: str) -> Answer:  # noqa: N803 — as boto3 names them
-        """Call GetObject."""
-        return {"Body": io.BytesIO(self._call("GetObject", "GET", Bucket, Key).body)}
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> Answer:  # noqa: N803 — as boto3 names them
+        """Call GetObject, for the whole object or a range of its bytes."""
+        headers = {"range": Range} if Range else {}
+        return {"Body": io.BytesIO(self._call("GetObject", "GET", Bucket, Key, headers=headers).body)}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> Answer:  # noqa: N803 — as above
         """Call PutObject. The signature covers the body's hash, so that no other content can be stored."""

@@ -86,7 +86,10 @@ class RunCancelled(RunEnded):
 
 
 class ArtifactEvent(RunEvent):
-    """An event of a large document that was written for a run and is stored in the bucket."""
+    """An event of a large document that was written for a run and is stored in the bucket.
+
+    For a file of a dataset, `run_id` is the id of the dataset.
+    """
 
     artifact_id: str
     """The name of the document within the run."""
@@ -151,3 +154,50 @@ class UsageRecorded(EarlierUsageRecorded):
     meters: CallMeters
     usage_estimated: bool = False
     """Whether `tokens_out` is estimated from the received text, because the answer broke off."""
+
+
+class DatasetUploadReceived(RunsEvent):
+    """The file of an upload has arrived and can be validated."""
+
+    TYPE: ClassVar[str] = "dataset.upload_received.v1"
+
+    dataset_id: str
+    upload_id: str
+
+
+class TrialEnded(RunEvent):
+    """The run of a trial has ended, or waits for tools that nothing will execute."""
+
+    TYPE: ClassVar[str] = "trial.ended.v1"
+
+    experiment_id: str
+    trial: int
+    """The number of the trial within its experiment, from 0."""
+
+
+class TrialScheduled(RunsEvent):
+    """The budget of a trial is held, and its run can be submitted."""
+
+    TYPE: ClassVar[str] = "trial.scheduled.v1"
+
+    experiment_id: str
+    trial: int
+
+
+class ExperimentStarted(RunsEvent):
+    """An experiment has started."""
+
+    TYPE: ClassVar[str] = "experiment.started.v1"
+
+    experiment_id: str
+
+
+class ExperimentCompleted(RunsEvent):
+    """An experiment has ended: its last trial has, or no further one is scheduled."""
+
+    TYPE: ClassVar[str] = "experiment.completed.v1"
+
+    experiment_id: str
+    status: str
+    reason: str | None = None
+    """`budget`, `user` or `decided`, for an experiment that was stopped."""

@@ -55,9 +55,12 @@ runs     POST                 …/runs/{r}/replay              developer       -
 runs     GET,POST             …/datasets                     developer       analyst   experiments
 runs     GET,PUT,DELETE       …/datasets/{d}                 developer       analyst   experiments
 runs     POST                 …/datasets/{d}/upload          developer       -         experiments
+runs     GET                  …/datasets/{d}/uploads/{u}     -
+runs     GET,POST             …/datasets/{d}/items           developer       analyst   experiments
+runs     GET                  …/datasets/{d}/versions        -
 runs     GET                  …/datasets/{d}/download        -
 runs     GET,POST             …/experiments                  developer       analyst   experiments
-runs     GET,PUT              …/experiments/{e}              developer       analyst   experiments
+runs     GET,PUT,DELETE       …/experiments/{e}              developer       analyst   experiments
 runs     POST                 …/experiments/{e}/start        developer       -         experiments
 runs     GET                  …/experiments/{e}/status       -
 runs     GET                  …/experiments/{e}/results      -

@@ -1,8 +1,11 @@
 """The steps before the engine boots."""
 
 import asyncio
+import base64
+import hmac
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
+from infra.local import launcher
 from infra.local.launcher import (
     CallCounter,
     empty,
@@ -238,3 +243,76 @@ async def _get(app: CallCounter, path: str, headers: Headers) -> bytes:
 
     await app({"type": "http", "path": path, "headers": headers}, None, send)
     return b"".join(content)
+
+
+class TestFormUploads:
+    BUCKET = "ainexus-local-artifacts"
+    KEY = "tenants/acme/runs/datasets/dst/uploads/upl/file"
+
+    def _form(self, **changed: str) -> tuple[dict[str, Any], str]:
+        """Return the fields of a presigned form as the engine reads them, and the signature of its policy."""
+        client = boto3.client("s3", region_name="us-east-2", aws_access_key_id="key", aws_secret_access_key="secret")  # pyright: ignore[reportUnknownMemberType]  # stubs for few services
+        form = client.generate_presigned_post(
+            self.BUCKET, self.KEY, Conditions=[["content-length-range", 1, 10]], ExpiresIn=300
+        )
+        fields = {**form["fields"], **changed}
+        parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
+        file = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n{"a"\r\n1}\r\n--b--\r\n'
+        read = launcher.form_of("multipart/form-data; boundary=b", ("".join(parts) + file).encode())
+        return read, form["fields"]["x-amz-signature"]
+
+    def _reason(self, form: dict[str, Any], signature: str | None, *, after_s: float = 0) -> str | None:
+        now = time.time() + after_s
+        return launcher.reason_to_refuse_form(form, bucket=self.BUCKET, signature=signature, now=now)
+
+    def test_accept_a_file_as_the_policy_allows(self) -> None:
+        form, signature = self._form()
+        assert form["file"] == b'{"a"\r\n1}'
+        assert self._reason(form, signature) is None
+
+    def test_refuse_the_key_of_another_tenant(self) -> None:
+        form, signature = self._form(key="tenants/globex/runs/datasets/dst/uploads/upl/file")
+        assert "Policy condition failed" in str(self._reason(form, signature))
+
+    def test_refuse_a_policy_that_was_changed(self) -> None:
+        form, signature = self._form()
+        policy = json.loads(base64.b64decode(form["policy"]))
+        policy["conditions"] = []
+        forged = {**form, "policy": base64.b64encode(json.dumps(policy).encode()).decode(), "key": "other"}
+        signature_of: Callable[..., str | None] = vars(launcher)["signature_of_form"]
+        assert signature_of(EngineS3(), form) == signature
+        assert "signature" in str(self._reason(forged, signature_of(EngineS3(), forged)))
+
+    def test_refuse_a_file_that_is_too_large_or_late(self) -> None:
+        form, signature = self._form()
+        assert "content-length-range" in str(self._reason({**form, "file": b"x" * 11}, signature))
+        assert "expired" in str(self._reason(form, signature, after_s=301))
+
+    def test_refuse_unknown_keys(self) -> None:
+        form, _ = self._form()
+        assert "signature" in str(self._reason(form, None))
+
+
+class EngineS3:
+    """The engine's functions of S3 that forms need."""
+
+    CredentialResolutionError = LookupError
+
+    def find_iam_access_key_account(self, key: str) -> str | None:
+        """Return the account of a key."""
+        return {"key": "000000000000"}.get(key)
+
+    def get_account_id(self) -> str:
+        """Return the account of the request."""
+        return "111111111111"
+
+    def resolve_credential(self, *_: str) -> SimpleNamespace:
+        """Return the secret of a key."""
+        return SimpleNamespace(secret_access_key="secret")
+
+    def calculate_signature(self, secret: str, date: str, region: str, service: str, policy: str) -> str:
+        """Return a signature as version 4 defines it."""
+        key = f"AWS4{secret}".encode()
+        for part in (date, region, service, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.new(key, policy.encode(), "sha256").hexdigest()

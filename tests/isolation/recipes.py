@@ -22,6 +22,10 @@ _USERS = "/v1/tenants/{tenant_id}/users"
 _RUNS = "/v1/tenants/{tenant_id}/runs"
 _USAGE = "/v1/tenants/{tenant_id}/usage"
 _AGENTS = "/v1/tenants/{tenant_id}/agents"
+_DATASETS = "/v1/tenants/{tenant_id}/datasets"
+_DATASET = f"{_DATASETS}/{{dataset_id}}"
+_EXPERIMENTS = "/v1/tenants/{tenant_id}/experiments"
+_EXPERIMENT = f"{_EXPERIMENTS}/{{experiment_id}}"
 _TOOL: Json = {"name": "lookup", "description": "Looks it up.", "parameters": {"type": "object", "properties": {}}}
 
 Recipe = Callable[[TenantFixture, Operation], Request]
@@ -260,6 +264,63 @@ def _report_older_usage(fixture: TenantFixture) -> None:
     fixture.send(Request(operation, {TENANT: fixture.tenant_id}, fixture.owner(operation), {"events": events}))
 
 
+def _add_items(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that makes a new run an item of a dataset."""
+    run_id = fixture.create(_operation_named(fixture, f"POST {_RUNS}"))["run_id"]
+    return replace(fixture.request(operation), body={"from_runs": {"run_ids": [run_id]}, "expected": True})
+
+
+def _create_dataset_versions(fixture: TenantFixture) -> None:
+    """Create an upload and two versions of the dataset, the second with an Idempotency-Key and two items."""
+    upload = fixture.send(fixture.request(_operation_named(fixture, f"POST {_DATASET}/upload")))
+    fixture.known["upload_id"] = str(upload.body["upload"]["upload_id"])
+    operation = _operation_named(fixture, f"POST {_DATASET}/items")
+    fixture.send(_add_items(fixture, operation))
+    key = f"key of {fixture.tenant_id} to {operation.name}"
+    request = _add_items(fixture, operation).with_headers(Idempotency_Key=key)
+    fixture.keyed_requests[operation.name] = (request, fixture.send(request))
+
+
+def _new_experiment(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that creates an experiment of one agent on the dataset."""
+    variants = [{"name": f"{name} {fixture.canary}", "agent_id": fixture.known["agent_id"]} for name in ("a", "b")]
+    body: Json = {
+        "name": fixture.canary,
+        "dataset_id": fixture.known["dataset_id"],
+        "variants": variants,
+        "scorers": [{"name": fixture.canary, "type": "exact"}],
+        "minimum_effect": 0.1,
+    }
+    return Request(operation, {TENANT: fixture.tenant_id}, fixture.owner(operation), body)
+
+
+def _create_experiments(fixture: TenantFixture) -> None:
+    """Create two experiments, the second with an Idempotency-Key, and complete the first."""
+    operation = _operation_named(fixture, f"POST {_EXPERIMENTS}")
+    first = fixture.send(_new_experiment(fixture, operation)).body["experiment"]["experiment_id"]
+    fixture.known["experiment_id"] = str(first)
+    key = f"key of {fixture.tenant_id} to {operation.name}"
+    request = _new_experiment(fixture, operation).with_headers(Idempotency_Key=key)
+    fixture.keyed_requests[operation.name] = (request, fixture.send(request))
+    fixture.send(fixture.request(_operation_named(fixture, f"POST {_EXPERIMENT}/start")))
+    status = fixture.request(_operation_named(fixture, f"GET {_EXPERIMENT}/status"))
+    fixture.api.deliver_events(lambda: fixture.send(status).body["status"]["status"] == "completed")
+
+
+def _request_for_new_experiment(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that starts or deletes a new experiment."""
+    creation = _new_experiment(fixture, _operation_named(fixture, f"POST {_EXPERIMENTS}"))
+    return fixture.request(operation, experiment_id=str(fixture.send(creation).body["experiment"]["experiment_id"]))
+
+
+def _stop_experiment(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that stops a running experiment."""
+    starting = _request_for_new_experiment(fixture, _operation_named(fixture, f"POST {_EXPERIMENT}/start"))
+    fixture.send(starting)
+    request = fixture.request(operation, experiment_id=str(starting.parameters["experiment_id"]))
+    return replace(request, body={"status": "stopped"})
+
+
 def _operation_named(fixture: TenantFixture, name: str) -> Operation:
     return next(operation for operation in fixture.operations if operation.name == name)
 
@@ -278,6 +339,12 @@ RECIPES: Mapping[str, Recipe] = {
     f"DELETE {_RUNS}/{{run_id}}": _delete_ended_run,
     f"PATCH {_RUNS}/{{run_id}}": _cancel_run,
     f"POST {_RUNS}/{{run_id}}/tool-outputs": _submit_tool_outputs,
+    f"POST {_DATASET}/items": _add_items,
+    f"POST {_EXPERIMENTS}": _new_experiment,
+    f"POST {_EXPERIMENT}/start": _request_for_new_experiment,
+    f"PATCH {_EXPERIMENT}": _stop_experiment,
+    f"PUT {_EXPERIMENT}": _stop_experiment,
+    f"DELETE {_EXPERIMENT}": _request_for_new_experiment,
 }
 
 CONTROL_RECIPES: Mapping[str, Recipe] = {
@@ -287,6 +354,8 @@ CONTROL_RECIPES: Mapping[str, Recipe] = {
     f"POST {_ADMIN}/{{tenant_id}}/suspend": _request_for_new_tenant,
     f"POST {_ADMIN}/{{tenant_id}}/reactivate": _request_for_suspended_tenant,
     f"DELETE {_ADMIN}/{{tenant_id}}": _request_for_new_tenant,
+    f"PATCH {_EXPERIMENT}": _stop_experiment,
+    f"PUT {_EXPERIMENT}": _stop_experiment,
 }
 """Recipes of positive controls that cannot be the attacked request: it succeeds only once, or would stop the others."""
 
@@ -296,5 +365,7 @@ CREATION_RECIPES: Mapping[str, Callable[[TenantFixture], None]] = {
     f"GET {_BILLING}/invoices": _create_invoices,
     f"POST {_ADMIN}/{{tenant_id}}/export": _create_export,
     f"GET {_USAGE}/daily": _report_older_usage,
+    f"POST {_DATASET}/items": _create_dataset_versions,
+    f"POST {_EXPERIMENTS}": _create_experiments,
 }
 """Resources that the document does not describe how to create, by the operation that needs them."""

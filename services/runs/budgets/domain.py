@@ -213,6 +213,8 @@ class ReservationRequest:
     output_tokens: int
     has_explicit_cap: bool
     """Whether the client or the config requested the output cap; false if it is the default."""
+    is_whole: bool = False
+    """Whether the output cap must not be clamped."""
 
     @property
     def tokens(self) -> int:
@@ -222,7 +224,7 @@ class ReservationRequest:
     @property
     def min_tokens(self) -> int:
         """The number of tokens below which the call is not worth sending."""
-        return self.input_tokens + min(self.output_tokens, MIN_OUTPUT_TOKENS)
+        return self.tokens if self.is_whole else self.input_tokens + min(self.output_tokens, MIN_OUTPUT_TOKENS)
 
     @property
     def unshared_tokens(self) -> int:

@@ -5,8 +5,11 @@ from collections import Counter
 
 from services.runs import wiring
 from services.runs.budgets.operations.sweep import sweep_budgets
+from services.runs.datasets.operations.datasets import clear_removed
+from services.runs.datasets.operations.uploads import sweep_uploads
 from services.runs.deletion.operations import clear_deleted
 from services.runs.execution.operations.recovery import expire_tool_calls, reap
+from services.runs.experiments.operations.scheduling import check_experiments
 from services.runs.tenants.operations import finish_stops
 from shared.messaging.schedule import WorkReport, scheduled
 from shared.metrics import Metric
@@ -22,12 +25,16 @@ SIMULTANEOUS_ENTRIES = 16
 def handler() -> WorkReport:
     """Requeue, end, start, settle or clear overdue entries."""
     runs, budgets, now = wiring.slice_runs(), wiring.slice_budgets(), utc_now()
+    store, files = wiring.slice_store(), wiring.slice_datasets()
     swept = {
         "runs": reap(runs, budgets, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "budgets": sweep_budgets(budgets, runs, wiring.slice_access, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "tools": expire_tool_calls(runs, budgets, now=now, concurrency=SIMULTANEOUS_ENTRIES),
         "deletions": clear_deleted(runs, now=now, concurrency=SIMULTANEOUS_ENTRIES),
-        "stops": finish_stops(wiring.slice_store(), runs, budgets, now=now, monotonic=time.monotonic),
+        "uploads": sweep_uploads(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "datasets": clear_removed(store, files, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "experiments": check_experiments(store, now=now, concurrency=SIMULTANEOUS_ENTRIES),
+        "stops": finish_stops(store, runs, budgets, now=now, monotonic=time.monotonic),
     }
     measured = Counter[Metric]()
     for one in swept.values():

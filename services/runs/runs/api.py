@@ -27,11 +27,20 @@ RUN = f"{RUNS}/{{run_id}}"
 def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[RunsResponse]:
     """List runs, newest first.
 
-    A page can be short without being the last one, because of its filter or its limit of 2 MB.
+    Runs of experiments are listed only with `experiment_id`. A page can be short without being the last one, because of
+    its filter or its limit of 2 MB.
     """
     if query.start and query.end and query.start >= query.end:
         raise BadRange
-    run_filter = RunFilter(query.status, query.agent_id, query.project_id, query.start, query.end, query.key_and_value)
+    run_filter = RunFilter(
+        query.status,
+        query.agent_id,
+        query.project_id,
+        query.start,
+        query.end,
+        query.key_and_value,
+        query.experiment_id,
+    )
     scope = (caller.tenant_id, "runs", repr(run_filter))
     runs, cursor = wiring.tenant_runs().listing.page(
         caller.tenant_id,

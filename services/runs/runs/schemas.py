@@ -197,6 +197,9 @@ class Run(DocumentedModel):
     """The version of the agent, which was pinned when the run was created."""
     project_id: str | None
     """The project of the agent when the run was created."""
+    source: Literal["experiment"] | None
+    """`experiment` for the run of a trial; null for a run that a client created."""
+    experiment_id: str | None
     inputs: RunInputs
     parameters: RunParameters
     output: RunOutput | None
@@ -239,6 +242,8 @@ class Run(DocumentedModel):
             agent_id=run.agent_id,
             version=run.version,
             project_id=run.project_id,
+            source="experiment" if run.trial else None,
+            experiment_id=run.trial.experiment_id if run.trial else None,
             inputs=RunInputs.model_validate(run.inputs),
             parameters=RunParameters.model_validate(run.parameters),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,
@@ -281,6 +286,7 @@ class RunsQuery(PageQuery):
     status: domain.Status | None = None
     agent_id: str | None = None
     project_id: str | None = None
+    experiment_id: str | None = None
     start: Annotated[Moment | None, Field(alias="from")] = None
     """Runs created at this time or later."""
     end: Annotated[Moment | None, Field(alias="to")] = None

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.runs.budgets.domain import MIN_OUTPUT_TOKENS, ReservationRequest
 from services.runs.budgets.operations.reservation import ReservedCall, reserve
 from services.runs.budgets.table.budgets import BudgetTable
-from services.runs.errors import CostUsedUp, ModelWithoutPrice
+from services.runs.errors import CostUsedUp, ModelWithoutPrice, TrialTokensUsedUp
 from services.runs.execution.domain.cost import affordable_tokens
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.runs.domain.run import CallId, Cost, LimitedBy, OpenCall, Run
@@ -44,6 +44,7 @@ class Planner:
         left_nano_usd: int | None,
         now: datetime,
         from_client: bool,
+        is_whole: bool = False,
     ) -> PlannedCall:
         """Plan the call of this request, and reserve its usage bound.
 
@@ -54,6 +55,7 @@ class Planner:
             left_nano_usd: the maximum cost; None: unlimited.
             now: the time.
             from_client: whether a client adds the call and can be asked to retry.
+            is_whole: whether the call is refused rather than clamped, as calls of trials are.
 
         Raises:
             LimitReached: not even the input fits into the budget or the cost limit.
@@ -62,8 +64,13 @@ class Planner:
             TooManyRequests, DependencyUnavailable: nothing can be reserved now.
         """
         output_tokens = self._affordable(request, left_nano_usd, now=now)
+        if is_whole and output_tokens < request.max_output_tokens:
+            raise CostUsedUp
         reservation_request = ReservationRequest(
-            request.input_bound_tokens, output_tokens, has_explicit_cap=request.has_explicit_cap
+            request.input_bound_tokens,
+            output_tokens,
+            has_explicit_cap=request.has_explicit_cap or is_whole,
+            is_whole=is_whole,
         )
         reserved = reserve(self.budgets, access, call, reservation_request, now=now, from_client=from_client)
         tokens = reserved.reservation.tokens
@@ -94,9 +101,30 @@ class Planner:
         now: datetime,
         from_client: bool = False,
     ) -> PlannedCall:
-        """Plan a further call of this run, see `plan`."""
-        left_nano_usd = run.left_nano_usd
-        return self.plan(access, call, request, left_nano_usd=left_nano_usd, now=now, from_client=from_client)
+        """Plan a further call of this run, see `plan`.
+
+        Raises:
+            TrialTokensUsedUp: the call does not fit into the tokens that an experiment holds for its trial.
+        """
+        if run.left_tokens is not None and request.bound_tokens > run.left_tokens:
+            raise TrialTokensUsedUp
+        return self.plan(
+            access,
+            call,
+            request,
+            left_nano_usd=run.left_nano_usd,
+            now=now,
+            from_client=from_client,
+            is_whole=run.trial is not None,
+        )
+
+    def max_nano_usd(self, request: ModelRequest, *, now: datetime) -> int:
+        """Return an upper bound of the cost of a call with its full output cap.
+
+        Raises:
+            ModelWithoutPrice: the price is unknown.
+        """
+        return self._max_nano_usd(request, request.max_output_tokens, now=now)
 
     def check_priced(self, request: ModelRequest, *, now: datetime) -> None:
         """Check that the price of the model is known, for a run with a cost limit.

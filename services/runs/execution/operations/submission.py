@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.runs.agents.domain import AgentCopy, Configs, VersionCopy
+from services.runs.agents.domain import Configs
 from services.runs.agents.operations import pin_version
 from services.runs.agents.table import AgentCopies
 from services.runs.budgets.operations.slots import dispatch_after_enqueue, enqueue, leave, release_and_dispatch
@@ -55,10 +55,10 @@ def submit_run(
         TooManyRequests: too many runs of the tenant are waiting.
         DependencyUnavailable: a new agent or version is not known here yet, or the remaining budget cannot be read.
     """
-    agent, version = pin_version(agents, access.tenant_id, run_request.agent_id, run_request.version, now=now)
-    submission = _Submission(runs, planner.budgets, access, run_request, agent, version, idempotency_key, now)
+    pinned = run_request.pinned or _pin(agents, access, run_request, now=now)
+    submission = _Submission(runs, planner.budgets, access, run_request, pinned, idempotency_key, now)
     try:
-        planned = _plan(planner, access, run_request, configs.read(access.tenant_id, version.config), now=now)
+        planned = _plan(planner, access, run_request, configs.read(access.tenant_id, pinned.config), now=now)
     except NoFreeSlot as full:
         return submission.store_waiting(full)
     return submission.store(planned)
@@ -72,8 +72,7 @@ class _Submission:
     budgets: BudgetTable
     access: TenantAccess
     run_request: RunRequest
-    agent: AgentCopy
-    version: VersionCopy
+    pinned: PinnedVersion
     idempotency_key: IdempotencyKey | None
     now: datetime
 
@@ -111,11 +110,16 @@ class _Submission:
         return lifecycle.submit(
             self.access.tenant_id,
             request,
-            PinnedVersion(self.version.version, self.version.config, self.agent.project_id),
+            self.pinned,
             first_call=planned.call if planned else None,
             plan=self.access.plan,
             now=self.now,
         )
+
+
+def _pin(agents: AgentCopies, access: TenantAccess, run_request: RunRequest, *, now: datetime) -> PinnedVersion:
+    agent, version = pin_version(agents, access.tenant_id, run_request.agent_id, run_request.version, now=now)
+    return PinnedVersion(version.version, version.config, agent.project_id)
 
 
 def _plan(
@@ -141,4 +145,5 @@ def _plan(
         left_nano_usd=run_request.max_cost_nano_usd,
         now=now,
         from_client=True,
+        is_whole=run_request.trial is not None,
     )

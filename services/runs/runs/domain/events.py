@@ -5,7 +5,7 @@ from typing import Any
 
 from services.runs.runs.domain.run import Call, CallId, Run
 from shared.events.envelope import Event, new_event
-from shared.events.runs import RunEnded, RunEvent, RunQueued, UsageRecorded
+from shared.events.runs import RunEnded, RunEvent, RunQueued, TrialEnded, UsageRecorded
 from shared.meters import OF_CALLS
 
 
@@ -14,9 +14,20 @@ def queued_event(run: Run, *, now: datetime) -> Event[RunEvent]:
     return _event(run, RunQueued(run_id=run.run_id), event_id=f"{run.run_id}:queued:{run.seq}", now=now)
 
 
-def ended_event(run: Run, data: RunEnded, *, now: datetime) -> Event[RunEvent]:
-    """Return the event of a run's end."""
-    return _event(run, data, event_id=f"{run.run_id}:{run.attempt}:{run.status}", now=now)
+def ended_events(run: Run, data: RunEnded, *, now: datetime) -> list[Event[RunEvent]]:
+    """Return the events of a run's end: that of the run, and that of its trial if it is one of an experiment."""
+    return [
+        _event(run, data, event_id=f"{run.run_id}:{run.attempt}:{run.status}", now=now),
+        *trial_events(run, now=now),
+    ]
+
+
+def trial_events(run: Run, *, now: datetime) -> list[Event[RunEvent]]:
+    """Return the event that the trial of a run has a result; none for a run of no experiment."""
+    if run.trial is None:
+        return []
+    data = TrialEnded(run_id=run.run_id, experiment_id=run.trial.experiment_id, trial=run.trial.number)
+    return [_event(run, data, event_id=f"{run.run_id}:trial:{run.seq}", now=now)]
 
 
 def _event(run: Run, data: RunEvent, *, event_id: str, now: datetime) -> Event[RunEvent]:

@@ -8,7 +8,7 @@ from typing import Any
 from services.runs.errors import RunAlreadyEnded, ToolOutputsMismatch, ToolOutputsTooLarge
 from services.runs.runs.domain.artifact import Change, add_artifacts, bytes_of_turns
 from services.runs.runs.domain.conversation import Message, ProviderState, ToolCall
-from services.runs.runs.domain.events import ended_event, ended_fields, queued_event, usage_event
+from services.runs.runs.domain.events import ended_events, ended_fields, queued_event, trial_events, usage_event
 from services.runs.runs.domain.run import (
     Call,
     CallEnd,
@@ -76,6 +76,7 @@ def submit(
         queued_at=(now,),
         plan=plan,
         trace_id=request.trace_id,
+        trial=request.trial,
         open_call=first_call,
     )
     return add_artifacts(*_begin(run, waited=request.waited, now=now), now=now)
@@ -137,7 +138,7 @@ def complete(run: Run, end: CallEnd, output: Mapping[str, Any], *, now: datetime
     call, after = _close(run, end, now=now)
     done = replace(_finish(after, Status.COMPLETED, Outcome.COMPLETED, now=now), output=output)
     return add_artifacts(
-        done, [usage_event(done, call), ended_event(done, RunCompleted(**ended_fields(done)), now=now)], now=now
+        done, [usage_event(done, call), *ended_events(done, RunCompleted(**ended_fields(done)), now=now)], now=now
     )
 
 
@@ -174,7 +175,7 @@ def require_tools(
         turns=(*run.turns, Message("assistant", text, tool_calls=tuple(calls), state=state)),
         due_at=now + TOOL_OUTPUTS_DUE,
     )
-    return add_artifacts(waiting, [usage_event(waiting, call)], now=now)
+    return add_artifacts(waiting, [usage_event(waiting, call), *trial_events(waiting, now=now)], now=now)
 
 
 def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Change:
@@ -192,7 +193,7 @@ def fail(run: Run, end: CallEnd | None, error: RunError, *, now: datetime) -> Ch
         call, after = _close(run, end, now=now)
         usage = [usage_event(after, call)]
     done = replace(_finish(after, Status.FAILED, Outcome.FAILED, now=now), error=error)
-    return done, [*usage, ended_event(done, RunFailed(**ended_fields(done), error_code=error.code), now=now)]
+    return done, [*usage, *ended_events(done, RunFailed(**ended_fields(done), error_code=error.code), now=now)]
 
 
 def finish_cancellation(run: Run, end: CallEnd | None, *, now: datetime) -> Change:
@@ -203,7 +204,7 @@ def finish_cancellation(run: Run, end: CallEnd | None, *, now: datetime) -> Chan
         call, after = _close(run, end, now=now)
         usage = [usage_event(after, call)]
     done = _finish(after, Status.CANCELLED, Outcome.CANCELLED, now=now)
-    return done, [*usage, ended_event(done, RunCancelled(**ended_fields(done)), now=now)]
+    return done, [*usage, *ended_events(done, RunCancelled(**ended_fields(done)), now=now)]
 
 
 def cancel(run: Run, *, now: datetime) -> Change:
@@ -217,7 +218,7 @@ def cancel(run: Run, *, now: datetime) -> Change:
     if run.status is Status.RUNNING:
         return run if run.cancel_requested else replace(run, cancel_requested=True, seq=run.seq + 1), []
     done = _finish(_drop(run), Status.CANCELLED, None, now=now)
-    return done, [ended_event(done, RunCancelled(**ended_fields(done)), now=now)]
+    return done, ended_events(done, RunCancelled(**ended_fields(done)), now=now)
 
 
 def plan_turn(run: Run, call: OpenCall) -> Run:
@@ -273,7 +274,7 @@ def recover(run: Run, *, now: datetime) -> Change:
     if run.status is Status.REQUIRES_ACTION:
         error = RunError("ToolOutputsTimeout", "The outputs of the tools did not come within 24 hours.")
         done = replace(_finish(replace(run, seq=run.seq + 1), Status.FAILED, None, now=now), error=error)
-        return done, [ended_event(done, RunFailed(**ended_fields(done), error_code=error.code), now=now)]
+        return done, ended_events(done, RunFailed(**ended_fields(done), error_code=error.code), now=now)
     return _lose(run, now=now)
 
 

@@ -221,6 +221,16 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRef:
+    """The trial of an experiment that a run executes. Its calls have their full output cap, or are refused."""
+
+    experiment_id: str
+    number: int
+    max_tokens: int | None
+    """The tokens that the experiment holds for it, which its calls together do not exceed; None: unlimited."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """A request to create a run."""
 
@@ -238,6 +248,9 @@ class RunRequest:
     """Whether its client waits, so that a worker is invoked for it."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The parameters of the model that replace those of the config."""
+    trial: TrialRef | None = None
+    pinned: "PinnedVersion | None" = None
+    """The version with its config, for a run that was pinned before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +295,8 @@ class Run:
     """The tenant's plan at the creation of the run, a dimension of metrics."""
     trace_id: str = ""
     """The X-Ray trace id of the POST request, which the run's events and calls continue."""
+    trial: TrialRef | None = None
+    """The trial that it executes; None: it belongs to no experiment."""
     artifacts: Mapping[str, int] = field(default_factory=dict[str, int])
     """The sizes, in bytes, of the payloads that are stored in the bucket, by name."""
     slot_period: str | None = None
@@ -346,6 +361,13 @@ class Run:
         attempts = self.attempts[call.attempt - 1 : call.attempt]
         calls = (ended for attempt in attempts for ended in attempt.calls)
         return next((ended for ended in calls if ended.number == call.number), None)
+
+    @property
+    def left_tokens(self) -> int | None:
+        """The tokens that further calls may use; None: unlimited."""
+        if self.trial is None or self.trial.max_tokens is None:
+            return None
+        return self.trial.max_tokens - sum(call.spent_tokens for call in self.calls)
 
     @property
     def left_nano_usd(self) -> int | None:

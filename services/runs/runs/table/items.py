@@ -5,7 +5,7 @@ from typing import Any
 
 from services.runs.partitions import SLICE
 from services.runs.runs.domain import artifact
-from services.runs.runs.domain.run import InvalidOutput, Run, RunError, Status
+from services.runs.runs.domain.run import InvalidOutput, Run, RunError, Status, TrialRef
 from services.runs.runs.table.parts import (
     attempt_from_item,
     attempt_to_item,
@@ -54,6 +54,7 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "agent_id": run.agent_id,
         "version": run.version,
         "project_id": run.project_id,
+        **_trial_to_item(run.trial),
         "config": {"key": run.config.key, "sha256": run.config.sha256},
         **{name.partition("-")[0]: packed for name, packed in written.items()},
         "artifacts": run.artifacts or None,
@@ -80,6 +81,19 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "publications": run.publications or None,
     }
     return {name: value for name, value in item.items() if value is not None}
+
+
+def _trial_to_item(trial: TrialRef | None) -> dict[str, Value]:
+    if trial is None:
+        return {}
+    return {"experiment_id": trial.experiment_id, "trial": trial.number, "trial_max_tokens": trial.max_tokens}
+
+
+def _trial(reader: Reader) -> TrialRef | None:
+    experiment_id = reader.optional_text("experiment_id")
+    if experiment_id is None:
+        return None
+    return TrialRef(experiment_id, reader.integer("trial"), reader.optional_integer("trial_max_tokens"))
 
 
 def _attempts(run: Run) -> list[dict[str, Value]]:
@@ -197,6 +211,7 @@ def _written(reader: Reader, payloads: Payloads, *, with_payloads: bool) -> dict
 def _bookkeeping(reader: Reader) -> dict[str, Any]:
     """Return the fields of a run that are seldom present, most of which no response contains."""
     return {
+        "trial": _trial(reader),
         "artifacts": reader.integers("artifacts"),
         "parameters": loads_stored(reader.optional_text("parameters") or "{}"),
         "moved_attempts": reader.optional_integer("moved_attempts") or 0,

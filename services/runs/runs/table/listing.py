@@ -38,6 +38,8 @@ class RunFilter:
     """The exclusive end of the creation times."""
     metadata: tuple[str, str] | None = None
     """A key and its value."""
+    experiment_id: str | None = None
+    """The experiment whose runs match. Without it, the runs of experiments do not match."""
 
     def matches(self, run: Run) -> bool:
         """Return whether the run matches; the times are part of the query instead."""
@@ -45,6 +47,7 @@ class RunFilter:
             self.status in {None, run.status}
             and self.agent_id in {None, run.agent_id}
             and self.project_id in {None, run.project_id}
+            and self.experiment_id == (run.trial.experiment_id if run.trial else None)
         )
 
     def matches_metadata(self, run: Run) -> bool:

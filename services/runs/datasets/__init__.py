@@ -1,0 +1,1 @@
+"""Datasets: named lists of inputs with expected outputs, in immutable versions."""

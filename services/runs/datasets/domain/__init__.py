@@ -1,0 +1,1 @@
+"""Datasets, their items, and the formats in which items are uploaded."""

@@ -1,0 +1,1 @@
+"""Operations on datasets, their uploads and their items."""

@@ -1,0 +1,1 @@
+"""Experiments, their trials, scores, statistics and verdicts."""

@@ -1,0 +1,1 @@
+"""The statistics of experiments, in pure Python. Each function names its source."""

@@ -1,0 +1,1 @@
+"""Operations on experiments: definition, scheduling, scoring and results."""
