@@ -1,5 +1,7 @@
 """Errors of agents, their versions and provider keys."""
 
+from collections.abc import Sequence
+
 from shared.errors import ChangedMeanwhile, DependencyUnavailable, Detail, InvalidRequest, NotFound
 
 
@@ -81,3 +83,51 @@ class VaultUnavailable(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The key store is unavailable. Try again.", retry_after_s=1)
+
+
+class PromptNotFound(NotFound):
+    """The tenant has no prompt with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such prompt.")
+
+
+class PromptVersionNotFound(NotFound):
+    """The prompt has no version with this number."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such version of this prompt.")
+
+
+class PromptChangedMeanwhile(ChangedMeanwhile):
+    """Another request changed the prompt after it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("The prompt was changed at the same time; read it again and try once more.")
+
+
+class UnknownPrompt(InvalidRequest):
+    """A config names a prompt that does not exist or was deleted."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__("The request is not valid.", [Detail(field, "there is no such prompt")])
+
+
+class UnknownPromptVersion(InvalidRequest):
+    """The version of a prompt was never published."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__("The request is not valid.", [Detail(field, "there is no such version of this prompt")])
+
+
+class UnknownVariables(InvalidRequest):
+    """Values are given for names that the template does not use.
+
+    Args:
+        names: the names.
+        field: the path of the values in the request.
+    """
+
+    def __init__(self, names: Sequence[str], *, field: str) -> None:
+        details = [Detail(f"{field}.{name}", "the prompt has no such variable") for name in names]
+        super().__init__("The request is not valid.", details)

@@ -36,6 +36,10 @@ agents   PUT,DELETE           …/provider-keys/{provider}     tenant_admin    -
 agents   GET,POST             …/prompts                      developer       analyst   agents
 agents   GET,PUT,DELETE       …/prompts/{p}                  developer       analyst   agents
 agents   GET,POST             …/prompts/{p}/versions         developer       analyst   agents
+agents   GET                  …/prompts/{p}/versions/{v}     -
+agents   PUT                  …/prompts/{p}/alias            developer       -         agents
+agents   GET                  …/prompts/{p}/versions/{v}/diff  -             observer
+agents   GET                  …/agents/{a}/versions/{v}/diff   -             observer
 agents   POST                 …/lint/run                     developer       -         linting
 agents   GET                  …/lint/{id}/results            -
 agents   GET,POST             …/rulesets                     developer       analyst   linting

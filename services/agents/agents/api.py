@@ -24,6 +24,8 @@ from services.agents.agents.schemas import (
     PublishedConfig,
 )
 from services.agents.agents.table import AgentTable, VersionTable
+from services.agents.diffs.domain import document_diff, text_diff
+from services.agents.diffs.schemas import DiffQuery, VersionDiff, VersionDiffResponse
 from shared.http.call import Caller, CurrentCall
 from shared.http.pagination import PageQuery, cursor_of, page_after
 from shared.http.responses import created, no_content, ok
@@ -167,6 +169,27 @@ def get_agent_version(caller: Caller, agent_id: str, version: int) -> Response[A
     agent = AgentTable(wiring.tenant_store(), caller.tenant_id).get(agent_id)
     found = VersionTable(wiring.tenant_store(), caller.tenant_id, agent_id).get_number(version)
     return ok(AgentVersionResponse(version=_version(caller, agent, found)))
+
+
+@router.route("GET", f"{_VERSION}/diff", min_role=Role.OBSERVER)
+def diff_agent_versions(
+    caller: Caller, agent_id: str, version: int, query: Annotated[DiffQuery, Query()]
+) -> Response[VersionDiffResponse]:
+    """Compare a version with another one. The text is that of `system_prompt`, if it is no stored prompt."""
+    AgentTable(wiring.tenant_store(), caller.tenant_id).get(agent_id)
+    versions = VersionTable(wiring.tenant_store(), caller.tenant_id, agent_id)
+    before, after = (
+        operations.read_config(wiring.documents(), caller.tenant_id, versions.get_number(number).config)
+        for number in (query.against, version)
+    )
+    text = text_diff(
+        domain.prompt_text(before),
+        domain.prompt_text(after),
+        before_name=f"version {query.against}",
+        after_name=f"version {version}",
+    )
+    patch = document_diff(before, after)
+    return ok(VersionDiffResponse(diff=VersionDiff(version=version, against=query.against, text=text, patch=patch)))
 
 
 @router.route("PATCH", _ALIAS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, documented=False)

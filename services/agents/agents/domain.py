@@ -16,6 +16,7 @@ from pydantic import (
 from services.agents.base_urls.domain import BaseUrl
 from services.agents.json_schemas.domain.schemas import UsableSchema
 from services.agents.models.domain import ModelPrice, NamedTool, StopSequences, ToolChoiceSetting
+from services.agents.prompts.domain import PromptReference, SystemPrompt
 from shared.document_ref import DocumentRef
 from shared.events.agents import (
     AgentAliasMoved,
@@ -93,7 +94,8 @@ class AgentConfig(DocumentedModel):
     """The URL of a server that is compatible with OpenAI or Anthropic; null for the provider's own."""
     api: Literal["responses", "chat"] | None = None
     """The API that the server implements; null for the provider's default."""
-    system_prompt: FreeText | None = None
+    system_prompt: SystemPrompt | None = None
+    """The text, in which nothing is replaced, or a stored prompt."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: StopSequences | None = None
@@ -138,6 +140,8 @@ class AgentConfig(DocumentedModel):
         given = self.model_dump(mode="json", exclude_unset=True)
         if self.price:
             given["price"] = self.price.model_dump(mode="json", exclude_none=True)
+        if isinstance(self.system_prompt, PromptReference):
+            given["system_prompt"] = self.system_prompt.model_dump(mode="json", exclude_none=True, exclude_unset=True)
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -268,6 +272,12 @@ def delete_agent(tenant_id: str, agent: Agent, *, now: datetime) -> Event[AgentD
 def details_of(agent: Agent) -> AgentDetails:
     """Return the agent's current name, description and project."""
     return AgentDetails(agent.name, agent.description, agent.project_id)
+
+
+def prompt_text(config: Document) -> str:
+    """Return the text of the system prompt; empty if there is none, or if it is a stored prompt."""
+    prompt = config.get("system_prompt")
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _with_details(agent: Agent, details: AgentDetails, *, now: datetime) -> Agent:

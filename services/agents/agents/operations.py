@@ -17,25 +17,24 @@ from services.agents.agents.domain import (
     Document,
     Version,
 )
-from services.agents.agents.table import AgentTable, ProjectCopies, ProjectCopy, VersionTable
+from services.agents.agents.table import AgentTable, VersionTable
 from services.agents.base_urls.domain import HTTPS_ONLY, BaseUrlPolicy
 from services.agents.errors import (
     AgentNotFound,
-    UnknownProject,
     UnknownVersion,
     VersionNotFound,
 )
 from services.agents.models.domain import check_models
-from shared.copies.retry import read_until_present
+from services.agents.projects.operations import ensure_project
+from services.agents.projects.table import ProjectCopies, ProjectCopy
+from services.agents.prompts.domain import PromptReference
+from services.agents.prompts.operations import find_version
 from shared.document_ref import DocumentRef
-from shared.ids import is_fresh
 from shared.preconditions import check_if_match
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.objects import Documents
 from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store
-
-WaitForCopy = Callable[[Callable[[], bool | None]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,9 @@ def create_agent(
         UnknownProject: the project does not exist.
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
-    _check_config(config, base_urls)
+    _check_config(store, tenant_id, config, base_urls)
     if details.project_id:
         ensure_project(store, tenant_id, details.project_id, now=now)
     stored = _write_config(documents, tenant_id, agent_id, version=1, config=config)
@@ -97,9 +97,10 @@ def change_agent(
         UnknownProject: the project does not exist.
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
     if patch.config:
-        _check_config(patch.config, base_urls)
+        _check_config(store, tenant_id, patch.config, base_urls)
 
     def decide(agent: Agent) -> AgentChange:
         details = _merge_patch(agent, patch)
@@ -130,8 +131,9 @@ def publish_version(
     Raises:
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
-    _check_config(config, base_urls)
+    _check_config(store, tenant_id, config, base_urls)
 
     def decide(agent: Agent) -> AgentChange:
         stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=config)
@@ -191,28 +193,10 @@ def read_config(documents: Documents, tenant_id: str, config: DocumentRef) -> Do
     return documents.read(tenant_id, config)
 
 
-def ensure_project(
-    store: Store, tenant_id: str, project_id: str, *, now: datetime, wait: WaitForCopy = read_until_present
-) -> None:
-    """Check that the project exists. If its id is fresh, wait for the event of its creation.
-
-    Raises:
-        UnknownProject: the project does not exist or was deleted.
-        DependencyUnavailable: the project may have just been created, but its event has not arrived yet.
-    """
-
-    def exists() -> bool | None:
-        return ProjectCopies(store, tenant_id).exists(project_id)
-
-    known = exists()
-    if known is None and is_fresh(project_id, now=now):
-        known = wait(exists)
-    if not known:
-        raise UnknownProject
-
-
-def _check_config(config: AgentConfig, base_urls: BaseUrlPolicy) -> None:
+def _check_config(store: Store, tenant_id: str, config: AgentConfig, base_urls: BaseUrlPolicy) -> None:
     base_urls.check(config.base_url, field="config.base_url")
+    if isinstance(config.system_prompt, PromptReference):
+        find_version(store, tenant_id, config.system_prompt, field="config.system_prompt")
     check_models(config.model, config.fallbacks or (), provider=config.provider, base_url=config.base_url)
 
 

@@ -66,6 +66,15 @@ class PublishedPrice(SparseModel):
     cache_write_per_million_usd: str = ""
 
 
+class PublishedPromptReference(SparseModel):
+    """A stored prompt as the system prompt."""
+
+    prompt_id: str
+    version: int = Field(default_factory=int)
+    """Absent: the version that is live when a run is submitted."""
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
 class PublishedConfig(SparseModel):
     """The configuration of a version. It has the fields that were given when it was published."""
 
@@ -75,7 +84,8 @@ class PublishedConfig(SparseModel):
     """The URL of a server that is compatible with OpenAI or Anthropic."""
     api: str = ""
     """The API that the server implements."""
-    system_prompt: str = ""
+    system_prompt: str | PublishedPromptReference = ""
+    """The text, or a stored prompt."""
     temperature: float = Field(default_factory=float)
     top_p: float = Field(default_factory=float)
     stop: list[str] = Field(default_factory=list)
