@@ -3,8 +3,12 @@
 from services.agents.functions import api, consumer, exporter, remover
 from services.agents.partitions import SLICE
 from shared.declaration import Access, Function, ObjectGrant, Service, TenantSecrets, exporter_of, remover_of
-from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
-from shared.events.prompts import (
+from shared.events.agents import (
+    AgentAliasMoved,
+    AgentCreated,
+    AgentDeleted,
+    AgentUpdated,
+    AgentVersionPublished,
     PromptAliasMoved,
     PromptCreated,
     PromptDeleted,

@@ -1,6 +1,6 @@
 """All event contracts, by type."""
 
-from shared.events import agents, billing, metering, prompts, runs, tenants
+from shared.events import agents, billing, metering, runs, tenants
 from shared.events.envelope import EventData
 
 CATALOG: dict[str, type[EventData]] = {
@@ -30,11 +30,11 @@ CATALOG: dict[str, type[EventData]] = {
         agents.AgentAliasMoved,
         agents.AgentDeleted,
         agents.AgentVersionPublished,
-        prompts.PromptCreated,
-        prompts.PromptUpdated,
-        prompts.PromptAliasMoved,
-        prompts.PromptDeleted,
-        prompts.PromptVersionPublished,
+        agents.PromptCreated,
+        agents.PromptUpdated,
+        agents.PromptAliasMoved,
+        agents.PromptDeleted,
+        agents.PromptVersionPublished,
         runs.RunQueued,
         runs.RunCompleted,
         runs.RunFailed,

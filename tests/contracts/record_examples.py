@@ -122,6 +122,7 @@ class Scenario:
         """Send all requests."""
         self._subscribe()
         self._projects()
+        self._prompts()
         self._runs(self._agents())
         self._users()
         self._usage()
@@ -154,12 +155,26 @@ class Scenario:
         self._call("POST", f"{_T}/agents/{{agent_id}}/versions", agent_id=agent_id)
         self._call("GET", f"{_T}/agents/{{agent_id}}/versions", agent_id=agent_id)
         self._call("GET", f"{_T}/agents/{{agent_id}}/versions/{{version}}", agent_id=agent_id, version="1")
+        diff = f"{_T}/agents/{{agent_id}}/versions/{{version}}/diff?against=1"
+        self._call("GET", diff, agent_id=agent_id, version="2")
         self._call("PUT", f"{_T}/agents/{{agent_id}}/alias", agent_id=agent_id)
         for method in ("GET", "PATCH", "DELETE"):
             self._call(method, f"{_T}/agents/{{agent_id}}", agent_id=agent_id)
         config = {"model": "gpt-4", "system_prompt": "You are a helpful assistant.", "tools": [_TOOL]}
         body = {"name": "Test Agent", "type": "conversational", "config": config}
         return send_only(self.recorder, "POST", f"{_T}/agents", body)["agent"]["agent_id"]
+
+    def _prompts(self) -> None:
+        prompt_id = self._call("POST", f"{_T}/prompts")["prompt"]["prompt_id"]
+        self._call("GET", f"{_T}/prompts")
+        self._call("POST", f"{_T}/prompts/{{prompt_id}}/versions", prompt_id=prompt_id)
+        self._call("GET", f"{_T}/prompts/{{prompt_id}}/versions", prompt_id=prompt_id)
+        version = f"{_T}/prompts/{{prompt_id}}/versions/{{version}}"
+        self._call("GET", version, prompt_id=prompt_id, version="1")
+        self._call("GET", f"{version}/diff?against=1", prompt_id=prompt_id, version="2")
+        self._call("PUT", f"{_T}/prompts/{{prompt_id}}/alias", prompt_id=prompt_id)
+        for method in ("GET", "PATCH", "DELETE"):
+            self._call(method, f"{_T}/prompts/{{prompt_id}}", prompt_id=prompt_id)
 
     def _runs(self, agent_id: str) -> None:
         self._use_tools(agent_id)

@@ -22,6 +22,7 @@ _USERS = "/v1/tenants/{tenant_id}/users"
 _RUNS = "/v1/tenants/{tenant_id}/runs"
 _USAGE = "/v1/tenants/{tenant_id}/usage"
 _AGENTS = "/v1/tenants/{tenant_id}/agents"
+_PROMPTS = "/v1/tenants/{tenant_id}/prompts"
 _TOOL: Json = {"name": "lookup", "description": "Looks it up.", "parameters": {"type": "object", "properties": {}}}
 
 Recipe = Callable[[TenantFixture, Operation], Request]
@@ -210,6 +211,11 @@ def _change_plan(fixture: TenantFixture, operation: Operation) -> Request:
     return replace(fixture.request(operation), body={"plan": "enterprise"})
 
 
+def _compare_with_itself(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a comparison of the first version with itself. The document alone does not give query parameters."""
+    return fixture.request(operation).with_query(against="1")
+
+
 def _new_tenant(fixture: TenantFixture, operation: Operation) -> Request:
     tenant_id = f"tenant-{fixture.next_number}-of-{fixture.tenant_id}"
     body = {"tenant_id": tenant_id, "name": fixture.canary, "plan": "pro"}
@@ -270,6 +276,8 @@ RECIPES: Mapping[str, Recipe] = {
     f"POST {_USAGE}/events": _report_usage,
     f"POST {_BILLING}/checkout": _start_checkout,
     f"POST {_BILLING}/portal": TenantFixture.request,
+    f"GET {_AGENTS}/{{agent_id}}/versions/{{version}}/diff": _compare_with_itself,
+    f"GET {_PROMPTS}/{{prompt_id}}/versions/{{version}}/diff": _compare_with_itself,
     f"DELETE {_KEYS}": _remove_key,
     f"PATCH {_KEYS}": _store_key,
     f"PUT {_KEYS}": _store_key,

@@ -8,9 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from shared.document_ref import DocumentRef
-from shared.events.agents import AgentEvent
-from shared.events.envelope import Event, new_event
-from shared.events.prompts import (
+from shared.events.agents import (
+    AgentEvent,
     PromptAliasMoved,
     PromptCreated,
     PromptDeleted,
@@ -18,6 +17,7 @@ from shared.events.prompts import (
     PromptUpdated,
     PromptVersionPublished,
 )
+from shared.events.envelope import Event, new_event
 from shared.freejson import FreeText, encode
 from shared.ids import pattern
 from shared.schema import DocumentedModel

@@ -11,8 +11,8 @@ from services.agents.errors import PromptChangedMeanwhile, PromptNotFound, Promp
 from services.agents.partitions import SLICE, VERSIONS_LIST
 from services.agents.projects.table import ProjectCopies
 from services.agents.prompts.domain import Prompt, PromptChange, PromptVersion
+from shared.events.agents import PromptDeleted
 from shared.events.envelope import Event
-from shared.events.prompts import PromptDeleted
 from shared.storage.codec import Codec
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.items import Value

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.partitions import SLICE
+from services.runs.prompts.table import PromptCopies
 from shared.copies.table import write_if_newer
 from shared.document_ref import DocumentRef
 from shared.storage.items import Key, Reader
@@ -19,6 +20,7 @@ class AgentCopies:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.prompts = PromptCopies(store)
         self._version = lru_cache(maxsize=_CACHED_VERSIONS)(self._read_version)
 
     def find_agent(self, tenant_id: str, agent_id: str) -> AgentCopy | None:

@@ -9,7 +9,9 @@ from services.runs.runs.domain.lifecycle import MAX_TOOL_CALLS
 from shared.freejson import FreeText, Line
 from shared.ids import pattern
 from shared.schema import DocumentedModel
+from shared.template import MAX_VARIABLES, NAME
 
+VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
 Text = Annotated[FreeText, Field(min_length=1)]
 MAX_VERSION = 9_999_999
 """The sort key of an agent's version has seven digits."""
@@ -32,6 +34,8 @@ class NewRunInputs(DocumentedModel):
 
     message: Text | None = None
     messages: Annotated[list[ConversationMessage], Field(min_length=1)] | None = None
+    variables: Annotated[dict[VariableName, FreeText], Field(max_length=MAX_VARIABLES)] | None = None
+    """Values of the variables of the agent's prompt. They take precedence over those of the agent."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -133,6 +133,8 @@ class RunInputs(SparseModel):
 
     message: str | None = None
     messages: list[RunMessage] | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    """The values of the variables of the agent's prompt."""
     artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
     """In a list, in place of the other fields if the inputs are over 64 KB."""
 
@@ -148,6 +150,13 @@ class RunOutput(SparseModel):
     """In place of the other fields if the output is over 1 MiB, in a list over 64 KB."""
 
 
+class RunPrompt(DocumentedModel):
+    """The stored prompt of a run."""
+
+    prompt_id: str
+    version: int
+
+
 class Run(DocumentedModel):
     """One execution of one agent version."""
 
@@ -156,6 +165,8 @@ class Run(DocumentedModel):
     agent_id: str
     version: int
     project_id: str | None
+    prompt: RunPrompt | None
+    """The version of the stored prompt to which the run is pinned; null if the system prompt is a text."""
     inputs: RunInputs
     output: RunOutput | None
     """Null until the run completes."""
@@ -190,6 +201,7 @@ class Run(DocumentedModel):
             agent_id=run.agent_id,
             version=run.version,
             project_id=run.project_id,
+            prompt=RunPrompt(prompt_id=run.prompt.prompt_id, version=run.prompt.version) if run.prompt else None,
             inputs=RunInputs.model_validate(run.inputs),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,
             required_action=_required_action(run),

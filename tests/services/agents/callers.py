@@ -55,6 +55,7 @@ class AgentsClient:
         agent_id: str = "",
         version: str = "",
         provider: str = "",
+        prompt_id: str = "",
         query: Mapping[str, str] | None = None,
         **headers: str,
     ) -> AgentsApiResponse:
@@ -62,7 +63,9 @@ class AgentsClient:
         event = gateway.request(
             method,
             resource,
-            path_parameters=_named(tenant_id=TENANT, agent_id=agent_id, version=version, provider=provider),
+            path_parameters=_named(
+                tenant_id=TENANT, agent_id=agent_id, version=version, provider=provider, prompt_id=prompt_id
+            ),
             claims=gateway.claims(self.tenant_id, role=self.role, features=self.features),
             body=body,
             headers={name.replace("_", "-"): value for name, value in headers.items()},

@@ -1,7 +1,7 @@
 """Workers for tests: scripted models and no real time."""
 
 import secrets
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,6 +84,7 @@ def submit(
     version: int | None = None,
     agent_id: str = AGENT_ID,
     message: str = "Hello",
+    inputs: Mapping[str, Any] | None = None,
     now: datetime = LATER,
     idempotency_key: IdempotencyKey | None = None,
     price: Price | None = None,
@@ -94,7 +95,7 @@ def submit(
         run_id=new_id("run", now, entropy=idempotency_key.entropy if idempotency_key else secrets.randbits),
         agent_id=agent_id,
         version=version,
-        inputs={"message": message},
+        inputs=inputs or {"message": message},
         metadata={},
         max_output_tokens=limits.get("max_output_tokens"),
         max_cost_nano_usd=limits.get("max_cost_nano_usd"),

@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.runs.agents.domain import AgentCopy, Configs, VersionCopy
+from services.runs.agents.domain import Configs
 from services.runs.agents.operations import pin_version
 from services.runs.agents.table import AgentCopies
 from services.runs.budgets.operations.slots import dispatch_after_enqueue, enqueue, leave, release_and_dispatch
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import NoFreeSlot, ObjectsBeingRemoved, StorageFull
 from services.runs.execution.operations.planning import PlannedCall, Planner
+from services.runs.prompts.operations import check_run_variables, pin_prompt, read_config
 from services.runs.providers.domain.request import compose, fallback_request
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.lifecycle import Change
-from services.runs.runs.domain.run import CallId, PinnedVersion, Run, RunRequest
+from services.runs.runs.domain.run import CallId, PinnedPrompt, PinnedVersion, Run, RunRequest
 from services.runs.runs.table.runs import RunTable
+from shared.document_ref import DocumentRef
 from shared.errors import Conflict, IdempotencyKeyReused
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
@@ -45,6 +47,8 @@ def submit_run(
 
     Raises:
         RequestedAgentNotFound, RequestedVersionNotFound: there is nothing to run.
+        PromptOfAgentNotFound, PromptOfAgentDeleted: its prompt does not exist.
+        UnknownRunVariables, VariablesMissing, PromptTooLarge: the variables do not fit the prompt.
         ModelWithoutPrice: the cost is limited and a model's price is unknown.
         LimitReached: the first call does not fit into the remaining budget or the run's cost limit.
         StorageFull: the artifacts of the run exceed the plan's limit.
@@ -52,9 +56,11 @@ def submit_run(
         DependencyUnavailable: a new agent or version is not known here yet, or the remaining budget cannot be read.
     """
     agent, version = pin_version(agents, access.tenant_id, run_request.agent_id, run_request.version, now=now)
-    submission = _Submission(runs, planner.budgets, access, run_request, agent, version, idempotency_key, now)
+    config, prompt = _pin_prompt(agents, configs, access.tenant_id, version.config, run_request.inputs, now=now)
+    pinned = PinnedVersion(version.version, version.config, agent.project_id, prompt)
+    submission = _Submission(runs, planner.budgets, access, run_request, pinned, idempotency_key, now)
     try:
-        planned = _plan(planner, access, run_request, configs.read(access.tenant_id, version.config), now=now)
+        planned = _plan(planner, access, run_request, config, now=now)
     except NoFreeSlot as full:
         return submission.store_waiting(full)
     return submission.store(planned)
@@ -68,8 +74,7 @@ class _Submission:
     budgets: BudgetTable
     access: TenantAccess
     run_request: RunRequest
-    agent: AgentCopy
-    version: VersionCopy
+    pinned: PinnedVersion
     idempotency_key: IdempotencyKey | None
     now: datetime
 
@@ -107,11 +112,29 @@ class _Submission:
         return lifecycle.submit(
             self.access.tenant_id,
             request,
-            PinnedVersion(self.version.version, self.version.config, self.agent.project_id),
+            self.pinned,
             first_call=planned.call if planned else None,
             plan=self.access.plan,
             now=self.now,
         )
+
+
+def _pin_prompt(
+    agents: AgentCopies,
+    configs: Configs,
+    tenant_id: str,
+    config: DocumentRef,
+    inputs: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> tuple[Mapping[str, Any], PinnedPrompt | None]:
+    """Return the config with the rendered system prompt, and the version of the prompt if it is a stored one."""
+    found = pin_prompt(agents.prompts, tenant_id, configs.read(tenant_id, config), now=now)
+    template = found.template if found else None
+    if inputs.get("variables"):
+        check_run_variables(configs, tenant_id, template, inputs)
+    rendered = read_config(configs, tenant_id, config, template=template, inputs=inputs)
+    return rendered, PinnedPrompt(found.prompt_id, found.version, found.template) if found else None
 
 
 def _plan(

@@ -29,6 +29,7 @@ STATE = (
     "version",
     "project_id",
     "config",
+    "prompt",
     "artifacts",
     "max_output_tokens",
     "max_cost_nano_usd",
