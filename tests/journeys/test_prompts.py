@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.steps import Steps
+from tests.journeys.steps import Steps, wait_for
 
 pytestmark = pytest.mark.mesh
 
@@ -25,15 +25,14 @@ class TestPrompts:
         missing = steps.call("POST", "/runs", {"agent_id": agent_id, "inputs": {"message": "Hello"}})
         assert (missing.status, missing.body["details"][0]["field"]) == (422, "inputs.variables.company")
 
-        second = self.run_of_version(steps, agent_id, inputs, version=2)
-        assert second["usage"]["tokens_in"] > first.body["run"]["usage"]["tokens_in"]
-        steps.assert_counted_once(agent_id, [first.body["run"], second])
+        runs = [first.body["run"]]
 
-    @staticmethod
-    def run_of_version(steps: Steps, agent_id: str, inputs: dict[str, object], *, version: int) -> dict[str, object]:
-        """Return a run that is pinned to this version, once the event of its alias has arrived."""
-        runs = (
-            steps.call("POST", "/runs", {"agent_id": agent_id, "inputs": inputs}, headers=WAIT).body["run"]
-            for _ in range(100)
-        )
-        return next(run for run in runs if run["prompt"]["version"] == version)
+        def runs_version_2() -> bool:
+            """Run the agent, which uses the new version once the event of its alias has arrived."""
+            response = steps.call("POST", "/runs", {"agent_id": agent_id, "inputs": inputs}, headers=WAIT)
+            runs.append(response.body["run"])
+            return runs[-1]["prompt"]["version"] == 2
+
+        wait_for(runs_version_2, description="a run uses the new version")
+        assert runs[-1]["usage"]["tokens_in"] > runs[0]["usage"]["tokens_in"]
+        steps.assert_counted_once(agent_id, runs)
