@@ -230,6 +230,8 @@ def _responses(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
     media_type = endpoint.media_type
     if endpoint.streams:
         content = {media_type: {"schema": {"type": "string", **_content_schema(endpoint)}}}
+    if endpoint.alternatives:
+        content = _by_media_type(endpoint, content)
     successes = {str(status): _success(endpoint, status, content) for status in endpoint.statuses}
     failures = {
         status: {"$ref": f"#/components/responses/{status}"}
@@ -237,6 +239,13 @@ def _responses(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
         if _may_answer(endpoint.route, status)
     }
     return successes | failures
+
+
+def _by_media_type(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of responses with each model under its own media type, instead of all as JSON."""
+    others = {media_type: _reference(model) for media_type, model in endpoint.alternatives.items()}
+    [schema] = [option for option in content[JSON]["schema"]["anyOf"] if option not in others.values()]
+    return {JSON: {**content[JSON], "schema": schema}, **{name: {"schema": model} for name, model in others.items()}}
 
 
 def _content_schema(endpoint: Endpoint) -> dict[str, Any]:
