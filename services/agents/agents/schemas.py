@@ -101,9 +101,9 @@ class PublishedConfig(SparseModel):
     fallbacks: list[str] = Field(default_factory=list)
     """Models that are tried in this order when one is unavailable."""
     timeout_s: int = Field(default_factory=int)
+    price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
     lint_ignore: list[LintIgnore] = Field(default_factory=list)
     """Findings of the linter that are no problem here."""
-    price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
 
 
 class Agent(AgentSummary):

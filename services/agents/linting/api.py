@@ -52,7 +52,7 @@ def run_lint(caller: Caller, call: CurrentCall, body: Annotated[NewLint, Body()]
 
 
 @router.route("GET", _RESULTS, min_role=Role.ANALYST, alternatives={SARIF: SarifLog})
-def get_lint_results(caller: Caller, call: CurrentCall, lint_id: str) -> Response[LintResponse | SarifLog]:
+def get_lint_results(caller: Caller, call: CurrentCall, lint_id: str) -> Response[LintResponse | str]:
     """Get the result of a lint, for 90 days. With `Accept: application/sarif+json`, as SARIF 2.1.0."""
     lint = _linter(caller).get(lint_id)
     if SARIF not in (call.accept or ""):
@@ -100,11 +100,12 @@ def _fixed_response(caller: TenantContext, fixed: Target) -> Response[FixedVersi
     return created(FixedVersionResponse(fixed=LintedDocument.of(fixed)), location=location)
 
 
-def _sarif(lint: Lint) -> SarifLog:
+def _sarif(lint: Lint) -> str:
     from services.agents.lint_rules.domain.registry import builtin_rules
     from services.agents.lint_rules.domain.sarif import to_sarif
 
     target = lint.target
     kind, subject_id = ("prompts", target.prompt_id) if target.prompt_id else ("agents", target.agent_id)
     uri = f"{kind}/{subject_id}/versions/{target.version}.json" if target.is_stored else "config.json"
-    return SarifLog.model_validate(to_sarif(lint.report.findings, builtin_rules(), uri=uri))
+    log = SarifLog.model_validate(to_sarif(lint.report.findings, builtin_rules(), uri=uri))
+    return log.model_dump_json(by_alias=True)

@@ -173,7 +173,7 @@ def _opposites(text: str) -> Iterator[tuple[PatternMatch, PatternMatch]]:
 
 
 def _phrase(found: PatternMatch) -> tuple[str, ...]:
-    return tuple(found.group.lower().split()[:3])
+    return tuple(found.group.lower().split())
 
 
 def _check_contradictions(view: View) -> Iterator[Hit]:
