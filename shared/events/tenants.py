@@ -38,7 +38,7 @@ class TenantState(TenantEvent):
     overage: Literal["block", "allow"] = "block"
     """Whether runs continue above the monthly limits."""
     lint_gate: Literal["off", "warn", "block"] = "warn"
-    """What happens to a version with lint errors that is to go live."""
+    """The effect of lint errors on a version of an agent or prompt that is to go live."""
 
 
 class TenantCreated(TenantState):

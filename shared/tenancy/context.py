@@ -56,7 +56,7 @@ class TenantAccess:
     enabled_features: tuple[str, ...]
     allowance: Allowance
     lint_gate: Literal["off", "warn", "block"] = "warn"
-    """What happens to a version with lint errors that is to go live."""
+    """The effect of lint errors on a version of an agent or prompt that is to go live."""
 
 
 _CLOSED = {"suspended": "The tenant is suspended.", "deleted": "The tenant was deleted."}

@@ -80,7 +80,7 @@ class Linter:
         Raises:
             LintNotFound: there is none, or it has expired.
         """
-        return LintTable(self.store, self.tenant_id).get(lint_id).lint
+        return LintTable(self.store, self.tenant_id).get_lint(lint_id)
 
     def fix(
         self,

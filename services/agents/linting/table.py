@@ -23,16 +23,6 @@ class LintRecord:
     report: str
     created_at: datetime
 
-    @classmethod
-    def of(cls, lint: Lint) -> "LintRecord":
-        """Return the record of a lint."""
-        return cls(lint.lint_id, lint.target, report_to_text(lint.report), lint.created_at)
-
-    @property
-    def lint(self) -> Lint:
-        """The lint of the record."""
-        return Lint(self.lint_id, self.target, report_from_text(self.report), self.created_at)
-
 
 class LintTable(TenantTable[LintRecord]):
     """The lints of a tenant."""
@@ -45,6 +35,15 @@ class LintTable(TenantTable[LintRecord]):
         """Return the time at which the record expires."""
         return {"ttl": epoch(record.created_at + RETENTION)}
 
+    def get_lint(self, lint_id: str) -> Lint:
+        """Return a lint.
+
+        Raises:
+            LintNotFound: there is none, or it has expired.
+        """
+        record = self.get(lint_id)
+        return Lint(record.lint_id, record.target, report_from_text(record.report), record.created_at)
+
     def create(self, lint: Lint, *, idempotency_key: IdempotencyKey | None) -> None:
         """Write a new lint.
 
@@ -54,5 +53,5 @@ class LintTable(TenantTable[LintRecord]):
         transaction = self.transaction()
         if idempotency_key:
             idempotency_key.remember(transaction, SLICE, resource_id=lint.lint_id)
-        self.add(transaction, LintRecord.of(lint))
+        self.add(transaction, LintRecord(lint.lint_id, lint.target, report_to_text(lint.report), lint.created_at))
         self.store.commit(transaction)

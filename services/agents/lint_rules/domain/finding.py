@@ -46,7 +46,7 @@ class TargetKind(StrEnum):
 
 
 class Gate(StrEnum):
-    """What happens to a version with errors that is to go live: the tenant's setting `lint_gate`."""
+    """The effect of errors on a version that is to go live: the tenant's setting `lint_gate`."""
 
     OFF = "off"
     """Nothing is linted."""
@@ -62,7 +62,7 @@ PatchOperation = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What one rule has found in one place."""
+    """A condition that one rule has found in one place."""
 
     message: str
     pointer: str = ""
@@ -76,7 +76,7 @@ class Hit:
     edit: str | None = None
     """The text that a fix writes in place of `start` to `end`; None if no text is replaced."""
     identity: str = ""
-    """What distinguishes it from other hits of its rule at this place, in every version. It never holds a secret."""
+    """Distinguishes it from other hits of its rule at this place, in every version. It never holds a secret."""
 
 
 @dataclass(frozen=True, slots=True)

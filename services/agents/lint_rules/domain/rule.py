@@ -23,7 +23,7 @@ class Rule:
     reason: str
     """Why the condition is a problem, in one or two sentences."""
     guard: str
-    """What keeps the rule from false findings."""
+    """The means that keep the rule from false findings."""
     check: Check
     bad: Mapping[str, Any]
     """A config that has exactly one finding of this rule, or `{"template": …}` of a prompt."""

@@ -24,7 +24,7 @@ def no_price(_provider: str, _model: str, _tokens_in: int, _tokens_out: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class LintContext:
-    """What rules know besides the document."""
+    """The facts that rules know besides the document."""
 
     today: date
     price: Price = no_price
