@@ -69,6 +69,7 @@ def _check_price(view: View) -> Iterator[Hit]:
         or view.context.price is no_price
         or model.name.provider == "simulated"
         or view.config.get("price")
+        or (model.name.provider in _LISTED and model.capabilities is None)
     ):
         return
     if view.context.price(model.name.provider, model.name.model, 1, 1) is None:
@@ -170,7 +171,7 @@ RULES = (
         category=Category.COST,
         targets=_CONFIG,
         reason="The cost of its runs is unknown, so no limit of cost can hold.",
-        guard="A `price` of the config counts. Servers of the tenant's own are passed over.",
+        guard="A `price` of the config counts. Unknown models and servers of the tenant's own are passed over.",
         check=_check_price,
         bad={"model": "bedrock/unheard.of-model-v1:0"},
         good={
