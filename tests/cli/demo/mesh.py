@@ -66,8 +66,9 @@ class FakeMesh:
     def respond(self, request: ApiRequest) -> ApiResponse:
         """Record a request, and return its response."""
         self.requests.append(request)
-        if "/lint/" in request.url:
-            return self._respond_to_lint(request)
+        return self._respond_to_lint(request) if "/lint/" in request.url else self._respond(request)
+
+    def _respond(self, request: ApiRequest) -> ApiResponse:
         match request.method, request.url.removeprefix("http://api/v1/").partition("?")[0].rpartition("/")[2]:
             case "GET", "health":
                 return ApiResponse(200, {"status": self.health})
