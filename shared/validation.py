@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+TEXT_TAG, OBJECT_TAG = "[text]", "[object]"
+"""The tags of a field's types that differ in their JSON type, in a tagged union of pydantic."""
+UNNAMED = frozenset({"[key]", TEXT_TAG, OBJECT_TAG})
+"""Parts of pydantic's location that are no names: `[key]` ends it if the name of a field is wrong, not its value."""
 _OWN = ("value_error", "assertion_error")
 MESSAGES = {
     "missing": "is required",

@@ -3,12 +3,23 @@
 from services.agents.functions import api, consumer, exporter, remover
 from services.agents.partitions import SLICE
 from shared.declaration import Access, Function, ObjectGrant, Service, TenantSecrets, exporter_of, remover_of
-from shared.events.agents import AgentAliasMoved, AgentCreated, AgentDeleted, AgentUpdated, AgentVersionPublished
+from shared.events.agents import (
+    AgentAliasMoved,
+    AgentCreated,
+    AgentDeleted,
+    AgentUpdated,
+    AgentVersionPublished,
+    PromptAliasMoved,
+    PromptCreated,
+    PromptDeleted,
+    PromptUpdated,
+    PromptVersionPublished,
+)
 from shared.events.tenants import PUBLISHED_BY_ALL
 
 SERVICE = Service(
     name="agents",
-    purpose="Agents: named configurations with immutable versions, one of which is live.",
+    purpose="Agents and prompts: named configurations and templates with immutable versions, one of which is live.",
     slice=SLICE,
     functions=(
         Function(
@@ -36,5 +47,10 @@ SERVICE = Service(
         AgentVersionPublished.TYPE,
         AgentAliasMoved.TYPE,
         AgentDeleted.TYPE,
+        PromptCreated.TYPE,
+        PromptUpdated.TYPE,
+        PromptVersionPublished.TYPE,
+        PromptAliasMoved.TYPE,
+        PromptDeleted.TYPE,
     ),
 )

@@ -245,6 +245,55 @@ class BudgetMoved(DependencyUnavailable):
         super().__init__("The budget changed during the correction. Run the command again.", retry_after_s=1)
 
 
+class PromptOfAgentNotFound(NotFound):
+    """The agent's config refers to a prompt or a version of it that does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such version of the agent's prompt.")
+
+
+class PromptOfAgentDeleted(Conflict):
+    """The agent's config refers to a prompt that was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("The agent's prompt was deleted. Publish a version of the agent with another one.")
+
+
+class UnknownRunVariables(InvalidRequest):
+    """A run passes values for variables that its agent's prompt does not have.
+
+    Args:
+        names: the names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        details = [Detail(f"inputs.variables.{name}", "the agent's prompt has no such variable") for name in names]
+        super().__init__("The request is not valid.", details)
+
+
+class VariablesMissing(InvalidRequest):
+    """Neither the agent nor the run has a value for some variables of the prompt.
+
+    Args:
+        names: the names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        details = [Detail(f"inputs.variables.{name}", "is required by the agent's prompt") for name in names]
+        super().__init__("The request is not valid.", details)
+
+
+class PromptTooLarge(InvalidRequest):
+    """The agent's prompt is too large with the values of its variables.
+
+    Args:
+        message: the limit.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("The request is not valid.", [Detail("inputs.variables", message)])
+
+
 class DatasetNotFound(NotFound):
     """The tenant has no such dataset."""
 

@@ -23,6 +23,8 @@ TENANT#<t>#RUNS#BACKLOG        <run_…>                 a run that waits for a 
 TENANT#<t>#RUNS                COPY#TENANT             the copy of the tenant
 TENANT#<t>#RUNS                COPY#AGENT#<agt_…>      the copy of an agent; a tombstone after its deletion
 TENANT#<t>#RUNS                COPY#VERSION#<agt_…>#n  the copy of a version
+TENANT#<t>#RUNS                COPY#PROMPT#<prm_…>     the copy of a prompt; a tombstone after its deletion
+TENANT#<t>#RUNS                COPY#PROMPTVERSION#<prm_…>#n  the copy of a version of a prompt
 TENANT#<t>#RUNS                STOPPING                the stop of a tenant that is being deleted; in the `due` index
                                                        under DUE#RUNS#STOPPING, until its runs have ended
 TENANT#<t>#RUNS#DATASETS       DATASET#<dst_…>         a dataset with the numbers of its latest version

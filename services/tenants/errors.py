@@ -213,3 +213,11 @@ class RoleAboveCaller(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("You can manage API keys up to your own role only.")
+
+
+class LintGateInvalid(InvalidRequest):
+    """The setting `lint_gate` has an unknown value."""
+
+    def __init__(self) -> None:
+        message = "must be off, warn or block"
+        super().__init__("The request is not valid.", [Detail("settings.lint_gate", message)])

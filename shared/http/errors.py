@@ -25,7 +25,7 @@ from shared.errors import (
 from shared.schema import FORM, DocumentedModel
 from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
-from shared.validation import message_of
+from shared.validation import UNNAMED, message_of
 
 # The first matching class applies, so a subclass comes before its base.
 STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
@@ -45,8 +45,6 @@ STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
 )
 
 
-_KEY_OF_AN_OBJECT = "[key]"
-"""The last part of pydantic's location if the name of a field is wrong, not its value."""
 _UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MAX_FIELD_CHARS = 300
 
@@ -137,7 +135,7 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field(location: Sequence[object]) -> str:
     """Return the path of a field, for example `body.config.model`, without the name of the handler's parameter."""
-    names = (str(part) for part in location if part != _KEY_OF_AN_OBJECT)
+    names = (str(part) for part in location if part not in UNNAMED)
     source, *path = [name for name in names if not name.startswith(FORM)]
     if source != "body":
         path = path[-1:]

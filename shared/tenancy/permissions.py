@@ -29,8 +29,8 @@ class Feature(StrEnum):
 
 
 RESOURCES = (
-    *("agents", "analytics", "audit", "billing", "budget", "projects", "provider-keys", "runs"),
-    *("tenant", "usage", "users"),
+    *("agents", "analytics", "audit", "billing", "budget", "datasets", "experiments", "lint", "projects", "prompts"),
+    *("provider-keys", "runs", "tenant", "usage", "users"),
 )
 """The parts of the API that a scope names: the part of the path that follows the tenant, or `tenant` for its own path.
 

@@ -122,7 +122,10 @@ class Scenario:
         """Send all requests."""
         self._subscribe()
         self._projects()
-        self._runs(self._agents())
+        self._prompts()
+        agent_id = self._agents()
+        self._lint(agent_id)
+        self._runs(agent_id)
         self._users()
         self._usage()
         self._billing()
@@ -154,12 +157,33 @@ class Scenario:
         self._call("POST", f"{_T}/agents/{{agent_id}}/versions", agent_id=agent_id)
         self._call("GET", f"{_T}/agents/{{agent_id}}/versions", agent_id=agent_id)
         self._call("GET", f"{_T}/agents/{{agent_id}}/versions/{{version}}", agent_id=agent_id, version="1")
+        diff = f"{_T}/agents/{{agent_id}}/versions/{{version}}/diff?against=1"
+        self._call("GET", diff, agent_id=agent_id, version="2")
         self._call("PUT", f"{_T}/agents/{{agent_id}}/alias", agent_id=agent_id)
         for method in ("GET", "PATCH", "DELETE"):
             self._call(method, f"{_T}/agents/{{agent_id}}", agent_id=agent_id)
         config = {"model": "gpt-5.2", "system_prompt": "You are a helpful assistant.", "tools": [_TOOL]}
         body = {"name": "Test Agent", "type": "conversational", "config": config}
         return send_only(self.recorder, "POST", f"{_T}/agents", body)["agent"]["agent_id"]
+
+    def _prompts(self) -> None:
+        prompt_id = self._call("POST", f"{_T}/prompts")["prompt"]["prompt_id"]
+        self._call("GET", f"{_T}/prompts")
+        self._call("POST", f"{_T}/prompts/{{prompt_id}}/versions", prompt_id=prompt_id)
+        self._call("GET", f"{_T}/prompts/{{prompt_id}}/versions", prompt_id=prompt_id)
+        version = f"{_T}/prompts/{{prompt_id}}/versions/{{version}}"
+        self._call("GET", version, prompt_id=prompt_id, version="1")
+        self._call("GET", f"{version}/diff?against=1", prompt_id=prompt_id, version="2")
+        self._call("PUT", f"{_T}/prompts/{{prompt_id}}/alias", prompt_id=prompt_id)
+        for method in ("GET", "PATCH", "DELETE"):
+            self._call(method, f"{_T}/prompts/{{prompt_id}}", prompt_id=prompt_id)
+
+    def _lint(self, agent_id: str) -> None:
+        body = {"target": {"agent_id": agent_id}}
+        lint = self._call("POST", f"{_T}/lint/run", body)["lint"]
+        self._call("GET", f"{_T}/lint/{{lint_id}}/results", lint_id=lint["lint_id"])
+        fixable = [finding["finding_id"] for finding in lint["findings"] if finding["rule_id"] == "AIN501"]
+        self._call("POST", f"{_T}/lint/{{lint_id}}/fix", {"finding_ids": fixable}, lint_id=lint["lint_id"])
 
     def _runs(self, agent_id: str) -> None:
         self._use_tools(agent_id)

@@ -73,8 +73,8 @@ def test_control_events_are_a_subset_of_the_subscriptions(service: Service) -> N
 
 @pytest.mark.parametrize("name", ["metering", "runs"])
 def test_control_events_exclude_data_events(name: str) -> None:
-    """A flood of usage or artifact events must not delay suspensions, deletions and copies of agents."""
+    """A flood of usage or artifact events must not delay suspensions, deletions and copies of agents and prompts."""
     [service] = [service for service in SERVICES if service.name == name]
     [consumer] = [function for function in service.functions if function.name == "consumer"]
     assert {event.partition(".")[0] for event in consumer.data} <= {"usage", "artifact", "run"}
-    assert {event.partition(".")[0] for event in consumer.control} <= {"tenant", "agent", "project"}
+    assert {event.partition(".")[0] for event in consumer.control} <= {"tenant", "agent", "project", "prompt"}

@@ -39,8 +39,13 @@ agents   PUT,DELETE           …/provider-keys/{provider}     tenant_admin    -
 agents   GET,POST             …/prompts                      developer       analyst   agents
 agents   GET,PUT,DELETE       …/prompts/{p}                  developer       analyst   agents
 agents   GET,POST             …/prompts/{p}/versions         developer       analyst   agents
+agents   GET                  …/prompts/{p}/versions/{v}     -
+agents   PUT                  …/prompts/{p}/alias            developer       -         agents
+agents   GET                  …/prompts/{p}/versions/{v}/diff  -             observer
+agents   GET                  …/agents/{a}/versions/{v}/diff   -             observer
 agents   POST                 …/lint/run                     developer       -         linting
 agents   GET                  …/lint/{id}/results            -
+agents   POST                 …/lint/{id}/fix                developer       -         linting
 agents   GET,POST             …/rulesets                     developer       analyst   linting
 agents   GET                  …/rulesets/{r}                 -
 agents   GET,POST             …/rulesets/{r}/versions        developer       analyst   linting

@@ -25,7 +25,7 @@ def body_of(schema: Json, *, canary: str, known: Mapping[str, str]) -> Any:  # n
     Raises:
         NothingFits: a text must match a pattern that no known value has.
     """
-    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    options = [option for option in schema.get("anyOf", schema.get("oneOf", ())) if option.get("type") != "null"]
     if options:
         return body_of(options[0], canary=canary, known=known)
     match schema:

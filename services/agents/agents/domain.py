@@ -16,6 +16,7 @@ from pydantic import (
 from services.agents.base_urls.domain import BaseUrl
 from services.agents.json_schemas.domain.schemas import UsableSchema
 from services.agents.models.domain import ModelPrice
+from services.agents.prompts.domain import PromptReference, SystemPrompt
 from shared.document_ref import DocumentRef
 from shared.events.agents import (
     AgentAliasMoved,
@@ -65,6 +66,16 @@ class Tool(DocumentedModel):
     """The JSON Schema of its arguments."""
 
 
+class LintIgnore(DocumentedModel):
+    """A rule of the linter that does not apply to this config."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rule_id: Annotated[str, Field(pattern=r"^[A-Z]{2,12}[0-9]{1,6}$")]
+    reason: Annotated[FreeText, Field(max_length=500)] = ""
+    """Why. Without a reason, the entry has no effect and is itself a finding."""
+
+
 def _have_unique_names(tools: list[Tool]) -> list[Tool]:
     if len({tool.name for tool in tools}) < len(tools):
         msg = "two tools have the same name"
@@ -97,8 +108,8 @@ class AgentConfig(DocumentedModel):
     """The URL of a server that is compatible with OpenAI or Anthropic; null for the provider's own."""
     api: Literal["responses", "chat"] | None = None
     """The API that the server implements; null for the provider's default."""
-    system_prompt: FreeText | None = None
-    """Instructions that precede the conversation."""
+    system_prompt: SystemPrompt | None = None
+    """Instructions that precede the conversation: the text, in which nothing is replaced, or a stored prompt."""
     temperature: Temperature | None = None
     top_p: TopP | None = None
     stop: StopSequences | None = None
@@ -127,6 +138,9 @@ class AgentConfig(DocumentedModel):
     price: ModelPrice | None = None
     """The tenant's own price of `model`; null for the provider's list price. Fallbacks have their list prices."""
 
+    lint_ignore: Annotated[list[LintIgnore], Field(max_length=50)] | None = None
+    """Findings of the linter that are no problem here."""
+
     @field_validator("base_url")
     @classmethod
     def _check_provider(cls, base_url: str | None, info: ValidationInfo) -> str | None:
@@ -150,6 +164,8 @@ class AgentConfig(DocumentedModel):
         given = self.model_dump(mode="json", exclude_unset=True)
         if self.price:
             given["price"] = self.price.model_dump(mode="json", exclude_none=True)
+        if isinstance(self.system_prompt, PromptReference):
+            given["system_prompt"] = self.system_prompt.model_dump(mode="json", exclude_none=True, exclude_unset=True)
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -280,6 +296,12 @@ def delete_agent(tenant_id: str, agent: Agent, *, now: datetime) -> Event[AgentD
 def details_of(agent: Agent) -> AgentDetails:
     """Return the agent's current name, description and project."""
     return AgentDetails(agent.name, agent.description, agent.project_id)
+
+
+def prompt_text(config: Document) -> str:
+    """Return the text of the system prompt; empty if there is none, or if it is a stored prompt."""
+    prompt = config.get("system_prompt")
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _with_details(agent: Agent, details: AgentDetails, *, now: datetime) -> Agent:

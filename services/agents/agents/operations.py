@@ -17,25 +17,31 @@ from services.agents.agents.domain import (
     Document,
     Version,
 )
-from services.agents.agents.table import AgentTable, ProjectCopies, ProjectCopy, VersionTable
+from services.agents.agents.table import AgentTable, VersionTable
 from services.agents.base_urls.domain import HTTPS_ONLY, BaseUrlPolicy
 from services.agents.errors import (
     AgentNotFound,
-    UnknownProject,
     UnknownVersion,
     VersionNotFound,
 )
 from services.agents.models.domain import check_models
-from shared.copies.retry import read_until_present
+from services.agents.projects.operations import ensure_project
+from services.agents.projects.table import ProjectCopies, ProjectCopy
+from services.agents.prompts.domain import PromptReference
+from services.agents.prompts.operations import find_version
 from shared.document_ref import DocumentRef
-from shared.ids import is_fresh
 from shared.preconditions import check_if_match
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.objects import Documents
 from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store
 
-WaitForCopy = Callable[[Callable[[], bool | None]], bool]
+BeforeLive = Callable[[Document], None]
+"""Checks a config that is to go live, and raises if it may not."""
+
+
+def allow_all(_config: Document) -> None:
+    """Allow each config to go live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ def create_agent(
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Create an agent with a live first version.
 
@@ -70,10 +77,12 @@ def create_agent(
         UnknownProject: the project does not exist.
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
-    _check_config(config, base_urls)
+    _check_config(store, tenant_id, config, base_urls)
     if details.project_id:
         ensure_project(store, tenant_id, details.project_id, now=now)
+    before_live(config.to_document())
     stored = _write_config(documents, tenant_id, agent_id, version=1, config=config)
     change = domain.create_agent(tenant_id, agent_id, details, agent_type=agent_type, config=stored, now=now)
     AgentTable(store, tenant_id).create(change, idempotency_key=idempotency_key)
@@ -90,6 +99,7 @@ def change_agent(
     now: datetime,
     if_match: str | None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Merge a patch into an agent. A config in it becomes the live version.
 
@@ -97,9 +107,11 @@ def change_agent(
         UnknownProject: the project does not exist.
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
     if patch.config:
-        _check_config(patch.config, base_urls)
+        _check_config(store, tenant_id, patch.config, base_urls)
+        before_live(patch.config.to_document())
 
     def decide(agent: Agent) -> AgentChange:
         details = _merge_patch(agent, patch)
@@ -124,14 +136,18 @@ def publish_version(
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> tuple[Agent, Version]:
     """Publish a new version, and return the changed agent and the version.
 
     Raises:
         BaseUrlNotAllowed: the config names a server that is not allowed in this environment.
         ModelNotAllowed: the config names a model that no provider is known for.
+        UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
-    _check_config(config, base_urls)
+    _check_config(store, tenant_id, config, base_urls)
+    if live:
+        before_live(config.to_document())
 
     def decide(agent: Agent) -> AgentChange:
         stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=config)
@@ -143,7 +159,15 @@ def publish_version(
 
 
 def move_alias(
-    store: Store, tenant_id: str, agent_id: str, version: int, *, now: datetime, if_match: str | None
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    agent_id: str,
+    version: int,
+    *,
+    now: datetime,
+    if_match: str | None,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Make a version live. If it is live already, nothing changes and no event is published.
 
@@ -158,6 +182,7 @@ def move_alias(
             raise UnknownVersion from error
         if version == agent.live_version:
             return AgentChange(agent, events=())
+        before_live(read_config(documents, tenant_id, published.config))
         return domain.move_alias(tenant_id, agent, published, now=now)
 
     return _change(store, tenant_id, agent_id, decide, if_match=if_match).agent
@@ -191,28 +216,10 @@ def read_config(documents: Documents, tenant_id: str, config: DocumentRef) -> Do
     return documents.read(tenant_id, config)
 
 
-def ensure_project(
-    store: Store, tenant_id: str, project_id: str, *, now: datetime, wait: WaitForCopy = read_until_present
-) -> None:
-    """Check that the project exists. If its id is fresh, wait for the event of its creation.
-
-    Raises:
-        UnknownProject: the project does not exist or was deleted.
-        DependencyUnavailable: the project may have just been created, but its event has not arrived yet.
-    """
-
-    def exists() -> bool | None:
-        return ProjectCopies(store, tenant_id).exists(project_id)
-
-    known = exists()
-    if known is None and is_fresh(project_id, now=now):
-        known = wait(exists)
-    if not known:
-        raise UnknownProject
-
-
-def _check_config(config: AgentConfig, base_urls: BaseUrlPolicy) -> None:
+def _check_config(store: Store, tenant_id: str, config: AgentConfig, base_urls: BaseUrlPolicy) -> None:
     base_urls.check(config.base_url, field="config.base_url")
+    if isinstance(config.system_prompt, PromptReference):
+        find_version(store, tenant_id, config.system_prompt, field="config.system_prompt")
     check_models(config.model, config.fallbacks or (), provider=config.provider, base_url=config.base_url)
 
 

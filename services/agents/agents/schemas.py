@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue
 
 from services.agents.agents import domain
-from services.agents.agents.domain import AgentConfig
+from services.agents.agents.domain import AgentConfig, LintIgnore
+from services.agents.lint_rules.schemas import LintSummary
 from shared.freejson import FreeText, Line
 from shared.http.responses import ListResponse, ResponseBody
 from shared.ids import pattern
@@ -72,6 +73,15 @@ class PublishedPrice(SparseModel):
     """Input that is written to the cache; absent for the price of other input."""
 
 
+class PublishedPromptReference(SparseModel):
+    """A stored prompt as the system prompt."""
+
+    prompt_id: str
+    version: int = Field(default_factory=int)
+    """Absent: the version that is live when a run is submitted."""
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
 class PublishedConfig(SparseModel):
     """The configuration of a version. It has the fields that were given when it was published."""
 
@@ -82,7 +92,8 @@ class PublishedConfig(SparseModel):
     """The URL of a server that is compatible with OpenAI or Anthropic."""
     api: str = ""
     """The API that the server implements."""
-    system_prompt: str = ""
+    system_prompt: str | PublishedPromptReference = ""
+    """The text, or a stored prompt."""
     temperature: float = Field(default_factory=float)
     """From 0 to 2."""
     top_p: float = Field(default_factory=float)
@@ -110,6 +121,8 @@ class PublishedConfig(SparseModel):
     """The most input tokens of one PDF file."""
     price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
     """The tenant's own price of `model`; absent for the provider's list price."""
+    lint_ignore: list[LintIgnore] = Field(default_factory=list)
+    """Findings of the linter that are no problem here."""
 
 
 class Agent(AgentSummary):
@@ -213,6 +226,8 @@ class AgentResponse(ResponseBody):
     """The response with one agent."""
 
     agent: Agent
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class AgentsResponse(ListResponse):
@@ -225,6 +240,8 @@ class AgentVersionResponse(ResponseBody):
     """The response with one version."""
 
     version: AgentVersion
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class AgentVersionsResponse(ListResponse):

@@ -6,12 +6,11 @@ version n at the same time, both write their object first, and the loser must no
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from services.agents.agents.domain import Agent, AgentChange, Version
-from services.agents.errors import AgentChangedMeanwhile, AgentNotFound, UnknownProject, VersionNotFound
+from services.agents.errors import AgentChangedMeanwhile, AgentNotFound, VersionNotFound
 from services.agents.partitions import SLICE, VERSIONS_LIST
-from shared.copies.table import CopyTable
+from services.agents.projects.table import ProjectCopies
 from shared.events.agents import AgentDeleted
 from shared.events.envelope import Event
 from shared.storage.codec import Codec
@@ -19,7 +18,7 @@ from shared.storage.idempotency import IdempotencyKey
 from shared.storage.items import Value
 from shared.storage.store import Store
 from shared.storage.table import TenantTable
-from shared.storage.transaction import Transaction, refuse_with
+from shared.storage.transaction import Transaction
 
 _VERSION_NUMBERS = range(1, 10_000_000)
 """The version numbers that fit into a sort key."""
@@ -119,35 +118,6 @@ class AgentTable(TenantTable[Agent]):
             ProjectCopies(self.store, self.tenant_id).require(transaction, change.joins_project)
         transaction.emit(*change.events)
         self.store.commit(transaction)
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectCopy:
-    """The copy of a project. That of a deleted project remains."""
-
-    project_id: str
-    seq: int
-    deleted: bool
-
-
-class ProjectCopies(CopyTable[ProjectCopy]):
-    """The copies of a tenant's projects."""
-
-    prefix, id_field = "COPY#PROJECT#", "project_id"
-    codec = Codec(ProjectCopy, given=("project_id",))
-
-    def require(self, transaction: Transaction, project_id: str) -> None:
-        """Apply a transaction only if the project exists.
-
-        The transaction is refused with `UnknownProject`.
-        """
-        exists = self.equal(deleted=False)
-        transaction.check(self.key(project_id), when=exists, otherwise=refuse_with(UnknownProject()))
-
-    def exists(self, project_id: str) -> bool | None:
-        """Return whether the project exists: False if it was deleted, None if no event of it has arrived."""
-        copy = self.find(project_id)
-        return None if copy is None else not copy.deleted
 
 
 def _padded(version: int) -> str:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.prompts.table import PromptCopies
 from shared.copies.table import CopyTable
 from shared.storage.codec import Codec
 from shared.storage.items import Item
@@ -43,6 +44,7 @@ class AgentCopies:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.prompts = PromptCopies(store)
         self._version = lru_cache(maxsize=_CACHED_VERSIONS)(self._read_version)
 
     def find_agent(self, tenant_id: str, agent_id: str) -> AgentCopy | None:

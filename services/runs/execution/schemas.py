@@ -12,7 +12,9 @@ from shared.freejson import FreeText, Line
 from shared.ids import pattern
 from shared.model_settings import Seed, StopSequences, Temperature, ToolChoiceSetting, TopP
 from shared.schema import FORM, DocumentedModel
+from shared.template import MAX_VARIABLES, NAME
 
+VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
 Text = Annotated[FreeText, Field(min_length=1)]
 MAX_VERSION = 9_999_999
 """The sort key of an agent's version has seven digits."""
@@ -135,6 +137,8 @@ class NewRunInputs(DocumentedModel):
     """The user's message: a text, or texts, images and PDF files. Give either this or `messages`."""
     messages: Annotated[list[ConversationMessage], Field(min_length=1)] | None = None
     """A conversation; the last message is the user's."""
+    variables: Annotated[dict[VariableName, FreeText], Field(max_length=MAX_VARIABLES)] | None = None
+    """Values of the variables of the agent's prompt. They take precedence over those of the agent."""
 
     @model_validator(mode="after")
     def _few_media(self) -> Self:

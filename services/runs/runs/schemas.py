@@ -172,6 +172,8 @@ class RunInputs(SparseModel):
     """The user's message; absent if there are `messages`."""
     messages: list[RunMessage] | None = None
     """The conversation; absent if there is a `message`."""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """The values of the variables of the agent's prompt."""
     artifact: RunArtifact = Field(default_factory=RunArtifact.model_construct)
     """In a list, in place of the other fields if the inputs are over 64 KB."""
 
@@ -187,6 +189,13 @@ class RunOutput(SparseModel):
     """In place of the other fields if the output is over 1 MiB, in a list over 64 KB."""
 
 
+class RunPrompt(DocumentedModel):
+    """The stored prompt of a run."""
+
+    prompt_id: str
+    version: int
+
+
 class Run(DocumentedModel):
     """One execution of one agent version."""
 
@@ -200,6 +209,8 @@ class Run(DocumentedModel):
     source: Literal["experiment"] | None
     """`experiment` for the run of a trial; null for a run that a client created."""
     experiment_id: str | None
+    prompt: RunPrompt | None
+    """The version of the stored prompt to which the run is pinned; null if the system prompt is a text."""
     inputs: RunInputs
     parameters: RunParameters
     output: RunOutput | None
@@ -244,6 +255,7 @@ class Run(DocumentedModel):
             project_id=run.project_id,
             source="experiment" if run.trial else None,
             experiment_id=run.trial.experiment_id if run.trial else None,
+            prompt=RunPrompt(prompt_id=run.prompt.prompt_id, version=run.prompt.version) if run.prompt else None,
             inputs=RunInputs.model_validate(run.inputs),
             parameters=RunParameters.model_validate(run.parameters),
             output=RunOutput.model_validate(run.output) if run.output is not None else None,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from services.agents import wiring
 from services.agents.functions.api import handler
@@ -55,6 +55,8 @@ class AgentsClient:
         agent_id: str = "",
         version: str = "",
         provider: str = "",
+        prompt_id: str = "",
+        lint_id: str = "",
         query: Mapping[str, str] | None = None,
         **headers: str,
     ) -> AgentsApiResponse:
@@ -62,7 +64,14 @@ class AgentsClient:
         event = gateway.request(
             method,
             resource,
-            path_parameters=_named(tenant_id=TENANT, agent_id=agent_id, version=version, provider=provider),
+            path_parameters=_named(
+                tenant_id=TENANT,
+                agent_id=agent_id,
+                version=version,
+                provider=provider,
+                prompt_id=prompt_id,
+                lint_id=lint_id,
+            ),
             claims=gateway.claims(self.tenant_id, role=self.role, features=self.features),
             body=body,
             headers={name.replace("_", "-"): value for name, value in headers.items()},
@@ -90,7 +99,10 @@ def save_tenant_copy(
     seq: int,
     status: Status = "active",
     features: tuple[str, ...] = ("agents",),
+    lint_gate: Literal["off", "warn", "block"] = "warn",
 ) -> None:
     """Save the service's copy of the tenant."""
-    payload = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
+    payload = tenant_created(
+        TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features, lint_gate=lint_gate
+    )
     TenantAccessCopies(wiring.slice_store()).keep(payload)

@@ -52,6 +52,7 @@ from services.runs.execution.operations.states import (
     response_in_flight,
 )
 from services.runs.execution.operations.transcript import Transcript
+from services.runs.prompts.operations import read_config
 from services.runs.providers.domain.model import StreamActivity, TextDelta
 from services.runs.providers.domain.request import ModelRequest, compose
 from services.runs.runs.domain import lifecycle
@@ -151,7 +152,7 @@ class Execution:
         if status != ACTIVE:
             return endings.refused(self._run, status, now=self._worker.clock())
         self._run = run = self._worker.runs.load(self._item)
-        config = self._worker.configs.read(run.tenant_id, run.config)
+        config = read_config(self._worker.configs, run.tenant_id, run.config, template=run.template, inputs=run.inputs)
         request = compose(
             config,
             run.inputs,

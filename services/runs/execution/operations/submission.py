@@ -12,13 +12,15 @@ from services.runs.budgets.operations.slots import dispatch_after_enqueue, enque
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import NoFreeSlot, ObjectsBeingRemoved, StorageFull
 from services.runs.execution.operations.planning import PlannedCall, Planner
+from services.runs.prompts.operations import check_run_variables, pin_prompt, read_config
 from services.runs.providers.domain.media import check_media
 from services.runs.providers.domain.parameters import check_tool_choice
 from services.runs.providers.domain.request import compose, fallback_request
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.lifecycle import Change
-from services.runs.runs.domain.run import CallId, PinnedVersion, Run, RunRequest
+from services.runs.runs.domain.run import CallId, PinnedPrompt, PinnedVersion, Run, RunRequest
 from services.runs.runs.table.runs import RunTable
+from shared.document_ref import DocumentRef
 from shared.errors import Conflict, IdempotencyKeyReused
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
@@ -49,16 +51,18 @@ def submit_run(
         RequestedAgentNotFound, RequestedVersionNotFound: there is nothing to run.
         ToolChoiceImpossible: the run forces a tool that its config does not have.
         MediaNotSupported: the model or a fallback does not accept an image or a file of the inputs.
+        PromptOfAgentNotFound, PromptOfAgentDeleted: its prompt does not exist.
+        UnknownRunVariables, VariablesMissing, PromptTooLarge: the variables do not fit the prompt.
         ModelWithoutPrice: the cost is limited and a model's price is unknown.
         LimitReached: the first call does not fit into the remaining budget or the run's cost limit.
         StorageFull: the artifacts of the run exceed the plan's limit.
         TooManyRequests: too many runs of the tenant are waiting.
         DependencyUnavailable: a new agent or version is not known here yet, or the remaining budget cannot be read.
     """
-    pinned = run_request.pinned or _pin(agents, access, run_request, now=now)
+    pinned, config = _pin(agents, configs, access, run_request, now=now)
     submission = _Submission(runs, planner.budgets, access, run_request, pinned, idempotency_key, now)
     try:
-        planned = _plan(planner, access, run_request, configs.read(access.tenant_id, pinned.config), now=now)
+        planned = _plan(planner, access, run_request, config, now=now)
     except NoFreeSlot as full:
         return submission.store_waiting(full)
     return submission.store(planned)
@@ -117,9 +121,36 @@ class _Submission:
         )
 
 
-def _pin(agents: AgentCopies, access: TenantAccess, run_request: RunRequest, *, now: datetime) -> PinnedVersion:
+def _pin(
+    agents: AgentCopies, configs: Configs, access: TenantAccess, run_request: RunRequest, *, now: datetime
+) -> tuple[PinnedVersion, Mapping[str, Any]]:
+    """Return the version of the agent, and its config with the rendered system prompt."""
+    if run_request.pinned:
+        pinned, template = run_request.pinned, run_request.pinned.prompt.template if run_request.pinned.prompt else None
+        return pinned, read_config(
+            configs, access.tenant_id, pinned.config, template=template, inputs=run_request.inputs
+        )
     agent, version = pin_version(agents, access.tenant_id, run_request.agent_id, run_request.version, now=now)
-    return PinnedVersion(version.version, version.config, agent.project_id)
+    config, prompt = _pin_prompt(agents, configs, access.tenant_id, version.config, run_request.inputs, now=now)
+    return PinnedVersion(version.version, version.config, agent.project_id, prompt), config
+
+
+def _pin_prompt(
+    agents: AgentCopies,
+    configs: Configs,
+    tenant_id: str,
+    config: DocumentRef,
+    inputs: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> tuple[Mapping[str, Any], PinnedPrompt | None]:
+    """Return the config with the rendered system prompt, and the version of the prompt if it is a stored one."""
+    found = pin_prompt(agents.prompts, tenant_id, configs.read(tenant_id, config), now=now)
+    template = found.template if found else None
+    if inputs.get("variables"):
+        check_run_variables(configs, tenant_id, template, inputs)
+    rendered = read_config(configs, tenant_id, config, template=template, inputs=inputs)
+    return rendered, PinnedPrompt(found.prompt_id, found.version, found.template) if found else None
 
 
 def _plan(

@@ -9,6 +9,7 @@ from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import LeaseLost, NoFreeSlot, StorageFull
 from services.runs.execution.operations.contention import retry_if_changed
 from services.runs.execution.operations.planning import PlannedCall, Planner
+from services.runs.prompts.operations import read_config
 from services.runs.providers.domain.request import compose
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.run import CallId, Run
@@ -83,7 +84,7 @@ def _wait_for_slot(
 
 def _plan_turn(configs: Configs, planner: Planner, access: TenantAccess, run: Run, *, now: datetime) -> PlannedCall:
     """Plan the first call of the next attempt."""
-    config = configs.read(access.tenant_id, run.config)
+    config = read_config(configs, access.tenant_id, run.config, template=run.template, inputs=run.inputs)
     request = compose(
         config,
         run.inputs,

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.runs.experiments.domain.settings import Rate, Stopping, VerdictSettings
+from services.runs.runs.domain.run import PinnedPrompt
 from shared.document_ref import DocumentRef
 from shared.events.envelope import Event, new_event
 from shared.events.runs import ExperimentCompleted, ExperimentStarted, RunsEvent, TrialScheduled
@@ -61,6 +62,8 @@ class PinnedVariant:
     version: int
     project_id: str | None
     config: DocumentRef
+    prompt: PinnedPrompt | None = None
+    """The stored prompt of the config; None if its system prompt is a text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ from services.runs.experiments.domain.experiment import (
 from services.runs.experiments.gateway import VariantConfigs
 from services.runs.experiments.operations.laboratory import Laboratory
 from services.runs.experiments.table import ExperimentTable, TrialTable
+from services.runs.prompts.operations import pin_prompt
 from services.runs.providers.domain.request import compose
+from services.runs.runs.domain.run import PinnedPrompt
 from shared.errors import Conflict
 from shared.models.names import UnknownModel, WrongPrefix
 from shared.preconditions import check_if_match
@@ -96,6 +98,7 @@ def start_experiment(
         ExperimentNotDraft: it was started before.
         TooManyExperiments: the tenant runs the maximum number of experiments.
         RequestedAgentNotFound, RequestedVersionNotFound: a variant cannot be executed.
+        PromptOfAgentNotFound, PromptOfAgentDeleted: the stored prompt of a variant does not exist.
         ModelWithoutPrice: the cost is limited and the price of a model is unknown.
     """
     experiment = lab.experiments.get(experiment_id)
@@ -123,14 +126,16 @@ def _pin(
         config |= variant.overrides
         reference = variants.write(lab.tenant_id, experiment.experiment_id, number, config)
     _check_config(lab, experiment.definition, number, config, now=now)
-    return PinnedVariant(variant.name, variant.agent_id, version.version, agent.project_id, reference)
+    found = pin_prompt(lab.agents.prompts, lab.tenant_id, config, now=now)
+    prompt = PinnedPrompt(found.prompt_id, found.version, found.template) if found else None
+    return PinnedVariant(variant.name, variant.agent_id, version.version, agent.project_id, reference, prompt)
 
 
 def _check_config(
     lab: Laboratory, definition: Definition, number: int, config: dict[str, Any], *, now: datetime
 ) -> None:
     try:
-        request = compose(config, {"message": ""}, max_output_tokens=None)
+        request = compose({**config, "system_prompt": None}, {"message": ""}, max_output_tokens=None)
     except (UnknownModel, WrongPrefix) as error:
         field = f"variants.{number}.overrides.model"
         raise DefinitionInvalid(field, "is not a known model") from error

@@ -1,13 +1,17 @@
 """Experiments in responses: the estimate of a draft, and the progress of a running one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.runs.agents.operations import pin_version
 from services.runs.datasets.operations.items import find_version
-from services.runs.errors import ModelWithoutPrice
+from services.runs.errors import ModelWithoutPrice, PromptTooLarge, VariablesMissing
 from services.runs.experiments.domain.experiment import Experiment
 from services.runs.experiments.operations.laboratory import Laboratory
+from services.runs.prompts.domain import config_with_prompt
+from services.runs.prompts.operations import pin_prompt
 from services.runs.providers.domain.request import compose
 from shared.errors import AinexusError
 
@@ -50,7 +54,7 @@ def _estimate(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Esti
         _, pinned = pin_version(lab.agents, lab.tenant_id, variant.agent_id, variant.version, now=now)
         config = {**lab.configs.read(lab.tenant_id, pinned.config), **variant.overrides}
         for item in items:
-            request = compose(config, item.inputs, max_output_tokens=None)
+            request = compose(_rendered(lab, config, item.inputs, now=now), item.inputs, max_output_tokens=None)
             tokens += request.bound_tokens
             try:
                 cost += lab.planner.max_nano_usd(request, now=now)
@@ -62,6 +66,20 @@ def _estimate(lab: Laboratory, experiment: Experiment, *, now: datetime) -> Esti
         max_nano_usd=-(-cost * whole // max(1, sampled)) if is_priced else None,
         max_tokens=-(-tokens * whole // max(1, sampled)),
     )
+
+
+def _rendered(
+    lab: Laboratory, config: Mapping[str, Any], inputs: Mapping[str, Any], *, now: datetime
+) -> Mapping[str, Any]:
+    """Return a config whose system prompt is a text. Without a value for each variable, it is the template."""
+    found = pin_prompt(lab.agents.prompts, lab.tenant_id, config, now=now)
+    if found is None:
+        return config
+    template = str(lab.configs.read(lab.tenant_id, found.template)["template"])
+    try:
+        return config_with_prompt(config, template, inputs)
+    except (VariablesMissing, PromptTooLarge):
+        return {**config, "system_prompt": template}
 
 
 def pace_of(experiment: Experiment, *, now: datetime) -> Pace:

@@ -7,7 +7,7 @@ once because its id is derived, and it ends once because its row does.
 
 from datetime import datetime
 
-from services.runs.errors import DatasetVersionNotFound, StorageFull
+from services.runs.errors import DatasetVersionNotFound, PromptTooLarge, StorageFull, VariablesMissing
 from services.runs.execution.operations.submission import submit_run
 from services.runs.experiments.domain import experiment as domain
 from services.runs.experiments.domain.experiment import EndReason, Experiment, ExperimentStatus, scheduled_event
@@ -22,6 +22,7 @@ from services.runs.experiments.table import (
     TrialAlreadyEnded,
     TrialAlreadyScheduled,
 )
+from services.runs.prompts.operations import read_config
 from services.runs.providers.domain.request import compose
 from services.runs.runs.domain.run import PinnedVersion, RunRequest, TrialRef
 from shared.errors import ChangedMeanwhile, LimitReached
@@ -71,7 +72,7 @@ def _schedule_next(lab: Laboratory, experiment: Experiment) -> bool:
     except BudgetExhausted:
         _wait_or_stop(lab, experiment)
         return False
-    except (DatasetVersionNotFound, DocumentMissing):
+    except (DatasetVersionNotFound, DocumentMissing, VariablesMissing, PromptTooLarge):
         _end(lab, experiment, ExperimentStatus.FAILED)
         return False
     return True
@@ -88,7 +89,9 @@ def _next_trial(lab: Laboratory, experiment: Experiment) -> Trial:
     number = experiment.progress.scheduled
     place = domain.place_of(experiment, number)
     item = lab.items.at(lab.tenant_id, lab.version_of(experiment), place.item)
-    config = lab.configs.read(lab.tenant_id, experiment.pinned[place.variant].config)
+    variant = experiment.pinned[place.variant]
+    template = variant.prompt.template if variant.prompt else None
+    config = read_config(lab.configs, lab.tenant_id, variant.config, template=template, inputs=item.inputs)
     request = compose(config, item.inputs, max_output_tokens=None)
     calls = _REPAIRS if config.get("response_schema") else 1
     is_limited = experiment.definition.max_cost_nano_usd is not None
@@ -147,7 +150,7 @@ def _submit(
         trace_id="",
         waited=False,
         trial=TrialRef(experiment.experiment_id, trial.number, max_tokens),
-        pinned=PinnedVersion(variant.version, variant.config, variant.project_id),
+        pinned=PinnedVersion(variant.version, variant.config, variant.project_id, variant.prompt),
     )
     submit_run(lab.agents, lab.runs, lab.configs, lab.planner, lab.access, request, now=lab.clock())
 

@@ -65,6 +65,7 @@ def submit(
         version=pinned.version,
         project_id=pinned.project_id,
         config=pinned.config,
+        prompt=pinned.prompt,
         inputs=request.inputs,
         metadata=request.metadata,
         parameters=request.parameters,

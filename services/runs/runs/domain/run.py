@@ -254,6 +254,16 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedPrompt:
+    """The version of the prompt that is the system prompt of a run."""
+
+    prompt_id: str
+    version: int
+    template: DocumentRef
+    """The reference to the version's template."""
+
+
+@dataclass(frozen=True, slots=True)
 class PinnedVersion:
     """The version of the agent that a run executes."""
 
@@ -261,6 +271,8 @@ class PinnedVersion:
     config: DocumentRef
     project_id: str | None
     """The agent's project."""
+    prompt: PinnedPrompt | None = None
+    """None: the system prompt is a text in the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +303,8 @@ class Run:
     """The times at which each attempt began to wait for a worker."""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The parameters of the model that replace those of the config."""
+    prompt: PinnedPrompt | None = None
+    """The version of the prompt that is the system prompt; None: it is a text in the config."""
     plan: str = ""
     """The tenant's plan at the creation of the run, a dimension of metrics."""
     trace_id: str = ""
@@ -340,6 +354,11 @@ class Run:
     def has_ended_call(self) -> bool:
         """Whether any call has ended; correct even for a state that lacks the calls of its first attempts."""
         return self.moved_attempts > 0 or bool(self.calls)
+
+    @property
+    def template(self) -> DocumentRef | None:
+        """The reference to the template of the system prompt; None if it is a text in the config."""
+        return self.prompt.template if self.prompt else None
 
     @property
     def ended_calls(self) -> tuple[tuple[CallId, Call], ...]:

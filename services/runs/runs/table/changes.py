@@ -32,6 +32,7 @@ STATE = (
     "trial",
     "trial_max_tokens",
     "config",
+    "prompt",
     "artifacts",
     "parameters",
     "max_output_tokens",

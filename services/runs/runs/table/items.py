@@ -1,11 +1,12 @@
 """Conversion of runs to and from items."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from services.runs.partitions import SLICE
 from services.runs.runs.domain import artifact
-from services.runs.runs.domain.run import InvalidOutput, Run, RunError, Status, TrialRef
+from services.runs.runs.domain.run import InvalidOutput, PinnedPrompt, Run, RunError, Status, TrialRef
 from services.runs.runs.table.parts import (
     attempt_from_item,
     attempt_to_item,
@@ -15,6 +16,7 @@ from services.runs.runs.table.parts import (
 )
 from shared.document_ref import DocumentRef
 from shared.freejson import encode, loads_stored
+from shared.storage.codec import Codec
 from shared.storage.items import Item, Key, Reader, Value
 from shared.storage.payloads import Payloads
 from shared.times import from_text, to_text
@@ -22,6 +24,7 @@ from shared.times import from_text, to_text
 DUE = SLICE.due_key("RUN")
 TOOLS_DUE = SLICE.due_key("TOOLS")
 TOMBSTONE_DUE = SLICE.due_key("BURIED")
+_PROMPT = Codec(PinnedPrompt)
 
 
 def run_key(tenant_id: str, run_id: str) -> Key:
@@ -56,6 +59,7 @@ def run_to_item(run: Run, payloads: Payloads) -> dict[str, Value]:
         "project_id": run.project_id,
         **_trial_to_item(run.trial),
         "config": {"key": run.config.key, "sha256": run.config.sha256},
+        "prompt": _PROMPT.encode(run.prompt) if run.prompt else None,
         **{name.partition("-")[0]: packed for name, packed in written.items()},
         "artifacts": run.artifacts or None,
         "parameters": encode(run.parameters).decode() if run.parameters else None,
@@ -165,6 +169,7 @@ def run_from_item(item: Item, payloads: Payloads, *, with_payloads: bool = True)
         version=reader.integer("version"),
         project_id=reader.optional_text("project_id"),
         config=DocumentRef(config.text("key"), config.text("sha256")),
+        prompt=_prompt(item),
         **_written(reader, payloads, with_payloads=with_payloads),
         max_output_tokens=reader.optional_integer("max_output_tokens"),
         max_cost_nano_usd=reader.optional_integer("max_cost_nano_usd"),
@@ -219,6 +224,11 @@ def _bookkeeping(reader: Reader) -> dict[str, Any]:
         "published_at": _time(reader, "published_at"),
         "publications": reader.optional_integer("publications") or 0,
     }
+
+
+def _prompt(item: Item) -> PinnedPrompt | None:
+    stored = item.get("prompt")
+    return _PROMPT.decode(stored) if isinstance(stored, Mapping) else None
 
 
 def _names(reader: Reader, name: str) -> tuple[str, ...]:

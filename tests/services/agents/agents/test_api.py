@@ -7,7 +7,7 @@ from threading import Timer
 import pytest
 
 from services.agents import wiring
-from services.agents.agents.table import ProjectCopies, ProjectCopy
+from services.agents.projects.table import ProjectCopies, ProjectCopy
 from services.agents.service import SERVICE
 from shared.http.token import seal
 from shared.ids import new_id, pattern
@@ -438,11 +438,18 @@ class TestDeclaration:
     def test_changes_require_a_developer_and_keys_an_admin(self) -> None:
         changes = [route for route in SERVICE.routes if route.method != "GET"]
         keys = {route for route in changes if "/provider-keys/" in route.path}
+        lints = {route for route in changes if "/lint/" in route.path}
+        assert {(route.min_role, route.feature) for route in lints} == {(Role.DEVELOPER, "linting")}
         assert {(route.min_role, route.feature) for route in keys} == {(Role.TENANT_ADMIN, "agents")}
-        assert {(route.min_role, route.feature) for route in set(changes) - keys} == {(Role.DEVELOPER, "agents")}
+        assert {(route.min_role, route.feature) for route in set(changes) - keys - lints} == {
+            (Role.DEVELOPER, "agents")
+        }
 
-    def test_observers_can_read_everything(self) -> None:
-        assert {route.min_role for route in SERVICE.routes if route.method == "GET"} == {Role.OBSERVER}
+    def test_observers_can_read_everything_but_prompts_and_lints(self) -> None:
+        reads = [route for route in SERVICE.routes if route.method == "GET"]
+        hidden = {route.path for route in reads if route.min_role is not Role.OBSERVER}
+        assert {path for path in hidden if "/prompts" not in path and "/lint/" not in path} == set()
+        assert {route.min_role for route in reads if route.path in hidden} == {Role.ANALYST}
 
 
 class TestForgedTokens:

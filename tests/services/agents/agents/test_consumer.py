@@ -10,9 +10,10 @@ import pytest
 from services.agents import wiring
 from services.agents.agents import operations
 from services.agents.agents.domain import Agent, AgentConfig, AgentDetails
-from services.agents.agents.table import AgentTable, ProjectCopies, ProjectCopy
+from services.agents.agents.table import AgentTable
 from services.agents.functions.consumer import handler
 from services.agents.partitions import SLICE
+from services.agents.projects.table import ProjectCopies, ProjectCopy
 from shared.aws.clients import own_client
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.events.envelope import Event, new_event

@@ -8,9 +8,11 @@ import pytest
 from services.agents.agents import operations
 from services.agents.agents.domain import Agent, AgentConfig, AgentDetails
 from services.agents.agents.operations import AgentUpdate
-from services.agents.agents.table import AgentTable, ProjectCopies, ProjectCopy, VersionTable
+from services.agents.agents.table import AgentTable, VersionTable
 from services.agents.errors import AgentNotFound, UnknownProject, UnknownVersion, VersionNotFound
 from services.agents.partitions import SLICE
+from services.agents.projects.operations import ensure_project
+from services.agents.projects.table import ProjectCopies, ProjectCopy
 from shared.errors import DependencyUnavailable, IdempotencyKeyReused, PreconditionFailed
 from shared.ids import new_id
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
@@ -114,23 +116,23 @@ class TestCreateAgent:
 class TestEnsureProject:
     def test_accepts_a_known_project(self, store: Store) -> None:
         ProjectCopies(store, TENANT).keep(ProjectCopy(PROJECT, 1, deleted=False))
-        operations.ensure_project(store, TENANT, PROJECT, now=NOW)
+        ensure_project(store, TENANT, PROJECT, now=NOW)
 
     def test_does_not_wait_for_an_old_project(self, store: Store) -> None:
         with pytest.raises(UnknownProject) as refused:
-            operations.ensure_project(store, TENANT, PROJECT, now=NOW, wait=_fail_on_wait)
+            ensure_project(store, TENANT, PROJECT, now=NOW, wait=_fail_on_wait)
         assert [detail.field for detail in refused.value.details] == ["project_id"]
 
     def test_does_not_wait_for_a_deleted_project(self, store: Store) -> None:
         young = new_id("prj", NOW)
         ProjectCopies(store, TENANT).keep(ProjectCopy(young, 2, deleted=True))
         with pytest.raises(UnknownProject):
-            operations.ensure_project(store, TENANT, young, now=NOW, wait=_fail_on_wait)
+            ensure_project(store, TENANT, young, now=NOW, wait=_fail_on_wait)
 
     def test_refuses_another_tenants_project(self, store: Store) -> None:
         ProjectCopies(store, "other").keep(ProjectCopy(PROJECT, 1, deleted=False))
         with pytest.raises(UnknownProject):
-            operations.ensure_project(store, TENANT, PROJECT, now=NOW)
+            ensure_project(store, TENANT, PROJECT, now=NOW)
 
     def test_waits_for_a_project_created_a_moment_ago(self, store: Store) -> None:
         young = new_id("prj", NOW)
@@ -140,7 +142,7 @@ class TestEnsureProject:
             ProjectCopies(store, TENANT).keep(ProjectCopy(young, 1, deleted=False))
             return bool(read())
 
-        operations.ensure_project(store, TENANT, young, now=NOW, wait=wait)
+        ensure_project(store, TENANT, young, now=NOW, wait=wait)
 
     def test_fails_if_the_event_of_a_new_project_does_not_arrive(self, store: Store) -> None:
         def wait(_: Callable[[], bool | None]) -> bool:
@@ -148,7 +150,7 @@ class TestEnsureProject:
             raise DependencyUnavailable(msg)
 
         with pytest.raises(DependencyUnavailable):
-            operations.ensure_project(store, TENANT, new_id("prj", NOW), now=NOW, wait=wait)
+            ensure_project(store, TENANT, new_id("prj", NOW), now=NOW, wait=wait)
 
 
 class TestChangeAgent:
@@ -280,13 +282,15 @@ class TestMoveAlias:
     def test_rolls_back(self, store: Store, bucket: InterleavedBucket) -> None:
         agent = make_agent(store, bucket)
         publish(store, bucket, agent, "two", live=True)
-        moved = operations.move_alias(store, TENANT, agent.agent_id, 1, now=NOW, if_match=None)
+        moved = operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, 1, now=NOW, if_match=None)
         assert (moved.live_version, moved.latest_version, moved.live_config) == (1, 2, agent.live_config)
         assert f"{agent.agent_id}:3:alias_moved" in outbox_event_ids(store)
 
     def test_publishes_nothing_if_the_version_is_live(self, store: Store, bucket: InterleavedBucket) -> None:
         agent = make_agent(store, bucket)
-        assert operations.move_alias(store, TENANT, agent.agent_id, 1, now=NOW, if_match=None) == agent
+        assert (
+            operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, 1, now=NOW, if_match=None) == agent
+        )
         assert len(outbox_event_ids(store)) == 2
 
     @pytest.mark.parametrize("version", [0, 2, 10_000_000, 10**2000])
@@ -295,7 +299,7 @@ class TestMoveAlias:
     ) -> None:
         agent = make_agent(store, bucket)
         with pytest.raises(UnknownVersion):
-            operations.move_alias(store, TENANT, agent.agent_id, version, now=NOW, if_match=None)
+            operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, version, now=NOW, if_match=None)
 
 
 class TestDeleteAgent:

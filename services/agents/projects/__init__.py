@@ -1,0 +1,1 @@
+"""The copies of projects, which agents and prompts can belong to."""

@@ -1,0 +1,1 @@
+"""Prompts: templates with immutable versions, one of which is live."""
