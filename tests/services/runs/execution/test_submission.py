@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy, may_be_in_transit
+from services.runs.agents.table import AgentCopyTable, VersionCopyTable
 from services.runs.errors import RequestedAgentNotFound, RequestedVersionNotFound
 from services.runs.runs.domain.run import Status
 from shared.ids import new_id
@@ -53,14 +53,14 @@ class TestPinVersion:
             submit(world)
 
     def test_refuses_an_unknown_version_below_the_latest(self, world: World) -> None:
-        agents.put_agent(world.store, TENANT, AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW))
+        AgentCopyTable(world.store, TENANT).keep(AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW))
         with pytest.raises(RequestedVersionNotFound):
             submit(world, version=2)
 
     @pytest.mark.parametrize("received_at", [NOW, LATER])
     def test_refuses_a_version_that_cannot_be_published_yet(self, world: World, received_at: datetime) -> None:
         copy = AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=received_at)
-        agents.put_agent(world.store, TENANT, copy)
+        AgentCopyTable(world.store, TENANT).keep(copy)
         assert not may_be_in_transit(copy, 7, now=LATER)
         with pytest.raises(RequestedVersionNotFound):
             submit(world, version=7)
@@ -71,5 +71,5 @@ class TestPinVersion:
         assert may_be_in_transit(copy, version, now=LATER)
 
     def test_returns_the_requested_version(self, world: World) -> None:
-        agents.put_version(world.store, TENANT, VersionCopy(AGENT_ID, 2, world.config))
+        VersionCopyTable(world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, world.config))
         assert submit(world, version=2).version == 2
