@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from shared.freejson import FreeText
-from shared.schema import FORM, DocumentedModel, SparseModel
+from shared.schema import DocumentedModel, SparseModel
+from shared.validation import FORM
 
 
 class NamedTool(DocumentedModel):

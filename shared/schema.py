@@ -5,9 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-FORM = "#"
-"""The beginning of the tags of fields that have a value in one of several forms. Paths of fields omit them."""
-
 
 class DocumentedModel(BaseModel):
     """A model whose fields are described by the docstrings below them."""

@@ -4,13 +4,15 @@ Each completes a sentence that begins with the name of the field. None repeats t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-TEXT_TAG, OBJECT_TAG = "[text]", "[object]"
+FORM = "#"
+"""The beginning of the tags of fields that have a value in one of several forms. Paths of fields omit them."""
+TEXT_TAG, OBJECT_TAG = f"{FORM}text", f"{FORM}object"
 """The tags of a field's types that differ in their JSON type, in a tagged union of pydantic."""
-UNNAMED = frozenset({"[key]", TEXT_TAG, OBJECT_TAG})
-"""Parts of pydantic's location that are no names: `[key]` ends it if the name of a field is wrong, not its value."""
+_KEY_OF_AN_OBJECT = "[key]"
+"""The last part of pydantic's location if the name of a field is wrong, not its value."""
 _OWN = ("value_error", "assertion_error")
 MESSAGES = {
     "missing": "is required",
@@ -61,6 +63,12 @@ MESSAGES = {
 }
 """The message for each kind of pydantic's findings, with names of its context."""
 _QUOTED = re.compile(r"'([^']*)'")
+
+
+def path_of(location: Sequence[object]) -> list[str]:
+    """Return the names in one of pydantic's locations."""
+    names = (str(part) for part in location if part != _KEY_OF_AN_OBJECT)
+    return [name for name in names if not name.startswith(FORM)]
 
 
 def message_of(error: Mapping[str, Any]) -> str:

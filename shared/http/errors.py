@@ -22,10 +22,10 @@ from shared.errors import (
     TooManyRequests,
     UnsupportedMediaType,
 )
-from shared.schema import FORM, DocumentedModel
+from shared.schema import DocumentedModel
 from shared.tenancy.claims import InvalidToken
 from shared.times import to_text
-from shared.validation import UNNAMED, message_of
+from shared.validation import message_of, path_of
 
 # The first matching class applies, so a subclass comes before its base.
 STATUSES: tuple[tuple[type[AinexusError], int, str], ...] = (
@@ -135,8 +135,7 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
 def _field(location: Sequence[object]) -> str:
     """Return the path of a field, for example `body.config.model`, without the name of the handler's parameter."""
-    names = (str(part) for part in location if part not in UNNAMED)
-    source, *path = [name for name in names if not name.startswith(FORM)]
+    source, *path = path_of(location)
     if source != "body":
         path = path[-1:]
     name = ".".join(path) if path else source

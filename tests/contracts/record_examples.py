@@ -125,6 +125,7 @@ class Scenario:
         self._prompts()
         agent_id = self._agents()
         self._lint(agent_id)
+        self._lab(agent_id)
         self._runs(agent_id)
         self._users()
         self._usage()
@@ -198,6 +199,41 @@ class Scenario:
             lambda: any(event["run_id"] == run_id for event in self._call("GET", f"{_T}/usage/events")["events"])
         )
         self._call("DELETE", f"{_T}/runs/{{run_id}}", run_id=run_id)
+
+    def _lab(self, agent_id: str) -> None:
+        """Compare two caps of the output on a dataset that is made of a run."""
+        run_id = self._run(agent_id, "Hello, world! This is a test.")["run_id"]
+        dataset_id = self._call("POST", f"{_T}/datasets")["dataset"]["dataset_id"]
+        of_dataset, path = {"dataset_id": dataset_id}, f"{_T}/datasets/{{dataset_id}}"
+        self._call("POST", f"{path}/items", {"from_runs": {"run_ids": [run_id]}, "expected": True}, **of_dataset)
+        upload_id = self._call("POST", f"{path}/upload", **of_dataset)["upload"]["upload_id"]
+        self._call("GET", f"{path}/uploads/{{upload_id}}", upload_id=upload_id, **of_dataset)
+        self._call("GET", f"{_T}/datasets")
+        for name in ("/versions", "/items", "/download"):
+            self._call("GET", f"{path}{name}", **of_dataset)
+        variants = [{"name": "whole", "agent_id": agent_id}]
+        variants += [{"name": "cut", "agent_id": agent_id, "overrides": {"max_output_tokens": 4}}]
+        scorers = [{"name": "exact", "type": "exact"}]
+        body = {"name": "Shorter answers", "dataset_id": dataset_id, "variants": variants, "scorers": scorers}
+        created = self._call("POST", f"{_T}/experiments", {**body, "minimum_effect": 0.1})
+        self._experiment(str(created["experiment"]["experiment_id"]))
+        for method in ("GET", "PATCH", "DELETE"):
+            self._call(method, path, **of_dataset)
+
+    def _experiment(self, experiment_id: str) -> None:
+        path = f"{_T}/experiments/{{experiment_id}}"
+        self._call("GET", f"{_T}/experiments")
+        self._call("GET", path, experiment_id=experiment_id)
+        self._call("POST", f"{path}/start", experiment_id=experiment_id)
+        self._call("PATCH", path, experiment_id=experiment_id)
+        self._wait(
+            lambda: (
+                self._call("GET", f"{path}/status", experiment_id=experiment_id)["status"]["progress"]["held_tokens"]
+                == 0
+            )
+        )
+        self._call("GET", f"{path}/results", experiment_id=experiment_id)
+        self._call("DELETE", path, experiment_id=experiment_id)
 
     def _use_tools(self, agent_id: str) -> None:
         run = self._run(agent_id, '[[tool weather {"city": "Paris"}]]')

@@ -15,7 +15,7 @@ from shared.events.runs import DatasetUploadReceived
 from shared.messaging.consumer import EventRouter
 from shared.storage.inbox import Delivery
 from shared.times import utc_now
-from shared.validation import message_of
+from shared.validation import message_of, path_of
 
 events = EventRouter()
 
@@ -48,6 +48,6 @@ def check_inputs(content: object) -> Mapping[str, Any]:
         return NewRunInputs.model_validate(content).model_dump(exclude_none=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
+        field = ".".join(path_of(first["loc"]))
         msg = f"{field} {message_of(first)}".strip()
         raise ValueError(msg) from error

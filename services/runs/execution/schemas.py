@@ -11,8 +11,9 @@ from services.runs.runs.domain.media import MAX_FILES, MAX_IMAGES, MAX_URL_CHARS
 from shared.freejson import FreeText, Line
 from shared.ids import pattern
 from shared.model_settings import Seed, StopSequences, Temperature, ToolChoiceSetting, TopP
-from shared.schema import FORM, DocumentedModel
+from shared.schema import DocumentedModel
 from shared.template import MAX_VARIABLES, NAME
+from shared.validation import FORM
 
 VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
 Text = Annotated[FreeText, Field(min_length=1)]
