@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from shared.aws.errors import is_outage
@@ -79,7 +80,9 @@ def sweep(
             used_s[entry.tenant_id] += monotonic() - began
 
     due = iter(queue.entries(now=now) if entries is None else entries)
-    affordable = _affordable(due, used_s, tenant_budget_s, swept)
+    loaded = queue.read_ahead(_affordable(due, used_s, tenant_budget_s, swept))
+    # Time may pass between the read of a batch and its last entry.
+    affordable = _affordable(loaded, used_s, tenant_budget_s, swept)
     for entry, result, error in _concurrently(handle_one, affordable, concurrency):
         if error is None:
             swept.handled += 1
@@ -87,7 +90,7 @@ def sweep(
                 swept.results.append(result)
         else:
             _record(queue, entry, error, swept, now=now)
-    swept.left += sum(1 for _ in due)
+    swept.left += sum(1 for _ in chain(loaded, due))
     return swept
 
 

@@ -19,9 +19,10 @@ def tenant_created(
     plan: Plan = Plan.PRO,
     status: Status = "active",
     overage: Literal["block", "allow"] = "block",
+    lint_gate: Literal["off", "warn", "block"] = "warn",
     **limits: Any,  # noqa: ANN401 — any field of Limits
 ) -> Event[TenantCreated]:
     """Return the event that a tenant was created; `limits` override those of the plan."""
     state = LimitsState.model_validate(replace(LIMITS[plan], **limits).to_item())
-    payload = TenantCreated(plan=plan, status=status, limits=state, overage=overage)
+    payload = TenantCreated(plan=plan, status=status, limits=state, overage=overage, lint_gate=lint_gate)
     return new_event(payload, event_id=f"{tenant_id}:{seq}", tenant_id=tenant_id, subject=tenant_id, seq=seq, at=NOW)

@@ -16,6 +16,12 @@ _AGENT: dict[str, Any] = {
     "type": "conversational",
     "config": {"model": "gpt-4", "system_prompt": "You are a helpful assistant."},
 }
+_FAULTY: dict[str, Any] = {
+    "model": "gpt-4o",
+    "system_prompt": "Answer briefly. The API key is ghp_16C7e42F292c6912E7710c838347Ae178B4a.",
+    "fallbacks": ["gpt-4o"],
+}
+"""A config with a secret, a model that retires, and a fallback that is tried before."""
 _MESSAGE = "Hello, world! This is a test."
 
 T = TypeVar("T")
@@ -65,6 +71,7 @@ class UsageDemo:
         self._check_events(token, run)
         self._check_daily(token, day=date.fromisoformat(item["timestamp"]["S"][:10]))
         self._check_cost(token)
+        self._lint_and_fix(token)
         return {"agent_id": agent_id, "run_id": run["run_id"], "usage": counts_of(run["usage"])}
 
     def _check_health(self) -> None:
@@ -149,6 +156,31 @@ class UsageDemo:
         added = sum(line["amount_cents"] for line in bill["lines"])
         expect(added == bill["amount_cents"], f"the lines add up to {added} cents, the bill is {bill['amount_cents']}")
         self.note(f"{bill['amount_cents']} cents for the closed hours; the current hour is added when it ends")
+
+    def _lint_and_fix(self, token: str) -> None:
+        """Lint an agent with planted faults, publish its fixes, and lint it again."""
+        self.title("Lint an agent with planted faults")
+        body = {"name": "Faulty Agent", "type": "conversational", "config": _FAULTY}
+        created = self.context.send(ApiRequest("POST", self._url("agents"), body, token=token))
+        expect_status(created, 201)
+        target = {"agent_id": created.body["agent"]["agent_id"]}
+        lint = self._lint(token, target)
+        expect(lint["summary"]["error"] > 0, "the linter has not found the planted faults")
+        self.note(f"found: {', '.join(sorted({finding['rule_id'] for finding in lint['findings']}))}")
+        self.title("Fix them, and lint the new version")
+        fixable = [finding["finding_id"] for finding in lint["findings"] if finding.get("fix")]
+        fix = ApiRequest("POST", self._url(f"lint/{lint['lint_id']}/fix"), {"finding_ids": fixable}, token=token)
+        fixed = self.context.send_and_print(fix)
+        expect_status(fixed, 201)
+        again = self._lint(token, {**target, "version": fixed.body["fixed"]["version"]})
+        expect(again["summary"]["error"] == 0, "the fixed version still has errors")
+        self.note(f"version {fixed.body['fixed']['version']} has no errors, and is not live yet")
+
+    def _lint(self, token: str, target: Mapping[str, Any]) -> dict[str, Any]:
+        request = ApiRequest("POST", self._url("lint/run"), {"target": target}, token=token)
+        response = self.context.send_and_print(request)
+        expect_status(response, 201)
+        return response.body["lint"]
 
     def _wait_until_final(self, token: str, run_id: str) -> dict[str, Any]:
         request = ApiRequest("GET", self._url(f"runs/{run_id}"), token=token)

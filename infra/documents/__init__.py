@@ -9,6 +9,7 @@ from infra.core.roles import roles_markdown
 from infra.documents.asyncapi import asyncapi
 from infra.documents.costs import costs_markdown
 from infra.documents.events import events_markdown
+from infra.documents.lint import lint_markdown
 from infra.documents.routes import routes_markdown
 from infra.documents.variables import variables_markdown
 from infra.services import SERVICES
@@ -27,6 +28,7 @@ def documents() -> dict[str, str]:
         "api/events.md": events_markdown(SERVICES),
         "api/variables.md": variables_markdown(),
         "costs.md": costs_markdown(),
+        "reference/lint.md": lint_markdown(),
     }
 
 

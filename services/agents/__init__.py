@@ -1,1 +1,1 @@
-"""Agents: named configurations with immutable versions, one of which is live."""
+"""Agents and prompts: named configurations and templates with immutable versions, one of which is live."""

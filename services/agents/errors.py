@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.errors import ChangedMeanwhile, DependencyUnavailable, Detail, InvalidRequest, NotFound
+from shared.errors import ChangedMeanwhile, Conflict, DependencyUnavailable, Detail, InvalidRequest, NotFound
 
 
 class AgentNotFound(NotFound):
@@ -131,3 +131,59 @@ class UnknownVariables(InvalidRequest):
     def __init__(self, names: Sequence[str], *, field: str) -> None:
         details = [Detail(f"{field}.{name}", "the prompt has no such variable") for name in names]
         super().__init__("The request is not valid.", details)
+
+
+class LintNotFound(NotFound):
+    """The tenant has no lint with this id, or it has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such lint. Lints are kept for 90 days.")
+
+
+class LintNotFixable(InvalidRequest):
+    """The lint examined a config that is not stored, so no version of it can be published."""
+
+    def __init__(self) -> None:
+        super().__init__("Only lints of agents and prompts can be fixed. Apply the patches of this one to its config.")
+
+
+class FindingUnknown(InvalidRequest):
+    """The linted version has no finding with this id.
+
+    Args:
+        finding_id: the id.
+    """
+
+    def __init__(self, finding_id: str) -> None:
+        message = f"{finding_id} is no finding of this version; lint it again"
+        super().__init__("The request is not valid.", [Detail("finding_ids", message)])
+
+
+class FindingNotFixable(InvalidRequest):
+    """The finding has no fix that can be applied without a person.
+
+    Args:
+        finding_id: the id.
+    """
+
+    def __init__(self, finding_id: str) -> None:
+        super().__init__("The request is not valid.", [Detail("finding_ids", f"{finding_id} has no fix")])
+
+
+class FixedConfigInvalid(Conflict):
+    """The config with the fixes would not be valid."""
+
+    def __init__(self) -> None:
+        super().__init__("The config with these fixes would not be valid. Apply fewer of them.")
+
+
+class VersionHasErrors(InvalidRequest):
+    """The tenant's gate keeps a version with lint errors from going live.
+
+    Args:
+        findings: the path and the message of each error.
+    """
+
+    def __init__(self, findings: Sequence[tuple[str, str]]) -> None:
+        details = [Detail(field, message) for field, message in findings]
+        super().__init__("This version has lint errors, and `lint_gate` of the tenant blocks them.", details)

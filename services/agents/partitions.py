@@ -4,6 +4,7 @@ TENANT#<t>#AGENTS                      AGENT#<agt_…>          an agent, with t
 TENANT#<t>#AGENTS                      COPY#TENANT            the copy of the tenant (shared.copies)
 TENANT#<t>#AGENTS                      COPY#PROJECT#<prj_…>   the copy of a project; a deleted one remains, marked
 TENANT#<t>#AGENTS                      PROVIDERKEY#<provider> that a key of the tenant is stored, without the key
+TENANT#<t>#AGENTS                      LINT#<lnt_…>           a lint with its findings, for 90 days
 TENANT#<t>#AGENTS                      PROMPT#<prm_…>         a prompt, with the reference to its live template
 TENANT#<t>#AGENTS#AGENT#<agt_…>        VERSION#<7 digits>     a version; it remains when its agent is deleted
 TENANT#<t>#AGENTS#PROMPT#<prm_…>       VERSION#<7 digits>     a version; it remains when its prompt is deleted

@@ -178,3 +178,11 @@ class UserPoolUnavailable(DependencyUnavailable):
 
     def __init__(self) -> None:
         super().__init__("The user pool is unavailable. Try again.", retry_after_s=1)
+
+
+class LintGateInvalid(InvalidRequest):
+    """The setting `lint_gate` has an unknown value."""
+
+    def __init__(self) -> None:
+        message = "must be off, warn or block"
+        super().__init__("The request is not valid.", [Detail("settings.lint_gate", message)])

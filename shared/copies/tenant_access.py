@@ -1,6 +1,7 @@
 """The copy of a tenant's status, plan and limits that every service except tenants keeps in its own slice."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from shared.copies.retry import read_until_present
 from shared.copies.table import CopyTable
@@ -53,6 +54,7 @@ class _Copy:
     max_concurrent_runs: int | None = None
     """None in copies and events that are older than this limit."""
     overage: bool = False
+    lint_gate: Literal["off", "warn", "block"] = "warn"
 
     def access_of(self, tenant_id: str) -> TenantAccess:
         """Return the state of this tenant. A tombstone allows nothing."""
@@ -64,7 +66,9 @@ class _Copy:
         )
         if self.status != DELETED:
             allowance = replace(allowance, concurrent_runs=_concurrent_runs(self.plan, self.max_concurrent_runs))
-        return TenantAccess(tenant_id, self.seq, self.status, self.plan, self.enabled_features, allowance)
+        return TenantAccess(
+            tenant_id, self.seq, self.status, self.plan, self.enabled_features, allowance, self.lint_gate
+        )
 
 
 class _AccessTable(CopyTable[_Copy]):
@@ -106,6 +110,7 @@ class TenantAccessCopies:
             max_storage_gb=limits.max_storage_gb,
             max_concurrent_runs=_concurrent_runs(state.plan, limits.max_concurrent_runs),
             overage=state.overage == "allow",
+            lint_gate=state.lint_gate,
         )
         _AccessTable(self._store, event.tenant_id).keep(copy)
 

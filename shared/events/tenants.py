@@ -37,6 +37,8 @@ class TenantState(TenantEvent):
     limits: LimitsState
     overage: Literal["block", "allow"] = "block"
     """Whether runs continue above the monthly limits."""
+    lint_gate: Literal["off", "warn", "block"] = "warn"
+    """The effect of lint errors on a version of an agent or prompt that is to go live."""
 
 
 class TenantCreated(TenantState):

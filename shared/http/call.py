@@ -25,6 +25,8 @@ class HttpCall:
     """Set when the caller sent an Idempotency-Key."""
     if_match: str | None = None
     prefer: str | None = None
+    accept: str | None = None
+    """The media types that the caller accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)

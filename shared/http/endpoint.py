@@ -1,8 +1,8 @@
 """One route of an application with everything that the edge does for it."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from aws_lambda_powertools.event_handler import Response
@@ -41,6 +41,8 @@ class Endpoint:
     """Whether a change is recorded in the tenant's audit log."""
     documented: bool = True
     """False for the second of two methods with one handler, so that clients are generated with one of them."""
+    alternatives: Mapping[str, type[BaseModel]] = field(default_factory=dict[str, type[BaseModel]])
+    """Further media types of successful responses, which a client asks for with `Accept`."""
     event: type[BaseModel] | None = None
     """The type of one event of a stream."""
     even_unpaid: bool = False

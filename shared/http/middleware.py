@@ -163,6 +163,7 @@ def open_call(exchange: Exchange, proceed: Proceed) -> Gateway:
         access=exchange.access,
         if_match=request.headers.get("if-match"),
         prefer=request.headers.get("prefer"),
+        accept=request.headers.get("accept"),
     )
     with Opened(http_scope().with_fields(call=replace(call, idempotency_key=_once(exchange, call)))):
         return proceed(exchange)

@@ -109,8 +109,8 @@ def document(apps: Iterable[HttpApp], *, with_twins: bool = False) -> dict[str, 
     for app in apps:
         part = _part(app)
         _merge(schemas, part.get("components", {}).get("schemas", {}))
-        for event in (endpoint.event for endpoint in app.endpoints if endpoint.event):
-            _merge(schemas, _event_schemas(event))
+        for model in (model for endpoint in app.endpoints for model in _further_models(endpoint)):
+            _merge(schemas, _model_schemas(model))
         _add_operations(paths, app, part["paths"], with_twins=with_twins)
         queries = [endpoint.query for endpoint in app.endpoints if endpoint.query]
         for query in queries:
@@ -230,6 +230,8 @@ def _responses(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
     media_type = endpoint.media_type
     if endpoint.streams:
         content = {media_type: {"schema": {"type": "string", **_content_schema(endpoint)}}}
+    if endpoint.alternatives:
+        content = _by_media_type(endpoint, content)
     successes = {str(status): _success(endpoint, status, content) for status in endpoint.statuses}
     failures = {
         status: {"$ref": f"#/components/responses/{status}"}
@@ -237,6 +239,13 @@ def _responses(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
         if _may_answer(endpoint.route, status)
     }
     return successes | failures
+
+
+def _by_media_type(endpoint: Endpoint, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of responses with each model under its media type. The handler returns others as text."""
+    [schema] = [option for option in content[JSON]["schema"]["anyOf"] if "$ref" in option]
+    others = {media_type: {"schema": _reference(model)} for media_type, model in endpoint.alternatives.items()}
+    return {JSON: {**content[JSON], "schema": schema}, **others}
 
 
 def _content_schema(endpoint: Endpoint) -> dict[str, Any]:
@@ -251,9 +260,16 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
-def _event_schemas(event: type[BaseModel]) -> dict[str, Any]:
-    schema = TypeAdapter(event).json_schema(ref_template=_REFERENCE, mode="serialization")
-    return {event.__name__: schema}
+def _further_models(endpoint: Endpoint) -> Iterator[type[BaseModel]]:
+    """Yield the models of responses that are no JSON of the resolver's."""
+    yield from endpoint.alternatives.values()
+    if endpoint.event:
+        yield endpoint.event
+
+
+def _model_schemas(model: type[BaseModel]) -> dict[str, Any]:
+    schema = TypeAdapter(model).json_schema(ref_template=_REFERENCE, mode="serialization")
+    return {model.__name__: schema}
 
 
 def _without_defaults(schemas: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The routes of a capability. An `HttpApp` serves the routes of several capabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -49,6 +49,7 @@ class Router:
         waits: bool = False,
         audited: bool = True,
         documented: bool = True,
+        alternatives: Mapping[str, type[BaseModel]] | None = None,
         event: type[BaseModel] | None = None,
         even_unpaid: bool = False,
     ) -> Callable[[Handler], Handler]:
@@ -66,6 +67,7 @@ class Router:
             waits: for a route that responds to `Prefer: wait`.
             audited: False for changes that are records themselves and frequent.
             documented: False for the second of two methods with one handler.
+            alternatives: the models of further media types of successful responses.
             event: the type of one event of a stream, for the OpenAPI document.
             even_unpaid: True for the routes with which a tenant ends its suspension by billing.
         """
@@ -82,6 +84,7 @@ class Router:
                 waits=waits,
                 audited=audited and method != "GET",
                 documented=documented,
+                alternatives=alternatives or {},
                 event=event,
                 even_unpaid=even_unpaid,
             )

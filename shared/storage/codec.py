@@ -142,6 +142,20 @@ class Codec(Generic[T]):
             nested.is_in(item) for nested in self._nested.values()
         )
 
+    def difference(self, before: T, after: T) -> dict[str, Value]:
+        """Return the attributes by which a record differs from another, for an update; None for those to remove."""
+        attributes: dict[str, Value] = {}
+        for field, attribute, encode, default in self._written:
+            old, new = getattr(before, field), getattr(after, field)
+            if old is new or old == new:
+                continue
+            is_stored = new is not None and (default is None or new != default)
+            attributes[attribute] = (encode(new) if encode else new) if is_stored else None
+        for field, nested in self._nested.items():
+            if getattr(before, field) != getattr(after, field):
+                attributes |= nested.all_values(getattr(after, field))
+        return attributes
+
     def values(self, **changed: object) -> dict[str, Value]:
         """Return the attributes of some fields, for an update.
 
@@ -162,6 +176,11 @@ class Codec(Generic[T]):
         """Return all attributes of a record, with those that are None; all are None without a record."""
         fields_of = (*(stored.field for stored in self._stored), *self._nested)
         return self.values(**{field: getattr(record, field, None) for field in fields_of})
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes in which the fields are stored, without those of flat nested records."""
+        return tuple(stored.attribute for stored in self._stored)
 
     @property
     def conversion(self) -> Conversion:

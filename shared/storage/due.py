@@ -8,7 +8,7 @@ import hashlib
 import heapq
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -19,6 +19,7 @@ from typing_extensions import TypeVar
 
 from shared.deadline import remaining_s
 from shared.declaration import Slice
+from shared.errors import DependencyUnavailable
 from shared.storage.items import Item, Key, Value, key_of
 from shared.storage.store import Store
 from shared.storage.table import TenantTable
@@ -86,29 +87,63 @@ class DueEntry:
         return self.due_pk.split("#")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedEntry(DueEntry):
+    """An entry whose item was read with those of others."""
+
+    item: Item | None
+
+
 class DueQueue(Generic[T]):
     """The queue of one kind of due work of all tenants.
 
     Args:
         store: the slice of every tenant.
-        kind: the kind of due work.
+        index: the kind of due work.
         table: makes the table of a tenant's records, for `load`.
+        batch: how many records a sweep reads together, before it handles the first of them. Those of a queue without
+            batches are read one by one.
     """
 
     def __init__(
-        self, store: Store, kind: DueIndex | str, table: Callable[[Store, str], TenantTable[T]] | None = None
+        self,
+        store: Store,
+        index: DueIndex,
+        table: Callable[[Store, str], TenantTable[T]] | None = None,
+        *,
+        batch: int = 1,
     ) -> None:
         self.store = store
-        self._index = DueIndex(store.owned, kind) if isinstance(kind, str) else kind
+        self._index = index
         self._table = table
+        self._batch = batch
 
     def load(self, entry: DueEntry) -> T | None:
-        """Return the record of an entry, or None if it does not exist any more. The read is consistent."""
+        """Return the record of an entry, or None if it does not exist any more. The read was consistent."""
+        table = self._table_of(entry)
+        item = entry.item if isinstance(entry, LoadedEntry) else self.store.get(entry.key, only=table.attributes)
+        return None if item is None else table.decode(item)
+
+    def read_ahead(self, entries: Iterator[DueEntry]) -> Iterator[DueEntry]:
+        """Yield these entries, with their items if the queue reads in batches."""
+        if self._batch == 1:
+            yield from entries
+        while some := list(islice(entries, self._batch)):
+            yield from self._with_items(some)
+
+    def _with_items(self, entries: Sequence[DueEntry]) -> Iterable[DueEntry]:
+        keys = list(dict.fromkeys(entry.key for entry in entries))
+        try:
+            found = self.store.get_many(keys, only=self._table_of(entries[0]).attributes)
+        except DependencyUnavailable:
+            return entries  # Each is read by itself, so that an outage is a failure of the entry.
+        return [LoadedEntry(entry.key, entry.due_pk, entry.due_sk, found.get(entry.key)) for entry in entries]
+
+    def _table_of(self, entry: DueEntry) -> TenantTable[T]:
         if self._table is None:
             msg = f"{self._index.name} has no table of records"
             raise TypeError(msg)
-        item = self.store.get(entry.key)
-        return None if item is None else self._table(self.store, entry.tenant_id).decode(item)
+        return self._table(self.store, entry.tenant_id)
 
     def entries(
         self,

@@ -76,6 +76,8 @@ class TenantTable(TenantRows, Generic[T]):
     revision: ClassVar[str] = "seq"
     """The field that every change increments."""
     codec: Codec[T]
+    attributes: ClassVar[Sequence[str]] = ()
+    """The attributes to read of single records, with those of the key; all by default."""
     not_found: ClassVar[type[Exception]] = NotFound
     """The error of a record that does not exist; it takes no arguments."""
     changed: ClassVar[type[Exception]] = ChangedMeanwhile
@@ -103,7 +105,7 @@ class TenantTable(TenantRows, Generic[T]):
 
     def find(self, record_id: str = "") -> T | None:
         """Return a record, or None if it does not exist."""
-        item = self.store.get(self.key(record_id))
+        item = self.store.get(self.key(record_id), only=self.attributes)
         return None if item is None else self.decode(item)
 
     def get(self, record_id: str = "") -> T:
@@ -120,7 +122,8 @@ class TenantTable(TenantRows, Generic[T]):
     def find_many(self, record_ids: Sequence[str]) -> dict[str, T]:
         """Return the records that exist, by their ids."""
         keys = {self.key(record_id): record_id for record_id in record_ids}
-        return {keys[key]: self.decode(item) for key, item in self.store.get_many([*keys]).items()}
+        found = self.store.get_many([*keys], only=self.attributes)
+        return {keys[key]: self.decode(item) for key, item in found.items()}
 
     def page(self, *, limit: int, after: str | None) -> tuple[list[T], str | None]:
         """Return a page of records, newest first, and the position of the next page."""

@@ -1,6 +1,7 @@
 """The caller of one request, bound to one tenant."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.errors import Forbidden, PaymentRequired
 from shared.ids import TENANT_ID
@@ -54,6 +55,8 @@ class TenantAccess:
     plan: str
     enabled_features: tuple[str, ...]
     allowance: Allowance
+    lint_gate: Literal["off", "warn", "block"] = "warn"
+    """The effect of lint errors on a version of an agent or prompt that is to go live."""
 
 
 _CLOSED = {"suspended": "The tenant is suspended.", "deleted": "The tenant was deleted."}

@@ -44,7 +44,6 @@ WITHOUT_TENANT = {
         f"services/tenants/tenants/table/tenants.py:AllTenants.{name}": "for operators: from the `due` index"
         for name in ("page", "page_with_settings")
     },
-    "services/runs/tenants/table.py:queue": "for the reaper: of all tenants, from the `due` index",
     "services/runs/runs/table/runs.py:RunTable.queue_wait": "for the reaper: of all tenants, from the `due` index",
     "services/runs/runs/table/runs.py:RunTable.state_at": "for the reaper: of a key from the `due` index",
     **{
@@ -61,7 +60,7 @@ WITHOUT_TENANT = {
     },
     **{
         f"services/runs/budgets/table/slots.py:{name}": "reads an item, or makes a sort key of the `due` index"
-        for name in ("Freed.of", "NoSlot.slots", "due_sort_key")
+        for name in ("Freed.of", "NoSlot.slots")
     },
     "services/billing/customers/table.py:AllCustomers.page": "for operators: from the `due` index",
     **{

@@ -123,7 +123,9 @@ class Scenario:
         self._subscribe()
         self._projects()
         self._prompts()
-        self._runs(self._agents())
+        agent_id = self._agents()
+        self._lint(agent_id)
+        self._runs(agent_id)
         self._users()
         self._usage()
         self._billing()
@@ -175,6 +177,13 @@ class Scenario:
         self._call("PUT", f"{_T}/prompts/{{prompt_id}}/alias", prompt_id=prompt_id)
         for method in ("GET", "PATCH", "DELETE"):
             self._call(method, f"{_T}/prompts/{{prompt_id}}", prompt_id=prompt_id)
+
+    def _lint(self, agent_id: str) -> None:
+        body = {"target": {"agent_id": agent_id}}
+        lint = self._call("POST", f"{_T}/lint/run", body)["lint"]
+        self._call("GET", f"{_T}/lint/{{lint_id}}/results", lint_id=lint["lint_id"])
+        fixable = [finding["finding_id"] for finding in lint["findings"] if finding["rule_id"] == "AIN501"]
+        self._call("POST", f"{_T}/lint/{{lint_id}}/fix", {"finding_ids": fixable}, lint_id=lint["lint_id"])
 
     def _runs(self, agent_id: str) -> None:
         self._use_tools(agent_id)

@@ -42,6 +42,7 @@ agents   GET                  …/prompts/{p}/versions/{v}/diff  -             o
 agents   GET                  …/agents/{a}/versions/{v}/diff   -             observer
 agents   POST                 …/lint/run                     developer       -         linting
 agents   GET                  …/lint/{id}/results            -
+agents   POST                 …/lint/{id}/fix                developer       -         linting
 agents   GET,POST             …/rulesets                     developer       analyst   linting
 agents   GET                  …/rulesets/{r}                 -
 agents   GET,POST             …/rulesets/{r}/versions        developer       analyst   linting

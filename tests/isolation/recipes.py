@@ -22,6 +22,7 @@ _USERS = "/v1/tenants/{tenant_id}/users"
 _RUNS = "/v1/tenants/{tenant_id}/runs"
 _USAGE = "/v1/tenants/{tenant_id}/usage"
 _AGENTS = "/v1/tenants/{tenant_id}/agents"
+_LINT = "/v1/tenants/{tenant_id}/lint"
 _PROMPTS = "/v1/tenants/{tenant_id}/prompts"
 _TOOL: Json = {"name": "lookup", "description": "Looks it up.", "parameters": {"type": "object", "properties": {}}}
 
@@ -216,6 +217,33 @@ def _compare_with_itself(fixture: TenantFixture, operation: Operation) -> Reques
     return fixture.request(operation).with_query(against="1")
 
 
+def _new_lint(fixture: TenantFixture) -> Request:
+    """Return a request that lints the tenant's agent."""
+    run = _operation_named(fixture, f"POST {_LINT}/run")
+    request = Request(run, {TENANT: fixture.tenant_id}, fixture.owner(run))
+    return replace(request, body={"target": {"agent_id": fixture.known["agent_id"], "version": 1}})
+
+
+def _lint_agent(fixture: TenantFixture, operation: Operation) -> Request:  # noqa: ARG001 — the form of all recipes
+    return _new_lint(fixture)
+
+
+def _create_lints(fixture: TenantFixture) -> None:
+    """Lint an agent twice, the second time with an Idempotency-Key."""
+    first = _new_lint(fixture)
+    fixture.known["lint_id"] = str(fixture.send(first).body["lint"]["lint_id"])
+    keyed = first.with_headers(Idempotency_Key=f"key of {fixture.tenant_id} to {first.operation.name}")
+    fixture.keyed_requests[first.operation.name] = (keyed, fixture.send(keyed))
+
+
+def _fix_output_cap(fixture: TenantFixture, operation: Operation) -> Request:
+    """Return a request that fixes a finding which each agent without an output cap has."""
+    lint = fixture.send(_new_lint(fixture)).body["lint"]
+    [finding] = [one for one in lint["findings"] if one["rule_id"] == "AIN501"]
+    parameters = {TENANT: fixture.tenant_id, "lint_id": str(lint["lint_id"])}
+    return Request(operation, parameters, fixture.owner(operation), {"finding_ids": [finding["finding_id"]]})
+
+
 def _new_tenant(fixture: TenantFixture, operation: Operation) -> Request:
     tenant_id = f"tenant-{fixture.next_number}-of-{fixture.tenant_id}"
     body = {"tenant_id": tenant_id, "name": fixture.canary, "plan": "pro"}
@@ -278,6 +306,8 @@ RECIPES: Mapping[str, Recipe] = {
     f"POST {_BILLING}/portal": TenantFixture.request,
     f"GET {_AGENTS}/{{agent_id}}/versions/{{version}}/diff": _compare_with_itself,
     f"GET {_PROMPTS}/{{prompt_id}}/versions/{{version}}/diff": _compare_with_itself,
+    f"POST {_LINT}/run": _lint_agent,
+    f"POST {_LINT}/{{lint_id}}/fix": _fix_output_cap,
     f"DELETE {_KEYS}": _remove_key,
     f"PATCH {_KEYS}": _store_key,
     f"PUT {_KEYS}": _store_key,
@@ -301,6 +331,7 @@ CONTROL_RECIPES: Mapping[str, Recipe] = {
 CREATION_RECIPES: Mapping[str, Callable[[TenantFixture], None]] = {
     f"POST {_USERS}/invite": _invite_two_users,
     f"PUT {_KEYS}": _set_provider,
+    f"POST {_LINT}/run": _create_lints,
     f"GET {_BILLING}/invoices": _create_invoices,
     f"POST {_ADMIN}/{{tenant_id}}/export": _create_export,
     f"GET {_USAGE}/daily": _report_older_usage,

@@ -94,7 +94,13 @@ class TestAttacks:
             assert expected <= set(controls_of(operation, victim))
 
 
-NUMBERS_ONLY = {"GET /v1/tenants/{tenant_id}/budget"}
+NUMBERS_ONLY = {
+    "GET /v1/tenants/{tenant_id}/agents/{agent_id}/versions",
+    "GET /v1/tenants/{tenant_id}/agents/{agent_id}/versions/{version}/diff",
+    "GET /v1/tenants/{tenant_id}/budget",
+    "GET /v1/tenants/{tenant_id}/prompts/{prompt_id}/versions",
+    "GET /v1/tenants/{tenant_id}/prompts/{prompt_id}/versions/{version}/diff",
+}
 """Reads whose responses have no text of the tenant."""
 
 

@@ -15,9 +15,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
-from services.runs.agents.table import AgentCopies
+from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.domain import Budget
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.execution.operations.planning import Planner
@@ -100,8 +99,8 @@ class LoadGenerator:
         TenantAccessCopies(self.store).keep(tenant_created(self.tenant_id, seq=seq, **limits))
         received_at = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
         copy = AgentCopy(AGENT, 1, None, 1, 1, deleted=False, received_at=received_at)
-        agents.put_agent(self.store, self.tenant_id, copy)
-        agents.put_version(self.store, self.tenant_id, VersionCopy(AGENT, 1, DocumentRef("nowhere", "0")))
+        AgentCopyTable(self.store, self.tenant_id).keep(copy)
+        VersionCopyTable(self.store, self.tenant_id).keep(VersionCopy(AGENT, 1, DocumentRef("nowhere", "0")))
 
     def access(self, tenant_id: str) -> TenantAccess:
         """Return the tenant's access from the stored copy."""

@@ -33,6 +33,10 @@ EXPECTED_OUTPUT = {
         *("userPoolClientId:", "200, ", '"tenant_id":"demo-org"'),
         *("access-control-allow-headers", "access-control-expose-headers"),
     ),
+    GUIDES / "linting.md": (
+        *("AIN101", "exit code 1", '"fixed":', '"op":"replace"', "0 error", "lint_gate", '"status":"completed"'),
+        *("AIN403", "ValidationFailed"),
+    ),
     GUIDES / "walkthrough.md": (
         *("The mesh is up", "export const awsConfig", '"status":"healthy"', "admin@walk-org.com"),
         *('"pagination":', '"status":"completed"', '"error":"Unauthorized"', '"tokens_in"', "SubscriptionArn"),

@@ -19,7 +19,7 @@ from shared.events.envelope import Event, new_event
 from shared.events.tenants import TenantDeleted
 from shared.messaging.consumer import EXISTENCE_CACHE_LIFETIME, EventConsumer
 from shared.removal import LAST_WRITES_S, SETTLES_S, remover
-from shared.storage.due import DueQueue
+from shared.storage.due import DueIndex, DueQueue
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key
@@ -264,7 +264,7 @@ class TestLaggingIndex:
         transaction.put({**key.attributes, "due_pk": SLICE.due_key("LONELY"), "due_sk": to_text(NOW)})
         transaction.put(Key(key.pk, "BESIDE").attributes)
         store.commit(transaction)
-        queue = DueQueue(store, "LONELY")
+        queue = DueQueue(store, DueIndex(SLICE, "LONELY"))
         for tries in range(MAX_FAILURES):
             [entry] = queue.entries(now=NOW + timedelta(minutes=16 * tries))
             record_failure(queue, entry, {}, now=NOW + timedelta(minutes=16 * tries), is_outage=False)

@@ -1,21 +1,24 @@
 """Sweeps, in which no entry can stop the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from shared.deadline import MARGIN_S, invocation
 from shared.declaration import Slice, Table
 from shared.errors import DependencyUnavailable
 from shared.metrics import QUARANTINED, SWEEP_BACKLOG, SWEEP_FAILURES
-from shared.storage.due import WINDOW, DueEntry, DueQueue
-from shared.storage.items import Key, item_from_wire, item_to_wire
+from shared.storage.codec import Codec
+from shared.storage.due import WINDOW, DueEntry, DueIndex, DueQueue
+from shared.storage.items import Key, Value, item_from_wire, item_to_wire
 from shared.storage.quarantine import MAX_FAILURES, list_quarantined
 from shared.storage.store import Store, TableClient
+from shared.storage.table import TenantTable
 from shared.storage.transaction import Expression, Transaction
 from shared.sweep import sweep
 from shared.times import to_text
@@ -33,7 +36,7 @@ def make_store() -> Store:
 
 @pytest.fixture(name="queue")
 def make_queue(store: Store) -> DueQueue:
-    return DueQueue(store, "RUN")
+    return DueQueue(store, DueIndex(SLICE, "RUN"))
 
 
 def add(store: Store, tenant_id: str, *names: str) -> None:
@@ -46,6 +49,57 @@ def add(store: Store, tenant_id: str, *names: str) -> None:
 
 def name_of(entry: DueEntry) -> str:
     return entry.key.pk.rpartition("#")[2]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A record that is due."""
+
+    name: str
+    number: int
+
+
+class CounterTable(TenantTable[Counter]):
+    """The records of one tenant."""
+
+    prefix, id_field = "COUNTER#", "name"
+    codec = Codec(Counter)
+
+    def indexed(self, record: Counter) -> Mapping[str, Value]:
+        """Return the place in the queue."""
+        return DueIndex(SLICE, "COUNTER").place(NOW, record.name)
+
+
+class CountingDynamoDB(MemoryDynamoDB):
+    """A table that records its reads of items, and can fail in those of several."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+        self._broken = broken
+
+    def get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Record the read."""
+        self.reads.append("GetItem")
+        return super().get_item(**arguments)
+
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 — as botocore's
+        """Record the read, or fail."""
+        if self._broken:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+        self.reads.append("BatchGetItem")
+        return super().batch_get_item(**arguments)
+
+
+def counters(client: CountingDynamoDB, *names: str) -> DueQueue[Counter]:
+    """Store due records of one tenant; return their queue, which reads two at a time."""
+    store = Store(client, table="entities", owned=SLICE)
+    table = CounterTable(store, "acme")
+    transaction = table.transaction()
+    for name in names:
+        table.add(transaction, Counter(name, 1))
+    store.commit(transaction)
+    return DueQueue(store, DueIndex(SLICE, "COUNTER"), CounterTable, batch=2)
 
 
 class Handler:
@@ -169,7 +223,9 @@ class TestSweep:
 
     def test_handles_an_entry_behind_50_000_of_another_tenant(self) -> None:
         handled: list[str] = []
-        queue = DueQueue(Store(cast("TableClient", FloodedDynamoDB()), table="entities", owned=SLICE), "RUN")
+        queue = DueQueue(
+            Store(cast("TableClient", FloodedDynamoDB()), table="entities", owned=SLICE), DueIndex(SLICE, "RUN")
+        )
         swept = sweep(queue, lambda entry: handled.append(entry.tenant_id), now=NOW)
         assert handled[:2] == ["flood", "victim"]
         assert swept.handled == WINDOW
@@ -182,7 +238,7 @@ class TestSweep:
                 raise DependencyUnavailable("down")  # noqa: EM101
 
         handler = Handler(store)
-        swept = sweep(FailingQueue(store, "RUN"), handler, now=NOW)
+        swept = sweep(FailingQueue(store, DueIndex(SLICE, "RUN")), handler, now=NOW)
         assert handler.handled == ["z"]
         assert swept.failed == 1
 
@@ -204,6 +260,25 @@ class TestSweep:
         assert "v" in handler.handled
         assert len(handler.handled) == 3
         assert swept.left == 7
+
+    def test_reads_records_in_batches(self) -> None:
+        client = CountingDynamoDB()
+        queue = counters(client, "a", "b", "c", "d", "e")
+        swept = sweep(queue, queue.load, now=NOW, concurrency=2)
+        assert sorted(one.number for one in swept.results) == [1, 1, 1, 1, 1]
+        assert client.reads == ["BatchGetItem"] * 3
+
+    def test_reads_records_one_by_one_if_a_batch_cannot_be_read(self) -> None:
+        client = CountingDynamoDB(broken=True)
+        queue = counters(client, "a", "b")
+        assert len(sweep(queue, queue.load, now=NOW).results) == 2
+        assert client.reads == ["GetItem"] * 2
+
+    def test_counts_the_entries_of_a_batch_that_it_has_no_time_for(self) -> None:
+        client = CountingDynamoDB()
+        queue = counters(client, "a", "b", "c", "d", "e")
+        swept = sweep(queue, queue.load, now=NOW, tenant_budget_s=10, monotonic=TickingClock(20))
+        assert (len(swept.results), swept.left) == (1, 4)
 
     def test_handles_entries_concurrently(self, store: Store, queue: DueQueue) -> None:
         add(store, "acme", "a", "b", "c")

@@ -26,7 +26,9 @@ from services.agents.agents.schemas import (
 from services.agents.agents.table import AgentTable, VersionTable
 from services.agents.diffs.domain import document_diff, text_diff
 from services.agents.diffs.schemas import DiffQuery, VersionDiff, VersionDiffResponse
-from shared.http.call import Caller, CurrentCall
+from services.agents.lint_rules.domain.finding import LintReport
+from services.agents.lint_rules.schemas import LintSummary
+from shared.http.call import Caller, CurrentCall, KnownTenant
 from shared.http.pagination import PageQuery, cursor_of, page_after
 from shared.http.responses import created, no_content, ok
 from shared.http.router import Router
@@ -61,8 +63,11 @@ def _replay_created(caller: TenantContext, agent_id: str) -> Response[AgentRespo
 
 
 @router.route("POST", _AGENTS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, replay=_replay_created)
-def create_agent(caller: Caller, call: CurrentCall, body: Annotated[NewAgent, Body()]) -> Response[AgentResponse]:
+def create_agent(
+    caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewAgent, Body()]
+) -> Response[AgentResponse]:
     """Create an agent. Its config becomes version 1 and goes live."""
+    check = wiring.live_check(access, now=call.now)
     agent = operations.create_agent(
         wiring.tenant_store(),
         wiring.documents(),
@@ -74,8 +79,9 @@ def create_agent(caller: Caller, call: CurrentCall, body: Annotated[NewAgent, Bo
         now=call.now,
         idempotency_key=call.idempotency_key,
         base_urls=wiring.base_urls(),
+        before_live=check.check_config,
     )
-    return _created_response(caller, agent)
+    return _created_response(caller, agent, check.report)
 
 
 @router.route("GET", _AGENT, min_role=Role.OBSERVER)
@@ -87,9 +93,10 @@ def get_agent(caller: Caller, agent_id: str) -> Response[AgentResponse]:
 @router.route("PATCH", _AGENT, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
 @router.route("PUT", _AGENT, min_role=Role.DEVELOPER, feature=Feature.AGENTS, documented=False)
 def update_agent(
-    caller: Caller, call: CurrentCall, agent_id: str, body: Annotated[AgentPatch, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, agent_id: str, body: Annotated[AgentPatch, Body()]
 ) -> Response[AgentResponse]:
     """Change an agent's name, description or project. A config is published as a new version and goes live."""
+    check = wiring.live_check(access, now=call.now)
     given = body.model_fields_set
     patch = operations.AgentUpdate(
         name=body.name or None,
@@ -108,8 +115,9 @@ def update_agent(
         now=call.now,
         if_match=call.if_match,
         base_urls=wiring.base_urls(),
+        before_live=check.check_config,
     )
-    return _agent_response(caller, agent)
+    return _agent_response(caller, agent, check.report)
 
 
 @router.route("DELETE", _AGENT, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
@@ -146,9 +154,10 @@ def _replay_published(caller: TenantContext, subject: str) -> Response[AgentVers
 
 @router.route("POST", _VERSIONS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, replay=_replay_published)
 def publish_agent_version(
-    caller: Caller, call: CurrentCall, agent_id: str, body: Annotated[NewAgentVersion, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, agent_id: str, body: Annotated[NewAgentVersion, Body()]
 ) -> Response[AgentVersionResponse]:
     """Publish a new version of an agent."""
+    check = wiring.live_check(access, now=call.now)
     agent, version = operations.publish_version(
         wiring.tenant_store(),
         wiring.documents(),
@@ -159,8 +168,9 @@ def publish_agent_version(
         now=call.now,
         idempotency_key=call.idempotency_key,
         base_urls=wiring.base_urls(),
+        before_live=check.check_config,
     )
-    return _published_response(caller, agent, version)
+    return _published_response(caller, agent, version, check.report)
 
 
 @router.route("GET", _VERSION, min_role=Role.OBSERVER)
@@ -195,29 +205,43 @@ def diff_agent_versions(
 @router.route("PATCH", _ALIAS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, documented=False)
 @router.route("PUT", _ALIAS, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
 def set_live_version(
-    caller: Caller, call: CurrentCall, agent_id: str, body: Annotated[LiveVersion, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, agent_id: str, body: Annotated[LiveVersion, Body()]
 ) -> Response[AgentResponse]:
     """Make a version live. An older version rolls the agent back."""
+    check = wiring.live_check(access, now=call.now)
     agent = operations.move_alias(
-        wiring.tenant_store(), caller.tenant_id, agent_id, body.version, now=call.now, if_match=call.if_match
+        wiring.tenant_store(),
+        wiring.documents(),
+        caller.tenant_id,
+        agent_id,
+        body.version,
+        now=call.now,
+        if_match=call.if_match,
+        before_live=check.check_config,
     )
-    return _agent_response(caller, agent)
+    return _agent_response(caller, agent, check.report)
 
 
-def _agent_response(caller: TenantContext, agent: domain.Agent) -> Response[AgentResponse]:
-    return ok(AgentResponse(agent=_agent(caller, agent)), etag=agent.seq)
+def _agent_response(
+    caller: TenantContext, agent: domain.Agent, report: LintReport | None = None
+) -> Response[AgentResponse]:
+    return ok(AgentResponse(agent=_agent(caller, agent), lint=LintSummary.of_live(report)), etag=agent.seq)
 
 
-def _created_response(caller: TenantContext, agent: domain.Agent) -> Response[AgentResponse]:
+def _created_response(
+    caller: TenantContext, agent: domain.Agent, report: LintReport | None = None
+) -> Response[AgentResponse]:
     location = _AGENT.format(tenant_id=caller.tenant_id, agent_id=agent.agent_id)
-    return created(AgentResponse(agent=_agent(caller, agent)), location=location, etag=agent.seq)
+    body = AgentResponse(agent=_agent(caller, agent), lint=LintSummary.of_live(report))
+    return created(body, location=location, etag=agent.seq)
 
 
 def _published_response(
-    caller: TenantContext, agent: domain.Agent, version: domain.Version
+    caller: TenantContext, agent: domain.Agent, version: domain.Version, report: LintReport | None = None
 ) -> Response[AgentVersionResponse]:
     location = _VERSION.format(tenant_id=caller.tenant_id, agent_id=agent.agent_id, version=version.version)
-    return created(AgentVersionResponse(version=_version(caller, agent, version)), location=location)
+    body = AgentVersionResponse(version=_version(caller, agent, version), lint=LintSummary.of_live(report))
+    return created(body, location=location)
 
 
 def _agent(caller: TenantContext, agent: domain.Agent) -> Agent:

@@ -63,6 +63,16 @@ class Tool(DocumentedModel):
     """The JSON Schema of its arguments."""
 
 
+class LintIgnore(DocumentedModel):
+    """A rule of the linter that does not apply to this config."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rule_id: Annotated[str, Field(pattern=r"^[A-Z]{2,12}[0-9]{1,6}$")]
+    reason: Annotated[FreeText, Field(max_length=500)] = ""
+    """Why. Without a reason, the entry has no effect and is itself a finding."""
+
+
 def _have_unique_names(tools: list[Tool]) -> list[Tool]:
     if len({tool.name for tool in tools}) < len(tools):
         msg = "two tools have the same name"
@@ -116,6 +126,9 @@ class AgentConfig(DocumentedModel):
     timeout_s: Annotated[int, Field(ge=1, le=600)] = 120
     price: ModelPrice | None = None
     """The tenant's own price of `model`; null for the provider's list price. Fallbacks have their list prices."""
+
+    lint_ignore: Annotated[list[LintIgnore], Field(max_length=50)] | None = None
+    """Findings of the linter that are no problem here."""
 
     @field_validator("base_url")
     @classmethod

@@ -36,6 +36,13 @@ from shared.storage.objects import Documents
 from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store
 
+BeforeLive = Callable[[Document], None]
+"""Checks a config that is to go live, and raises if it may not."""
+
+
+def allow_all(_config: Document) -> None:
+    """Allow each config to go live."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentUpdate:
@@ -62,6 +69,7 @@ def create_agent(
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Create an agent with a live first version.
 
@@ -74,6 +82,7 @@ def create_agent(
     _check_config(store, tenant_id, config, base_urls)
     if details.project_id:
         ensure_project(store, tenant_id, details.project_id, now=now)
+    before_live(config.to_document())
     stored = _write_config(documents, tenant_id, agent_id, version=1, config=config)
     change = domain.create_agent(tenant_id, agent_id, details, agent_type=agent_type, config=stored, now=now)
     AgentTable(store, tenant_id).create(change, idempotency_key=idempotency_key)
@@ -90,6 +99,7 @@ def change_agent(
     now: datetime,
     if_match: str | None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Merge a patch into an agent. A config in it becomes the live version.
 
@@ -101,6 +111,7 @@ def change_agent(
     """
     if patch.config:
         _check_config(store, tenant_id, patch.config, base_urls)
+        before_live(patch.config.to_document())
 
     def decide(agent: Agent) -> AgentChange:
         details = _merge_patch(agent, patch)
@@ -125,6 +136,7 @@ def publish_version(
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
     base_urls: BaseUrlPolicy = HTTPS_ONLY,
+    before_live: BeforeLive = allow_all,
 ) -> tuple[Agent, Version]:
     """Publish a new version, and return the changed agent and the version.
 
@@ -134,6 +146,8 @@ def publish_version(
         UnknownPrompt, UnknownPromptVersion, UnknownVariables: the config names a prompt that does not fit.
     """
     _check_config(store, tenant_id, config, base_urls)
+    if live:
+        before_live(config.to_document())
 
     def decide(agent: Agent) -> AgentChange:
         stored = _write_config(documents, tenant_id, agent_id, version=agent.latest_version + 1, config=config)
@@ -145,7 +159,15 @@ def publish_version(
 
 
 def move_alias(
-    store: Store, tenant_id: str, agent_id: str, version: int, *, now: datetime, if_match: str | None
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    agent_id: str,
+    version: int,
+    *,
+    now: datetime,
+    if_match: str | None,
+    before_live: BeforeLive = allow_all,
 ) -> Agent:
     """Make a version live. If it is live already, nothing changes and no event is published.
 
@@ -160,6 +182,7 @@ def move_alias(
             raise UnknownVersion from error
         if version == agent.live_version:
             return AgentChange(agent, events=())
+        before_live(read_config(documents, tenant_id, published.config))
         return domain.move_alias(tenant_id, agent, published, now=now)
 
     return _change(store, tenant_id, agent_id, decide, if_match=if_match).agent

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue
 
 from services.agents.agents import domain
-from services.agents.agents.domain import AgentConfig
+from services.agents.agents.domain import AgentConfig, LintIgnore
+from services.agents.lint_rules.schemas import LintSummary
 from services.agents.models.domain import ToolChoiceSetting
 from shared.freejson import FreeText, Line
 from shared.http.responses import ListResponse, ResponseBody
@@ -101,6 +102,8 @@ class PublishedConfig(SparseModel):
     """Models that are tried in this order when one is unavailable."""
     timeout_s: int = Field(default_factory=int)
     price: PublishedPrice = Field(default_factory=PublishedPrice.model_construct)
+    lint_ignore: list[LintIgnore] = Field(default_factory=list)
+    """Findings of the linter that are no problem here."""
 
 
 class Agent(AgentSummary):
@@ -195,6 +198,8 @@ class AgentResponse(ResponseBody):
     """The response with one agent."""
 
     agent: Agent
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class AgentsResponse(ListResponse):
@@ -207,6 +212,8 @@ class AgentVersionResponse(ResponseBody):
     """The response with one version."""
 
     version: AgentVersion
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class AgentVersionsResponse(ListResponse):

@@ -8,6 +8,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from services.agents import wiring
 from services.agents.diffs.domain import document_diff, text_diff
 from services.agents.diffs.schemas import DiffQuery, VersionDiff, VersionDiffResponse
+from services.agents.lint_rules.domain.finding import LintReport
+from services.agents.lint_rules.schemas import LintSummary
 from services.agents.prompts import domain, operations
 from services.agents.prompts.domain import PromptDetails
 from services.agents.prompts.schemas import (
@@ -25,7 +27,7 @@ from services.agents.prompts.schemas import (
     PromptVersionSummary,
 )
 from services.agents.prompts.table import PromptTable, PromptVersionTable
-from shared.http.call import Caller, CurrentCall
+from shared.http.call import Caller, CurrentCall, KnownTenant
 from shared.http.pagination import PageQuery, cursor_of, page_after
 from shared.http.responses import created, no_content, ok
 from shared.http.router import Router
@@ -60,8 +62,11 @@ def _replay_created(caller: TenantContext, prompt_id: str) -> Response[PromptRes
 
 
 @router.route("POST", _PROMPTS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, replay=_replay_created)
-def create_prompt(caller: Caller, call: CurrentCall, body: Annotated[NewPrompt, Body()]) -> Response[PromptResponse]:
+def create_prompt(
+    caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewPrompt, Body()]
+) -> Response[PromptResponse]:
     """Create a prompt. Its template becomes version 1 and goes live."""
+    check = wiring.live_check(access, now=call.now)
     prompt = operations.create_prompt(
         wiring.tenant_store(),
         wiring.documents(),
@@ -71,8 +76,9 @@ def create_prompt(caller: Caller, call: CurrentCall, body: Annotated[NewPrompt, 
         template=body.template,
         now=call.now,
         idempotency_key=call.idempotency_key,
+        before_live=check.check_template,
     )
-    return _created_response(caller, prompt)
+    return _created_response(caller, prompt, check.report)
 
 
 @router.route("GET", _PROMPT, min_role=Role.ANALYST)
@@ -84,9 +90,10 @@ def get_prompt(caller: Caller, prompt_id: str) -> Response[PromptResponse]:
 @router.route("PATCH", _PROMPT, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
 @router.route("PUT", _PROMPT, min_role=Role.DEVELOPER, feature=Feature.AGENTS, documented=False)
 def update_prompt(
-    caller: Caller, call: CurrentCall, prompt_id: str, body: Annotated[PromptPatch, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, prompt_id: str, body: Annotated[PromptPatch, Body()]
 ) -> Response[PromptResponse]:
     """Change a prompt's name, description or project. A template is published as a new version and goes live."""
+    check = wiring.live_check(access, now=call.now)
     given = body.model_fields_set
     patch = operations.PromptUpdate(
         name=body.name or None,
@@ -104,8 +111,9 @@ def update_prompt(
         patch,
         now=call.now,
         if_match=call.if_match,
+        before_live=check.check_template,
     )
-    return _prompt_response(caller, prompt)
+    return _prompt_response(caller, prompt, check.report)
 
 
 @router.route("DELETE", _PROMPT, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
@@ -136,9 +144,10 @@ def _replay_published(caller: TenantContext, subject: str) -> Response[PromptVer
 
 @router.route("POST", _VERSIONS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, replay=_replay_published)
 def publish_prompt_version(
-    caller: Caller, call: CurrentCall, prompt_id: str, body: Annotated[NewPromptVersion, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, prompt_id: str, body: Annotated[NewPromptVersion, Body()]
 ) -> Response[PromptVersionResponse]:
     """Publish a new version of a prompt."""
+    check = wiring.live_check(access, now=call.now)
     prompt, version = operations.publish_version(
         wiring.tenant_store(),
         wiring.documents(),
@@ -148,8 +157,9 @@ def publish_prompt_version(
         live=body.live,
         now=call.now,
         idempotency_key=call.idempotency_key,
+        before_live=check.check_template,
     )
-    return _published_response(caller, prompt, version)
+    return _published_response(caller, prompt, version, check.report)
 
 
 @router.route("GET", _VERSION, min_role=Role.ANALYST)
@@ -181,13 +191,21 @@ def diff_prompt_versions(
 @router.route("PATCH", _ALIAS, min_role=Role.DEVELOPER, feature=Feature.AGENTS, documented=False)
 @router.route("PUT", _ALIAS, min_role=Role.DEVELOPER, feature=Feature.AGENTS)
 def set_live_prompt_version(
-    caller: Caller, call: CurrentCall, prompt_id: str, body: Annotated[LivePromptVersion, Body()]
+    caller: Caller, access: KnownTenant, call: CurrentCall, prompt_id: str, body: Annotated[LivePromptVersion, Body()]
 ) -> Response[PromptResponse]:
     """Make a version live. An older version rolls the prompt back."""
+    check = wiring.live_check(access, now=call.now)
     prompt = operations.move_alias(
-        wiring.tenant_store(), caller.tenant_id, prompt_id, body.version, now=call.now, if_match=call.if_match
+        wiring.tenant_store(),
+        wiring.documents(),
+        caller.tenant_id,
+        prompt_id,
+        body.version,
+        now=call.now,
+        if_match=call.if_match,
+        before_live=check.check_template,
     )
-    return _prompt_response(caller, prompt)
+    return _prompt_response(caller, prompt, check.report)
 
 
 def _prompts(caller: TenantContext) -> PromptTable:
@@ -198,20 +216,26 @@ def _versions(caller: TenantContext, prompt_id: str) -> PromptVersionTable:
     return PromptVersionTable(wiring.tenant_store(), caller.tenant_id, prompt_id)
 
 
-def _prompt_response(caller: TenantContext, prompt: domain.Prompt) -> Response[PromptResponse]:
-    return ok(PromptResponse(prompt=_prompt(caller, prompt)), etag=prompt.seq)
+def _prompt_response(
+    caller: TenantContext, prompt: domain.Prompt, report: LintReport | None = None
+) -> Response[PromptResponse]:
+    return ok(PromptResponse(prompt=_prompt(caller, prompt), lint=LintSummary.of_live(report)), etag=prompt.seq)
 
 
-def _created_response(caller: TenantContext, prompt: domain.Prompt) -> Response[PromptResponse]:
+def _created_response(
+    caller: TenantContext, prompt: domain.Prompt, report: LintReport | None = None
+) -> Response[PromptResponse]:
     location = _PROMPT.format(tenant_id=caller.tenant_id, prompt_id=prompt.prompt_id)
-    return created(PromptResponse(prompt=_prompt(caller, prompt)), location=location, etag=prompt.seq)
+    body = PromptResponse(prompt=_prompt(caller, prompt), lint=LintSummary.of_live(report))
+    return created(body, location=location, etag=prompt.seq)
 
 
 def _published_response(
-    caller: TenantContext, prompt: domain.Prompt, version: domain.PromptVersion
+    caller: TenantContext, prompt: domain.Prompt, version: domain.PromptVersion, report: LintReport | None = None
 ) -> Response[PromptVersionResponse]:
     location = _VERSION.format(tenant_id=caller.tenant_id, prompt_id=prompt.prompt_id, version=version.version)
-    return created(PromptVersionResponse(version=_version(caller, prompt, version)), location=location)
+    body = PromptVersionResponse(version=_version(caller, prompt, version), lint=LintSummary.of_live(report))
+    return created(body, location=location)
 
 
 def _prompt(caller: TenantContext, prompt: domain.Prompt) -> Prompt:

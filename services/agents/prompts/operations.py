@@ -33,6 +33,13 @@ from shared.storage.retry import retry_on_conflict
 from shared.storage.store import Store
 from shared.template import variables_of
 
+BeforeLive = Callable[[str], None]
+"""Checks a template that is to go live, and raises if it may not."""
+
+
+def allow_all(_template: str) -> None:
+    """Allow each template to go live."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptUpdate:
@@ -57,6 +64,7 @@ def create_prompt(
     template: str,
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
+    before_live: BeforeLive = allow_all,
 ) -> Prompt:
     """Create a prompt with a live first version.
 
@@ -65,6 +73,7 @@ def create_prompt(
     """
     if details.project_id:
         ensure_project(store, tenant_id, details.project_id, now=now)
+    before_live(template)
     stored = _write_template(documents, tenant_id, prompt_id, version=1, template=template)
     change = domain.create_prompt(tenant_id, prompt_id, details, template=stored, now=now)
     PromptTable(store, tenant_id).create(change, idempotency_key=idempotency_key)
@@ -80,12 +89,15 @@ def change_prompt(
     *,
     now: datetime,
     if_match: str | None,
+    before_live: BeforeLive = allow_all,
 ) -> Prompt:
     """Merge a patch into a prompt. A template in it becomes the live version.
 
     Raises:
         UnknownProject: the project does not exist.
     """
+    if patch.template is not None:
+        before_live(patch.template)
 
     def decide(prompt: Prompt) -> PromptChange:
         details = _merge_patch(prompt, patch)
@@ -110,8 +122,11 @@ def publish_version(
     live: bool,
     now: datetime,
     idempotency_key: IdempotencyKey | None = None,
+    before_live: BeforeLive = allow_all,
 ) -> tuple[Prompt, PromptVersion]:
     """Publish a new version, and return the changed prompt and the version."""
+    if live:
+        before_live(template)
 
     def decide(prompt: Prompt) -> PromptChange:
         number = prompt.latest_version + 1
@@ -124,7 +139,15 @@ def publish_version(
 
 
 def move_alias(
-    store: Store, tenant_id: str, prompt_id: str, version: int, *, now: datetime, if_match: str | None
+    store: Store,
+    documents: Documents,
+    tenant_id: str,
+    prompt_id: str,
+    version: int,
+    *,
+    now: datetime,
+    if_match: str | None,
+    before_live: BeforeLive = allow_all,
 ) -> Prompt:
     """Make a version live. If it is live already, nothing changes and no event is published.
 
@@ -139,6 +162,7 @@ def move_alias(
             raise UnknownPromptVersion(field="version") from error
         if version == prompt.live_version:
             return PromptChange(prompt, events=())
+        before_live(read_template(documents, tenant_id, published.template))
         return domain.move_alias(tenant_id, prompt, published, now=now)
 
     return _change(store, tenant_id, prompt_id, decide, if_match=if_match).prompt

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
+from services.agents.lint_rules.schemas import LintSummary
 from services.agents.prompts import domain
 from services.agents.prompts.domain import Template
 from shared.freejson import FreeText, Line
@@ -124,6 +125,8 @@ class PromptResponse(ResponseBody):
     """The response with one prompt."""
 
     prompt: Prompt
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class PromptsResponse(ListResponse):
@@ -136,6 +139,8 @@ class PromptVersionResponse(ResponseBody):
     """The response with one version."""
 
     version: PromptVersion
+    lint: LintSummary | None = None
+    """The findings of the version that this request has made live; null if there is none or the gate is off."""
 
 
 class PromptVersionsResponse(ListResponse):

@@ -1,8 +1,8 @@
 """Event handlers that keep the copies of agents and versions."""
 
 from services.runs import wiring
-from services.runs.agents import table
 from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopyTable, VersionCopyTable
 from shared.document_ref import DocumentRef
 from shared.events.agents import (
     AgentAliasMoved,
@@ -32,7 +32,7 @@ def update_agent(event: Event[AgentState], delivery: Delivery) -> None:
         deleted=False,
         received_at=delivery.received_at,
     )
-    table.put_agent(wiring.slice_store(), event.tenant_id, copy)
+    AgentCopyTable(wiring.slice_store(), event.tenant_id).keep(copy)
 
 
 @events.on(AgentDeleted)
@@ -47,7 +47,7 @@ def delete_agent(event: Event[AgentDeleted], delivery: Delivery) -> None:
         deleted=True,
         received_at=delivery.received_at,
     )
-    table.put_agent(wiring.slice_store(), event.tenant_id, tombstone)
+    AgentCopyTable(wiring.slice_store(), event.tenant_id).keep(tombstone)
 
 
 @events.on(AgentVersionPublished)
@@ -55,4 +55,4 @@ def add_version(event: Event[AgentVersionPublished], _: Delivery) -> None:
     """Store the copy of the version, so that runs can be pinned to it."""
     payload = event.data
     copy = VersionCopy(payload.agent_id, payload.version, DocumentRef(payload.config_key, payload.config_sha256))
-    table.put_version(wiring.slice_store(), event.tenant_id, copy)
+    VersionCopyTable(wiring.slice_store(), event.tenant_id).keep(copy)

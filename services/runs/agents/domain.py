@@ -29,6 +29,8 @@ class VersionCopy:
     agent_id: str
     version: int
     config: DocumentRef
+    seq: int = 1
+    """The number of the only event of a version."""
 
 
 def may_be_in_transit(copy: AgentCopy, version: int, *, now: datetime) -> bool:

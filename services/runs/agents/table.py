@@ -3,16 +3,40 @@
 from functools import lru_cache
 
 from services.runs.agents.domain import AgentCopy, VersionCopy
-from services.runs.partitions import SLICE
 from services.runs.prompts.table import PromptCopies
-from shared.copies.table import write_if_newer
-from shared.document_ref import DocumentRef
-from shared.storage.items import Key, Reader
+from shared.copies.table import CopyTable
+from shared.storage.codec import Codec
+from shared.storage.items import Item
 from shared.storage.store import Store
-from shared.times import from_text, to_text
 
 _CACHED_VERSIONS = 1_024
 """The number of versions that a container caches."""
+
+
+class AgentCopyTable(CopyTable[AgentCopy]):
+    """The copies of one tenant's agents. That of a deleted agent remains."""
+
+    prefix, id_field = "COPY#AGENT#", "agent_id"
+    codec = Codec(AgentCopy, names={"received_at": "heard_at"}, given=("agent_id",))
+
+
+class VersionCopyTable(CopyTable[VersionCopy]):
+    """The copies of the versions of one tenant's agents."""
+
+    prefix = "COPY#VERSION#"
+    codec = Codec(VersionCopy, flat={"config": "config_"}, given=("agent_id", "version"), always=("seq",))
+
+    def id_of(self, record: VersionCopy) -> str:
+        """Return the agent and the number of a version."""
+        return _version_id(record.agent_id, record.version)
+
+    def find_version(self, agent_id: str, version: int) -> VersionCopy | None:
+        """Return the copy of a version, or None if its event was not received."""
+        return self.find(_version_id(agent_id, version))
+
+    def _given(self, item: Item) -> dict[str, object]:
+        agent_id, _, version = self.id_in(str(item["SK"])).partition("#")
+        return {"agent_id": agent_id, "version": int(version)}
 
 
 class AgentCopies:
@@ -25,19 +49,7 @@ class AgentCopies:
 
     def find_agent(self, tenant_id: str, agent_id: str) -> AgentCopy | None:
         """Return the copy of an agent, or None if no event of it was received."""
-        item = self._store.get(agent_key(tenant_id, agent_id))
-        if item is None:
-            return None
-        reader = Reader(item)
-        return AgentCopy(
-            agent_id=agent_id,
-            seq=reader.integer("seq"),
-            project_id=reader.optional_text("project_id"),
-            live_version=reader.integer("live_version"),
-            latest_version=reader.integer("latest_version"),
-            deleted=reader.flag("deleted"),
-            received_at=from_text(reader.text("heard_at")),
-        )
+        return AgentCopyTable(self._store, tenant_id).find(agent_id)
 
     def find_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy | None:
         """Return the copy of a version, or None if its event was not received."""
@@ -47,52 +59,15 @@ class AgentCopies:
             return None
 
     def _read_version(self, tenant_id: str, agent_id: str, version: int) -> VersionCopy:
-        item = self._store.get(_version_key(tenant_id, agent_id, version))
-        if item is None:
+        copy = VersionCopyTable(self._store, tenant_id).find_version(agent_id, version)
+        if copy is None:
             raise _NoCopy
-        reader = Reader(item)
-        return VersionCopy(agent_id, version, DocumentRef(reader.text("config_key"), reader.text("config_sha256")))
+        return copy
 
 
 class _NoCopy(Exception):
     """No copy of a version exists yet. It is an exception so that the cache does not store it."""
 
 
-def put_agent(store: Store, tenant_id: str, copy: AgentCopy) -> None:
-    """Store the copy of an agent, unless a newer one is stored."""
-    write_if_newer(
-        store,
-        tenant_id,
-        {
-            **agent_key(tenant_id, copy.agent_id).attributes,
-            "seq": copy.seq,
-            "project_id": copy.project_id,
-            "live_version": copy.live_version,
-            "latest_version": copy.latest_version,
-            "deleted": copy.deleted,
-            "heard_at": to_text(copy.received_at),
-        },
-    )
-
-
-def put_version(store: Store, tenant_id: str, copy: VersionCopy) -> None:
-    """Store the copy of a version, once."""
-    write_if_newer(
-        store,
-        tenant_id,
-        {
-            **_version_key(tenant_id, copy.agent_id, copy.version).attributes,
-            "seq": 1,
-            "config_key": copy.config.key,
-            "config_sha256": copy.config.sha256,
-        },
-    )
-
-
-def agent_key(tenant_id: str, agent_id: str) -> Key:
-    """Return the key of an agent's copy."""
-    return Key(SLICE.key(tenant_id), f"COPY#AGENT#{agent_id}")
-
-
-def _version_key(tenant_id: str, agent_id: str, version: int) -> Key:
-    return Key(SLICE.key(tenant_id), f"COPY#VERSION#{agent_id}#{version:07d}")
+def _version_id(agent_id: str, version: int) -> str:
+    return f"{agent_id}#{version:07d}"

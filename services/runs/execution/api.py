@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from services.runs import wiring
-from services.runs.agents.table import agent_key
+from services.runs.agents.table import AgentCopyTable
 from services.runs.errors import ToolOutputsMismatch
 from services.runs.execution.operations import cancel, submission, tool_outputs
 from services.runs.execution.operations.wait import RunWaiter
@@ -48,7 +48,9 @@ def _read_by_create(tenant_id: str, request: Request) -> list[Key]:
     """Return the keys of the tenant, of its storage, and of the agent if the body has a valid id."""
     agent_id = request.text_in_body("agent_id") or ""
     keys = [access_key(SLICE, tenant_id), storage_key(tenant_id)]
-    return [*keys, agent_key(tenant_id, agent_id)] if re.fullmatch(pattern("agt"), agent_id) else keys
+    if re.fullmatch(pattern("agt"), agent_id):
+        keys.append(AgentCopyTable(wiring.tenant_store(), tenant_id).key(agent_id))
+    return keys
 
 
 @router.route(

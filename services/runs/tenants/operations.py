@@ -7,13 +7,13 @@ from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import RunAlreadyEnded, RunNotFound
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.runs.table.runs import RunTable
-from services.runs.tenants import table
 from services.runs.tenants.domain import RunStop, stopped_event
+from services.runs.tenants.table import STOPS, StopTable
 from shared.deadline import bounded_s
 from shared.errors import Conflict, DependencyUnavailable
 from shared.failures import facts_of
 from shared.observability import logger
-from shared.storage.due import DueEntry
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.store import Store
 from shared.sweep import TENANT_BUDGET_S, Swept, sweep
 
@@ -23,7 +23,7 @@ _CHECK_INTERVAL = timedelta(seconds=10)
 
 def begin_stop(store: Store, tenant_id: str, *, seq: int, now: datetime) -> None:
     """Let the reaper end the tenant's runs from now on."""
-    table.add_stop(store, tenant_id, RunStop(tenant_id, seq, now))
+    StopTable(store, tenant_id).begin(RunStop(tenant_id, seq, now))
 
 
 def finish_stops(
@@ -46,10 +46,10 @@ def finish_stops(
     Returns:
         The result of the sweep; its results are the tenants without any run left.
     """
-    queue = table.queue(store)
+    queue = DueQueue(store, STOPS, StopTable)
 
     def handle(entry: DueEntry) -> str | None:
-        stop = table.find_stop(store, entry.tenant_id)
+        stop = queue.load(entry)
         if stop is None:
             return None
         ends_at = monotonic() + bounded_s(TENANT_BUDGET_S)
@@ -57,10 +57,10 @@ def finish_stops(
         if not stop.is_over(runs_left=left, now=now):
             # A run that comes later is newer than those that were checked.
             if checked_to and stop.is_quiet(now=now):
-                table.set_checked_to(store, stop.tenant_id, checked_to)
+                StopTable(store, stop.tenant_id).set_checked_to(checked_to)
             queue.postpone(entry, at=now + _CHECK_INTERVAL)
             return None
-        table.end_stop(store, stop.tenant_id, stopped_event(stop, now=now))
+        StopTable(store, stop.tenant_id).end(stopped_event(stop, now=now))
         return stop.tenant_id
 
     return sweep(queue, handle, now=now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from services.tenants.errors import TenantBeingDeleted, TenantNotFound
 from services.tenants.tenants.domain import tenant as domain
 from services.tenants.tenants.domain.limits import OwnLimits
-from services.tenants.tenants.domain.settings import Settings, change_settings
+from services.tenants.tenants.domain.settings import LINT_GATE, Settings, change_settings, lint_gate_of
 from services.tenants.tenants.domain.tenant import Tenant, TenantChange
 from services.tenants.tenants.table.tenants import AllTenants, SettingsChange, TenantRecord
 from shared.deadline import remaining_s
@@ -135,6 +135,7 @@ def change_own_tenant(
 
     Raises:
         SettingsTooLarge: all settings together would exceed their limit.
+        LintGateInvalid: the setting `lint_gate` has an unknown value.
     """
     record = TenantRecord(store, tenant_id)
 
@@ -142,7 +143,8 @@ def change_own_tenant(
         tenant, existing = record.get_with_settings()
         check_if_match(if_match, tenant.seq)
         changed = change_settings(existing.values, settings_patch)
-        decided = replace(change, changes_settings=changed != existing.values)
+        gate = lint_gate_of(changed) if LINT_GATE in settings_patch else None
+        decided = replace(change, lint_gate=gate, changes_settings=changed != existing.values)
         after, events = domain.change_tenant(tenant, decided, now=now)
         if after is not tenant:
             written = SettingsChange(changed, seq_before=existing.seq)

@@ -31,6 +31,8 @@ class FakeMesh:
     )
     agent_status: int = 201
     bill: int = 2900
+    has_fixes: bool = True
+    is_fixed: bool = False
     seconds: float = 0
     scans: int = 0
     requests: list[ApiRequest] = field(default_factory=list[ApiRequest])
@@ -64,6 +66,9 @@ class FakeMesh:
     def respond(self, request: ApiRequest) -> ApiResponse:
         """Record a request, and return its response."""
         self.requests.append(request)
+        return self._respond_to_lint(request) if "/lint/" in request.url else self._respond(request)
+
+    def _respond(self, request: ApiRequest) -> ApiResponse:
         match request.method, request.url.removeprefix("http://api/v1/").partition("?")[0].rpartition("/")[2]:
             case "GET", "health":
                 return ApiResponse(200, {"status": self.health})
@@ -87,6 +92,15 @@ class FakeMesh:
                 )
             case _:
                 return ApiResponse(200, {"daily": [{"date": "2026-11-23", "meters": self.daily}]})
+
+    def _respond_to_lint(self, request: ApiRequest) -> ApiResponse:
+        if request.url.endswith("/fix"):
+            self.is_fixed = self.has_fixes
+            return ApiResponse(201, {"fixed": {"agent_id": "agt_1", "version": 2}})
+        findings = [] if self.is_fixed else [{"finding_id": "1", "rule_id": "AIN101", "fix": [{"op": "remove"}]}]
+        return ApiResponse(
+            201, {"lint": {"lint_id": "lnt_1", "summary": {"error": len(findings)}, "findings": findings}}
+        )
 
     def _run(self, status: str | None = None) -> dict[str, Any]:
         return {

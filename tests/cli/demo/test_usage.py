@@ -55,6 +55,8 @@ class TestUsageDemo:
             (FakeMesh(daily=_TWICE), "usage/daily has requests 2"),
             (FakeMesh(bill=2901), "the lines add up to 2900 cents, the bill is 2901"),
             (FakeMesh(late=10_000), "0 items of the run"),
+            (FakeMesh(is_fixed=True), "has not found the planted faults"),
+            (FakeMesh(has_fixes=False), "still has errors"),
             (FakeMesh(health="ill"), "healthy"),
             (FakeMesh(status="failed"), "the run is failed.*ProviderFailed"),
             (FakeMesh(agent_status=500), "expected 201, got 500"),

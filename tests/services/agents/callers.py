@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from services.agents import wiring
 from services.agents.functions.api import handler
@@ -56,6 +56,7 @@ class AgentsClient:
         version: str = "",
         provider: str = "",
         prompt_id: str = "",
+        lint_id: str = "",
         query: Mapping[str, str] | None = None,
         **headers: str,
     ) -> AgentsApiResponse:
@@ -64,7 +65,12 @@ class AgentsClient:
             method,
             resource,
             path_parameters=_named(
-                tenant_id=TENANT, agent_id=agent_id, version=version, provider=provider, prompt_id=prompt_id
+                tenant_id=TENANT,
+                agent_id=agent_id,
+                version=version,
+                provider=provider,
+                prompt_id=prompt_id,
+                lint_id=lint_id,
             ),
             claims=gateway.claims(self.tenant_id, role=self.role, features=self.features),
             body=body,
@@ -93,7 +99,10 @@ def save_tenant_copy(
     seq: int,
     status: Status = "active",
     features: tuple[str, ...] = ("agents",),
+    lint_gate: Literal["off", "warn", "block"] = "warn",
 ) -> None:
     """Save the service's copy of the tenant."""
-    payload = tenant_created(TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features)
+    payload = tenant_created(
+        TENANT, seq=seq, plan=Plan.FREE, status=status, enabled_features=features, lint_gate=lint_gate
+    )
     TenantAccessCopies(wiring.slice_store()).keep(payload)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.runs import wiring
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopyTable, VersionCopyTable
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.execution import consumer
 from services.runs.runs.table.runs import RunTable
@@ -68,11 +68,11 @@ def know_version(world: World, version: int, **config: object) -> int:
     """Store the copy of another version of the agent, with these changes of its config."""
     path = f"agents/{AGENT_ID}/versions/{version}.json"
     stored = world.documents.write(TENANT, path, {**CONFIG, **config})
-    agents.put_version(world.store, TENANT, VersionCopy(AGENT_ID, version, stored))
+    VersionCopyTable(world.store, TENANT).keep(VersionCopy(AGENT_ID, version, stored))
     return version
 
 
 def know_agent(store: Store, config: DocumentRef, *, agent_id: str = AGENT_ID, deleted: bool = False) -> None:
     """Store the copy of an agent with one version."""
-    agents.put_agent(store, TENANT, AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, received_at=NOW))
-    agents.put_version(store, TENANT, VersionCopy(agent_id, 1, config))
+    AgentCopyTable(store, TENANT).keep(AgentCopy(agent_id, 1 + deleted, None, 1, 1, deleted=deleted, received_at=NOW))
+    VersionCopyTable(store, TENANT).keep(VersionCopy(agent_id, 1, config))

@@ -1,7 +1,7 @@
 """Codecs: every record can be read as it was written, and nothing is stored that could be rounded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -64,6 +64,17 @@ WHOLES = st.builds(
 @given(WHOLES)
 def test_reads_each_record_as_it_was_written(record: Whole) -> None:
     assert CODEC.decode(item_from_wire(item_to_wire(CODEC.encode(record)))) == record
+
+
+@given(WHOLES, WHOLES)
+def test_a_difference_makes_one_record_the_other(before: Whole, after: Whole) -> None:
+    changed = CODEC.encode(before) | CODEC.difference(before, after)
+    assert CODEC.decode({name: value for name, value in changed.items() if value is not None}) == after
+
+
+@given(WHOLES)
+def test_a_record_does_not_differ_from_itself(record: Whole) -> None:
+    assert CODEC.difference(record, replace(record)) == {}
 
 
 def whole(**fields: Any) -> Whole:  # noqa: ANN401 — any field of the record

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.deadline import MARGIN_S, invocation
-from shared.storage.due import DueQueue
+from shared.storage.due import DueIndex, DueQueue
 from shared.storage.items import Key, item_to_wire
 from shared.storage.store import Store
 from shared.times import to_text
@@ -25,7 +25,7 @@ def make_store() -> Store:
 
 @pytest.fixture(name="queue")
 def make_queue(store: Store) -> DueQueue:
-    return DueQueue(store, "RUN")
+    return DueQueue(store, DueIndex(SLICE, "RUN"))
 
 
 class TestEntries:
@@ -70,7 +70,7 @@ class TestEntries:
                 item = item_to_wire({**Key(SLICE.key("flood", "RUN", str(len(reads))), "RUN").attributes, **due})
                 return {"Items": [item], "LastEvaluatedKey": item}
 
-        queue = DueQueue(Store(Endless(), table="entities", owned=SLICE), "RUN")
+        queue = DueQueue(Store(Endless(), table="entities", owned=SLICE), DueIndex(SLICE, "RUN"))
         with invocation(FakeLambdaContext(20 + MARGIN_S)):
             seconds = count()
             found = names(queue.entries(now=NOW, max_read=50, monotonic=lambda: next(seconds)))
@@ -87,7 +87,7 @@ class TestEntries:
         store = Store(MemoryDynamoDB(), table="entities", owned=SLICE)
         for number, tenant_id in enumerate(tenants):
             add(store, tenant_id, f"{tenant_id}{number:02}")
-        queue = DueQueue(store, "RUN")
+        queue = DueQueue(store, DueIndex(SLICE, "RUN"))
         # Each turn begins with the tenant that was read first, even if the entries of both are in one window.
         assert names(queue.entries(now=NOW, window=window)) == names(queue.entries(now=NOW))[:window]
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.storage.due import DueQueue
+from shared.storage.due import DueIndex, DueQueue
 from shared.storage.quarantine import (
     CONSECUTIVE_WITHIN,
     MAX_DELAY,
@@ -30,7 +30,7 @@ def make_store() -> Store:
 
 @pytest.fixture(name="queue")
 def make_queue(store: Store) -> DueQueue:
-    return DueQueue(store, "RUN")
+    return DueQueue(store, DueIndex(SLICE, "RUN"))
 
 
 class TestRecordFailure:

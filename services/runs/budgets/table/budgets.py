@@ -11,7 +11,7 @@ from services.runs.budgets.table.months import (
     month_key,
     reservation_to_item,
 )
-from services.runs.budgets.table.slots import DUE, Freed, SlotTable, due_sort_key
+from services.runs.budgets.table.slots import DUE, Freed, SlotTable
 from services.runs.errors import BudgetMoved
 from shared.storage.due import DueEntry, DueQueue
 from shared.storage.items import Reader, Value
@@ -145,8 +145,7 @@ class BudgetTable:
                 "held": reservation_to_item(reservation),
                 "tokens": reservation.tokens,
                 "requests": reservation.requests,
-                "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_sort_key(swept_at, tenant_id),
+                **DUE.place(swept_at, tenant_id),
                 **({"since": reservation.touched_ms} if takes_slot else {}),
             },
         )
@@ -272,7 +271,7 @@ class BudgetTable:
             {"none": 0, "nowhere": NOT_MOVED},
         )
         if self._store.try_update(key, Expression("REMOVE #due_pk, #due_sk"), when=idle):
-            later = Expression("SET #due_sk = :due_sk", {"due_sk": due_sort_key(at, tenant_id)})
+            later = Expression("SET #due_sk = :due_sk", {"due_sk": DUE.place(at, tenant_id)["due_sk"]})
             self._store.try_update(key, later, when=Expression("attribute_exists(#due_pk)"))
 
 

@@ -9,14 +9,15 @@ from typing import Self
 
 from services.runs.budgets.domain import Budget, PlanLimits, Slots, period_after, period_before
 from services.runs.budgets.table.months import NOT_MOVED, budget_from_item, month_key
+from services.runs.partitions import SLICE
 from shared.ids import milliseconds
+from shared.storage.due import DueIndex
 from shared.storage.items import Item, Value
 from shared.storage.store import Store, Unchanged
 from shared.storage.transaction import Expression, Transaction, refuse_with
-from shared.times import to_text
 
-DUE = "BUDGET"
-"""The kind under which the `due` index lists months."""
+DUE = DueIndex(SLICE, "BUDGET")
+"""By the time at which the sweep handles the month."""
 _OPENED = Expression("attribute_exists(#executing)")
 _UNOPENED = Expression("attribute_not_exists(#executing)")
 
@@ -139,8 +140,7 @@ class SlotTable:
             {
                 "now": milliseconds(now),
                 "one": 1,
-                "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_sort_key(swept_at, tenant_id),
+                **DUE.place(swept_at, tenant_id),
             },
         )
         free = Expression(
@@ -196,8 +196,7 @@ class SlotTable:
             {
                 "one": 1,
                 "now": milliseconds(now),
-                "due_pk": self._store.owned.due_key(DUE),
-                "due_sk": due_sort_key(swept_at, tenant_id),
+                **DUE.place(swept_at, tenant_id),
             },
         )
         allowed = Expression("#waiting < :at_most AND #moved_to = :nowhere", {"at_most": at_most, "nowhere": NOT_MOVED})
@@ -225,8 +224,3 @@ def _refusal(unchanged: Unchanged | None) -> NoSlot | None:
     if unchanged is None:
         return None
     return NoSlot(budget_from_item(unchanged.existing) if unchanged.existing else None)
-
-
-def due_sort_key(at: datetime, tenant_id: str) -> str:
-    """Return a month's sort key in the `due` index."""
-    return f"{to_text(at)}#{tenant_id}"

@@ -33,7 +33,7 @@ from shared.errors import AinexusError, DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.observability import logger
-from shared.storage.due import DueQueue
+from shared.storage.due import DueIndex, DueQueue
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
 from shared.storage.items import Item, Key, Reader, Value, key_of
 from shared.storage.payloads import Payloads
@@ -59,9 +59,9 @@ class RunTable:
         self.calls = CallTable(store)
         self.listing = RunListing(store, payloads, self.calls)
         self.backlog = BacklogTable(store)
-        self.queue = DueQueue(store, "RUN")
-        self.waiting_for_tools = DueQueue(store, "TOOLS")
-        self.tombstones = DueQueue(store, "BURIED")
+        self.queue = DueQueue(store, DueIndex(SLICE, "RUN"))
+        self.waiting_for_tools = DueQueue(store, DueIndex(SLICE, "TOOLS"))
+        self.tombstones = DueQueue(store, DueIndex(SLICE, "BURIED"))
 
     def get(self, tenant_id: str, run_id: str, *, known: Run | None = None) -> Run:
         """Return a run.

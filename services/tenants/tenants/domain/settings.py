@@ -1,16 +1,19 @@
-"""Settings: free JSON that a tenant's own programs store here. This service does not interpret it."""
+"""Settings: free JSON that a tenant's own programs store here. This service interprets `lint_gate` only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
-from services.tenants.errors import SettingsTooLarge
+from services.tenants.errors import LintGateInvalid, SettingsTooLarge
 from shared.freejson import encode
 
 MAX_SETTINGS_BYTES = 16 * 1024
 """The limit of all settings of a tenant together, as compact JSON in UTF-8."""
 
 Settings = Mapping[str, Any]
+LintGate = Literal["off", "warn", "block"]
+LINT_GATE = "lint_gate"
+"""The setting of what happens to a version of an agent or prompt with lint errors that is to go live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +59,15 @@ def merged_settings(settings: Settings, patch: Settings) -> dict[str, Any]:
         else:
             merged[name] = value
     return merged
+
+
+def lint_gate_of(settings: Settings) -> LintGate:
+    """Return the gate in settings; `warn` if they have none.
+
+    Raises:
+        LintGateInvalid: the setting has another value.
+    """
+    gate = settings.get(LINT_GATE, "warn")
+    if gate not in get_args(LintGate):
+        raise LintGateInvalid
+    return cast("LintGate", gate)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from services.tenants.errors import OverageNeedsMeteredPlan, TenantBeingDeleted, TenantNotSuspended
 from services.tenants.tenants.domain.limits import OwnLimits, limits_of, merge_limits
+from services.tenants.tenants.domain.settings import LintGate
 from shared.events.billing import SubscriptionChanged
 from shared.events.envelope import Event, new_event
 from shared.events.tenants import (
@@ -90,6 +91,8 @@ class Tenant:
     suspension: Suspension | None = None
     billing: BillingDecision = BillingDecision()
     deletion: Deletion | None = None
+    lint_gate: LintGate = "warn"
+    """The setting of this name, which the agents service obeys."""
 
     @property
     def limits(self) -> Quotas:
@@ -121,7 +124,9 @@ class Tenant:
             overage=self.overage == "allow",
             concurrent_runs=limits.max_concurrent_runs,
         )
-        return TenantAccess(self.tenant_id, self.seq, self.status, self.plan, limits.enabled_features, allowance)
+        return TenantAccess(
+            self.tenant_id, self.seq, self.status, self.plan, limits.enabled_features, allowance, self.lint_gate
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class TenantChange:
     )
     """A patch of the own limits. None removes a limit."""
     overage: Literal["block", "allow"] | None = None
+    lint_gate: LintGate | None = None
     changes_settings: bool = False
     """Whether its settings, which are stored in an item of their own, change with it."""
 
@@ -175,6 +181,7 @@ def change_tenant(tenant: Tenant, change: TenantChange, *, now: datetime) -> Ten
         plan=change.plan or tenant.plan,
         own_limits=merge_limits(tenant.own_limits, change.limits),
         wants_overage=tenant.wants_overage if change.overage is None else change.overage == "allow",
+        lint_gate=change.lint_gate or tenant.lint_gate,
     )
     if change.overage == "allow" and after.overage == "block":
         raise OverageNeedsMeteredPlan
@@ -268,6 +275,7 @@ def _state_event(kind: type[TenantState], tenant: Tenant, event_id: str) -> Even
         status=tenant.status,
         limits=LimitsState.model_validate(tenant.limits.to_item()),
         overage=tenant.overage,
+        lint_gate=tenant.lint_gate,
     )
     return new_event(
         state,

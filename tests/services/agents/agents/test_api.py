@@ -438,13 +438,17 @@ class TestDeclaration:
     def test_changes_require_a_developer_and_keys_an_admin(self) -> None:
         changes = [route for route in SERVICE.routes if route.method != "GET"]
         keys = {route for route in changes if "/provider-keys/" in route.path}
+        lints = {route for route in changes if "/lint/" in route.path}
+        assert {(route.min_role, route.feature) for route in lints} == {(Role.DEVELOPER, "linting")}
         assert {(route.min_role, route.feature) for route in keys} == {(Role.TENANT_ADMIN, "agents")}
-        assert {(route.min_role, route.feature) for route in set(changes) - keys} == {(Role.DEVELOPER, "agents")}
+        assert {(route.min_role, route.feature) for route in set(changes) - keys - lints} == {
+            (Role.DEVELOPER, "agents")
+        }
 
-    def test_observers_can_read_everything_but_prompts(self) -> None:
+    def test_observers_can_read_everything_but_prompts_and_lints(self) -> None:
         reads = [route for route in SERVICE.routes if route.method == "GET"]
         hidden = {route.path for route in reads if route.min_role is not Role.OBSERVER}
-        assert {path for path in hidden if "/prompts" not in path} == set()
+        assert {path for path in hidden if "/prompts" not in path and "/lint/" not in path} == set()
         assert {route.min_role for route in reads if route.path in hidden} == {Role.ANALYST}
 
 

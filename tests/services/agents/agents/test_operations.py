@@ -282,13 +282,15 @@ class TestMoveAlias:
     def test_rolls_back(self, store: Store, bucket: InterleavedBucket) -> None:
         agent = make_agent(store, bucket)
         publish(store, bucket, agent, "two", live=True)
-        moved = operations.move_alias(store, TENANT, agent.agent_id, 1, now=NOW, if_match=None)
+        moved = operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, 1, now=NOW, if_match=None)
         assert (moved.live_version, moved.latest_version, moved.live_config) == (1, 2, agent.live_config)
         assert f"{agent.agent_id}:3:alias_moved" in outbox_event_ids(store)
 
     def test_publishes_nothing_if_the_version_is_live(self, store: Store, bucket: InterleavedBucket) -> None:
         agent = make_agent(store, bucket)
-        assert operations.move_alias(store, TENANT, agent.agent_id, 1, now=NOW, if_match=None) == agent
+        assert (
+            operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, 1, now=NOW, if_match=None) == agent
+        )
         assert len(outbox_event_ids(store)) == 2
 
     @pytest.mark.parametrize("version", [0, 2, 10_000_000, 10**2000])
@@ -297,7 +299,7 @@ class TestMoveAlias:
     ) -> None:
         agent = make_agent(store, bucket)
         with pytest.raises(UnknownVersion):
-            operations.move_alias(store, TENANT, agent.agent_id, version, now=NOW, if_match=None)
+            operations.move_alias(store, bucket.documents, TENANT, agent.agent_id, version, now=NOW, if_match=None)
 
 
 class TestDeleteAgent:

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.metering.counters.domain.hours import HOUR
-from services.metering.hours.operations.maintenance import DueKind
 from services.metering.ingestion import operations as ingestion
 from services.metering.storage.domain import SAMPLING_DELAY, StorageChange
-from services.metering.storage.table import StorageTable
+from services.metering.storage.table import DUE, StorageTable
 from shared.errors import DependencyUnavailable
 from shared.meters import Meter
 from shared.storage.due import DueQueue
@@ -64,7 +63,7 @@ class TestSample:
         change(store, "b", -GB, at=START + HOUR + HOUR / 4)
         pass_hours(store, 5)
         assert byte_hours(store) == GB + GB // 4
-        assert list(DueQueue(store, DueKind.STORAGE).entries(now=START + 100 * HOUR)) == []
+        assert list(DueQueue(store, DUE).entries(now=START + 100 * HOUR)) == []
 
     def test_catches_up_on_missed_hours(self, store: Store) -> None:
         change(store, "a", GB, at=START)

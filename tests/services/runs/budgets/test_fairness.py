@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
-from services.runs.agents.table import AgentCopies
+from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.execution.operations.planning import Planner
 from services.runs.execution.operations.submission import submit_run
@@ -53,8 +52,8 @@ class Mesh:
         created = tenant_created(tenant_id, seq=1, max_concurrent_runs=500, max_tokens_per_month=-1)
         TenantAccessCopies(self._store).keep(created)
         stored = self._documents.write(tenant_id, f"agents/{AGENT_ID}/versions/1.json", {"model": "gpt-4"})
-        agents.put_agent(self._store, tenant_id, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
-        agents.put_version(self._store, tenant_id, VersionCopy(AGENT_ID, 1, stored))
+        AgentCopyTable(self._store, tenant_id).keep(AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
+        VersionCopyTable(self._store, tenant_id).keep(VersionCopy(AGENT_ID, 1, stored))
 
     def submit(self, tenant_id: str, number: int = 0, *, waited: bool = False) -> Run:
         """Submit a run and publish its events to the queue."""

@@ -14,9 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
-from services.runs.agents.table import AgentCopies
+from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.domain import SWEEP_GRACE_PERIOD
 from services.runs.budgets.operations.sweep import sweep_budgets
 from services.runs.budgets.table.budgets import BudgetTable
@@ -68,8 +67,8 @@ class SharesMachine(RuleBasedStateMachine):
         self._know()
         documents = Artifacts(self._bucket, bucket="bucket")
         stored = documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", {"model": "gpt-4"})
-        agents.put_agent(self._sound, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
-        agents.put_version(self._sound, TENANT, VersionCopy(AGENT_ID, 1, stored))
+        AgentCopyTable(self._sound, TENANT).keep(AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
+        VersionCopyTable(self._sound, TENANT).keep(VersionCopy(AGENT_ID, 1, stored))
 
     @rule(fate=FATES, late=st.sampled_from([0, 0, 90]))
     def post(self, fate: Fate, late: int) -> None:

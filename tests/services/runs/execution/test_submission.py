@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
+from services.runs.agents.table import AgentCopyTable, VersionCopyTable
 from services.runs.errors import RequestedAgentNotFound, RequestedVersionNotFound
 from services.runs.runs.domain.run import Status
 from shared.ids import new_id
@@ -51,10 +51,10 @@ class TestPinVersion:
             submit(world)
 
     def test_refuses_an_unknown_version_below_the_latest(self, world: World) -> None:
-        agents.put_agent(world.store, TENANT, AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW))
+        AgentCopyTable(world.store, TENANT).keep(AgentCopy(AGENT_ID, 5, None, 1, 3, deleted=False, received_at=NOW))
         with pytest.raises(RequestedVersionNotFound):
             submit(world, version=2)
 
     def test_returns_the_requested_version(self, world: World) -> None:
-        agents.put_version(world.store, TENANT, VersionCopy(AGENT_ID, 2, world.config))
+        VersionCopyTable(world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, world.config))
         assert submit(world, version=2).version == 2

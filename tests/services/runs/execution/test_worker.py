@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import VersionCopy
+from services.runs.agents.table import VersionCopyTable
 from services.runs.errors import ProviderFailed, ProviderNotConfigured, ToolOutputsMismatch, ToolOutputsTooLarge
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.execution.operations.recovery import reap
@@ -42,7 +42,7 @@ WRONG = ProviderFailed("ProviderRejected", "No.")
 def _version(world: World, **config: object) -> int:
     """Submit a run of a second version with these changes of its config."""
     stored = world.documents.write(TENANT, f"agents/{AGENT_ID}/versions/2.json", {**CONFIG, **config})
-    agents.put_version(world.store, TENANT, VersionCopy(AGENT_ID, 2, stored))
+    VersionCopyTable(world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, stored))
     return 2
 
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from services.metering.partitions import SLICE as USAGE
-from services.runs.agents import table as agents
 from services.runs.agents.domain import AgentCopy, VersionCopy
-from services.runs.agents.table import AgentCopies
+from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.operations.sweep import sweep_budgets
 from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.deletion.operations import clear_deleted, delete_run
@@ -114,8 +113,10 @@ class Functions:
             )
         )
         stored = self.sound.documents.write(TENANT, f"agents/{AGENT_ID}/versions/1.json", dict(config))
-        agents.put_agent(self.sound.store, TENANT, AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
-        agents.put_version(self.sound.store, TENANT, VersionCopy(AGENT_ID, 1, stored))
+        AgentCopyTable(self.sound.store, TENANT).keep(
+            AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW)
+        )
+        VersionCopyTable(self.sound.store, TENANT).keep(VersionCopy(AGENT_ID, 1, stored))
         self.bus = Bus(self.entities, self.sound.store, self.ledger, self.clock)
 
     @property

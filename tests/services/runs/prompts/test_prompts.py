@@ -151,7 +151,7 @@ class TestEvents:
         return new_event(data, event_id=f"{data.TYPE}:{seq}", tenant_id=TENANT, subject=PROMPT, seq=seq, at=NOW)
 
     def test_converge_in_any_order(self, world: World) -> None:
-        state = {"prompt_id": PROMPT, "latest_version": 2}
+        state: dict[str, Any] = {"prompt_id": PROMPT, "latest_version": 2}
         happened = [
             self.event(PromptCreated(**state, live_version=1), seq=1),
             self.event(PromptAliasMoved(**state, live_version=2), seq=2),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from services.runs.agents import table as agents
 from services.runs.agents.domain import VersionCopy
+from services.runs.agents.table import VersionCopyTable
 from services.runs.execution.operations.tool_outputs import submit_tool_outputs
 from services.runs.providers.gateway.models import ProviderModels
 from services.runs.runs.domain.run import Run
@@ -43,7 +43,7 @@ class Stage:
             **config,
         }
         stored = self.world.documents.write(TENANT, f"agents/{AGENT_ID}/versions/2.json", document)
-        agents.put_version(self.world.store, TENANT, VersionCopy(AGENT_ID, 2, stored))
+        VersionCopyTable(self.world.store, TENANT).keep(VersionCopy(AGENT_ID, 2, stored))
         return submit(self.world, version=2)
 
     def execute(self, run: Run, *, slept: list[float] | None = None) -> Run:

@@ -10,8 +10,8 @@ import pytest
 
 from infra.bundle.target import ROOT
 from services.agents.agents.domain import AgentConfig
-from services.runs.agents import table as agents
 from services.runs.agents.domain import VersionCopy
+from services.runs.agents.table import VersionCopyTable
 from services.runs.execution import consumer
 from services.runs.functions.api import handler as app
 from shared.tenancy.permissions import Role
@@ -42,7 +42,7 @@ class Client:
                 self._version += 1
                 path = f"agents/{AGENT_ID}/versions/{self._version}.json"
                 stored = self._world.documents.write(TENANT, path, AgentConfig.model_validate(config).to_document())
-                agents.put_version(self._world.store, TENANT, VersionCopy(AGENT_ID, self._version, stored))
+                VersionCopyTable(self._world.store, TENANT).keep(VersionCopy(AGENT_ID, self._version, stored))
             case {"inputs": inputs}:
                 body = {"agent_id": AGENT_ID, "version": self._version, "inputs": inputs}
                 self._run_id = self._request("POST", RUNS, body)["run"]["run_id"]

@@ -1,0 +1,1 @@
+"""Precision and recall of the linter's rules on a generated corpus."""

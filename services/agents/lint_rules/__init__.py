@@ -1,0 +1,1 @@
+"""The rules of the linter, their evaluation, and the gate before a version goes live."""

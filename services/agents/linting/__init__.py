@@ -1,0 +1,1 @@
+"""Lints of agents, prompts and configs: their routes, results and fixes."""
