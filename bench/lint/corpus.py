@@ -43,7 +43,7 @@ _LINES = (
     "Cite the section of the manual, for example 4.2.1.",
     "Connection strings look like postgres://user:password@host/name.",
     "Keys begin with sk- and have at least 20 characters.",
-    "If a question is not about the product, say so politely.",
+    "If a question is not about the product, decline it politely.",
     "Part 536-90-4399 replaces part 536-90-4398.",
     "An IBAN has a country, two check digits and up to 30 characters.",
     "Retry a failed search up to two times.",

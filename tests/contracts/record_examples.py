@@ -122,6 +122,7 @@ class Scenario:
         """Send all requests."""
         self._subscribe()
         self._projects()
+        self._api_keys()
         self._prompts()
         agent_id = self._agents()
         self._lint(agent_id)
@@ -147,6 +148,13 @@ class Scenario:
         self._call("GET", f"{_T}/projects")
         for method in ("GET", "PATCH", "DELETE"):
             self._call(method, f"{_T}/projects/{{project_id}}", project_id=project_id)
+
+    def _api_keys(self) -> None:
+        api_key_id = self._call("POST", f"{_T}/api-keys")["api_key"]["api_key_id"]
+        self._call("GET", f"{_T}/api-keys")
+        self._call("POST", f"{_T}/api-keys/{{api_key_id}}/rotate", api_key_id=api_key_id)
+        for method in ("GET", "PATCH", "DELETE"):
+            self._call(method, f"{_T}/api-keys/{{api_key_id}}", api_key_id=api_key_id)
 
     def _agents(self) -> str:
         """Return the id of an agent with a tool."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from services.agents.lint_rules.domain.finding import Category, Finding, Severity, TargetKind
 from services.agents.lint_rules.schemas import LintSummary
@@ -157,7 +157,7 @@ class LintResponse(ResponseBody):
     lint: LintResult
 
 
-class SarifLog(BaseModel):
+class SarifLog(DocumentedModel):
     """A SARIF 2.1.0 log."""
 
     schema_uri: Annotated[str, Field(alias="$schema")]

@@ -51,7 +51,12 @@ class TestCreateTenant:
     def test_publishes_the_full_state_without_the_name(self) -> None:
         _, [created] = domain.create_tenant("acme", name="Acme Ltd", plan=Plan.PRO, own_limits={}, now=NOW)
         assert (created.id, created.subject, created.seq) == ("acme:created", "acme", 1)
-        assert created.data.model_dump(exclude={"limits"}) == {"plan": "pro", "status": "active", "overage": "block"}
+        assert created.data.model_dump(exclude={"limits"}) == {
+            "plan": "pro",
+            "status": "active",
+            "overage": "block",
+            "lint_gate": "warn",
+        }
         assert "Acme Ltd" not in created.model_dump_json()
 
     def test_access_contains_the_facts_for_a_change(self) -> None:

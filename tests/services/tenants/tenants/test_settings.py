@@ -214,3 +214,22 @@ class TestInvalidTenantItem:
 
 def test_settings_are_stored_in_the_tenants_partition(store: Store) -> None:
     assert SettingsTable(store, "acme").key() == ("TENANT#acme#TENANTS", "SETTINGS")
+
+
+class TestLintGate:
+    def test_reaches_the_services_that_obey_it(self, store: Store) -> None:
+        assert put({"lint_gate": "block"}) == 200
+        assert TenantRecord(store, "acme").get().access.lint_gate == "block"
+        assert put({"other": 1}) == 200
+        assert TenantRecord(store, "acme").get().access.lint_gate == "block"
+
+    def test_is_the_default_without_the_setting(self, store: Store) -> None:
+        assert put({"lint_gate": "off"}) == 200
+        assert put({"lint_gate": None}) == 200
+        assert TenantRecord(store, "acme").get().access.lint_gate == "warn"
+
+    @pytest.mark.parametrize("gate", ["deny", "", 1, {}, ["block"]])
+    def test_refuses_other_values(self, store: Store, gate: object) -> None:
+        answer = call("PUT", MINE, body={"settings": {"lint_gate": gate}})
+        assert (answer.status, answer.body["details"][0]["field"]) == (422, "settings.lint_gate")
+        assert read(store) == {}
