@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from shared.api_keys.secret import new_secret
 from shared.ids import ULID
 from shared.times import from_text, to_text
 
@@ -23,8 +24,10 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _HEX = re.compile(r"\b[0-9a-f]{16,}\b")
 _OF_STRIPE = re.compile(r"\b(in|il|cs|evt|sub|cus|bps)_(?:local_|test_)?[A-Za-z0-9]{8,}\b")
 _SIGNATURE = re.compile(r"\?[^\"]*(?:X-Amz-|Signature=)[^\"]*")
+_API_KEY = re.compile(r"\banx_[a-z]+_[0-9A-Za-z]{6,49}\b")
 _LOCAL = re.compile(r"http://(?:localhost|127\.0\.0\.1):\d+(?:/_aws/execute-api/[^/]+/local)?")
 _INVOICE_NUMBER = re.compile(r"\b[0-9A-F]{8}-(?=\d{4}\b)")
+_EXAMPLE_KEY = new_secret("dev", hashlib.sha256(b"an example").digest())
 _MEASURED = {"compute_ms": 64, "waited_ms": 64, "size_bytes": 2048, "bytes": 2048}
 _SIGNED = {"policy", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"}
 """The fields of a presigned form."""
@@ -81,6 +84,7 @@ class Normaliser:
 
     def _rules(self) -> tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]:
         return (
+            (_API_KEY, lambda found: _EXAMPLE_KEY if len(found[0]) > len(_EXAMPLE_KEY) / 2 else _EXAMPLE_KEY[:14]),
             (_TIME, lambda found: self._moment(found[0])),
             (_HOUR_OF_DAY, lambda found: f"{self._moved(_utc(f'{found[0]}:00')):%Y-%m-%dT%H}"),
             (_DATE_IN_TEXT, lambda found: f"{self._moved(_utc(found[0])):%Y-%m-%d}"),
