@@ -14,6 +14,7 @@ from services.runs.agents.table import AgentCopies
 from services.runs.execution import consumer as execution
 from services.runs.execution.operations.planning import Planner
 from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.worker import Worker
 from services.runs.functions import consumer as events
 from services.runs.functions import reaper, worker
 from services.runs.providers.domain.model import Model, StreamEnd, StreamPart, TextDelta
@@ -194,7 +195,12 @@ class TestBatch:
             return world.runs.get(run_id).status
 
         models = Mixed(lambda: all(status(run_id).final for run_id in quick))
-        monkeypatch.setattr(execution, "_worker", lambda _: worker_of(world, models))
+        made = worker_of(world, models)
+
+        def worker_of_tenant(_: str) -> Worker:
+            return made
+
+        monkeypatch.setattr(execution, "_worker", worker_of_tenant)
         answer = worker.handler(batch(*(_queued(run_id) for run_id in (slow, broken, *quick))))
         assert answer == {"batchItemFailures": []}
         assert [status(run_id) for run_id in (slow, *quick)] == [Status.COMPLETED] * 3
