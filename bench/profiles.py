@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.mesh import MeasuredMesh
-from services.runs.runs.table.items import run_key
-from shared.storage.items import Item, item_from_wire, item_to_wire
+from services.runs.partitions import SLICE
+from shared.storage.items import Item, Key, item_from_wire, item_to_wire
 from shared.tenancy.claims import Claims
 from shared.tenancy.permissions import Role
 
@@ -42,7 +42,7 @@ def by_package(mesh: MeasuredMesh) -> dict[str, dict[str, float]]:
 
 def _written(mesh: MeasuredMesh, run_id: str) -> Item:
     """Return the run as the api function passes it to the worker."""
-    key = item_to_wire(run_key("demo-org", run_id).attributes)
+    key = item_to_wire(Key(SLICE.key("demo-org", "RUN", run_id), "RUN").attributes)
     found = mesh.target.clients.dynamodb.get_item(TableName=mesh.target.outputs["EntitiesTableName"], Key=key)
     return item_from_wire(found.get("Item", {}))
 

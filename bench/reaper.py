@@ -7,13 +7,13 @@ from typing import Any
 from bench.upkeep import CALL_S, TENANTS_TO_HOLD, WaitingDynamoDB, measuring, store_results
 from infra.local.paths import ROOT
 from services.runs.budgets.domain import SWEEP_GRACE_PERIOD, Budget, Grant, PlanLimits, Reservation, month_of
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.execution.operations.recovery import reap
 from services.runs.functions.reaper import EVERY_S, SIMULTANEOUS_ENTRIES
 from services.runs.partitions import SLICE
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.run import CallId, OpenCall, PinnedVersion, Run, RunRequest
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns, RunTable
 from shared.document_ref import DocumentRef
 from shared.ids import milliseconds, new_id
 from shared.observability import logger
@@ -43,9 +43,10 @@ def lost_runs(number: int, *, tenants: int) -> dict[str, Any]:
     """Give runs back whose leases are over: each counts a lost call, settles it and is queued again."""
     table = WaitingDynamoDB()
     store = Store(table, table="entities", owned=SLICE)
-    runs, budgets = RunTable(store, Payloads(Artifacts(None, bucket="none"))), BudgetTable(store)  # pyright: ignore[reportArgumentType] — nothing is stored there
+    runs, budgets = AllRuns(store, Payloads(Artifacts(None, bucket="none"))), AllBudgets(store)  # pyright: ignore[reportArgumentType] — nothing is stored there
     for one in range(number):
-        _lease(runs, budgets, f"tenant-{one % tenants}")
+        tenant_id = f"tenant-{one % tenants}"
+        _lease(runs.of(tenant_id), budgets.of(tenant_id))
     with measuring(table) as measured:
         swept = reap(runs, budgets, now=_NOW + lifecycle.LEASE + timedelta(seconds=1), concurrency=SIMULTANEOUS_ENTRIES)
     a_second = swept.handled / measured.wall_s
@@ -59,7 +60,7 @@ def lost_runs(number: int, *, tenants: int) -> dict[str, Any]:
     return measured.to_json(entries=number)
 
 
-def _lease(runs: RunTable, budgets: BudgetTable, tenant_id: str) -> Run:
+def _lease(runs: RunTable, budgets: BudgetTable) -> Run:
     period = month_of(_NOW)
     call = OpenCall(1, "openai", "gpt-4", simulated=False, bound_tokens=_TOKENS, max_output_tokens=100, period=period)
     request = RunRequest(
@@ -75,19 +76,18 @@ def _lease(runs: RunTable, budgets: BudgetTable, tenant_id: str) -> Run:
         waited=False,
     )
     pinned = PinnedVersion(1, DocumentRef("none", "0" * 64), project_id=None)
-    run, events = lifecycle.submit(tenant_id, request, pinned, first_call=call, now=_NOW)
+    run, events = lifecycle.submit(runs.tenant_id, request, pinned, first_call=call, now=_NOW)
     _reserve(budgets, run, period)
-    runs.add(run, events, idempotency_key=None)
-    runs.acquire_lease(tenant_id, run.run_id, now=_NOW)
+    runs.create(run, events, idempotency_key=None)
+    runs.acquire_lease(run.run_id, now=_NOW)
     return run
 
 
 def _reserve(budgets: BudgetTable, run: Run, period: str) -> None:
-    if budgets.find(run.tenant_id, period) is None:
-        budgets.create(run.tenant_id, period, Budget.fresh(_TERMS))
-        budgets.slots.open(run.tenant_id, period, _TERMS, now=_NOW)
+    if budgets.find(period) is None:
+        budgets.create(period, Budget.fresh(_TERMS))
+        budgets.slots.open(period, _TERMS, now=_NOW)
     refused = budgets.reserve(
-        run.tenant_id,
         period,
         Reservation(CallId(run.run_id, attempt=1, number=1), _TOKENS, milliseconds(_NOW)),
         Grant(_TOKENS, _TOKENS),

@@ -9,7 +9,7 @@ from typing import Any
 from services.runs.agents.gateway import CachedConfigs
 from services.runs.agents.table import AgentCopies
 from services.runs.budgets.domain import MAX_EXECUTING_RUNS
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.datasets.gateway import DatasetFiles
 from services.runs.execution.gateway import LambdaWorkers, Workers
 from services.runs.execution.operations.planning import Planner
@@ -18,7 +18,7 @@ from services.runs.experiments.operations.laboratory import Laboratory
 from services.runs.partitions import SLICE
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.runs.domain.run import Cost
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns, RunTable
 from shared.aws.clients import own_client, tenant_client
 from shared.meters import Meters
 from shared.storage.payloads import Payloads
@@ -32,14 +32,14 @@ access, is_deleted, empty_folder = _own.access, _own.is_deleted, _own.empty_fold
 artifact_store = _own.artifact_store
 
 
-def tenant_runs() -> RunTable:
+def tenant_runs(tenant_id: str) -> RunTable:
     """Return the runs of the current tenant."""
-    return RunTable(tenant_store(), Payloads(_own.tenant_objects()))
+    return RunTable(tenant_store(), tenant_id, Payloads(_own.tenant_objects()))
 
 
-def slice_runs() -> RunTable:
+def slice_runs() -> AllRuns:
     """Return the runs of all tenants, for the reaper."""
-    return RunTable(slice_store(), Payloads(_own.slice_objects()))
+    return AllRuns(slice_store(), Payloads(_own.slice_objects()))
 
 
 def tenant_datasets() -> DatasetFiles:
@@ -63,14 +63,14 @@ def tenant_agents() -> AgentCopies:
     return AgentCopies(tenant_store())
 
 
-def tenant_budgets() -> BudgetTable:
+def tenant_budgets(tenant_id: str) -> BudgetTable:
     """Return the budgets of the current tenant."""
-    return BudgetTable(tenant_store(), max_runs=_max_runs())
+    return BudgetTable(tenant_store(), tenant_id, max_runs=_max_runs())
 
 
-def slice_budgets() -> BudgetTable:
+def slice_budgets() -> AllBudgets:
     """Return the budgets of all tenants, for events and the reaper."""
-    return BudgetTable(slice_store(), max_runs=_max_runs())
+    return AllBudgets(slice_store(), max_runs=_max_runs())
 
 
 def _max_runs() -> int:
@@ -93,9 +93,9 @@ def laboratory(access: TenantAccess) -> Laboratory:
         store=tenant_store(),
         access=access,
         agents=tenant_agents(),
-        runs=tenant_runs(),
+        runs=tenant_runs(access.tenant_id),
         configs=configs(),
-        planner=planner(),
+        planner=planner(access.tenant_id),
         items=_trial_items(),
         check_schema=_conforms,
         clock=utc_now,
@@ -113,9 +113,9 @@ def _conforms(schema: Mapping[str, Any], text: str) -> bool:
     return True
 
 
-def planner() -> Planner:
+def planner(tenant_id: str) -> Planner:
     """Return the planner of the current tenant's calls."""
-    return Planner(tenant_budgets(), price)
+    return Planner(tenant_budgets(tenant_id), price)
 
 
 def price(request: ModelRequest, meters: Meters, at: datetime) -> Cost:

@@ -177,7 +177,7 @@ class Codec(Generic[T]):
         fields_of = (*(stored.field for stored in self._stored), *self._nested)
         return self.values(**{field: getattr(record, field, None) for field in fields_of})
 
-    @property
+    @cached_property
     def attributes(self) -> tuple[str, ...]:
         """The attributes in which the fields are stored, without those of flat nested records."""
         return tuple(stored.attribute for stored in self._stored)

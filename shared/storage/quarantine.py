@@ -117,7 +117,7 @@ class _FailureTable(TenantTable[EntryFailure]):
 
 
 def record_failure(
-    queue: DueQueue, entry: DueEntry, error: Mapping[str, Any], *, now: datetime, is_outage: bool
+    queue: DueQueue[Any], entry: DueEntry, error: Mapping[str, Any], *, now: datetime, is_outage: bool
 ) -> EntryFailure:
     """Count a failure and move the entry back, or quarantine it when it has failed too often.
 

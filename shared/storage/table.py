@@ -76,8 +76,6 @@ class TenantTable(TenantRows, Generic[T]):
     revision: ClassVar[str] = "seq"
     """The field that every change increments."""
     codec: Codec[T]
-    attributes: ClassVar[Sequence[str]] = ()
-    """The attributes to read of single records, with those of the key; all by default."""
     not_found: ClassVar[type[Exception]] = NotFound
     """The error of a record that does not exist; it takes no arguments."""
     changed: ClassVar[type[Exception]] = ChangedMeanwhile
@@ -86,6 +84,11 @@ class TenantTable(TenantRows, Generic[T]):
     def __init__(self, store: Store, tenant_id: str, *partition: str) -> None:
         super().__init__(store, tenant_id)
         self.pk = self.partition(*partition)
+
+    @property
+    def attributes(self) -> Sequence[str]:
+        """The attributes to read of single records, with those of the key; all by default."""
+        return ()
 
     def key(self, record_id: str = "") -> Key:
         """Return the key of a record."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.runs.runs.domain.run import Run
 from tests.architecture.source import Definition, Module, attributes, imported, modules, of_functions, parts
 
 LONGEST_FILE, LONGEST_FUNCTION = 500, 40
@@ -32,9 +31,6 @@ EDGES = {
 """Where anything may be caught: the caller gets an answer, the other messages or users are handled, known troubles
 explained, and no run is paid for again."""
 
-CARRY_THEIR_TENANT = (Run,)
-"""Types that stand for `tenant_id` as an argument."""
-
 WITHOUT_TENANT = {
     **{
         f"services/core/authorizer/table.py:ApiKeys.{name}": "for the authorizer: by a secret, which names no tenant"
@@ -48,24 +44,7 @@ WITHOUT_TENANT = {
         f"services/tenants/tenants/table/tenants.py:AllTenants.{name}": "for operators: from the `due` index"
         for name in ("page", "page_with_settings")
     },
-    "services/runs/runs/table/runs.py:RunTable.queue_wait": "for the reaper: of all tenants, from the `due` index",
-    "services/runs/runs/table/runs.py:RunTable.state_at": "for the reaper: of a key from the `due` index",
-    **{
-        f"services/runs/runs/table/runs.py:RunTable.{of}": "makes nothing but a run of an item"
-        for of in ("state", "load")
-    },
-    "services/runs/budgets/table/budgets.py:BudgetTable.limits_of": "of the copy of a tenant, which names it",
-    "services/runs/runs/table/storage.py:count_artifacts": "a part of a transaction, which carries its tenant",
-    "services/runs/runs/table/changes.py:update_expression": "makes nothing but an update of attributes",
-    "services/runs/runs/table/changes.py:state_from_item": "makes nothing but a run of an item that was read",
-    **{
-        f"services/runs/budgets/table/months.py:{conversion}": "makes or reads a part of a month's item"
-        for conversion in ("limits_to_item", "reservation_to_item", "budget_from_item")
-    },
-    **{
-        f"services/runs/budgets/table/slots.py:{name}": "reads an item, or makes a sort key of the `due` index"
-        for name in ("Freed.of", "NoSlot.slots")
-    },
+    "services/runs/runs/table/runs.py:AllRuns.queue_wait": "for the reaper: of all tenants, from the `due` index",
     "services/billing/customers/table.py:AllCustomers.page": "for operators: from the `due` index",
     **{
         f"services/billing/stripe_webhooks/table.py:{name}": "for webhooks, before their tenant is known"
@@ -78,25 +57,8 @@ WITHOUT_TENANT = {
             "StripeCustomers.save_tenant",
         )
     },
-    "services/runs/budgets/table/budgets.py:BudgetTable.due_at": "for the reaper: of a key from the `due` index",
-    "services/runs/runs/table/items.py:run_id_of_tombstone": "reads nothing but a key",
-    "services/runs/runs/table/items.py:run_from_item": "makes nothing but a run of an item that was read",
-    "services/runs/runs/table/items.py:folder_of": "below the tenant's prefix, which who writes there puts before it",
-    "services/runs/runs/table/items.py:due_sort_key": "a sort key alone, in the `due` index of all tenants",
     "services/metering/counters/table/rows.py:SeenRows.add": "remembers keys, which carry their tenant",
     "services/metering/counters/table/tenants.py:UsageOfAllTenants.tenants_during": "for exports: from the `due` index",
-    **{
-        f"services/runs/runs/table/parts.py:{conversion}": "makes nothing but a part of a run's item, or reads one"
-        for conversion in (
-            "attempt_to_item",
-            "attempt_from_item",
-            "call_to_item",
-            "calls_from_item",
-            "open_call_to_item",
-            "open_call_from_item",
-            "turns_from_payload",
-        )
-    },
 }
 UNITS_OF_MONEY = ("nano_usd", "cents")
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
@@ -110,7 +72,16 @@ def module(text: str, path: str = "services/agents/agents/table.py") -> Module:
     return Module(path, text, ast.parse(text))
 
 
-TENANT_TABLES = {"TenantRows", "TenantTable", "CopyTable", "TenantItem", "MonthlyTable"}
+TENANT_TABLES = {
+    "TenantRows",
+    "TenantTable",
+    "CopyTable",
+    "TenantItem",
+    "MonthlyTable",
+    "AdjacentRows",
+    "RunStates",
+    "RunItems",
+}
 """The base classes of tables that are bound to their tenant when they are made."""
 
 
@@ -125,7 +96,7 @@ def bound_classes(of: Module) -> set[str]:
 
 def without_tenant(of: Module) -> Iterator[str]:
     """Find public functions, and methods of classes without a tenant, that do not take the tenant first."""
-    carriers, bound = {kind.__name__ for kind in CARRY_THEIR_TENANT}, bound_classes(of)
+    bound = bound_classes(of)
     for name, definition in of.definitions():
         if "<locals>" in name or any(part.startswith("_") for part in name.split(".")):
             continue
@@ -133,8 +104,7 @@ def without_tenant(of: Module) -> Iterator[str]:
             continue
         arguments = [*definition.args.posonlyargs, *definition.args.args]
         first = next((argument for argument in arguments if argument.arg not in {"self", "store"}), None)
-        kind = ast.unparse(first.annotation) if first and first.annotation else ""
-        if not first or (first.arg != "tenant_id" and kind not in carriers):
+        if not first or first.arg != "tenant_id":
             yield f"{of.path}:{name}"
 
 
@@ -184,10 +154,6 @@ class TestTables:
     def test_every_public_function_takes_the_tenant_first(self) -> None:
         found = [name for of in parts("table") for name in without_tenant(of)]
         assert sorted(found) == sorted(WITHOUT_TENANT)
-
-    @pytest.mark.parametrize("kind", CARRY_THEIR_TENANT)
-    def test_what_stands_for_the_tenant_carries_it(self, kind: type) -> None:
-        assert "tenant_id" in kind.__annotations__
 
     @pytest.mark.parametrize(
         "text",

@@ -86,12 +86,12 @@ class LoadGenerator:
     @property
     def runs(self) -> RunTable:
         """The tenant's runs. None is large enough to need the bucket."""
-        return RunTable(self.store, Payloads(Documents(None, bucket=_TEST)))  # pyright: ignore[reportArgumentType]
+        return RunTable(self.store, self.tenant_id, Payloads(Documents(None, bucket=_TEST)))  # pyright: ignore[reportArgumentType]
 
     @property
     def budgets(self) -> BudgetTable:
         """The tenant's monthly budgets."""
-        return BudgetTable(self.store)
+        return BudgetTable(self.store, self.tenant_id)
 
     def store_copies(self, *, seq: int = 1, **payload: Any) -> None:  # noqa: ANN401 — those of tenant_created
         """Store copies of the tenant, with these limits, and of an agent."""
@@ -147,7 +147,7 @@ class LoadGenerator:
             clock=self.clock,
             sleep=time.sleep,
             jitter=random.uniform,
-        ).execute(self.tenant_id, run.run_id)
+        ).execute(run.run_id)
 
     def run_one(self, message: str = MESSAGE, *, max_output_tokens: int | None = None) -> bool:
         """Submit and execute a run. Return False if it is refused by a limit."""
@@ -180,7 +180,7 @@ class LoadGenerator:
 
     def budget(self, period: str) -> Budget:
         """Return the budget of the month."""
-        budget = self.budgets.find(self.tenant_id, period)
+        budget = self.budgets.find(period)
         assert budget is not None
         return budget
 
@@ -193,7 +193,7 @@ class LoadGenerator:
         found: list[Run] = []
         cursor: str | None = None
         while True:
-            page, cursor = self.runs.listing.page(self.tenant_id, RunFilter(), limit=100, after=cursor)
+            page, cursor = self.runs.listing.page(RunFilter(), limit=100, after=cursor)
             found += page
             if cursor is None:
                 return found

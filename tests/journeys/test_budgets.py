@@ -13,7 +13,7 @@ import pytest
 from infra.local.paths import ROOT
 from services.runs.budgets.domain import month_of, next_month
 from services.runs.budgets.operations.sweep import sweep_budgets
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.execution.operations.recovery import reap
 from services.runs.partitions import SLICE
@@ -25,6 +25,7 @@ from shared.times import utc_now
 from tests.journeys.load_generator import MESSAGE, LoadGenerator, client_of
 from tests.journeys.steps import Steps, wait_for
 from tests.mesh import Mesh
+from tests.services.runs.conftest import all_of
 from tests.tables import make_table
 
 pytestmark = pytest.mark.mesh
@@ -64,12 +65,12 @@ def _assert_consistent(load: LoadGenerator, limit: int, period: str | None = Non
 
 class TestDeployedBudget:
     def test_decreases_by_the_usage_of_runs(self, mesh: Mesh, steps: Steps) -> None:
-        budgets = BudgetTable(Store(mesh.clients.dynamodb, table="ainexus-local-entities", owned=SLICE))
+        budgets = BudgetTable(Store(mesh.clients.dynamodb, table="ainexus-local-entities", owned=SLICE), "demo-org")
         agent_id, period = steps.create_agent(), month_of(utc_now())
         steps.submit(agent_id, "Begin the month.", headers=WAIT_HEADERS)
-        before = budgets.find("demo-org", period)
+        before = budgets.find(period)
         runs = [steps.submit(agent_id, f"{number} [[tokens 30]]", headers=WAIT_HEADERS) for number in range(3)]
-        after = budgets.find("demo-org", period)
+        after = budgets.find(period)
         assert before is not None
         assert after is not None
         assert before.tokens_left - after.tokens_left == sum(
@@ -105,7 +106,7 @@ class TestConcurrentRuns:
         run = load.submit()
         assert run is not None
         assert load.submit() is None
-        cancel_run(load.runs, load.budgets, load.tenant_id, run.run_id, now=utc_now(), if_match=None)
+        cancel_run(load.runs, load.budgets, run.run_id, now=utc_now(), if_match=None)
         assert load.run_concurrently(8) == 1
         show(f"{len(load.all_runs()) - 1} runs at a limit of 10 and then 11 requests")
 
@@ -138,10 +139,10 @@ class TestWorkerProcesses:
             worker.wait()
             left_open += len(load.budget(period).open)
             later += timedelta(hours=1)
-            lost += len(reap(load.runs, load.budgets, now=later).results)
+            lost += len(reap(all_of(load.runs), AllBudgets(load.store), now=later).results)
             for run in load.all_runs():
                 load.execute(run)
-            swept += sum(sweep_budgets(load.budgets, load.runs, load.access, now=later).results)
+            swept += sum(sweep_budgets(AllBudgets(load.store), all_of(load.runs), load.access, now=later).results)
         spent = _assert_consistent(load, limit, period)
         runs = load.all_runs()
         assert all(run.status.final for run in runs)

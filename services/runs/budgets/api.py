@@ -17,7 +17,7 @@ router = Router()
 @router.route("GET", "/v1/tenants/{tenant_id}/budget", min_role=Role.OBSERVER)
 def get_budget(caller: Caller, call: CurrentCall) -> Response[BudgetResponse]:
     """Return what is used, reserved and left of the tenant's monthly limits."""
-    budget = current_budget(wiring.tenant_budgets(), wiring.access(caller.tenant_id), now=call.now)
+    budget = current_budget(wiring.tenant_budgets(caller.tenant_id), wiring.access(caller.tenant_id), now=call.now)
     state = BudgetState.of(budget, now=call.now)
     response = ok(BudgetResponse(budget=state))
     response.headers.update(rate_limit_headers(state.limited))

@@ -24,7 +24,7 @@ commands = CommandRouter()
 @events.on(UsageIngested, UsageBatchIngested)
 def subtract_from_budget(event: Event[UsageIngested | UsageBatchIngested], delivery: Delivery) -> None:
     """Deduct usage that was reported from outside from the tenant's month."""
-    subtract_ingested(wiring.slice_store(), wiring.slice_budgets(), wiring.copies().read, event, delivery)
+    subtract_ingested(wiring.slice_budgets().of(event.tenant_id), wiring.copies().read, event, delivery)
 
 
 class _TenantInput(BaseModel):
@@ -46,7 +46,8 @@ class _CorrectionInput(_TenantInput):
 @commands.on("budgets", _BudgetsInput)
 def budgets(command: _BudgetsInput) -> dict[str, Any]:
     """Return the amounts spent in these months, and the numbers of open calls."""
-    by_period = {period: wiring.slice_budgets().find(command.tenant_id, period) for period in command.periods}
+    of_tenant = wiring.slice_budgets().of(command.tenant_id)
+    by_period = {period: of_tenant.find(period) for period in command.periods}
     return {
         "budgets": {
             period: {**_spent(budget.spent), "open": len(budget.open)} for period, budget in by_period.items() if budget
@@ -58,7 +59,8 @@ def budgets(command: _BudgetsInput) -> dict[str, Any]:
 def correct(command: _CorrectionInput) -> dict[str, Any]:
     """Set the amount spent this month and return the previous value."""
     spent = Spent(command.requests, command.tokens)
-    before = correct_budget(wiring.slice_budgets(), wiring.copies().read, command.tenant_id, command.period, spent)
+    of_tenant = wiring.slice_budgets().of(command.tenant_id)
+    before = correct_budget(of_tenant, wiring.copies().read, command.period, spent)
     return {"before": _spent(before)}
 
 
@@ -67,7 +69,7 @@ def budget(command: _TenantInput) -> dict[str, Any]:
     """Return the state of a tenant's current month."""
     now = utc_now()
     access = wiring.slice_access(command.tenant_id)
-    found = current_budget(wiring.slice_budgets(), access, now=now)
+    found = current_budget(wiring.slice_budgets().of(command.tenant_id), access, now=now)
     return {"budget": BudgetState.of(found, now=now).model_dump(mode="json")}
 
 

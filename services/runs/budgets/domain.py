@@ -206,6 +206,35 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Freed:
+    """The result of a settlement or of a freed slot."""
+
+    period: str
+    """The month that holds the tenant's slots."""
+    waiting: bool = False
+    """Whether any run of the tenant waits for a slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoSlot:
+    """The refusal of a slot or of a place to wait, with the month that refused it; None if it has no budget."""
+
+    month: Budget | None
+
+    @property
+    def slots(self) -> Slots | None:
+        """Return the slots of that month; None if it holds none."""
+        return self.month.slots if self.month else None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refused reservation, with the budget that refused it; None if the month has no budget yet."""
+
+    budget: Budget | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReservationRequest:
     """The request to reserve the usage bound of a call."""
 

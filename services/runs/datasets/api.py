@@ -197,7 +197,7 @@ def add_dataset_items(
 
 
 def _selected_runs(caller: TenantContext, selection: RunSelection) -> list[Run]:
-    runs, run_ids = wiring.tenant_runs(), selection.run_ids
+    runs, run_ids = wiring.tenant_runs(caller.tenant_id), selection.run_ids
     if not run_ids:
         if selection.start and selection.end and selection.start >= selection.end:
             raise BadRange
@@ -209,11 +209,9 @@ def _selected_runs(caller: TenantContext, selection: RunSelection) -> list[Run]:
             selection.end,
             selection.key_and_value,
         )
-        listed, _ = runs.listing.page(
-            caller.tenant_id, run_filter, limit=selection.limit, after=None, bytes_of=bytes_of
-        )
+        listed, _ = runs.listing.page(run_filter, limit=selection.limit, after=None, bytes_of=bytes_of)
         run_ids = [run.run_id for run in listed]
-    return item_operations.runs_by_id(runs, caller.tenant_id, run_ids)
+    return item_operations.runs_by_id(runs, run_ids)
 
 
 @router.route("GET", f"{_DATASET}/download", min_role=Role.ANALYST)

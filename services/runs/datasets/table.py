@@ -16,7 +16,7 @@ from services.runs.errors import (
     UploadNotFound,
 )
 from services.runs.partitions import DATASETS, SLICE
-from services.runs.runs.table.storage import count_artifacts
+from services.runs.runs.table.storage import StoredBytes
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent, RunsEvent
 from shared.storage.codec import Codec
@@ -199,7 +199,7 @@ class DatasetTable(TenantTable[Dataset]):
         DatasetVersionTable(self.store, self.tenant_id, dataset.dataset_id).add(transaction, version)
         if upload:
             UploadTable(self.store, self.tenant_id, dataset.dataset_id).replace(transaction, upload)
-        count_artifacts(transaction, events, storage_gb=storage_gb)
+        StoredBytes(self.store, self.tenant_id).count(transaction, events, storage_gb=storage_gb)
         transaction.emit(*events)
         self.store.commit(transaction)
 
@@ -218,6 +218,6 @@ class DatasetTable(TenantTable[Dataset]):
         transaction = self.transaction()
         self.delete(transaction, dataset)
         RemovedDatasetTable(self.store, self.tenant_id).add(transaction, removed)
-        count_artifacts(transaction, events)
+        StoredBytes(self.store, self.tenant_id).count(transaction, events)
         transaction.emit(*events)
         self.store.commit(transaction)

@@ -21,6 +21,6 @@ router = Router()
 )
 def delete_run(caller: Caller, call: CurrentCall, run_id: str) -> Response[None]:
     """Delete an ended run and all its stored data; its usage stays counted."""
-    runs, budgets = wiring.tenant_runs(), wiring.tenant_budgets()
-    operations.delete_run(runs, budgets, caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    runs, budgets = wiring.tenant_runs(caller.tenant_id), wiring.tenant_budgets(caller.tenant_id)
+    operations.delete_run(runs, budgets, run_id, now=call.now, if_match=call.if_match)
     return no_content()

@@ -19,7 +19,7 @@ from services.runs.runs.domain import run as domain
 from services.runs.runs.operations.presenter import present_run
 from services.runs.runs.operations.storage_quota import check_storage_quota
 from services.runs.runs.schemas import Run, RunResponse
-from services.runs.runs.table.storage import storage_key
+from services.runs.runs.table.storage import StoredBytes
 from shared.copies.tenant_access import access_key
 from shared.http.call import Caller, CurrentCall, KnownTenant, current_call
 from shared.http.request import Request
@@ -41,15 +41,16 @@ _MAX_WAIT_S = 25
 
 
 def _show_submitted(caller: TenantContext, run_id: str) -> Response[RunResponse]:
-    return _submitted(caller, wiring.tenant_runs().get(caller.tenant_id, run_id))
+    return _submitted(caller, wiring.tenant_runs(caller.tenant_id).get(run_id))
 
 
 def _read_by_create(tenant_id: str, request: Request) -> list[Key]:
     """Return the keys of the tenant, of its storage, and of the agent if the body has a valid id."""
     agent_id = request.text_in_body("agent_id") or ""
-    keys = [access_key(SLICE, tenant_id), storage_key(tenant_id)]
+    store = wiring.tenant_store()
+    keys = [access_key(SLICE, tenant_id), StoredBytes(store, tenant_id).key]
     if re.fullmatch(pattern("agt"), agent_id):
-        keys.append(AgentCopyTable(wiring.tenant_store(), tenant_id).key(agent_id))
+        keys.append(AgentCopyTable(store, tenant_id).key(agent_id))
     return keys
 
 
@@ -68,7 +69,7 @@ def create_run(
     caller: Caller, access: KnownTenant, call: CurrentCall, body: Annotated[NewRun, Body()]
 ) -> Response[RunResponse]:
     """Run an agent: 202 at once, or with `Prefer: wait=N` (at most 25 s) 201 if the run ends in time."""
-    check_storage_quota(wiring.tenant_store(), access)
+    check_storage_quota(StoredBytes(wiring.tenant_store(), caller.tenant_id), access)
     wait_s = waits(call.prefer)
     run_request = domain.RunRequest(
         run_id=new_id(
@@ -87,9 +88,9 @@ def create_run(
     )
     run = submission.submit_run(
         wiring.tenant_agents(),
-        wiring.tenant_runs(),
+        wiring.tenant_runs(caller.tenant_id),
         wiring.configs(),
-        wiring.planner(),
+        wiring.planner(caller.tenant_id),
         access,
         run_request,
         now=call.now,
@@ -97,7 +98,7 @@ def create_run(
     )
     if wait_s is None:
         return accepted(RunResponse(run=Run.of(run)), location=_location(caller, run.run_id))
-    response = _submitted(caller, _waiter().execute_and_wait(run, wait_s=wait_s))
+    response = _submitted(caller, _waiter(caller).execute_and_wait(run, wait_s=wait_s))
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 
@@ -113,8 +114,8 @@ def cancel_run(
 
     Returns 200 if the run is cancelled, 202 if its worker was asked to stop, and 409 if the run has already ended.
     """
-    runs, budgets = wiring.tenant_runs(), wiring.tenant_budgets()
-    run = cancel.cancel_run(runs, budgets, caller.tenant_id, run_id, now=call.now, if_match=call.if_match)
+    runs, budgets = wiring.tenant_runs(caller.tenant_id), wiring.tenant_budgets(caller.tenant_id)
+    run = cancel.cancel_run(runs, budgets, run_id, now=call.now, if_match=call.if_match)
     return _under_way(caller, run)
 
 
@@ -138,13 +139,12 @@ def submit_tool_outputs(
     outputs = {output.tool_call_id: output.output for output in body.tool_outputs}
     if len(outputs) < len(body.tool_outputs):
         raise ToolOutputsMismatch
-    run = tool_outputs.submit_tool_outputs(
-        wiring.tenant_runs(), wiring.configs(), wiring.planner(), access, run_id, outputs, now=call.now
-    )
+    runs, planner = wiring.tenant_runs(caller.tenant_id), wiring.planner(caller.tenant_id)
+    run = tool_outputs.submit_tool_outputs(runs, wiring.configs(), planner, access, run_id, outputs, now=call.now)
     wait_s = waits(call.prefer)
     if wait_s is None:
         return _under_way(caller, run)
-    response = _under_way(caller, _waiter().wait(run, wait_s=wait_s))
+    response = _under_way(caller, _waiter(caller).wait(run, wait_s=wait_s))
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
 
@@ -156,8 +156,9 @@ def _under_way(caller: TenantContext, run: domain.Run) -> Response[RunResponse]:
     return ok(response, etag=run.seq)
 
 
-def _waiter() -> RunWaiter:
-    return RunWaiter(wiring.workers(), wiring.tenant_runs(), clock=utc_now, sleep=time.sleep, monotonic=time.monotonic)
+def _waiter(caller: TenantContext) -> RunWaiter:
+    runs = wiring.tenant_runs(caller.tenant_id)
+    return RunWaiter(wiring.workers(), runs, clock=utc_now, sleep=time.sleep, monotonic=time.monotonic)
 
 
 def waits(prefer: str | None) -> int | None:
@@ -176,7 +177,7 @@ def _submitted(caller: TenantContext, run: domain.Run) -> Response[RunResponse]:
 
 
 def _response(run: domain.Run) -> RunResponse:
-    return RunResponse(run=Run.of(present_run(wiring.tenant_runs(), run, now=current_call().now)))
+    return RunResponse(run=Run.of(present_run(wiring.tenant_runs(run.tenant_id), run, now=current_call().now)))
 
 
 def _location(caller: TenantContext, run_id: str) -> str:

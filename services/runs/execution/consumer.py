@@ -28,18 +28,19 @@ events = EventRouter()
 
 def execute_waited_run(invocation: dict[str, Any]) -> dict[str, Any]:
     """Execute a run for which the api function waits, and return it. That function has just checked the tenant."""
-    return {"written": _execute(_worker(), invocation["tenant_id"], invocation["run_id"])}
+    return {"written": _execute(_worker(invocation["tenant_id"]), invocation["run_id"])}
 
 
 @events.on(RunQueued)
 def execute_queued_run(event: Event[RunQueued], _: Delivery) -> None:
     """Execute the run of a message. A run that is leased or has ended needs nothing: only the reaper requeues runs."""
-    _execute(replace(_worker(), status=_statuses().of), event.tenant_id, event.data.run_id)
+    _execute(replace(_worker(event.tenant_id), status=_statuses().of), event.data.run_id)
 
 
-def _execute(worker: Worker, tenant_id: str, run_id: str) -> Item | None:
+def _execute(worker: Worker, run_id: str) -> Item | None:
+    tenant_id = worker.runs.tenant_id
     with acting_for(tenant_id), subsegment("run", run_id=run_id, tenant_id=tenant_id):
-        return worker.execute(tenant_id, run_id)
+        return worker.execute(run_id)
 
 
 @cache
@@ -47,14 +48,13 @@ def _statuses() -> RecentStatuses:
     return RecentStatuses(wiring.access, clock=utc_now)
 
 
-@cache
-def _worker() -> Worker:
-    """Return the worker. It is not part of the wiring, because the api function imports that and needs no models."""
+def _worker(tenant_id: str) -> Worker:
+    """Return a tenant's worker. It is not part of the wiring, because the api function imports that, without models."""
     return Worker(
-        runs=wiring.tenant_runs(),
+        runs=wiring.tenant_runs(tenant_id),
         configs=wiring.configs(),
         models=_models(),
-        planner=wiring.planner(),
+        planner=wiring.planner(tenant_id),
         access=wiring.access,
         price=wiring.price,
         clock=utc_now,
@@ -64,6 +64,7 @@ def _worker() -> Worker:
     )
 
 
+@cache
 def _models() -> ProviderModels:
     return ProviderModels(
         ProviderKeys(

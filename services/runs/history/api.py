@@ -19,12 +19,12 @@ _RUN = "/v1/tenants/{tenant_id}/runs/{run_id}"
 @router.route("GET", f"{_RUN}/logs", min_role=Role.OBSERVER)
 def get_run_logs(caller: Caller, run_id: str) -> Response[RunLogsResponse]:
     """Return the history of a run, in order, without any text of inputs or answers."""
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    run = wiring.tenant_runs(caller.tenant_id).get(run_id)
     return ok(RunLogsResponse.of(entries(run)))
 
 
 @router.route("GET", f"{_RUN}/traces", min_role=Role.OBSERVER)
 def get_run_trace(caller: Caller, run_id: str) -> Response[RunTraceResponse]:
     """Return the trace of a run: its waits, calls and tools as spans, with OpenTelemetry's attribute names."""
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
+    run = wiring.tenant_runs(caller.tenant_id).get(run_id)
     return ok(RunTraceResponse.of(trace_id(run), spans(run)))

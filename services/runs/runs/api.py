@@ -42,8 +42,7 @@ def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[
         query.experiment_id,
     )
     scope = (caller.tenant_id, "runs", repr(run_filter))
-    runs, cursor = wiring.tenant_runs().listing.page(
-        caller.tenant_id,
+    runs, cursor = wiring.tenant_runs(caller.tenant_id).listing.page(
         run_filter,
         limit=query.limit,
         after=cursor_of(query.token, *scope, form=pattern("run")),
@@ -55,6 +54,7 @@ def list_runs(caller: Caller, query: Annotated[RunsQuery, Query()]) -> Response[
 @router.route("GET", RUN, min_role=Role.OBSERVER)
 def get_run(caller: Caller, call: CurrentCall, run_id: str) -> Response[RunResponse]:
     """Return a run. An output over 1 MiB is replaced by a download link, valid for five minutes."""
-    run = wiring.tenant_runs().get(caller.tenant_id, run_id)
-    presented = present_run(wiring.tenant_runs(), run, now=call.now)
+    runs_of_tenant = wiring.tenant_runs(caller.tenant_id)
+    run = runs_of_tenant.get(run_id)
+    presented = present_run(runs_of_tenant, run, now=call.now)
     return ok(RunResponse(run=Run.of(presented)), etag=run.seq)

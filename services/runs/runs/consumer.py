@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.runs import wiring
 from services.runs.runs.domain.run import CallId
 from services.runs.runs.operations import reconciliation
-from services.runs.runs.table import storage
+from services.runs.runs.table.storage import StoredBytes
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactStored
 from shared.messaging.commands import CommandRouter
@@ -23,13 +23,13 @@ commands = CommandRouter()
 @events.on(ArtifactStored)
 def count_stored_bytes(event: Event[ArtifactStored], delivery: Delivery) -> None:
     """Count the bytes for the plan's limit, unless they were counted in the transaction that stored them."""
-    storage.count_bytes(wiring.slice_store(), event.tenant_id, delivery, more=event.data.bytes)
+    StoredBytes(wiring.slice_store(), event.tenant_id).count_delivered(delivery, more=event.data.bytes)
 
 
 @events.on(ArtifactDeleted)
 def discount_deleted_bytes(event: Event[ArtifactDeleted], delivery: Delivery) -> None:
     """Subtract the bytes, unless they were subtracted in the transaction that deleted them."""
-    storage.count_bytes(wiring.slice_store(), event.tenant_id, delivery, more=-event.data.bytes)
+    StoredBytes(wiring.slice_store(), event.tenant_id).count_delivered(delivery, more=-event.data.bytes)
 
 
 class _TenantInput(BaseModel):
@@ -62,7 +62,7 @@ class _RepublishInput(_TenantInput):
 def tallies(command: _TalliesInput) -> dict[str, Any]:
     """Return the tallies of the calls of runs created in this time, and the cursor to continue from."""
     by_span, cursor = reconciliation.tallies(
-        wiring.slice_runs(), command.tenant_id, start=command.start, end=command.end, after=command.after
+        wiring.slice_runs().of(command.tenant_id), start=command.start, end=command.end, after=command.after
     )
     return {"calls": {span: asdict(tally) for span, tally in by_span.items()}, "after": cursor}
 
@@ -70,7 +70,7 @@ def tallies(command: _TalliesInput) -> dict[str, Any]:
 @commands.on("calls", _CallsInput)
 def calls(command: _CallsInput) -> dict[str, Any]:
     """Return the ended calls of the runs created in one span of time."""
-    ended = reconciliation.calls_of(wiring.slice_runs(), command.tenant_id, command.span)
+    ended = reconciliation.calls_of(wiring.slice_runs().of(command.tenant_id), command.span)
     return {
         "calls": {
             str(call_id): {"period": call.period, "meters": call.meters, "ended_at": to_text(call.ended_at)}
@@ -82,4 +82,4 @@ def calls(command: _CallsInput) -> dict[str, Any]:
 @commands.on("republish", _RepublishInput)
 def republish(command: _RepublishInput) -> dict[str, Any]:
     """Publish the usage events of these calls again; consumers that have counted them ignore the repetition."""
-    return {"published": reconciliation.republish(wiring.slice_runs(), command.tenant_id, command.calls)}
+    return {"published": reconciliation.republish(wiring.slice_runs().of(command.tenant_id), command.calls)}

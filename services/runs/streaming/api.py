@@ -50,7 +50,7 @@ def stream_run(
     """Stream a run: the events after `Last-Event-ID`, as soon as there are any; 204 after the last event."""
     scope = (caller.tenant_id, "stream", run_id)
     cursor = _cursor(last_event_id, *scope)
-    events = stream_events(wiring.tenant_runs(), caller.tenant_id, run_id, cursor, pauses=_polls())
+    events = stream_events(wiring.tenant_runs(caller.tenant_id), run_id, cursor, pauses=_polls())
     if cursor.ended:
         return Response(status_code=204)
     body = _text(events, *scope)

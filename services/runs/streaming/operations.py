@@ -8,14 +8,11 @@ from services.runs.runs.table.runs import RunTable
 from services.runs.streaming.domain import StreamCursor, StreamEvent, events_after, open_text
 
 
-def stream_events(
-    runs: RunTable, tenant_id: str, run_id: str, cursor: StreamCursor, *, pauses: Iterable[object]
-) -> list[StreamEvent]:
+def stream_events(runs: RunTable, run_id: str, cursor: StreamCursor, *, pauses: Iterable[object]) -> list[StreamEvent]:
     """Return the events after the cursor.
 
     Args:
         runs: the table.
-        tenant_id: the tenant.
         run_id: the run.
         cursor: the client's position.
         pauses: an iterator that waits between two reads, while there are no events.
@@ -28,7 +25,7 @@ def stream_events(
     """
     run: Run | None = None
     for _ in chain((None,), pauses):
-        run = runs.get(tenant_id, run_id, known=run)
+        run = runs.get(run_id, known=run)
         events = events_after(run, cursor, _pieces(runs, run, cursor))
         if events or cursor.ended:
             return events

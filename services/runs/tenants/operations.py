@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.errors import RunAlreadyEnded, RunNotFound
 from services.runs.execution.operations.cancel import cancel_run
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns, RunTable
 from services.runs.tenants.domain import RunStop, stopped_event
 from services.runs.tenants.table import STOPS, StopTable
 from shared.deadline import bounded_s
@@ -28,8 +28,8 @@ def begin_stop(store: Store, tenant_id: str, *, seq: int, now: datetime) -> None
 
 def finish_stops(
     store: Store,
-    runs: RunTable,
-    budgets: BudgetTable,
+    runs: AllRuns,
+    budgets: AllBudgets,
     *,
     now: datetime,
     monotonic: Callable[[], float],
@@ -53,7 +53,13 @@ def finish_stops(
         if stop is None:
             return None
         ends_at = monotonic() + bounded_s(TENANT_BUDGET_S)
-        left, checked_to = _cancel_all(runs, budgets, stop, now=now, has_time=lambda: monotonic() < ends_at)
+        left, checked_to = _cancel_all(
+            runs.of(stop.tenant_id),
+            budgets.of(stop.tenant_id),
+            stop,
+            now=now,
+            has_time=lambda: monotonic() < ends_at,
+        )
         if not stop.is_over(runs_left=left, now=now):
             # A run that comes later is newer than those that were checked.
             if checked_to and stop.is_quiet(now=now):
@@ -75,24 +81,24 @@ def _cancel_all(
         How many may not have ended, at least one if the time ran out; and the run to go on from.
     """
     left, checked_to = 0, stop.checked_to
-    for run_id in runs.backlog.run_ids(stop.tenant_id):
+    for run_id in runs.backlog.run_ids():
         if not has_time():
             return left + 1, checked_to
-        left += not _has_ended(runs, budgets, stop.tenant_id, run_id, now=now)
-    for run_id, is_due in runs.listing.ids_with_due(stop.tenant_id, before=stop.checked_to):
+        left += not _has_ended(runs, budgets, run_id, now=now)
+    for run_id, is_due in runs.listing.ids_with_due(before=stop.checked_to):
         if not has_time():
             return left + 1, checked_to
         if is_due:
-            left += not _has_ended(runs, budgets, stop.tenant_id, run_id, now=now)
+            left += not _has_ended(runs, budgets, run_id, now=now)
         if not left:
             checked_to = run_id
     return left, checked_to
 
 
-def _has_ended(runs: RunTable, budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime) -> bool:
+def _has_ended(runs: RunTable, budgets: BudgetTable, run_id: str, *, now: datetime) -> bool:
     """Cancel a run; return whether it had ended before."""
     try:
-        cancel_run(runs, budgets, tenant_id, run_id, now=now, if_match=None)
+        cancel_run(runs, budgets, run_id, now=now, if_match=None)
     except (RunAlreadyEnded, RunNotFound):
         return True
     except Conflict:

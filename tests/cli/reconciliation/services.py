@@ -76,10 +76,10 @@ class ReconciledServices:
 
     def run(self, *, at: datetime = AT) -> Run:
         """Complete a run with one call, and subtract its tokens from the budget."""
-        table = of_runs.slice_runs()
+        table = of_runs.slice_runs().of(TENANT)
         made, events = submitted(run_id=new_id("run", at), now=at, first_call=replace(CALL, period=f"{at:%Y-%m}"))
-        table.add(made, events, idempotency_key=None)
-        item = table.acquire_lease(TENANT, made.run_id, now=at)
+        table.create(made, events, idempotency_key=None)
+        item = table.acquire_lease(made.run_id, now=at)
         assert item
         leased = table.load(item)
         done, events = lifecycle.complete(leased, END, OUTPUT, now=at)
@@ -91,7 +91,7 @@ class ReconciledServices:
     def spend(self, spent: Spent) -> None:
         """Subtract usage from the budget."""
         transaction = Transaction(TENANT)
-        of_runs.slice_budgets().subtract(TENANT, PERIOD, spent, transaction=transaction)
+        of_runs.slice_budgets().of(TENANT).subtract(PERIOD, spent, transaction=transaction)
         of_runs.slice_store().commit(transaction)
 
     def deliver(self) -> None:
@@ -142,7 +142,7 @@ def reconciled_services() -> Generator[ReconciledServices]:
         for consumer in (metering.handler, billing.handler):
             assert consumer(batch(tenant_created(TENANT))) == {"batchItemFailures": []}
         budget = Budget.fresh(PlanLimits(seq=1, requests=1_000, tokens=100_000, overage=False))
-        of_runs.slice_budgets().create(TENANT, PERIOD, budget)
+        of_runs.slice_budgets().of(TENANT).create(PERIOD, budget)
         yield ReconciledServices()
 
 

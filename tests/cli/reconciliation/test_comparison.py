@@ -13,7 +13,6 @@ from services.metering.ledger.table.entries import LedgerTable
 from services.metering.partitions import SLICE as USAGE
 from services.runs import wiring as of_runs
 from services.runs.budgets.domain import Spent
-from services.runs.runs.table.items import run_key
 from shared.drift import Drift
 from shared.storage.items import Key
 from shared.times import to_text, utc_now
@@ -88,7 +87,7 @@ class TestCompare:
     def test_counts_the_usage_of_a_deleted_run(self, services: ReconciledServices) -> None:
         run = services.run()
         services.close()
-        services.remove(of_runs.slice_store(), run_key(TENANT, run.run_id))
+        services.remove(of_runs.slice_store(), of_runs.slice_runs().of(TENANT).key(run.run_id))
         assert_reconciled(services)
 
     def test_ignores_late_usage_and_its_correction(self, services: ReconciledServices) -> None:

@@ -9,9 +9,9 @@ import pytest
 from services.runs import wiring
 from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.agents.table import AgentCopyTable, VersionCopyTable
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.execution import consumer
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns, RunTable
 from shared.aws.clients import own_client
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.document_ref import DocumentRef
@@ -34,6 +34,21 @@ class World:
     documents: Artifacts
     config: DocumentRef
 
+    @property
+    def all_runs(self) -> AllRuns:
+        """The runs of all tenants, in the same type of table."""
+        return all_of(self.runs)
+
+    @property
+    def all_budgets(self) -> AllBudgets:
+        """The budgets of all tenants, in the same type of table."""
+        return AllBudgets(self.store, table=type(self.budgets))
+
+
+def all_of(runs: RunTable) -> AllRuns:
+    """Return the runs of all tenants, each in a table of this type."""
+    return AllRuns(runs.store, runs.payloads, table=type(runs))
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
@@ -45,7 +60,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
     caches = (
         wiring.configs,
         wiring.tenant_agents,
-        consumer._worker,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
+        consumer._models,  # pyright: ignore[reportPrivateUsage]  # it must not outlive the tables
         wiring.workers,
     )
     with memory_tables(caches):
@@ -56,7 +71,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Generator[World]:
         store = wiring.slice_store()
         know_tenant(store)
         know_agent(store, config)
-        yield World(store, wiring.slice_runs(), wiring.slice_budgets(), documents, config)
+        yield World(store, wiring.slice_runs().of(TENANT), wiring.slice_budgets().of(TENANT), documents, config)
 
 
 def know_tenant(store: Store, tenant_id: str = TENANT, **payload: Any) -> None:  # noqa: ANN401 — those of tenant_created

@@ -12,7 +12,9 @@ import pytest
 
 from services.runs.agents.table import AgentCopies
 from services.runs.execution import consumer as execution
+from services.runs.execution.operations.planning import Planner
 from services.runs.execution.operations.submission import submit_run
+from services.runs.execution.operations.worker import Worker
 from services.runs.functions import consumer as events
 from services.runs.functions import reaper, worker
 from services.runs.providers.domain.model import Model, StreamEnd, StreamPart, TextDelta
@@ -27,7 +29,7 @@ from shared.times import utc_now
 from tests.messages import batch
 from tests.services.runs.conftest import CONFIG, World, know_tenant
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
-from tests.services.runs.workers import access, acquire_lease, execute, planner_of, submit, worker_of
+from tests.services.runs.workers import COST, access, acquire_lease, always, execute, submit, worker_of
 
 AGENT = new_id("agt", NOW)
 
@@ -96,9 +98,9 @@ def _submit(world: World, tenant_id: str = TENANT) -> str:
         waited=False,
     )
     known = access(world, tenant_id)
-    planner = planner_of(world)
+    runs, planner = world.all_runs.of(tenant_id), Planner(world.all_budgets.of(tenant_id), always(COST))
     copies = AgentCopies(world.store)
-    return submit_run(copies, world.runs, world.documents, planner, known, asked, now=NOW).run_id
+    return submit_run(copies, runs, world.documents, planner, known, asked, now=NOW).run_id
 
 
 def _queued(run_id: str, tenant_id: str = TENANT) -> Event[Any]:
@@ -125,29 +127,29 @@ class TestWorker:
         answer = worker.handler(batch(*(_queued(run_id, tenant_id) for tenant_id, run_id in runs)))
         assert answer == {"batchItemFailures": []}
         for tenant_id, run_id in runs:
-            run = world.runs.get(tenant_id, run_id)
+            run = world.all_runs.of(tenant_id).get(run_id)
             assert run.output == {"message": f"This is a simulated answer. You said: I am of {tenant_id}"}
 
     def test_acknowledges_an_ended_run(self, world: World) -> None:
         run_id = _submit(world)
         worker.handler(batch(_queued(run_id)))
-        done = world.runs.get(TENANT, run_id)
+        done = world.runs.get(run_id)
         assert worker.handler(batch(_queued(run_id))) == {"batchItemFailures": []}
-        assert world.runs.get(TENANT, run_id) == done
+        assert world.runs.get(run_id) == done
 
     def test_executes_the_run_of_a_direct_invocation(self, world: World) -> None:
         run = submit(world, waited=True, now=utc_now())
         answer = worker.handler(_invoked(run.run_id))
-        done = world.runs.get(TENANT, run.run_id)
+        done = world.runs.get(run.run_id)
         assert done.status is Status.COMPLETED
-        assert world.runs.written(TENANT, done.run_id, json.loads(json.dumps(answer))["written"]) == done
+        assert world.runs.written(done.run_id, json.loads(json.dumps(answer))["written"]) == done
 
     def test_returns_none_for_a_run_that_another_worker_has_ended(self, world: World) -> None:
         run = submit(world, waited=True, now=utc_now())
         worker.handler(_invoked(run.run_id))
-        done = world.runs.get(TENANT, run.run_id)
+        done = world.runs.get(run.run_id)
         assert worker.handler(_invoked(run.run_id)) == {"written": None}
-        assert world.runs.get(TENANT, done.run_id) == done
+        assert world.runs.get(done.run_id) == done
 
 
 @dataclass(frozen=True)
@@ -190,10 +192,15 @@ class TestBatch:
         )
 
         def status(run_id: str) -> Status:
-            return world.runs.get(TENANT, run_id).status
+            return world.runs.get(run_id).status
 
         models = Mixed(lambda: all(status(run_id).final for run_id in quick))
-        monkeypatch.setattr(execution, "_worker", lambda: worker_of(world, models))
+        made = worker_of(world, models)
+
+        def worker_of_tenant(_: str) -> Worker:
+            return made
+
+        monkeypatch.setattr(execution, "_worker", worker_of_tenant)
         answer = worker.handler(batch(*(_queued(run_id) for run_id in (slow, broken, *quick))))
         assert answer == {"batchItemFailures": []}
         assert [status(run_id) for run_id in (slow, *quick)] == [Status.COMPLETED] * 3
@@ -205,10 +212,10 @@ class TestReaper:
         run_id = _submit(world)
         acquire_lease(world, run_id, now=NOW)
         reaper.handler({})
-        assert world.runs.get(TENANT, run_id).status is Status.QUEUED
+        assert world.runs.get(run_id).status is Status.QUEUED
 
     def test_fails_runs_whose_tool_outputs_are_late(self, world: World) -> None:
         asking = execute(world, submit(world, message="[[tool time {}]] Well?"))
         assert asking.status is Status.REQUIRES_ACTION
         reaper.handler({})
-        assert world.runs.get(TENANT, asking.run_id).status is Status.FAILED
+        assert world.runs.get(asking.run_id).status is Status.FAILED

@@ -18,6 +18,7 @@ from services.runs.providers.domain.model import Model, StreamPart
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.providers.gateway.simulated import SimulatedModel
 from services.runs.runs.domain.run import Cost, Run, RunRequest
+from services.runs.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.storage.idempotency import IdempotencyKey
@@ -161,30 +162,30 @@ def worker_of(
 
 def execute(world: World, run: Run, models: Models | None = None, **options: Any) -> Run:  # noqa: ANN401 — those of worker_of
     """Execute the run with a worker and return it."""
-    worker_of(world, models, **options).execute(TENANT, run.run_id)
-    return world.runs.get(TENANT, run.run_id)
+    worker_of(world, models, **options).execute(run.run_id)
+    return world.runs.get(run.run_id)
 
 
 def acquire_lease(world: World, run_id: str, *, now: datetime) -> Run | None:
     """Lease the run, as a worker does."""
-    item = world.runs.acquire_lease(TENANT, run_id, now=now)
+    item = world.runs.acquire_lease(run_id, now=now)
     return world.runs.load(item) if item else None
 
 
 def due_runs(world: World, *, now: datetime) -> list[Run]:
     """Return the due runs."""
-    return [world.runs.get(TENANT, entry.key.pk.rpartition("#")[2]) for entry in world.runs.queue.entries(now=now)]
+    return [world.runs.get(entry.key.pk.rpartition("#")[2]) for entry in world.all_runs.queue.entries(now=now)]
 
 
-def under_way(world: World, tenant_id: str = TENANT) -> list[str]:
+def under_way(runs: RunTable) -> list[str]:
     """Return the ids of the runs that a tenant deletion cancels."""
-    due = (run_id for run_id, is_due in world.runs.listing.ids_with_due(tenant_id, before=None) if is_due)
-    return [*world.runs.backlog.run_ids(tenant_id), *due]
+    due = (run_id for run_id, is_due in runs.listing.ids_with_due(before=None) if is_due)
+    return [*runs.backlog.run_ids(), *due]
 
 
 def reaped(world: World, *, now: datetime) -> int:
     """Run the reaper; return the number of recovered runs."""
-    return len(reap(world.runs, world.budgets, now=now).results)
+    return len(reap(world.all_runs, world.all_budgets, now=now).results)
 
 
 def outbox(world: World) -> list[str]:

@@ -10,7 +10,6 @@ from shared.tenancy.context import TenantAccess
 def correct_budget(
     budgets: BudgetTable,
     access: Callable[[str], TenantAccess],
-    tenant_id: str,
     period: str,
     spent: Spent,
 ) -> Spent:
@@ -19,9 +18,9 @@ def correct_budget(
     Raises:
         BudgetMoved: the budget has changed meanwhile.
     """
-    before = budgets.find(tenant_id, period)
+    before = budgets.find(period)
     if before is None:
-        before = Budget.fresh(budgets.limits_of(access(tenant_id)))
-        budgets.create(tenant_id, period, before)
-    budgets.correct(tenant_id, period, before, spent)
+        before = Budget.fresh(budgets.limits_of(access(budgets.tenant_id)))
+        budgets.create(period, before)
+    budgets.correct(period, before, spent)
     return before.spent

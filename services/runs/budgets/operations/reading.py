@@ -10,5 +10,5 @@ from shared.tenancy.context import TenantAccess
 def current_budget(budgets: BudgetTable, access: TenantAccess, *, now: datetime) -> Budget:
     """Return the budget of the month of `now` under the tenant's current limits. Nothing is written."""
     limits = budgets.limits_of(access)
-    budget = budgets.find(access.tenant_id, month_of(now)) or Budget.fresh(limits)
+    budget = budgets.find(month_of(now)) or Budget.fresh(limits)
     return budget.under(limits) if limits.replaces(budget.limits) else budget

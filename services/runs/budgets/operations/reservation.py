@@ -106,7 +106,6 @@ class _Reserver:
         """Reserve as planned, or return the plan for the next try."""
         reservation = Reservation(self.call, plan.grant.tokens, milliseconds(self.now))
         refused = self.budgets.reserve(
-            self.access.tenant_id,
             plan.period,
             reservation,
             plan.grant,
@@ -121,13 +120,13 @@ class _Reserver:
 
     def _create(self, plan: _Plan) -> _Plan:
         """Create the budget of a month without one."""
-        self.budgets.create(self.access.tenant_id, plan.period, Budget.fresh(plan.limits))
+        self.budgets.create(plan.period, Budget.fresh(plan.limits))
         return plan
 
     def _prepare(self, plan: _Plan, seen: Budget, name: str) -> ReservedCall | _Plan:
         """Correct the first thing in the budget, or in the plan, because of which the try was refused."""
         if plan.limits.replaces(seen.limits):
-            self.budgets.change_limits(self.access.tenant_id, plan.period, seen, plan.limits)
+            self.budgets.change_limits(plan.period, seen, plan.limits)
             return plan
         if self.from_client and (seen.slots is None or seen.slots.moved_to):
             return replace(plan, period=self._month_of_slots(plan, seen))
@@ -142,12 +141,11 @@ class _Reserver:
             return seen.slots.moved_to
         # A month that began in a release without slots does not know their number.
         limits = plan.limits if plan.limits.seq == seen.limits.seq else seen.limits
-        return self.budgets.slots.open(self.access.tenant_id, plan.period, limits, now=self.now)
+        return self.budgets.slots.open(plan.period, limits, now=self.now)
 
     def _take_over(self, plan: _Plan, existing: Reservation) -> ReservedCall | _Plan:
         """Use the reservation of an earlier try of the same request."""
         renewed = self.budgets.take_over(
-            self.access.tenant_id,
             plan.period,
             existing,
             now_ms=milliseconds(self.now),
@@ -162,18 +160,18 @@ class _Reserver:
             self.access, seen, self.request, call=self.call, max_open=self.max_open, tries=tries, now=self.now
         )
         if self.from_client and seen.slots and not seen.slots.has_free_slot:
-            _grow_slots(self.budgets, self.access.tenant_id, plan.period, seen, seen.slots)
+            _grow_slots(self.budgets, plan.period, seen, seen.slots)
         return _Plan(plan.period, seen.limits, grant, tries)
 
 
-def _grow_slots(budgets: BudgetTable, tenant_id: str, period: str, seen: Budget, slots: Slots) -> None:
+def _grow_slots(budgets: BudgetTable, period: str, seen: Budget, slots: Slots) -> None:
     """Use the slots that the previous month has freed.
 
     Raises:
         NoFreeSlot: it has freed none.
     """
     may_grow = slots.is_full and slots.waiting <= 0 and slots.limit < seen.limits.runs
-    if not (may_grow and budgets.slots.grow(tenant_id, period, seen)):
+    if not (may_grow and budgets.slots.grow(period, seen)):
         raise NoFreeSlot(period, limit=seen.limits.runs, waiting=slots.waiting, is_full=slots.is_full)
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from services.runs.budgets.domain import Budget, Reservation, Spent, spent_by, spent_outside
+from services.runs.budgets.domain import Budget, Freed, Reservation, Spent, spent_by, spent_outside
 from services.runs.budgets.operations.reservation import ReservedCall
 from services.runs.budgets.table.budgets import BudgetMissing, BudgetTable
-from services.runs.budgets.table.slots import Freed
 from services.runs.partitions import SLICE
 from services.runs.runs.domain.run import Run
 from shared.errors import DependencyUnavailable
@@ -13,8 +12,6 @@ from shared.events.envelope import Event
 from shared.events.metering import UsageBatchIngested, UsageIngested
 from shared.observability import logger
 from shared.storage.inbox import Delivery
-from shared.storage.store import Store
-from shared.storage.transaction import Transaction
 from shared.tenancy.context import TenantAccess
 
 
@@ -45,38 +42,35 @@ def _settle(budgets: BudgetTable, before: Run, after: Run, *, freed_period: str 
     if planned and call and spent is not None:
         reservation = Reservation(call, planned.bound_tokens, 0)
         frees = after.run_id if planned.period == freed_period else None
-        freed = budgets.settle(after.tenant_id, planned.period, reservation, spent, frees=frees)
+        freed = budgets.settle(planned.period, reservation, spent, frees=frees)
         if freed and frees:
             return freed
-    return budgets.slots.release(after.tenant_id, freed_period, after.run_id) if freed_period else None
+    return budgets.slots.release(freed_period, after.run_id) if freed_period else None
 
 
 def settle_all(budgets: BudgetTable, run: Run) -> None:
     """Settle the calls that a crash has left open, before the ended run and its usage are deleted."""
     for period in sorted({call.period for call in run.calls}):
-        budget = budgets.find(run.tenant_id, period)
+        budget = budgets.find(period)
         for reserved in budget.open.values() if budget else ():
             spent = spent_by(run, reserved.call) if reserved.call.run_id == run.run_id else None
             if spent is not None:
-                budgets.settle(run.tenant_id, period, reserved, spent)
+                budgets.settle(period, reserved, spent)
 
 
-def release_reservation(budgets: BudgetTable, tenant_id: str, reserved: ReservedCall) -> Freed | None:
+def release_reservation(budgets: BudgetTable, reserved: ReservedCall) -> Freed | None:
     """Release the reservation of a run that is certainly not stored, unless another try has taken it over."""
     if reserved.taken_over:
         return None
     call = reserved.reservation.call
     try:
-        return budgets.settle(
-            tenant_id, reserved.period, reserved.reservation, Spent(), unless_touched=True, frees=call.run_id
-        )
+        return budgets.settle(reserved.period, reserved.reservation, Spent(), unless_touched=True, frees=call.run_id)
     except DependencyUnavailable:
         logger.warning("a reservation is left for the sweep to release", call=str(call))
         return None
 
 
 def subtract_ingested(
-    store: Store,
     budgets: BudgetTable,
     access: Callable[[str], TenantAccess],
     event: Event[UsageIngested | UsageBatchIngested],
@@ -92,14 +86,14 @@ def subtract_ingested(
         return
 
     def attempt() -> None:
-        transaction = Transaction(event.tenant_id)
+        transaction = budgets.transaction()
         delivery.mark(transaction, SLICE)
-        budgets.subtract(event.tenant_id, event.data.period, spent, transaction=transaction)
-        store.commit(transaction)
+        budgets.subtract(event.data.period, spent, transaction=transaction)
+        budgets.store.commit(transaction)
 
     try:
         attempt()
     except BudgetMissing:
         limits = budgets.limits_of(access(event.tenant_id))
-        budgets.create(event.tenant_id, event.data.period, Budget.fresh(limits))
+        budgets.create(event.data.period, Budget.fresh(limits))
         attempt()

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from services.runs.budgets.domain import SWEEP_GRACE_PERIOD, Budget, PlanLimits, Slots, spent_by
 from services.runs.budgets.operations.slots import SWEEP_INTERVAL, dispatch_waiting, holds_slot, start
-from services.runs.budgets.table.budgets import BudgetTable, DueBudget
-from services.runs.runs.table.runs import RunTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
+from services.runs.budgets.table.months import DueBudget
+from services.runs.runs.table.runs import AllRuns, RunTable
 from shared.ids import milliseconds
 from shared.storage.due import DueEntry
 from shared.sweep import Swept, sweep
@@ -21,8 +22,8 @@ _MAX_COUNTED = 100_000
 
 
 def sweep_budgets(
-    budgets: BudgetTable,
-    runs: RunTable,
+    budgets: AllBudgets,
+    runs: AllRuns,
     access: Callable[[str], TenantAccess],
     *,
     now: datetime,
@@ -39,8 +40,8 @@ def sweep_budgets(
     """
 
     def handle(entry: DueEntry) -> int | None:
-        due = budgets.due_at(entry)
-        return (_sweep(budgets, runs, access, due, now=now) or None) if due else None
+        due, tenant_id = budgets.queue.load(entry), entry.tenant_id
+        return (_sweep(budgets.of(tenant_id), runs.of(tenant_id), access, due, now=now) or None) if due else None
 
     return sweep(budgets.queue, handle, now=now, concurrency=concurrency)
 
@@ -55,7 +56,7 @@ def _sweep(
         done += _free_slots(budgets, runs, due, slots, now=now)
         if slots.moved_to is None:
             waits = _start_waiting(budgets, runs, access, due, slots, now=now)
-    budgets.schedule_sweep(due.tenant_id, due.period, at=now + (SWEEP_INTERVAL if waits else SWEEP_GRACE_PERIOD))
+    budgets.schedule_sweep(due.period, at=now + (SWEEP_INTERVAL if waits else SWEEP_GRACE_PERIOD))
     return done
 
 
@@ -63,13 +64,13 @@ def _settle_calls(budgets: BudgetTable, runs: RunTable, due: DueBudget, *, now: 
     settled, old = 0, milliseconds(now - SWEEP_GRACE_PERIOD)
     old_entries = [reservation for reservation in due.budget.open.values() if reservation.touched_ms < old]
     for batch in _batches(old_entries):
-        states = runs.states_of_calls(due.tenant_id, [reservation.call for reservation in batch])
+        states = runs.states_of_calls([reservation.call for reservation in batch])
         for reservation in batch:
             state = states.get(reservation.call.run_id)
             spent = spent_by(state, reservation.call)
             if spent is not None:
                 frees = reservation.call.run_id if state is None and due.budget.slots else None
-                freed = budgets.settle(due.tenant_id, due.period, reservation, spent, unless_touched=True, frees=frees)
+                freed = budgets.settle(due.period, reservation, spent, unless_touched=True, frees=frees)
                 settled += freed is not None
     return settled
 
@@ -78,7 +79,7 @@ def _free_slots(budgets: BudgetTable, runs: RunTable, due: DueBudget, slots: Slo
     freed, old = 0, milliseconds(now - SWEEP_GRACE_PERIOD)
     old_entries = [(run_id, since) for run_id, since in slots.executing.items() if since < old]
     for batch in _batches(old_entries):
-        states = runs.states(due.tenant_id, [run_id for run_id, _ in batch])
+        states = runs.states([run_id for run_id, _ in batch])
         for run_id, since in batch:
             state = states.get(run_id)
             if holds_slot(state, due.period):
@@ -86,7 +87,7 @@ def _free_slots(budgets: BudgetTable, runs: RunTable, due: DueBudget, slots: Slo
             if state and state.waits_for_slot:
                 freed += start(runs, state, due.period, now=now)
             else:
-                released = budgets.slots.release(due.tenant_id, due.period, run_id, since_ms=since)
+                released = budgets.slots.release(due.period, run_id, since_ms=since)
                 freed += released is not None
     return freed
 
@@ -102,22 +103,22 @@ def _start_waiting(
 ) -> bool:
     """Start waiting runs; return whether any of the tenant's runs waited."""
     if slots.waiting_since_ms < milliseconds(now - SWEEP_GRACE_PERIOD):
-        waiting = runs.backlog.count(due.tenant_id, at_most=_MAX_COUNTED)
+        waiting = runs.backlog.count(at_most=_MAX_COUNTED)
         if waiting != slots.waiting:
-            budgets.slots.recount(due.tenant_id, due.period, slots, waiting=waiting, now=now)
+            budgets.slots.recount(due.period, slots, waiting=waiting, now=now)
     else:
         waiting = slots.waiting
     if not waiting:
         return False
-    _apply_limits(budgets, due.tenant_id, due.period, due.budget, budgets.limits_of(access(due.tenant_id)))
-    dispatch_waiting(budgets, runs, due.tenant_id, now=now, limit=_BATCH_SIZE)
+    _apply_limits(budgets, due.period, due.budget, budgets.limits_of(access(due.tenant_id)))
+    dispatch_waiting(budgets, runs, now=now, limit=_BATCH_SIZE)
     return True
 
 
-def _apply_limits(budgets: BudgetTable, tenant_id: str, period: str, budget: Budget, limits: PlanLimits) -> None:
+def _apply_limits(budgets: BudgetTable, period: str, budget: Budget, limits: PlanLimits) -> None:
     """Apply a changed plan, so that waiting runs can use its slots before the next new run applies it."""
     if limits.replaces(budget.limits):
-        budgets.change_limits(tenant_id, period, budget, limits)
+        budgets.change_limits(period, budget, limits)
 
 
 def _batches(entries: Iterable[T]) -> Iterator[list[T]]:

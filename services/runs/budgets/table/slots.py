@@ -3,51 +3,17 @@
 Every change is one conditional update of that single item, as for the budget.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
-from services.runs.budgets.domain import Budget, PlanLimits, Slots, period_after, period_before
-from services.runs.budgets.table.months import NOT_MOVED, budget_from_item, month_key
-from services.runs.partitions import SLICE
+from services.runs.budgets.domain import Budget, Freed, NoSlot, PlanLimits, Slots, period_after, period_before
+from services.runs.budgets.table.months import MONTHS_DUE, NOT_MOVED, MonthTable
 from shared.ids import milliseconds
-from shared.storage.due import DueIndex
-from shared.storage.items import Item, Value
-from shared.storage.store import Store, Unchanged
-from shared.storage.transaction import Expression, Transaction, refuse_with
+from shared.storage.items import Key, Value
+from shared.storage.table import TenantRows, setting
+from shared.storage.transaction import Expression, refuse_with
 
-DUE = DueIndex(SLICE, "BUDGET")
-"""By the time at which the sweep handles the month."""
 _OPENED = Expression("attribute_exists(#executing)")
 _UNOPENED = Expression("attribute_not_exists(#executing)")
-
-
-@dataclass(frozen=True, slots=True)
-class Freed:
-    """The result of a settlement or of a freed slot."""
-
-    period: str
-    waiting: bool = False
-    """Whether any run of the tenant waits for a slot."""
-
-    @classmethod
-    def of(cls, period: str, after: Item) -> Self:
-        """Return the result of the update that stored this item."""
-        moved_to = after.get("moved_to") or NOT_MOVED
-        # A month whose slots were moved no longer knows the number of waiting runs.
-        return cls(str(moved_to or period), bool(moved_to) or bool(after.get("waiting")))
-
-
-@dataclass(frozen=True, slots=True)
-class NoSlot:
-    """The refusal of a slot or of a place to wait, with the month that refused it; None if it has no budget."""
-
-    month: Budget | None
-
-    @property
-    def slots(self) -> Slots | None:
-        """Return the slots of that month; None if it holds none."""
-        return self.month.slots if self.month else None
 
 
 class _Changed(Exception):
@@ -58,20 +24,16 @@ class _Over(Exception):
     """The next month holds the slots already."""
 
 
-class SlotTable:
-    """The slots of one slice, in the items of its budgets."""
+class SlotTable(TenantRows):
+    """The slots of one tenant, in the items of its months."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def open(self, tenant_id: str, period: str, limits: PlanLimits, *, now: datetime) -> str:
+    def open(self, period: str, limits: PlanLimits, *, now: datetime) -> str:
         """Move the tenant's slots to a month, unless another request has.
 
         The previous month is closed first: from then on it only frees slots, and those still in use reduce the limit
         of this month. So at no time do two months give out slots.
 
         Args:
-            tenant_id: the tenant.
             period: the month, whose item exists.
             limits: the limits in that item.
             now: the time.
@@ -79,59 +41,53 @@ class SlotTable:
         Returns:
             The month to continue with: this one, or the next if that one holds the slots already.
         """
-        before = self._close(tenant_id, period_before(period), moved_to=period)
-        opened = Expression(
-            "SET #executing = :none, #slots_limit = :slots_limit, #runs_limit = :runs_limit, #waiting = :waiting, "
-            "#waiting_at = :now, #moved_to = :nowhere",
-            {
-                "none": {},
-                # Less than zero after a smaller plan. It must stay so: a larger one later adds only the difference.
-                "slots_limit": limits.runs - len(before.executing if before else ()),
-                "runs_limit": limits.runs,
-                "waiting": before.waiting if before else 0,
-                "now": milliseconds(now),
-                "nowhere": NOT_MOVED,
-            },
+        before = self._close(period_before(period), moved_to=period)
+        slots = Slots(
+            executing={},
+            # Less than zero after a smaller plan. It must stay so: a larger one later adds only the difference.
+            limit=limits.runs - len(before.executing if before else ()),
+            waiting=before.waiting if before else 0,
+            waiting_since_ms=milliseconds(now),
         )
-        transaction, changed = Transaction(tenant_id, is_step=True), refuse_with(_Changed())
-        first = Expression("#seq = :seq AND attribute_not_exists(#executing)", {"seq": limits.seq})
-        transaction.update(month_key(tenant_id, period), opened, when=first, otherwise=changed)
-        transaction.check(month_key(tenant_id, period_after(period)), when=_UNOPENED, otherwise=refuse_with(_Over()))
+        transaction, changed = self.transaction(is_step=True), refuse_with(_Changed())
+        first = Expression("#seq = :seq_before AND attribute_not_exists(#executing)", {"seq_before": limits.seq})
+        transaction.update(
+            self._key(period), self._month(period).opening(slots, runs=limits.runs), when=first, otherwise=changed
+        )
+        transaction.check(self._key(period_after(period)), when=_UNOPENED, otherwise=refuse_with(_Over()))
         if before is None:
-            transaction.check(month_key(tenant_id, period_before(period)), when=_UNOPENED, otherwise=changed)
+            transaction.check(self._key(period_before(period)), when=_UNOPENED, otherwise=changed)
         try:
-            self._store.commit(transaction)
+            self.store.commit(transaction)
         except _Changed:
             return period
         except _Over:
             return period_after(period)
         return period
 
-    def _close(self, tenant_id: str, period: str, *, moved_to: str) -> Slots | None:
-        moved = Expression("SET #moved_to = :moved_to", {"moved_to": moved_to})
-        item = self._store.update(month_key(tenant_id, period), moved, when=_OPENED)
-        return budget_from_item(item).slots if item else None
+    def _close(self, period: str, *, moved_to: str) -> Slots | None:
+        closed = self._month(period).update("", setting({"moved_to": moved_to}), when=_OPENED)
+        return closed.slots if closed else None
 
-    def grow(self, tenant_id: str, period: str, seen: Budget) -> bool:
+    def grow(self, period: str, seen: Budget) -> bool:
         """Raise the limit by the slots that the previous month has freed.
 
         Returns:
             Whether the limit is higher than the one that was read.
         """
-        before = self._store.get(month_key(tenant_id, period_before(period)))
-        slots = budget_from_item(before).slots if before else None
+        before = self._month(period_before(period)).find()
+        slots = before.slots if before else None
         limit = seen.limits.runs - len(slots.executing if slots else ())
         if seen.slots is None or limit <= seen.slots.limit:
             return False
-        grown = Expression("SET #slots_limit = :limit", {"limit": limit})
         # A change of plan in between also changes the limit, and must not be undone.
         same = Expression(
             "#slots_limit = :seen AND #runs_limit = :runs", {"seen": seen.slots.limit, "runs": seen.limits.runs}
         )
-        self._store.try_update(month_key(tenant_id, period), grown, when=same)
+        self.store.try_update(self._key(period), setting({"slots_limit": limit}), when=same)
         return True
 
-    def acquire(self, tenant_id: str, period: str, run_id: str, *, now: datetime, swept_at: datetime) -> NoSlot | None:
+    def acquire(self, period: str, run_id: str, *, now: datetime, swept_at: datetime) -> NoSlot | None:
         """Give a waiting run a slot; return None on success."""
         slot = f"#executing.#{run_id}"
         change = Expression(
@@ -140,7 +96,7 @@ class SlotTable:
             {
                 "now": milliseconds(now),
                 "one": 1,
-                **DUE.place(swept_at, tenant_id),
+                **MONTHS_DUE.place(swept_at, self.tenant_id),
             },
         )
         free = Expression(
@@ -148,15 +104,14 @@ class SlotTable:
             f"AND attribute_not_exists({slot})",
             {"nowhere": NOT_MOVED},
         )
-        return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=free))
+        return self._refusal(period, change, when=free)
 
     def release(
-        self, tenant_id: str, period: str, run_id: str, *, since_ms: int | None = None, was_waiting: bool = False
+        self, period: str, run_id: str, *, since_ms: int | None = None, was_waiting: bool = False
     ) -> Freed | None:
         """Free a run's slot.
 
         Args:
-            tenant_id: the tenant.
             period: the month that holds the slot.
             run_id: the run.
             since_ms: free the slot only if it was taken at this time, in milliseconds since 1970.
@@ -174,16 +129,12 @@ class SlotTable:
             {"one": 1} if was_waiting else {},
         )
         when = Expression(" AND ".join(unchanged), values)
-        after = self._store.update_and_see(month_key(tenant_id, period), change, when=when)
-        return None if isinstance(after, Unchanged) else Freed.of(period, after)
+        return self._month(period).freed(self.store.update_and_see(self._key(period), change, when=when))
 
-    def enqueue(
-        self, tenant_id: str, period: str, *, at_most: int, now: datetime, swept_at: datetime, first: bool
-    ) -> NoSlot | None:
+    def enqueue(self, period: str, *, at_most: int, now: datetime, swept_at: datetime, first: bool) -> NoSlot | None:
         """Count a run as waiting; return None on success.
 
         Args:
-            tenant_id: the tenant.
             period: the month that holds the slots.
             at_most: the maximum number of waiting runs.
             now: the time.
@@ -196,31 +147,35 @@ class SlotTable:
             {
                 "one": 1,
                 "now": milliseconds(now),
-                **DUE.place(swept_at, tenant_id),
+                **MONTHS_DUE.place(swept_at, self.tenant_id),
             },
         )
         allowed = Expression("#waiting < :at_most AND #moved_to = :nowhere", {"at_most": at_most, "nowhere": NOT_MOVED})
-        return _refusal(self._store.try_update(month_key(tenant_id, period), change, when=allowed))
+        return self._refusal(period, change, when=allowed)
 
-    def leave(self, tenant_id: str, period: str, *, now: datetime) -> bool:
+    def leave(self, period: str, *, now: datetime) -> bool:
         """Count one waiting run less; return False if this month does not hold the slots or counts no waiting run."""
         change = Expression("SET #waiting = #waiting - :one, #waiting_at = :now", {"one": 1, "now": milliseconds(now)})
         counted = Expression("#waiting > :none AND #moved_to = :nowhere", {"none": 0, "nowhere": NOT_MOVED})
-        return self._store.try_update(month_key(tenant_id, period), change, when=counted) is None
+        return self.store.try_update(self._key(period), change, when=counted) is None
 
-    def recount(self, tenant_id: str, period: str, seen: Slots, *, waiting: int, now: datetime) -> None:
+    def recount(self, period: str, seen: Slots, *, waiting: int, now: datetime) -> None:
         """Correct the number of waiting runs, unless it has changed since it was read."""
-        change = Expression(
-            "SET #waiting = :waiting, #waiting_at = :now", {"waiting": waiting, "now": milliseconds(now)}
-        )
+        change = setting({"waiting": waiting, "waiting_at": milliseconds(now)})
         unchanged = Expression(
             "#waiting = :seen AND #waiting_at = :seen_at AND #moved_to = :nowhere",
             {"seen": seen.waiting, "seen_at": seen.waiting_since_ms, "nowhere": NOT_MOVED},
         )
-        self._store.try_update(month_key(tenant_id, period), change, when=unchanged)
+        self.store.try_update(self._key(period), change, when=unchanged)
 
+    def _refusal(self, period: str, change: Expression, *, when: Expression) -> NoSlot | None:
+        """Update a month; return the month that refused it, or None on success."""
+        month = self._month(period)
+        unchanged = self.store.try_update(month.key(), change, when=when)
+        return NoSlot(month.refused(unchanged)) if unchanged else None
 
-def _refusal(unchanged: Unchanged | None) -> NoSlot | None:
-    if unchanged is None:
-        return None
-    return NoSlot(budget_from_item(unchanged.existing) if unchanged.existing else None)
+    def _month(self, period: str) -> MonthTable:
+        return MonthTable(self.store, self.tenant_id, period)
+
+    def _key(self, period: str) -> Key:
+        return self._month(period).key()

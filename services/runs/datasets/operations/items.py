@@ -75,7 +75,7 @@ def link_of(
     return DownloadLink(url, found.stored_bytes, now + LINK_LIFETIME, found.version)
 
 
-def runs_by_id(runs: RunTable, tenant_id: str, run_ids: Sequence[str]) -> list[Run]:
+def runs_by_id(runs: RunTable, run_ids: Sequence[str]) -> list[Run]:
     """Return runs with their inputs and outputs.
 
     Raises:
@@ -84,7 +84,7 @@ def runs_by_id(runs: RunTable, tenant_id: str, run_ids: Sequence[str]) -> list[R
     found, missing = list[Run](), list[int]()
     for position, run_id in enumerate(run_ids):
         try:
-            found.append(runs.get(tenant_id, run_id))
+            found.append(runs.get(run_id))
         except NotFound:
             missing.append(position)
     if missing:

@@ -19,6 +19,7 @@ from services.runs.datasets.gateway import DatasetFiles, UploadForm
 from services.runs.datasets.table import UPLOADS_DUE, DatasetTable, UploadTable
 from services.runs.errors import UploadChanged, UploadNotFound
 from services.runs.runs.operations.storage_quota import check_storage_quota
+from services.runs.runs.table.storage import StoredBytes
 from shared.storage.due import DueEntry, DueQueue
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.store import Store
@@ -52,7 +53,7 @@ def request_upload(
     Raises:
         StorageFull: the tenant stores as much as its plan allows.
     """
-    check_storage_quota(store, access)
+    check_storage_quota(StoredBytes(store, access.tenant_id), access)
     upload = domain.request_upload(
         upload_id=upload_id, dataset_id=dataset_id, upload_format=upload_format, mapping=mapping, now=now
     )

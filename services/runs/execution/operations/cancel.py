@@ -12,9 +12,7 @@ from services.runs.runs.table.runs import RunTable
 from shared.preconditions import check_if_match
 
 
-def cancel_run(
-    runs: RunTable, budgets: BudgetTable, tenant_id: str, run_id: str, *, now: datetime, if_match: str | None
-) -> Run:
+def cancel_run(runs: RunTable, budgets: BudgetTable, run_id: str, *, now: datetime, if_match: str | None) -> Run:
     """Cancel a run: at once if no worker executes it; otherwise request its worker to stop.
 
     Raises:
@@ -22,7 +20,7 @@ def cancel_run(
     """
 
     def attempt() -> Run:
-        run = runs.get(tenant_id, run_id)
+        run = runs.get(run_id)
         check_if_match(if_match, run.seq)
         after, events = lifecycle.cancel(run, now=now)
         if after is run:
@@ -32,7 +30,7 @@ def cancel_run(
             return after
         runs.save(run, after, events)
         if run.waits_for_slot:
-            leave(budgets, tenant_id, now=now)
+            leave(budgets, now=now)
         settle_and_dispatch(budgets, runs, run, after, now=now)
         report_progress(run, after)
         return after

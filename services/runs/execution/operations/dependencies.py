@@ -35,7 +35,7 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerDependencies:
-    """The tables, providers and functions that the execution of a run uses."""
+    """The tables of one tenant, providers and functions that the execution of a run uses."""
 
     runs: RunTable
     configs: Configs

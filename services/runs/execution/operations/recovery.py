@@ -4,17 +4,17 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from services.runs.budgets.operations.slots import settle_and_dispatch
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets
 from services.runs.errors import CancelRequested, LeaseLost
 from services.runs.execution.operations.reporting import report_progress
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.run import Run, Status
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns
 from shared.storage.due import DueEntry
 from shared.sweep import Swept, sweep
 
 
-def reap(runs: RunTable, budgets: BudgetTable, *, now: datetime, concurrency: int = 1) -> Swept:
+def reap(runs: AllRuns, budgets: AllBudgets, *, now: datetime, concurrency: int = 1) -> Swept:
     """Put every run that is due back into the workers' queue, or end it.
 
     A queued run is published again only if it has waited longer than the runs that workers are leasing now: while the
@@ -29,7 +29,7 @@ def reap(runs: RunTable, budgets: BudgetTable, *, now: datetime, concurrency: in
         return runs.queue_wait(now=now)
 
     def handle(entry: DueEntry) -> str | None:
-        run = runs.state_at(entry.key)
+        run = runs.queue.load(entry)
         # The index follows the table with a delay, so the run may have changed.
         if run is None or run.due_at is None or run.due_at > now:
             return None
@@ -43,7 +43,7 @@ def reap(runs: RunTable, budgets: BudgetTable, *, now: datetime, concurrency: in
     return sweep(runs.queue, handle, now=now, concurrency=concurrency)
 
 
-def expire_tool_calls(runs: RunTable, budgets: BudgetTable, *, now: datetime, concurrency: int = 1) -> Swept:
+def expire_tool_calls(runs: AllRuns, budgets: AllBudgets, *, now: datetime, concurrency: int = 1) -> Swept:
     """Fail every run whose tool outputs did not come in time.
 
     Returns:
@@ -51,7 +51,7 @@ def expire_tool_calls(runs: RunTable, budgets: BudgetTable, *, now: datetime, co
     """
 
     def handle(entry: DueEntry) -> str | None:
-        run = runs.state_at(entry.key)
+        run = runs.waiting_for_tools.load(entry)
         # The index follows the table with a delay, so the outputs may have come.
         if run is None or run.status is not Status.REQUIRES_ACTION or run.due_at is None or run.due_at > now:
             return None
@@ -60,12 +60,13 @@ def expire_tool_calls(runs: RunTable, budgets: BudgetTable, *, now: datetime, co
     return sweep(runs.waiting_for_tools, handle, now=now, concurrency=concurrency)
 
 
-def _recover(runs: RunTable, budgets: BudgetTable, run: Run, *, now: datetime) -> str | None:
+def _recover(runs: AllRuns, budgets: AllBudgets, run: Run, *, now: datetime) -> str | None:
     after, events = lifecycle.recover(run, now=now)
+    of_tenant = runs.of(run.tenant_id)
     try:
-        runs.save(run, after, events, only_if_still_due=True, unless_cancelled=not run.cancel_requested)
+        of_tenant.save(run, after, events, only_if_still_due=True, unless_cancelled=not run.cancel_requested)
     except (LeaseLost, CancelRequested):
         return None  # The run has changed meanwhile, so it needs no recovery or is due again later.
-    settle_and_dispatch(budgets, runs, run, after, now=now)
+    settle_and_dispatch(budgets.of(run.tenant_id), of_tenant, run, after, now=now)
     report_progress(run, after)
     return run.run_id

@@ -86,7 +86,7 @@ class _Submission:
         try:
             self._add(run, events)
         except _NOT_STORED_ERRORS:
-            release_and_dispatch(self.budgets, self.runs, run.tenant_id, planned.reserved, now=self.now)
+            release_and_dispatch(self.budgets, self.runs, planned.reserved, now=self.now)
             raise
         return run
 
@@ -96,18 +96,18 @@ class _Submission:
         Raises:
             TooManyRequests: the maximum number of runs waits.
         """
-        enqueue(self.budgets, self.access.tenant_id, full, now=self.now)
+        enqueue(self.budgets, full, now=self.now)
         run, events = self._new_run(None)
         try:
             self._add(run, events)
         except _NOT_STORED_ERRORS:
-            leave(self.budgets, run.tenant_id, now=self.now)
+            leave(self.budgets, now=self.now)
             raise
-        dispatch_after_enqueue(self.budgets, self.runs, run.tenant_id, full, now=self.now)
+        dispatch_after_enqueue(self.budgets, self.runs, full, now=self.now)
         return run
 
     def _add(self, run: Run, events: list[Event[RunEvent]]) -> None:
-        self.runs.add(run, events, idempotency_key=self.idempotency_key, storage_gb=self.access.allowance.storage_gb)
+        self.runs.create(run, events, idempotency_key=self.idempotency_key, storage_gb=self.access.allowance.storage_gb)
 
     def _new_run(self, planned: PlannedCall | None) -> Change:
         request = replace(self.run_request, run_id=planned.id.run_id) if planned else self.run_request

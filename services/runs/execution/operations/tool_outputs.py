@@ -37,7 +37,7 @@ def submit_tool_outputs(
     """
 
     def attempt() -> Run:
-        run = runs.get(access.tenant_id, run_id)
+        run = runs.get(run_id)
         answered, events = lifecycle.accept_tool_outputs(run, outputs, now=now)
         if answered is run:
             return run
@@ -49,7 +49,7 @@ def submit_tool_outputs(
         try:
             runs.save(run, after, events, storage_gb=access.allowance.storage_gb)
         except (LeaseLost, StorageFull):
-            release_and_dispatch(planner.budgets, runs, access.tenant_id, planned.reserved, now=now)
+            release_and_dispatch(planner.budgets, runs, planned.reserved, now=now)
             raise
         return after
 
@@ -71,14 +71,14 @@ def _wait_for_slot(
     Raises:
         TooManyRequests: the maximum number of runs waits.
     """
-    enqueue(budgets, run.tenant_id, full, now=now)
+    enqueue(budgets, full, now=now)
     after, events = lifecycle.accept_tool_outputs(run, outputs, now=now, has_slot=False)
     try:
         runs.save(run, after, events, storage_gb=access.allowance.storage_gb)
     except (LeaseLost, StorageFull):
-        leave(budgets, run.tenant_id, now=now)
+        leave(budgets, now=now)
         raise
-    dispatch_after_enqueue(budgets, runs, run.tenant_id, full, now=now)
+    dispatch_after_enqueue(budgets, runs, full, now=now)
     return after
 
 

@@ -65,13 +65,13 @@ class RunWaiter:
             return self._poll(self._move_to_queue(run), until=until)
         if written is None:
             return self._poll(run, until=until)
-        return self.runs.written(run.tenant_id, run.run_id, written)
+        return self.runs.written(run.run_id, written)
 
     def _poll(self, run: Run, *, until: float) -> Run:
         """Read the run until it has ended or needs its client, or the wait is over."""
         pause_s = _MIN_PAUSE_S
         while True:
-            run = self.runs.get(run.tenant_id, run.run_id, known=run)
+            run = self.runs.get(run.run_id, known=run)
             left_s = until - self.monotonic()
             if not run.status.is_under_way or left_s <= 0:
                 return run

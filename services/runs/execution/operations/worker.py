@@ -15,15 +15,15 @@ from shared.storage.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Worker(WorkerDependencies):
-    """A worker with its dependencies."""
+    """A worker of one tenant, with its dependencies."""
 
-    def execute(self, tenant_id: str, run_id: str) -> Item | None:
+    def execute(self, run_id: str) -> Item | None:
         """Lease a queued run and execute it; do nothing if the run is leased, has ended or waits for a slot.
 
         Returns:
             The run's item as it was last written; None if the worker does not have the run.
         """
-        item = self.runs.acquire_lease(tenant_id, run_id, now=self.clock(), lease_id=self.new_lease_id())
+        item = self.runs.acquire_lease(run_id, now=self.clock(), lease_id=self.new_lease_id())
         return self._execute_leased(item) if item else None
 
     def _execute_leased(self, item: Item) -> Item | None:

@@ -163,7 +163,7 @@ def cancel_under_way(lab: Laboratory, experiment: Experiment, *, now: datetime) 
     """Cancel the runs of an experiment that are under way. Their ends settle the budget."""
     for trial in lab.trials(experiment.experiment_id).under_way(experiment.progress.under_way):
         try:
-            cancel_run(lab.runs, lab.budgets, lab.tenant_id, trial.run_id, now=now, if_match=None)
+            cancel_run(lab.runs, lab.budgets, trial.run_id, now=now, if_match=None)
         except (RunNotFound, RunAlreadyEnded, LeaseLost, Conflict):
             continue  # It was not submitted and will not be, or it has just ended.
 

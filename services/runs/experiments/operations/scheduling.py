@@ -115,7 +115,7 @@ def submit_trial(lab: Laboratory, experiment_id: str, number: int, *, request_id
     experiment, trial = lab.experiments.find(experiment_id), lab.trials(experiment_id).number(number)
     if experiment is None or trial is None or trial.status.is_final:
         return
-    if lab.runs.states(lab.tenant_id, [trial.run_id]):
+    if lab.runs.states([trial.run_id]):
         return
     if experiment.is_over:
         _give_up(lab, trial)

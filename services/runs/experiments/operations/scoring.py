@@ -29,7 +29,7 @@ def end_trial(lab: Laboratory, experiment_id: str, number: int) -> None:
     if experiment is None or trial is None or trial.status.is_final:
         return
     try:
-        run = lab.runs.get(lab.tenant_id, trial.run_id)
+        run = lab.runs.get(trial.run_id)
     except RunNotFound:
         return
     if run.status not in _STATUS:
@@ -51,7 +51,7 @@ def recover_trials(lab: Laboratory, experiment_id: str, *, submit: Callable[[int
     if experiment is None or not experiment.progress.under_way:
         return
     under_way = list(lab.trials(experiment_id).under_way(experiment.progress.under_way))
-    states = lab.runs.states(lab.tenant_id, [trial.run_id for trial in under_way])
+    states = lab.runs.states([trial.run_id for trial in under_way])
     for trial in under_way:
         if trial.run_id not in states:
             submit(trial.number)
@@ -101,6 +101,6 @@ def _to_fields(score: Score) -> dict[str, object]:
 def _cancel(lab: Laboratory, run: Run) -> None:
     """End a run that waits for tools, which nothing will execute."""
     try:
-        cancel_run(lab.runs, lab.budgets, lab.tenant_id, run.run_id, now=lab.clock(), if_match=None)
+        cancel_run(lab.runs, lab.budgets, run.run_id, now=lab.clock(), if_match=None)
     except (RunNotFound, RunAlreadyEnded, LeaseLost, Conflict):
         return

@@ -18,6 +18,6 @@ def present_run(runs: RunTable, run: Run, *, now: datetime) -> Run:
     if size <= MAX_RESPONSE_OUTPUT_BYTES:
         return run
     address = runs.address_of_output(run, lasts_s=int(_LINK_LIFETIME.total_seconds()))
-    runs.publish(run, download(run, "output", now=now))
+    runs.publish(download(run, "output", now=now))
     artifact = {"url": address, "bytes": size, "expires_at": to_text(now + _LINK_LIFETIME)}
     return replace(run, output={"artifact": artifact})

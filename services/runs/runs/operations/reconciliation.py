@@ -15,10 +15,10 @@ _RUNS_PER_PAGE = 1_000
 
 
 def tallies(
-    runs: RunTable, tenant_id: str, *, start: datetime, end: datetime, after: str | None
+    runs: RunTable, *, start: datetime, end: datetime, after: str | None
 ) -> tuple[dict[str, Tally], str | None]:
     """Return the tallies of the calls of runs created in this time, newest first, and the cursor to continue from."""
-    states = runs.listing.newest_states(tenant_id, RunFilter(start=start, end=end), after=after)
+    states = runs.listing.newest_states(RunFilter(start=start, end=end), after=after)
     # One run more than a page shows whether there is another page.
     tallies_of_runs = [(state.run_id, _tally_of(state)) for state in islice(states, _RUNS_PER_PAGE + 1)]
     page = tallies_of_runs[:_RUNS_PER_PAGE]
@@ -31,21 +31,21 @@ def _tally_of(run: Run) -> Tally:
     return reduce(Tally.plus, calls, Tally())
 
 
-def calls_of(runs: RunTable, tenant_id: str, span: str) -> Iterator[tuple[CallId, Call]]:
+def calls_of(runs: RunTable, span: str) -> Iterator[tuple[CallId, Call]]:
     """Return the ended calls of all runs whose ids begin with `span`."""
-    for run in runs.listing.created_in(tenant_id, span):
+    for run in runs.listing.created_in(span):
         yield from run.ended_calls
 
 
-def republish(runs: RunTable, tenant_id: str, calls: Iterable[CallId]) -> list[str]:
+def republish(runs: RunTable, calls: Iterable[CallId]) -> list[str]:
     """Publish the usage events of these calls again, unchanged, and return the ids of the published events."""
     requested = list(calls)
-    states = runs.states_of_calls(tenant_id, requested)
+    states = runs.states_of_calls(requested)
     published: list[str] = []
     for call in requested:
         run = states.get(call.run_id)
         event = usage_of(run, call) if run else None
         if run and event:
-            runs.publish(run, event)
+            runs.publish(event)
             published.append(event.id)
     return published

@@ -1,23 +1,28 @@
-"""Items that are stored beside a run, in its partition."""
+"""Rows that are stored beside a run, in its partition."""
 
-from services.runs.runs.table.items import run_key
 from shared.storage.items import key_of
-from shared.storage.store import Store
-from shared.storage.transaction import MAX_ACTIONS, Expression, Transaction
+from shared.storage.table import TenantRows
+from shared.storage.transaction import MAX_ACTIONS, Expression
 
 
-def adjacent(tenant_id: str, run_id: str, start: str, end: str) -> Expression:
-    """Return the condition of the items in a run's partition from one sort key to another, both included."""
-    values = {"pk": run_key(tenant_id, run_id).pk, "start": start, "end": end}
-    return Expression("#PK = :pk AND #SK BETWEEN :start AND :end", values)
+class AdjacentRows(TenantRows):
+    """The rows beside the runs of one tenant."""
 
+    def run_partition(self, run_id: str) -> str:
+        """Return the partition key of a run."""
+        return self.partition("RUN", run_id)
 
-def delete_adjacent(store: Store, tenant_id: str, run_id: str, *, prefix: str) -> int:
-    """Delete the items in a run's partition whose sort keys begin with the prefix, and return their number."""
-    keys = [key_of(item) for item in store.query_all(adjacent(tenant_id, run_id, prefix, f"{prefix}~"))]
-    for start in range(0, len(keys), MAX_ACTIONS):
-        transaction = Transaction(tenant_id, is_step=True)
-        for key in keys[start : start + MAX_ACTIONS]:
-            transaction.delete(key)
-        store.commit(transaction)
-    return len(keys)
+    def between(self, run_id: str, first: str, last: str) -> Expression:
+        """Return the condition of the rows of a run from one sort key to another, both included."""
+        values = {"pk": self.run_partition(run_id), "first": first, "last": last}
+        return Expression("#PK = :pk AND #SK BETWEEN :first AND :last", values)
+
+    def delete_below(self, run_id: str, prefix: str) -> int:
+        """Delete the rows of a run whose sort keys have a prefix, and return their number."""
+        keys = [key_of(item) for item in self.items_below(self.run_partition(run_id), prefix)]
+        for start in range(0, len(keys), MAX_ACTIONS):
+            transaction = self.transaction(is_step=True)
+            for key in keys[start : start + MAX_ACTIONS]:
+                transaction.delete(key)
+            self.store.commit(transaction)
+        return len(keys)

@@ -3,43 +3,42 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from services.runs.partitions import SLICE
-from shared.storage.items import Item, Key, key_of
-from shared.storage.store import Store
-from shared.storage.transaction import Expression
-
-PARTITION = "BACKLOG"
+from services.runs.runs.domain.run import Run
+from shared.storage.items import Key, key_of
+from shared.storage.table import TenantRows
+from shared.storage.transaction import Expression, Transaction
 
 
-class BacklogTable:
-    """The queues of one slice. An entry is written and deleted in the transaction that changes its run."""
+class BacklogTable(TenantRows):
+    """The queue of one tenant. A row has nothing but the key, which ends in the id of its run."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def oldest(self, tenant_id: str, *, limit: int) -> list[str]:
+    def oldest(self, *, limit: int) -> list[str]:
         """Return the ids of the runs that have waited longest, at most `limit`."""
-        page = self._store.query(_partition(tenant_id), limit=limit)
+        page = self.store.query(Expression("#PK = :pk", {"pk": self._pk}), limit=limit)
         return [key_of(item).sk for item in page.items]
 
-    def run_ids(self, tenant_id: str) -> Iterator[str]:
+    def run_ids(self) -> Iterator[str]:
         """Return the ids of all waiting runs, oldest first."""
-        return (key_of(item).sk for item in self._store.query_all(_partition(tenant_id)))
+        return (key_of(item).sk for item in self.items_below(self._pk))
 
-    def count(self, tenant_id: str, *, at_most: int) -> int:
+    def count(self, *, at_most: int) -> int:
         """Return the number of waiting runs; counting ends at `at_most`."""
-        return sum(1 for _ in islice(self.run_ids(tenant_id), at_most))
+        return sum(1 for _ in islice(self.run_ids(), at_most))
 
+    def update(self, transaction: Transaction, after: Run, *, before: Run | None = None) -> None:
+        """Add or remove a run in the transaction that changes it.
 
-def backlog_key(tenant_id: str, run_id: str) -> Key:
-    """Return the key of a run's entry."""
-    return Key(SLICE.key(tenant_id, PARTITION), run_id)
+        Args:
+            transaction: the transaction.
+            after: the changed run.
+            before: the run before the change; None if it is new.
+        """
+        key, waited = Key(self._pk, after.run_id), before is not None and before.waits_for_slot
+        if after.waits_for_slot and not waited:
+            transaction.put(key.attributes)
+        elif waited and not after.waits_for_slot:
+            transaction.delete(key)
 
-
-def backlog_item(tenant_id: str, run_id: str) -> Item:
-    """Return a run's entry."""
-    return backlog_key(tenant_id, run_id).attributes
-
-
-def _partition(tenant_id: str) -> Expression:
-    return Expression("#PK = :pk", {"pk": SLICE.key(tenant_id, PARTITION)})
+    @property
+    def _pk(self) -> str:
+        return self.partition("BACKLOG")

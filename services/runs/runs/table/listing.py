@@ -8,14 +8,13 @@ from itertools import islice
 from services.runs.errors import RunNotFound
 from services.runs.runs.domain.run import Run, Status
 from services.runs.runs.table.calls import CallTable
-from services.runs.runs.table.changes import STATE, state_from_item
-from services.runs.runs.table.items import list_key, run_from_item, run_key
+from services.runs.runs.table.items import RunItems
+from services.runs.runs.table.states import RunStates
 from shared.deadline import remaining_s
 from shared.ids import first_at
 from shared.storage.items import Item, key_of
 from shared.storage.listing import MAX_PAGE_BYTES
-from shared.storage.payloads import Payloads
-from shared.storage.store import Store
+from shared.storage.table import TenantRows
 from shared.storage.transaction import Expression
 
 _BATCH_SIZE = 25
@@ -41,31 +40,18 @@ class RunFilter:
     experiment_id: str | None = None
     """The experiment whose runs match. Without it, the runs of experiments do not match."""
 
-    def matches(self, run: Run) -> bool:
-        """Return whether the run matches; the times are part of the query instead."""
-        return (
-            self.status in {None, run.status}
-            and self.agent_id in {None, run.agent_id}
-            and self.project_id in {None, run.project_id}
-            and self.experiment_id == (run.trial.experiment_id if run.trial else None)
-        )
 
-    def matches_metadata(self, run: Run) -> bool:
-        """Return whether the metadata matches, of a run that was loaded with it. Metadata in the bucket is not read."""
-        return self.metadata is None or run.metadata.get(self.metadata[0]) == self.metadata[1]
+class RunListing(TenantRows):
+    """The lists of one tenant's runs."""
 
-
-class RunListing:
-    """The lists of one slice."""
-
-    def __init__(self, store: Store, payloads: Payloads, calls: CallTable) -> None:
-        self._store = store
-        self._payloads = payloads
+    def __init__(self, runs: RunItems, calls: CallTable) -> None:
+        super().__init__(runs.store, runs.tenant_id)
+        self._runs = runs
+        self._states = RunStates(runs.store, runs.tenant_id)
         self._calls = calls
 
     def page(
         self,
-        tenant_id: str,
         run_filter: RunFilter,
         *,
         limit: int,
@@ -79,7 +65,6 @@ class RunListing:
         turns.
 
         Args:
-            tenant_id: the tenant.
             run_filter: the filter.
             limit: the maximum number of runs.
             after: the cursor of this page; None begins with the newest run.
@@ -87,10 +72,10 @@ class RunListing:
         """
         page: list[Run] = []
         page_bytes, last_seen = 0, None
-        for scanned, (run_id, run) in enumerate(self._scan(tenant_id, run_filter, after=after)):
+        for scanned, (run_id, run) in enumerate(self._scan(run_filter, after=after)):
             if len(page) == limit or scanned == _MAX_SCANNED or (scanned and remaining_s() < _MIN_TIME_S):
                 return page, last_seen
-            if run and run_filter.matches(run) and run_filter.matches_metadata(run):
+            if run and _matches(run, run_filter) and _matches_metadata(run, run_filter):
                 page_bytes += bytes_of(run)
                 if page and page_bytes > MAX_PAGE_BYTES:
                     return page, last_seen
@@ -98,42 +83,41 @@ class RunListing:
             last_seen = run_id
         return page, None
 
-    def ids_with_due(self, tenant_id: str, *, before: str | None) -> Iterator[tuple[str, bool]]:
+    def ids_with_due(self, *, before: str | None) -> Iterator[tuple[str, bool]]:
         """Yield the ids of the tenant's runs, newest first, each with whether the reaper checks it.
 
         It does until the run has ended, except while the run waits for a slot or is quarantined.
 
         Args:
-            tenant_id: the tenant.
             before: the id to go on from, itself excluded; None begins with the newest run.
         """
         bounds = _range_of(RunFilter(), after=before)
-        for item in self._between(tenant_id, *bounds, only=("PK", "SK", "list_sk", "due_pk")):
+        for item in self._between(*bounds, only=("PK", "SK", "list_sk", "due_pk")):
             yield str(item["list_sk"]), "due_pk" in item
 
-    def created_in(self, tenant_id: str, span: str) -> Iterator[Run]:
+    def created_in(self, span: str) -> Iterator[Run]:
         """Return the states of the runs whose ids begin with `span`, newest first, with all their calls."""
-        return self._with_calls(map(self._state, self._between(tenant_id, span, f"{span}~", only=STATE)))
+        return self._with_calls(map(self._states.decode, self._between(span, f"{span}~", only=self._states.attributes)))
 
-    def newest_states(self, tenant_id: str, run_filter: RunFilter, *, after: str | None) -> Iterator[Run]:
+    def newest_states(self, run_filter: RunFilter, *, after: str | None) -> Iterator[Run]:
         """Return the states of the runs in the filter's time range, newest first, with all their calls."""
         start, before = _range_of(run_filter, after=after)
-        return self._with_calls(map(self._state, self._between(tenant_id, start, before, only=STATE)))
+        return self._with_calls(map(self._states.decode, self._between(start, before, only=self._states.attributes)))
 
-    def _scan(self, tenant_id: str, run_filter: RunFilter, *, after: str | None) -> Iterator[tuple[str, Run | None]]:
+    def _scan(self, run_filter: RunFilter, *, after: str | None) -> Iterator[tuple[str, Run | None]]:
         """Yield the ids of the runs of this time, newest first, each with the run if the filter lets its state pass."""
         start, before = _range_of(run_filter, after=after)
         if run_filter == RunFilter(start=run_filter.start, end=run_filter.end):
-            yield from ((run.run_id, run) for run in self._listed_runs(self._between(tenant_id, start, before)))
+            yield from ((run.run_id, run) for run in self._listed_runs(self._between(start, before)))
             return
-        states = map(self._state, self._between(tenant_id, start, before, only=STATE))
+        states = map(self._states.decode, self._between(start, before, only=self._states.attributes))
         while some := list(islice(states, _BATCH_SIZE)):
-            passing = [run_key(tenant_id, state.run_id) for state in some if run_filter.matches(state)]
-            runs = {run.run_id: run for run in self._listed_runs(self._store.get_many(passing).values())}
+            passing = [self._runs.key(state.run_id) for state in some if _matches(state, run_filter)]
+            runs = {run.run_id: run for run in self._listed_runs(self.store.get_many(passing).values())}
             yield from ((state.run_id, runs.get(state.run_id)) for state in some)
 
     def _listed_runs(self, items: Iterable[Item]) -> Iterator[Run]:
-        return self._with_calls(run_from_item(item, self._payloads, with_payloads=False) for item in items)
+        return self._with_calls(map(self._runs.listed, items))
 
     def _with_calls(self, runs: Iterable[Run]) -> Iterator[Run]:
         for run in runs:
@@ -143,28 +127,40 @@ class RunListing:
                 continue  # It was deleted meanwhile.
             yield loaded
 
-    def _state(self, item: Item) -> Run:
-        return state_from_item(item, self._payloads)
-
-    def _between(self, tenant_id: str, start: str, before: str, *, only: Sequence[str] = ()) -> Iterator[Item]:
+    def _between(self, start: str, before: str, *, only: Sequence[str] = ()) -> Iterator[Item]:
         if before < start:
             return  # DynamoDB rejects a BETWEEN whose lower bound is above the upper one.
         condition = Expression(
             "#list_pk = :pk AND #list_sk BETWEEN :start AND :before",
-            {"pk": list_key(tenant_id), "start": start, "before": before},
+            {"pk": self.partition("LIST"), "start": start, "before": before},
         )
         resume_after: Item | None = None
         while True:
-            page = self._store.query(condition, index="list", newest_first=True, limit=100, resume_after=resume_after)
+            page = self.store.query(condition, index="list", newest_first=True, limit=100, resume_after=resume_after)
             # BETWEEN includes both bounds; the upper one was returned before, or is the exclusive end of the range.
             keys = [key_of(item) for item in page.items if item["list_sk"] != before]
             for first in range(0, len(keys), _BATCH_SIZE):
                 some = keys[first : first + _BATCH_SIZE]
-                items = self._store.get_many(some, only=only)
+                items = self.store.get_many(some, only=only)
                 yield from (items[key] for key in some if key in items)
             resume_after = page.resume_after
             if resume_after is None:
                 return
+
+
+def _matches(run: Run, run_filter: RunFilter) -> bool:
+    """Return whether a state matches; the times are part of the query instead."""
+    return (
+        run_filter.status in {None, run.status}
+        and run_filter.agent_id in {None, run.agent_id}
+        and run_filter.project_id in {None, run.project_id}
+        and run_filter.experiment_id == (run.trial.experiment_id if run.trial else None)
+    )
+
+
+def _matches_metadata(run: Run, run_filter: RunFilter) -> bool:
+    """Return whether the metadata matches, of a run that was loaded with it. Metadata in the bucket is not read."""
+    return run_filter.metadata is None or run.metadata.get(run_filter.metadata[0]) == run_filter.metadata[1]
 
 
 def _range_of(run_filter: RunFilter, *, after: str | None) -> tuple[str, str]:

@@ -12,33 +12,25 @@ from services.runs.errors import LeaseLost, RunNotFound
 from services.runs.partitions import SLICE
 from services.runs.runs.domain.lifecycle import LEASE
 from services.runs.runs.domain.run import Attempt, CallId, Outcome, Run, Status
-from services.runs.runs.table.backlog import BacklogTable, backlog_item, backlog_key
-from services.runs.runs.table.calls import CallTable, moved_items
-from services.runs.runs.table.changes import STATE, changes, fence, fence_error, state_from_item, update_expression
-from services.runs.runs.table.items import (
-    DUE,
-    due_sort_key,
-    folder_of,
-    run_from_item,
-    run_key,
-    run_to_item,
-    tombstone_item,
-)
+from services.runs.runs.table.backlog import BacklogTable
+from services.runs.runs.table.calls import CallTable
+from services.runs.runs.table.items import RunItems
 from services.runs.runs.table.listing import RunListing
-from services.runs.runs.table.parts import attempt_to_item, open_call_to_item
-from services.runs.runs.table.storage import check_fits, count_artifacts
+from services.runs.runs.table.states import RUNS_DUE, TOOLS_DUE, RunStates
+from services.runs.runs.table.storage import StoredBytes
 from services.runs.runs.table.texts import TextTable
-from services.runs.runs.table.tombstones import begin_clearing, end_clearing, put_tombstone, withdraw_tombstone
+from services.runs.runs.table.tombstones import TOMBSTONES_DUE, TombstoneTable
 from shared.errors import AinexusError, DependencyUnavailable
 from shared.events.envelope import Event
 from shared.events.runs import RunEvent
 from shared.observability import logger
-from shared.storage.due import DueIndex, DueQueue
+from shared.storage.due import DueEntry, DueQueue
 from shared.storage.idempotency import AlreadyDone, IdempotencyKey
-from shared.storage.items import Item, Key, Reader, Value, key_of
+from shared.storage.items import Item, Reader, Value, key_of
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store, Unchanged
-from shared.storage.transaction import ABSENT, Expression, Transaction, refuse_with
+from shared.storage.table import setting
+from shared.storage.transaction import ABSENT, Expression, refuse_with
 from shared.times import to_text
 
 _PURGE_DELAY = timedelta(minutes=1)
@@ -47,73 +39,66 @@ _MAX_WORKER_LIFETIME = timedelta(minutes=16)
 """The time after which a worker that has lost its run has ended: a minute more than the timeout of its function."""
 _SAMPLE_SIZE = 100
 """The number of runs from which the wait in the workers' queue is estimated."""
+_SWEPT_TOGETHER = 100
+"""The number of runs whose states a sweep reads together."""
 
 
-class RunTable:
-    """The runs of one slice, with their payloads."""
+class RunTable(RunItems):
+    """The runs of one tenant, with their payloads and all their calls."""
 
-    def __init__(self, store: Store, payloads: Payloads) -> None:
-        self._store = store
-        self._payloads = payloads
-        self.texts = TextTable(store)
-        self.calls = CallTable(store)
-        self.listing = RunListing(store, payloads, self.calls)
-        self.backlog = BacklogTable(store)
-        self.queue = DueQueue(store, DueIndex(SLICE, "RUN"))
-        self.waiting_for_tools = DueQueue(store, DueIndex(SLICE, "TOOLS"))
-        self.tombstones = DueQueue(store, DueIndex(SLICE, "BURIED"))
+    def __init__(self, store: Store, tenant_id: str, payloads: Payloads) -> None:
+        super().__init__(store, tenant_id, payloads)
+        self.texts = TextTable(store, tenant_id)
+        self.calls = CallTable(store, tenant_id)
+        self.listing = RunListing(self, self.calls)
+        self.backlog = BacklogTable(store, tenant_id)
+        self.tombstones = TombstoneTable(store, tenant_id)
+        self._states = RunStates(store, tenant_id)
+        self._storage = StoredBytes(store, tenant_id)
 
-    def get(self, tenant_id: str, run_id: str, *, known: Run | None = None) -> Run:
+    def get(self, record_id: str = "", *, known: Run | None = None) -> Run:
         """Return a run.
 
         Args:
-            tenant_id: the tenant.
-            run_id: the run's id.
+            record_id: the run's id.
             known: the run as it was read before, which is returned if the stored run has the same version.
 
         Raises:
             RunNotFound: the tenant has no run with this id.
         """
-        item = self._store.get(run_key(tenant_id, run_id))
+        item = self.store.get(self.key(record_id))
         if item is None:
             raise RunNotFound
         return known if known and item["seq"] == known.seq else self.load(item)
 
     def load(self, item: Item) -> Run:
         """Return the run in this item, with its payloads from the bucket and all its calls."""
-        return self.calls.load(run_from_item(item, self._payloads))
+        return self.calls.load(self.decode(item))
 
-    def written(self, tenant_id: str, run_id: str, item: Item) -> Run:
+    def written(self, run_id: str, item: Item) -> Run:
         """Return the run in an item that a worker returned.
 
         Raises:
             RunNotFound: the item belongs to another run.
         """
-        if (item["tenant_id"], item["run_id"]) != (tenant_id, run_id):
+        if (item["tenant_id"], item["run_id"]) != (self.tenant_id, run_id):
             raise RunNotFound
         return self.load(item)
 
-    def states(self, tenant_id: str, run_ids: Iterable[str]) -> dict[str, Run]:
+    def states(self, run_ids: Iterable[str]) -> dict[str, Run]:
         """Return the states of runs by id. Missing runs are omitted."""
-        items = self._store.get_many([run_key(tenant_id, run_id) for run_id in run_ids], only=STATE)
-        return {state.run_id: state for state in map(self.state, items.values())}
+        return self._states.find_many(list(run_ids))
 
-    def states_of_calls(self, tenant_id: str, calls: Iterable[CallId]) -> dict[str, Run]:
+    def states_of_calls(self, calls: Iterable[CallId]) -> dict[str, Run]:
         """Return the states of the runs of these calls by id, with these calls if they have ended."""
         requested = list(calls)
-        states = self.states(tenant_id, {call.run_id for call in requested})
-        return self.calls.load_attempts(tenant_id, states, requested)
-
-    def state_at(self, key: Key) -> Run | None:
-        """Return the state of the run with this key, or None."""
-        item = self._store.get(key, only=STATE)
-        return self.state(item) if item else None
+        return self.calls.load_attempts(self.states({call.run_id for call in requested}), requested)
 
     def state(self, item: Item) -> Run:
         """Return the state of the run in this item."""
-        return state_from_item(item, self._payloads)
+        return self._states.decode(item)
 
-    def add(
+    def create(
         self,
         run: Run,
         events: list[Event[RunEvent]],
@@ -134,19 +119,18 @@ class RunTable:
             StorageFull: the artifacts exceed the plan's limit.
             ObjectsBeingRemoved: an earlier try of this request has left objects that are being removed.
         """
-        check_fits(self._store, run.tenant_id, events, storage_gb=storage_gb)
-        transaction = Transaction(run.tenant_id)
+        self._storage.check_fits(events, storage_gb=storage_gb)
+        transaction = self.transaction()
         if idempotency_key:
             idempotency_key.remember(transaction, SLICE, resource_id=run.run_id)
         if run.artifacts:
-            withdraw_tombstone(self._store, run, transaction)
+            self.tombstones.withdraw(transaction, run.run_id)
         try:
-            transaction.put(run_to_item(run, self._payloads), when=ABSENT)
-            if run.waits_for_slot:
-                transaction.put(backlog_item(run.tenant_id, run.run_id))
-            count_artifacts(transaction, events, storage_gb=storage_gb)
+            self.add(transaction, run)
+            self.backlog.update(transaction, run)
+            self._storage.count(transaction, events, storage_gb=storage_gb)
             transaction.emit(*events)
-            self._store.commit(transaction)
+            self.store.commit(transaction)
         except (AinexusError, AlreadyDone):
             if run.artifacts:
                 self._try_discard(run)
@@ -158,11 +142,10 @@ class RunTable:
         except DependencyUnavailable:
             logger.warning("objects of a run that was not stored may be left", run_id=run.run_id)
 
-    def acquire_lease(self, tenant_id: str, run_id: str, *, now: datetime, lease_id: str = "") -> Item | None:
+    def acquire_lease(self, run_id: str, *, now: datetime, lease_id: str = "") -> Item | None:
         """Lease a queued run for its next attempt, and record that its call is about to be sent.
 
         Args:
-            tenant_id: the tenant.
             run_id: the run.
             now: the time.
             lease_id: unique to this call. By it, a call that was repeated because its answer was lost finds its lease.
@@ -176,17 +159,17 @@ class RunTable:
             "#due_at = :due_at, #due_pk = :due_pk, #due_sk = :due_sk, #lease_id = :lease_id",
             {
                 "lease_id": lease_id,
-                "due_pk": DUE,
                 "running": Status.RUNNING,
                 "one": 1,
-                "begun": [attempt_to_item(Attempt(Outcome.RUNNING, leased_at=now))],
+                "begun": self.begun_attempt(Attempt(Outcome.RUNNING, leased_at=now)),
                 "now": to_text(now),
-                **_due(now + LEASE, run_id),
+                "due_at": to_text(now + LEASE),
+                **self.place(Status.RUNNING, now + LEASE, run_id),
             },
         )
         # A run that waits for a slot is not due, but an old message may name it.
         queued = Expression("#status = :queued AND attribute_exists(#due_at)", {"queued": Status.QUEUED})
-        leased = self._store.update_or_see(run_key(tenant_id, run_id), change, when=queued)
+        leased = self.store.update_or_see(self.key(run_id), change, when=queued)
         if not isinstance(leased, Unchanged):
             return leased
         existing = leased.existing or {}
@@ -199,8 +182,7 @@ class RunTable:
         Raises:
             LeaseLost: another attempt has the run.
         """
-        change = Expression("SET #due_at = :due_at, #due_sk = :due_sk", _due(now + LEASE, run.run_id))
-        item = self._store.update(run_key(run.tenant_id, run.run_id), change, when=fence(run))
+        item = self.store.update(self.key(run.run_id), setting(self._leased(run, now=now)), when=self.fence(run))
         if item is None:
             raise LeaseLost
         return bool(item.get("cancel_requested"))
@@ -215,18 +197,15 @@ class RunTable:
         if run.open_call is None:
             msg = "there is no call to begin"
             raise ValueError(msg)
-        change = Expression(
-            "SET #open_call = :call, #call_started_at = :now, #seq = :seq, #due_at = :due_at, #due_sk = :due_sk",
-            {
-                "call": open_call_to_item(run.open_call),
-                "now": to_text(now),
-                "seq": run.seq,
-                **_due(now + LEASE, run.run_id),
-            },
-        )
-        key = run_key(run.tenant_id, run.run_id)
-        if self._store.update(key, change, when=fence(run, unless_cancelled=True)) is None:
-            raise fence_error(run, self._store.get(key))
+        begun = self.codec.values(open_call=run.open_call, call_started_at=now, seq=run.seq)
+        key, change = self.key(run.run_id), setting({**begun, **self._leased(run, now=now)})
+        if self.store.update(key, change, when=self.fence(run, unless_cancelled=True)) is None:
+            raise self.fence_error(run, self.store.get(key))
+
+    def _leased(self, run: Run, *, now: datetime) -> dict[str, Value]:
+        """Return the attributes of an extended lease. A quarantined run does not become due by them."""
+        due_at = now + LEASE
+        return {"due_at": to_text(due_at), "due_sk": self.place(run.status, due_at, run.run_id)["due_sk"]}
 
     def request_cancel(self, run: Run, *, now: datetime) -> None:
         """Request the worker that executes the run to stop.
@@ -234,14 +213,14 @@ class RunTable:
         Raises:
             LeaseLost: the run has changed, or the request was made before.
         """
-        transaction = Transaction(run.tenant_id)
+        transaction = self.transaction()
         change = Expression("SET #cancel_requested = :yes, #seq = #seq + :one", {"yes": True, "one": 1})
-        key, lost = run_key(run.tenant_id, run.run_id), refuse_with(LeaseLost())
-        transaction.update(key, change, when=fence(run, and_call=True, unless_cancelled=True), otherwise=lost)
+        lost, unchanged = refuse_with(LeaseLost()), self.fence(run, and_call=True, unless_cancelled=True)
+        transaction.update(self.key(run.run_id), change, when=unchanged, otherwise=lost)
         cancellation = self.texts.cancellation(run, run.open_call, now=now) if run.open_call else None
         if cancellation:
             transaction.put(cancellation, when=ABSENT, otherwise=lost)
-        self._store.commit(transaction)
+        self.store.commit(transaction)
 
     def save(
         self,
@@ -271,37 +250,34 @@ class RunTable:
             CancelRequested: the run is in the state before, but the client has cancelled.
             StorageFull: the artifacts exceed the plan's limit.
         """
-        check_fits(self._store, before.tenant_id, events, storage_gb=storage_gb)
-        transaction = Transaction(before.tenant_id)
-        unchanged = fence(before, and_due=only_if_still_due, unless_cancelled=unless_cancelled, next_seq=after.seq)
-        changed = changes(before, after, self._payloads)
-        key = run_key(before.tenant_id, before.run_id)
+        self._storage.check_fits(events, storage_gb=storage_gb)
+        transaction, changed = self.transaction(), self.changes(before, after)
+        unchanged = self.fence(before, and_due=only_if_still_due, unless_cancelled=unless_cancelled, next_seq=after.seq)
         transaction.update(
-            key, update_expression(changed), when=unchanged, otherwise=lambda existing: fence_error(before, existing)
+            self.key(before.run_id),
+            setting(changed),
+            when=unchanged,
+            otherwise=lambda existing: self.fence_error(before, existing),
         )
-        for item in moved_items(before, after):
-            transaction.put(item)
-        if before.waits_for_slot and not after.waits_for_slot:
-            transaction.delete(backlog_key(before.tenant_id, before.run_id))
-        elif after.waits_for_slot and not before.waits_for_slot:
-            transaction.put(backlog_item(after.tenant_id, after.run_id))
-        count_artifacts(transaction, events, storage_gb=storage_gb)
+        self.calls.move(transaction, before, after)
+        self.backlog.update(transaction, after, before=before)
+        self._storage.count(transaction, events, storage_gb=storage_gb)
         transaction.emit(*events)
-        self._store.commit(transaction)
+        self.store.commit(transaction)
         return changed
 
-    def publish(self, run: Run, *events: Event[RunEvent]) -> None:
+    def publish(self, *events: Event[RunEvent]) -> None:
         """Publish events of a run that does not change."""
-        transaction = Transaction(run.tenant_id)
+        transaction = self.transaction()
         transaction.emit(*events)
-        self._store.commit(transaction)
+        self.store.commit(transaction)
 
     def address_of_output(self, run: Run, *, lasts_s: int) -> str:
         """Return a link to download the run's output from the bucket, valid for this number of seconds."""
-        item = self._store.get(run_key(run.tenant_id, run.run_id))
+        item = self.store.get(self.key(run.run_id))
         if item is None:
             raise RunNotFound
-        return self._payloads.address(run.tenant_id, Reader(item).map("output"), lasts_s=lasts_s)
+        return self.payloads.address(self.tenant_id, Reader(item).map("output"), lasts_s=lasts_s)
 
     def soft_delete(self, run: Run, events: list[Event[RunEvent]], *, now: datetime) -> None:
         """Delete a run's item and write its tombstone. The remaining data is removed by `clear`, now or by the reaper.
@@ -312,46 +288,68 @@ class RunTable:
         Raises:
             RunNotFound: another request has deleted it.
         """
-        transaction = Transaction(run.tenant_id)
-        key = run_key(run.tenant_id, run.run_id)
-        transaction.delete(key, when=fence(run), otherwise=refuse_with(RunNotFound()))
-        tombstone = tombstone_item(run, due_at=now + _PURGE_DELAY)
-        transaction.put({**tombstone, "last_due_sk": due_sort_key(now + _MAX_WORKER_LIFETIME, run.run_id)})
-        count_artifacts(transaction, events)
+        transaction = self.transaction()
+        transaction.delete(self.key(run.run_id), when=self.fence(run), otherwise=refuse_with(RunNotFound()))
+        due_at, last_due_at = now + _PURGE_DELAY, now + _MAX_WORKER_LIFETIME
+        self.tombstones.add(transaction, run.run_id, due_at=due_at, last_due_at=last_due_at)
+        self._storage.count(transaction, events)
         transaction.emit(*events)
-        self._store.commit(transaction)
+        self.store.commit(transaction)
 
     def discard(self, run: Run, *, now: datetime) -> None:
         """Let the reaper delete the objects of a run that was not stored.
 
         Another request with the same key may store the same run at this moment, so they are not deleted at once.
         """
-        put_tombstone(self._store, run, due_at=now + _PURGE_DELAY)
+        self.tombstones.put(run.run_id, due_at=now + _PURGE_DELAY)
 
-    def clear(self, tenant_id: str, run_id: str) -> None:
+    def clear(self, run_id: str) -> None:
         """Remove the texts, calls and objects of a deleted run, then its tombstone; see `soft_delete`.
 
         If the run exists, only the tombstone is removed. Without a tombstone, nothing is.
         """
-        tombstone = begin_clearing(self._store, tenant_id, run_id)
+        tombstone = self.tombstones.begin_clearing(run_id)
         if tombstone is None:
             return
-        if self._store.get(run_key(tenant_id, run_id), only=("PK", "SK")) is None:
-            self.texts.delete(tenant_id, run_id)
-            self.calls.delete(tenant_id, run_id)
-            self._payloads.delete_below(tenant_id, folder_of(run_id))
-        end_clearing(self._store, tenant_id, tombstone)
+        if self.store.get(self.key(run_id), only=("PK", "SK")) is None:
+            self.texts.delete(run_id)
+            self.calls.delete(run_id)
+            self.payloads.delete_below(self.tenant_id, self.folder(run_id))
+        self.tombstones.end_clearing(tombstone)
+
+
+class AllRuns:
+    """The runs of all tenants, for the reaper and for operators.
+
+    Args:
+        store: the slice of every tenant.
+        payloads: the payloads of every tenant.
+        table: the table of one tenant.
+    """
+
+    def __init__(self, store: Store, payloads: Payloads, *, table: type[RunTable] = RunTable) -> None:
+        self._store = store
+        self._payloads = payloads
+        self._table = table
+        self.queue = DueQueue(store, RUNS_DUE, RunStates, batch=_SWEPT_TOGETHER)
+        self.waiting_for_tools = DueQueue(store, TOOLS_DUE, RunStates, batch=_SWEPT_TOGETHER)
+        self.tombstones = DueQueue(store, TOMBSTONES_DUE)
+
+    def of(self, tenant_id: str) -> RunTable:
+        """Return the runs of one tenant."""
+        return self._table(self._store, tenant_id, self._payloads)
 
     def queue_wait(self, *, now: datetime) -> timedelta:
         """Return the time that recently leased runs spent in the workers' queue; zero if no run was leased.
 
         It is the shortest of these times: a longer one may be that of a run whose message was lost.
         """
-        ends = {"pk": DUE, "now": to_text(now), "leased": f"{to_text(now + LEASE)}~"}
+        ends = {"pk": RUNS_DUE.keys[0], "now": to_text(now), "leased": f"{to_text(now + LEASE)}~"}
         leased = Expression("#due_pk = :pk AND #due_sk BETWEEN :now AND :leased", ends)
         page = self._store.query(leased, index="due", newest_first=True, limit=_SAMPLE_SIZE)
-        items = self._store.get_many([key_of(entry) for entry in page.items], only=STATE)
-        waits = (_wait_of(state, now=now) for state in map(self.state, items.values()))
+        entries = [DueEntry(key_of(item), str(item["due_pk"]), str(item["due_sk"])) for item in page.items]
+        states = map(self.queue.load, self.queue.read_ahead(iter(entries)))
+        waits = (_wait_of(state, now=now) for state in states if state)
         return min((wait for wait in waits if wait is not None), default=timedelta())
 
 
@@ -361,7 +359,3 @@ def _wait_of(run: Run, *, now: datetime) -> timedelta | None:
         return None
     leased_at = run.attempts[-1].leased_at
     return leased_at - run.published_at if now - leased_at <= LEASE * 2 else None
-
-
-def _due(due_at: datetime, run_id: str) -> dict[str, Value]:
-    return {"due_at": to_text(due_at), "due_sk": due_sort_key(due_at, run_id)}

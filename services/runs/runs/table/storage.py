@@ -8,14 +8,13 @@ marks.
 from collections.abc import Sequence
 
 from services.runs.errors import StorageFull
-from services.runs.partitions import SLICE
 from services.runs.runs.domain.artifact import stores_artifacts
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactStored, RunEvent
 from shared.plans import UNLIMITED
 from shared.storage.inbox import Delivery
 from shared.storage.items import Key, Reader
-from shared.storage.store import Store
+from shared.storage.table import TenantRows, adding
 from shared.storage.transaction import Expression, Transaction, refuse_with
 
 BYTES_PER_GB = 10**9
@@ -25,73 +24,70 @@ CONSUMER = "runs.consumer"
 Events = Sequence[Event[RunEvent]]
 
 
-def stored_bytes(store: Store, tenant_id: str) -> int:
-    """Return the bytes that the tenant's runs store now."""
-    return Reader(store.get(storage_key(tenant_id)) or {}).optional_integer("bytes") or 0
+class StoredBytes(TenantRows):
+    """The number of one tenant."""
 
+    @property
+    def key(self) -> Key:
+        """The key of the item that holds the number."""
+        return Key(self.partition(), "STORAGE")
 
-def check_fits(store: Store, tenant_id: str, events: Events, *, storage_gb: int | None) -> None:
-    """Refuse a change before anything is written to the bucket. `count_artifacts` makes the final check.
+    def read(self) -> int:
+        """Return the bytes that the tenant's runs store now."""
+        return Reader(self.store.get(self.key) or {}).optional_integer("bytes") or 0
 
-    Args:
-        store: the slice.
-        tenant_id: the tenant.
-        events: the events of the change.
-        storage_gb: the plan's limit, see `count_artifacts`.
+    def check_fits(self, events: Events, *, storage_gb: int | None) -> None:
+        """Refuse a change before anything is written to the bucket. `count` makes the final check.
 
-    Raises:
-        StorageFull: the change does not fit.
-    """
-    if storage_gb is None or storage_gb == UNLIMITED or not stores_artifacts(events):
-        return
-    if stored_bytes(store, tenant_id) + _added_bytes(events) > storage_gb * BYTES_PER_GB:
-        raise StorageFull(storage_gb)
+        Args:
+            events: the events of the change.
+            storage_gb: the plan's limit, see `count`.
 
+        Raises:
+            StorageFull: the change does not fit.
+        """
+        if storage_gb is None or storage_gb == UNLIMITED or not stores_artifacts(events):
+            return
+        if self.read() + _added_bytes(events) > storage_gb * BYTES_PER_GB:
+            raise StorageFull(storage_gb)
 
-def count_artifacts(transaction: Transaction, events: Events, *, storage_gb: int | None = None) -> None:
-    """Count the stored and deleted bytes of a change in its own transaction, within the plan's limit.
+    def count(self, transaction: Transaction, events: Events, *, storage_gb: int | None = None) -> None:
+        """Count the stored and deleted bytes of a change in its own transaction, within the plan's limit.
 
-    Args:
-        transaction: the transaction of the change.
-        events: the events of the change.
-        storage_gb: the plan's limit in GB, or `UNLIMITED`; None for a change that stores nothing.
+        Args:
+            transaction: the transaction of the change.
+            events: the events of the change.
+            storage_gb: the plan's limit in GB, or `UNLIMITED`; None for a change that stores nothing.
 
-    Raises:
-        ValueError: the change stores something, and no limit is given. The commit of the transaction raises
-            `StorageFull` if the sum would exceed the limit.
-    """
-    counted = [event for event in events if isinstance(event.data, ArtifactStored | ArtifactDeleted)]
-    if not counted:
-        return
-    for event in counted:
-        Delivery(CONSUMER, event.id, event.occurred_at).mark(transaction, SLICE)
-    change = Expression("ADD #bytes :more", {"more": _added_bytes(counted)})
-    if not stores_artifacts(counted):
-        transaction.update(storage_key(transaction.tenant_id), change)
-        return
-    if storage_gb is None:
-        msg = "the limit of a change that stores something is not given"
-        raise ValueError(msg)
-    fits = None if storage_gb == UNLIMITED else _fits(_added_bytes(counted), limit=storage_gb * BYTES_PER_GB)
-    full = refuse_with(StorageFull(storage_gb))
-    transaction.update(storage_key(transaction.tenant_id), change, when=fits, otherwise=full)
+        Raises:
+            ValueError: the change stores something, and no limit is given. The commit of the transaction raises
+                `StorageFull` if the sum would exceed the limit.
+        """
+        counted = [event for event in events if isinstance(event.data, ArtifactStored | ArtifactDeleted)]
+        if not counted:
+            return
+        for event in counted:
+            Delivery(CONSUMER, event.id, event.occurred_at).mark(transaction, self.store.owned)
+        more = _added_bytes(counted)
+        if not stores_artifacts(counted):
+            transaction.update(self.key, adding({"bytes": more}))
+            return
+        if storage_gb is None:
+            msg = "the limit of a change that stores something is not given"
+            raise ValueError(msg)
+        fits = None if storage_gb == UNLIMITED else _fits(more, limit=storage_gb * BYTES_PER_GB)
+        transaction.update(self.key, adding({"bytes": more}), when=fits, otherwise=refuse_with(StorageFull(storage_gb)))
 
+    def count_delivered(self, delivery: Delivery, *, more: int) -> None:
+        """Count the bytes of an artifact event, unless they were counted.
 
-def count_bytes(store: Store, tenant_id: str, delivery: Delivery, *, more: int) -> None:
-    """Count the bytes of an artifact event, unless they were counted.
-
-    Raises:
-        AlreadyHandled: they were counted before, for example in the event's own transaction.
-    """
-    transaction = Transaction(tenant_id)
-    delivery.mark(transaction, SLICE)
-    transaction.update(storage_key(tenant_id), Expression("ADD #bytes :more", {"more": more}))
-    store.commit(transaction)
-
-
-def storage_key(tenant_id: str) -> Key:
-    """Return the key of the item that holds the number."""
-    return Key(SLICE.key(tenant_id), "STORAGE")
+        Raises:
+            AlreadyHandled: they were counted before, for example in the event's own transaction.
+        """
+        transaction = self.transaction()
+        delivery.mark(transaction, self.store.owned)
+        transaction.update(self.key, adding({"bytes": more}))
+        self.store.commit(transaction)
 
 
 def _added_bytes(events: Events) -> int:

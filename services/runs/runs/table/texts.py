@@ -10,22 +10,19 @@ from datetime import datetime, timedelta
 from services.runs.errors import CancelRequested
 from services.runs.runs.domain.position import TextPosition
 from services.runs.runs.domain.run import OpenCall, Run
-from services.runs.runs.table.adjacent import adjacent, delete_adjacent
-from services.runs.runs.table.items import run_key
-from shared.storage.items import Item, Key, Reader, Value
-from shared.storage.store import Store
-from shared.storage.transaction import ABSENT, Expression
+from services.runs.runs.table.adjacent import AdjacentRows
+from shared.storage.items import Item, Key, Reader
+from shared.storage.table import setting
+from shared.storage.transaction import ABSENT
 from shared.times import epoch
 
+_TEXT = "TEXT#"
 _TEXT_RETENTION = timedelta(hours=1)
 """A call takes at most 15 minutes; after its end, its text is in the run."""
 
 
-class TextTable:
-    """The texts of one slice."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
+class TextTable(AdjacentRows):
+    """The texts of one tenant's runs."""
 
     def append(self, run: Run, position: TextPosition, text: str, *, now: datetime) -> TextPosition:
         """Store the next piece; return the position after the stored text.
@@ -33,11 +30,10 @@ class TextTable:
         Raises:
             CancelRequested: the client has cancelled.
         """
-        key = _key(run, position)
-        piece = Expression("SET #text = :text, #ttl = :ttl", {"text": text, "ttl": epoch(now + _TEXT_RETENTION)})
-        if self._store.update(key, piece, when=ABSENT):
+        key = self._key(run, position)
+        if self.store.update(key, setting({"text": text, "ttl": epoch(now + _TEXT_RETENTION)}), when=ABSENT):
             return position.after(text)
-        stored = Reader(self._store.get(key) or {})
+        stored = Reader(self.store.get(key) or {})
         if stored.flag("cancelled"):
             raise CancelRequested
         # An earlier try was carried out, but its response was lost.
@@ -49,21 +45,20 @@ class TextTable:
         Raises:
             CancelRequested: the client has cancelled.
         """
-        if Reader(self._store.get(_key(run, position)) or {}).flag("cancelled"):
+        if Reader(self.store.get(self._key(run, position)) or {}).flag("cancelled"):
             raise CancelRequested
 
     def pieces(self, run: Run, position: TextPosition) -> list[str]:
         """Return the pieces from this position on, as far as one query reads."""
         until = _prefix(position) + "~"
-        page = self._store.query(adjacent(run.tenant_id, run.run_id, _key(run, position).sk, until))
+        page = self.store.query(self.between(run.run_id, self._key(run, position).sk, until))
         return [str(item["text"]) for item in page.items if "text" in item]
 
     def cancellation(self, run: Run, call: OpenCall, *, now: datetime) -> Item | None:
         """Return the item that cancels the open call; None if it is stored already."""
         start = TextPosition(run.attempt, call.number)
-        page = self._store.query(
-            adjacent(run.tenant_id, run.run_id, _prefix(start), _prefix(start) + "~"), newest_first=True, limit=1
-        )
+        of_call = self.between(run.run_id, _prefix(start), _prefix(start) + "~")
+        page = self.store.query(of_call, newest_first=True, limit=1)
         last = Reader(page.items[0]) if page.items else None
         if last and last.flag("cancelled"):
             return None
@@ -71,24 +66,15 @@ class TextTable:
         if last:
             written = int(last.text("SK").rpartition("#")[2])
             end = TextPosition(run.attempt, call.number, written).after(last.text("text"))
-        item: dict[str, Value] = {**_key(run, end).attributes, "cancelled": True, "ttl": epoch(now + _TEXT_RETENTION)}
-        return item
+        return {**self._key(run, end).attributes, "cancelled": True, "ttl": epoch(now + _TEXT_RETENTION)}
 
-    def delete(self, tenant_id: str, run_id: str) -> int:
+    def delete(self, run_id: str) -> int:
         """Delete all pieces of a run's texts and return their number."""
-        return delete_adjacent(self._store, tenant_id, run_id, prefix=_TEXT)
+        return self.delete_below(run_id, _TEXT)
 
-
-_TEXT = "TEXT#"
+    def _key(self, run: Run, position: TextPosition) -> Key:
+        return Key(self.run_partition(run.run_id), f"{_prefix(position)}{position.offset:08d}")
 
 
 def _prefix(position: TextPosition) -> str:
     return f"{_TEXT}{position.attempt:03d}#{position.call:03d}#"
-
-
-def _run_key(run: Run) -> Key:
-    return run_key(run.tenant_id, run.run_id)
-
-
-def _key(run: Run, position: TextPosition) -> Key:
-    return Key(_run_key(run).pk, f"{_prefix(position)}{position.offset:08d}")

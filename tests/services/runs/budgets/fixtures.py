@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.runs.budgets.domain import Budget, Spent
+from services.runs.budgets.domain import Budget, Denied, Freed, Spent
 from services.runs.budgets.operations.sweep import sweep_budgets
-from services.runs.budgets.table.budgets import BudgetTable, Denied
-from services.runs.budgets.table.slots import Freed
+from services.runs.budgets.table.budgets import BudgetTable
 from services.runs.errors import ProviderFailed
 from services.runs.providers.domain.model import StopReason, StreamEnd, TextDelta
 from services.runs.runs.domain.conversation import ToolCall
@@ -40,7 +39,7 @@ def limit(world: World, tokens: int = LIMIT, *, seq: int = 2, requests: int = 10
 
 
 def budget_of(world: World, period: str = "2026-11") -> Budget:
-    budget = world.budgets.find(TENANT, period)
+    budget = world.budgets.find(period)
     assert budget is not None
     return budget
 
@@ -59,7 +58,7 @@ def sweep_later(world: World, *, after: timedelta = timedelta(minutes=6)) -> int
     def read_access(tenant_id: str) -> TenantAccess:
         return access(world, tenant_id)
 
-    return sum(sweep_budgets(world.budgets, world.runs, read_access, now=LATER + after).results)
+    return sum(sweep_budgets(world.all_budgets, world.all_runs, read_access, now=LATER + after).results)
 
 
 def idempotency_key(body: str = "a") -> IdempotencyKey:
@@ -85,12 +84,12 @@ class Unreadable(BudgetTable):
 class Cut(RunTable):
     """A run table that fails to store a new run."""
 
-    def add(self, *_: object, **__: object) -> None:
+    def create(self, *_: object, **__: object) -> None:
         """Fail without storing the run."""
         raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a scripted error
 
 
 def crash_after_reserving(world: World, idempotency_key: IdempotencyKey | None = None) -> None:
-    runs = Cut(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+    runs = Cut(world.store, TENANT, world.runs.payloads)
     with pytest.raises(DependencyUnavailable):
         submit(replace(world, runs=runs), idempotency_key=idempotency_key)

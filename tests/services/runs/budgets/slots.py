@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 
-from services.runs.budgets.domain import Slots
+from services.runs.budgets.domain import Freed, Slots
 from services.runs.budgets.table.budgets import BudgetTable
-from services.runs.budgets.table.slots import Freed
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.runs.domain.run import Run, Status
 from tests.services.runs.budgets.fixtures import budget_of
 from tests.services.runs.conftest import World
-from tests.services.runs.examples import TENANT
 from tests.services.runs.workers import LATER, outbox, submit
 
 
@@ -21,7 +19,7 @@ def slots_of(world: World, period: str = "2026-11") -> Slots:
 
 def state(world: World, run: Run) -> tuple[Status, bool]:
     """Return the status and whether the run waits for a slot."""
-    there = world.runs.get(TENANT, run.run_id)
+    there = world.runs.get(run.run_id)
     return there.status, there.waits_for_slot
 
 
@@ -36,7 +34,7 @@ def in_order(world: World, count: int) -> list[Run]:
 
 
 def cancel(world: World, run: Run) -> None:
-    cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+    cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
 
 EXECUTES, WAITS = (Status.QUEUED, False), (Status.QUEUED, True)

@@ -51,8 +51,8 @@ class BudgetMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._budgets = BudgetTable(self.store)
         self._tenant_id = new_id("t", NOW).lower()
+        self._budgets = BudgetTable(self.store, self._tenant_id)
         self._now = NOW
         self._number = 0
         self._ingested: list[tuple[str, int]] = []
@@ -101,7 +101,7 @@ class BudgetMachine(RuleBasedStateMachine):
         assert again.taken_over
         assert again.reservation.tokens == self._open[call].reservation.tokens
         release_reservation(
-            self._budgets, self._tenant_id, self._open[call]
+            self._budgets, self._open[call]
         )  # Another request has taken it over, so nothing is released.
         self._open[call] = again
 
@@ -111,7 +111,7 @@ class BudgetMachine(RuleBasedStateMachine):
         call = list(self._open)[which % len(self._open)]
         held = self._open.pop(call)
         used = Spent(held.reservation.requests, held.reservation.tokens * part // 100)
-        assert self._budgets.settle(self._tenant_id, held.period, held.reservation, used)
+        assert self._budgets.settle(held.period, held.reservation, used)
         self._spent = Spent(self._spent.requests + used.requests, self._spent.tokens + used.tokens)
         self._closed.append(held)
 
@@ -120,13 +120,13 @@ class BudgetMachine(RuleBasedStateMachine):
     def release_reservation(self, which: int) -> None:
         call = list(self._open)[which % len(self._open)]
         if not self._open[call].taken_over:
-            release_reservation(self._budgets, self._tenant_id, self._open.pop(call))
+            release_reservation(self._budgets, self._open.pop(call))
 
     @precondition(lambda self: self._closed)
     @rule(which=st.integers(0))
     def settle_again(self, which: int) -> None:
         held = self._closed[which % len(self._closed)]
-        assert not self._budgets.settle(self._tenant_id, held.period, held.reservation, Spent())
+        assert not self._budgets.settle(held.period, held.reservation, Spent())
 
     @rule(requests=st.integers(-1, 12), tokens=LIMITS, overage=st.booleans())
     def change_plan(self, requests: int, tokens: int, *, overage: bool) -> None:
@@ -159,7 +159,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_item_says_what_was_used_and_what_is_held(self) -> None:
-        budget = self._budgets.find(self._tenant_id, PERIOD)
+        budget = self._budgets.find(PERIOD)
         if budget is None:
             assert not self._open
             assert self._spent == Spent()
@@ -181,7 +181,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def _left(self) -> Spent:
         """Return the remainder under the current plan."""
         limits = PlanLimits.of(self._access)
-        budget = self._budgets.find(self._tenant_id, PERIOD)
+        budget = self._budgets.find(PERIOD)
         if budget is None:
             return Spent(max(limits.requests, 0), max(limits.tokens, 0))
         now = budget.under(limits)
@@ -191,7 +191,7 @@ class BudgetMachine(RuleBasedStateMachine):
         payload = UsageIngested(event_id=event_id, source="/test", meters={Meter.TOKENS_IN: tokens}, period=PERIOD)
         event = new_event(payload, event_id=event_id, tenant_id=self._tenant_id, subject=event_id, seq=1, at=NOW)
         delivery = Delivery("runs.consumer", event_id, NOW)
-        subtract_ingested(self.store, self._budgets, lambda _: self._access, event, delivery)
+        subtract_ingested(self._budgets, lambda _: self._access, event, delivery)
 
     def _of(self, seq: int, requests: int, tokens: int, *, overage: bool) -> TenantAccess:
         return TenantAccess(self._tenant_id, seq, "active", "pro", ("all",), Allowance(requests, tokens, 1, overage))

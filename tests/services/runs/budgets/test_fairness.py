@@ -7,13 +7,13 @@ import pytest
 
 from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets
 from services.runs.execution.operations.planning import Planner
 from services.runs.execution.operations.submission import submit_run
 from services.runs.execution.operations.worker import Worker
 from services.runs.partitions import SLICE
 from services.runs.runs.domain.run import Run, RunRequest
-from services.runs.runs.table.runs import RunTable
+from services.runs.runs.table.runs import AllRuns
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.ids import new_id
 from shared.storage.items import Reader
@@ -38,10 +38,10 @@ class Mesh:
     """Tenants with an enterprise plan, and the workers' queue in the order of its messages."""
 
     def __init__(self, *tenants: str, share: int = SHARE_DIVISOR) -> None:
-        self._store = Store(MemoryDynamoDB(), table="entities", owned=SLICE, sleep=lambda _: None)
+        self.store = Store(MemoryDynamoDB(), table="entities", owned=SLICE, sleep=lambda _: None)
         self._documents = Artifacts(MemoryS3(), bucket="bucket")
-        self.runs = RunTable(self._store, Payloads(self._documents))
-        self.budgets = BudgetTable(self._store, max_runs=share)
+        self.runs = AllRuns(self.store, Payloads(self._documents))
+        self.budgets = AllBudgets(self.store, max_runs=share)
         self.queue = deque[tuple[str, str]]()
         self._seen = set[str]()
         self._tenants = tenants
@@ -50,10 +50,10 @@ class Mesh:
 
     def _know(self, tenant_id: str) -> None:
         created = tenant_created(tenant_id, seq=1, max_concurrent_runs=500, max_tokens_per_month=-1)
-        TenantAccessCopies(self._store).keep(created)
+        TenantAccessCopies(self.store).keep(created)
         stored = self._documents.write(tenant_id, f"agents/{AGENT_ID}/versions/1.json", {"model": "gpt-4"})
-        AgentCopyTable(self._store, tenant_id).keep(AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
-        VersionCopyTable(self._store, tenant_id).keep(VersionCopy(AGENT_ID, 1, stored))
+        AgentCopyTable(self.store, tenant_id).keep(AgentCopy(AGENT_ID, 1, None, 1, 1, deleted=False, received_at=NOW))
+        VersionCopyTable(self.store, tenant_id).keep(VersionCopy(AGENT_ID, 1, stored))
 
     def submit(self, tenant_id: str, number: int = 0, *, waited: bool = False) -> Run:
         """Submit a run and publish its events to the queue."""
@@ -61,9 +61,11 @@ class Mesh:
         asked = RunRequest(
             new_id("run", now), AGENT_ID, None, {"message": "Hello"}, {}, 10, None, "request", "", waited=waited
         )
-        planner = Planner(self.budgets, always(COST))
-        access = TenantAccessCopies(self._store).read(tenant_id)
-        run = submit_run(AgentCopies(self._store), self.runs, self._documents, planner, access, asked, now=now)
+        planner = Planner(self.budgets.of(tenant_id), always(COST))
+        access = TenantAccessCopies(self.store).read(tenant_id)
+        run = submit_run(
+            AgentCopies(self.store), self.runs.of(tenant_id), self._documents, planner, access, asked, now=now
+        )
         self._publish(tenant_id)
         return run
 
@@ -71,22 +73,22 @@ class Mesh:
         """Execute the run of the first message; return its id."""
         tenant_id, run_id = self.queue.popleft()
         worker = Worker(
-            runs=self.runs,
+            runs=self.runs.of(tenant_id),
             configs=self._documents,
             models=Simulating(),
-            planner=Planner(self.budgets, always(COST)),
-            access=TenantAccessCopies(self._store).read,
+            planner=Planner(self.budgets.of(tenant_id), always(COST)),
+            access=TenantAccessCopies(self.store).read,
             price=always(COST),
             clock=lambda: LATER,
             sleep=lambda _: None,
             jitter=lambda _low, high: high,
         )
-        assert worker.execute(tenant_id, run_id)
+        assert worker.execute(run_id)
         self._publish(tenant_id)
         return run_id
 
     def _publish(self, tenant_id: str) -> None:
-        items = self._store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(tenant_id, "OUTBOX")}))
+        items = self.store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(tenant_id, "OUTBOX")}))
         for name in (Reader(item).text("SK") for item in items):
             if ":queued:" in name and name not in self._seen:
                 self._seen.add(name)
@@ -141,10 +143,10 @@ class TestShare:
     def test_applies_a_redeployed_share_to_the_next_run(self, before: int, after: int) -> None:
         mesh = Mesh("large-a", share=before)
         mesh.submit("large-a")
-        mesh.budgets = BudgetTable(mesh.runs._store, max_runs=after)  # pyright: ignore[reportPrivateUsage]
+        mesh.budgets = AllBudgets(mesh.store, max_runs=after)
         runs = [mesh.submit("large-a", number) for number in range(1, after + 1)]
         assert [run.waits_for_slot for run in runs] == [False] * (after - 1) + [True]
-        month = mesh.budgets.find("large-a", f"{LATER:%Y-%m}")
+        month = mesh.budgets.of("large-a").find(f"{LATER:%Y-%m}")
         assert month
         assert month.slots
         assert (month.limits.runs, month.slots.limit) == (after, after)

@@ -92,7 +92,7 @@ class TestPost:
 
     def test_refuses_when_the_budget_cannot_be_read(self, world: World) -> None:
         with pytest.raises(DependencyUnavailable):
-            submit(replace(world, budgets=Unreadable(world.store)))
+            submit(replace(world, budgets=Unreadable(world.store, TENANT)))
         assert due_runs(world, now=LATER + timedelta(days=1)) == []
 
 
@@ -163,7 +163,7 @@ class TestFurtherCalls:
 
         def cancel_while_planning(tenant_id: str) -> None:
             reads.append(tenant_id)
-            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+            cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
         done = execute(world, run, ScriptedModel([[BUSY], ANSWER]), on_access=cancel_while_planning)
         assert (done.status, len(done.calls), len(reads)) == (Status.CANCELLED, 1, 1)
@@ -243,7 +243,7 @@ class TestTools:
                 execute(world, after, ScriptedModel([ANSWER]))
                 raise LeaseLost
 
-        table = Overtaken(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        table = Overtaken(world.store, TENANT, world.runs.payloads)
         self._hand_in(replace(world, runs=table), waiting)
         assert left_of(world) == Spent(99, LIMIT - 18)
         assert budget_of(world).open == {}

@@ -45,7 +45,7 @@ class TestEndWithoutACall:
     def test_returns_the_request(self, world: World) -> None:
         limit(world)
         run = submit(world)
-        cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+        cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
         assert left_of(world) == Spent(100, LIMIT)
 
 
@@ -61,8 +61,8 @@ class TestSettle:
         limit(world)
         run = submit(world)
         other = Reservation(CallId(new_id("run", LATER), 1, 1), 5_000, 0)
-        assert not world.budgets.settle(TENANT, "2026-11", other, Spent())
-        assert not world.budgets.settle(TENANT, "2026-10", other, Spent())
+        assert not world.budgets.settle("2026-11", other, Spent())
+        assert not world.budgets.settle("2026-10", other, Spent())
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
 
     def test_skips_a_reservation_touched_since_it_was_read(self, world: World) -> None:
@@ -70,7 +70,7 @@ class TestSettle:
         crash_after_reserving(world, idempotency_key())
         [seen] = budget_of(world).open.values()
         run = submit(world, idempotency_key=idempotency_key())
-        assert not world.budgets.settle(TENANT, "2026-11", seen, Spent(), unless_touched=True)
+        assert not world.budgets.settle("2026-11", seen, Spent(), unless_touched=True)
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
 
 
@@ -79,14 +79,14 @@ class TestReaper:
         limit(world)
         run = submit(world)
         acquire_lease(world, run.run_id, now=LATER)
-        reap(world.runs, world.budgets, now=LATER + timedelta(minutes=1))
+        reap(world.all_runs, world.all_budgets, now=LATER + timedelta(minutes=1))
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))
         assert budget_of(world).open == {}
 
     def test_keeps_the_reservation_of_a_queued_run(self, world: World) -> None:
         limit(world)
         run = submit(world)
-        reap(world.runs, world.budgets, now=LATER + timedelta(minutes=16))
+        reap(world.all_runs, world.all_budgets, now=LATER + timedelta(minutes=16))
         assert len(budget_of(world).open) == 1
         execute(world, run, ScriptedModel([ANSWER]))
         assert left_of(world) == Spent(99, LIMIT - 9)
@@ -99,7 +99,7 @@ class TestSweep:
         assert sweep_later(world, after=timedelta(minutes=4)) == 0
         assert sweep_later(world) == 1
         assert left_of(world) == Spent(100, LIMIT)
-        assert list(world.budgets.queue.entries(now=LATER + timedelta(days=1))) == []
+        assert list(world.all_budgets.queue.entries(now=LATER + timedelta(days=1))) == []
 
     def test_keeps_a_reservation_that_a_retry_took_over(self, world: World) -> None:
         limit(world)
@@ -112,8 +112,8 @@ class TestSweep:
         limit(world)
         run = submit(world)
         acquire_lease(world, run.run_id, now=LATER)
-        dying = replace(world, budgets=Silent(world.store))
-        reap(world.runs, dying.budgets, now=LATER + timedelta(minutes=1))
+        dying = replace(world, budgets=Silent(world.store, TENANT))
+        reap(world.all_runs, dying.all_budgets, now=LATER + timedelta(minutes=1))
         execute(dying, run, ScriptedModel([ANSWER]))
         assert len(budget_of(world).open) == 2
         assert sweep_later(world) == 2
@@ -130,7 +130,7 @@ class TestSweep:
         limit(world)
         run = submit(world)
         assert sweep_later(world) == 0
-        cancel_run(world.runs, Silent(world.store), TENANT, run.run_id, now=LATER, if_match=None)
+        cancel_run(world.runs, Silent(world.store, TENANT), run.run_id, now=LATER, if_match=None)
         assert sweep_later(world, after=timedelta(minutes=12)) == 1
         assert left_of(world) == Spent(100, LIMIT)
 

@@ -58,7 +58,7 @@ class TestPost:
     def test_does_not_let_a_new_run_overtake_waiting_runs(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         first, second = in_order(world, 2)
-        with_a_crash = replace(world, budgets=Forgetful(world.store))
+        with_a_crash = replace(world, budgets=Forgetful(world.store, TENANT))
         execute(with_a_crash, first, ScriptedModel([ANSWER]))
         third = submit(world, now=LATER + timedelta(seconds=1))
         assert [state(world, run) for run in (second, third)] == [EXECUTES, WAITS]
@@ -75,9 +75,9 @@ class TestPost:
         limit(world, max_concurrent_runs=1)
         know_tenant(world.store, "other", max_concurrent_runs=1)
         in_order(world, 3)
-        held = planner_of(world).budgets.find("other", "2026-11")
+        held = world.all_budgets.of("other").find("2026-11")
         assert held is None
-        other = world.budgets.slots.acquire("other", "2026-11", "run_1", now=LATER, swept_at=LATER)
+        other = world.all_budgets.of("other").slots.acquire("2026-11", "run_1", now=LATER, swept_at=LATER)
         assert other is not None
         assert other.month is None
 
@@ -99,7 +99,7 @@ class TestEnd:
         assert [state(world, run) for run in (second, third)] == [EXECUTES, WAITS]
         assert published(world) == [first.run_id, second.run_id]
         assert (set(slots_of(world).executing), slots_of(world).waiting) == ({second.run_id}, 1)
-        started = world.runs.get(TENANT, second.run_id)
+        started = world.runs.get(second.run_id)
         assert (started.due_at, started.slot_period) == (LATER + timedelta(seconds=20), "2026-11")
 
     def test_of_a_started_run_behaves_like_any_other(self, world: World) -> None:
@@ -213,8 +213,8 @@ class TestCancel:
                     cancel(world, second)
                 return super().save(before, after, events, **options)
 
-        table = Late(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
-        cancel_run(table, world.budgets, TENANT, first.run_id, now=LATER, if_match=None)
+        table = Late(world.store, TENANT, world.runs.payloads)
+        cancel_run(table, world.budgets, first.run_id, now=LATER, if_match=None)
         assert state(world, second)[0] is Status.CANCELLED
         assert state(world, third) == EXECUTES
         assert (set(slots_of(world).executing), slots_of(world).waiting) == ({third.run_id}, 0)

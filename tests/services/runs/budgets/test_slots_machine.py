@@ -18,7 +18,7 @@ from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.domain import SWEEP_GRACE_PERIOD
 from services.runs.budgets.operations.sweep import sweep_budgets
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.errors import RunAlreadyEnded, TooManyWaitingRuns
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.execution.operations.planning import Planner
@@ -39,6 +39,7 @@ from shared.storage.payloads import Payloads
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.services.runs.conftest import all_of
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
 from tests.services.runs.kills.fate import Fate, Killed, Moment, Mortal
@@ -111,7 +112,7 @@ class SharesMachine(RuleBasedStateMachine):
         living, store = self._living(), self._mortal(fate)
         run = living[which % len(living)]
         try:
-            cancel_run(self._runs(store), BudgetTable(store), TENANT, run.run_id, now=self._tick(), if_match=None)
+            cancel_run(self._runs(store), BudgetTable(store, TENANT), run.run_id, now=self._tick(), if_match=None)
         except (Killed, DependencyUnavailable, RunAlreadyEnded):
             return
 
@@ -157,12 +158,12 @@ class SharesMachine(RuleBasedStateMachine):
             jitter=lambda _low, high: high,
         )
         try:
-            worker.execute(TENANT, run_id)
+            worker.execute(run_id)
         except (Killed, DependencyUnavailable):
             return
 
     def _look(self, store: Store) -> None:
-        runs, budgets = self._runs(store), BudgetTable(store)
+        runs, budgets = all_of(self._runs(store)), AllBudgets(store)
         try:
             reap(runs, budgets, now=self._now)
             sweep_budgets(budgets, runs, self._access, now=self._now)
@@ -180,16 +181,16 @@ class SharesMachine(RuleBasedStateMachine):
         return Store(mortal, table="entities", owned=SLICE, sleep=lambda _: None)
 
     def _runs(self, store: Store) -> RunTable:
-        return RunTable(store, Payloads(Artifacts(self._bucket, bucket="bucket")))
+        return RunTable(store, TENANT, Payloads(Artifacts(self._bucket, bucket="bucket")))
 
     def _planner(self, store: Store) -> Planner:
-        return Planner(BudgetTable(store), always(COST))
+        return Planner(BudgetTable(store, TENANT), always(COST))
 
     def _access(self, tenant_id: str) -> TenantAccess:
         return TenantAccessCopies(self._sound).read(tenant_id)
 
     def _living(self) -> list[Run]:
-        runs, _ = self._runs(self._sound).listing.page(TENANT, RunFilter(), limit=500, after=None)
+        runs, _ = self._runs(self._sound).listing.page(RunFilter(), limit=500, after=None)
         return [run for run in runs if not run.status.final]
 
     def _published(self) -> list[str]:

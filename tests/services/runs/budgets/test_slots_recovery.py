@@ -105,7 +105,7 @@ class TestCrash:
     def test_is_repaired_between_an_end_and_the_next_start(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         first, second = in_order(world, 2)
-        execute(replace(world, budgets=Forgetful(world.store)), first, ScriptedModel([ANSWER]))
+        execute(replace(world, budgets=Forgetful(world.store, TENANT)), first, ScriptedModel([ANSWER]))
         assert state(world, second) == WAITS
         sweep_later(world, after=timedelta(seconds=31))
         assert state(world, second) == EXECUTES
@@ -123,13 +123,13 @@ class TestCrash:
                     raise DependencyUnavailable("Gone.")  # noqa: EM101 — a test's own
                 return super().save(before, after, events, **options)
 
-        table = Dying(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
-        cancel_run(table, world.budgets, TENANT, first.run_id, now=LATER, if_match=None)
+        table = Dying(world.store, TENANT, world.runs.payloads)
+        cancel_run(table, world.budgets, first.run_id, now=LATER, if_match=None)
         assert (set(slots_of(world).executing), state(world, second)) == ({second.run_id}, WAITS)
         if heal == "sweep":
             sweep_later(world)
         else:
-            dispatch_waiting(world.budgets, world.runs, TENANT, now=LATER)
+            dispatch_waiting(world.budgets, world.runs, now=LATER)
         assert [state(world, run) for run in (second, third)] == [EXECUTES, WAITS]
         assert slots_of(world).waiting == 1
 
@@ -149,8 +149,8 @@ class TestCrash:
             def release(self, *_: object, **__: object) -> Freed | None:
                 return None
 
-        dying = Silent(world.store)
-        dying.slots = SilentSlots(world.store)
+        dying = Silent(world.store, TENANT)
+        dying.slots = SilentSlots(world.store, TENANT)
         execute(replace(world, budgets=dying), first, ScriptedModel([ANSWER]))
         assert (set(slots_of(world).executing), state(world, second)) == ({first.run_id}, WAITS)
         assert sweep_later(world, after=timedelta(minutes=4)) == 0
@@ -160,14 +160,14 @@ class TestCrash:
     def test_is_repaired_when_the_waiting_count_is_too_high(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         submit(world)
-        world.budgets.slots.enqueue(TENANT, "2026-11", at_most=20, now=LATER, swept_at=LATER, first=True)
+        world.budgets.slots.enqueue("2026-11", at_most=20, now=LATER, swept_at=LATER, first=True)
         sweep_later(world)
         assert slots_of(world).waiting == 0
 
     def test_is_repaired_when_the_waiting_count_is_too_low(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         first, second = in_order(world, 2)
-        world.budgets.slots.leave(TENANT, "2026-11", now=LATER)
+        world.budgets.slots.leave("2026-11", now=LATER)
         execute(world, first, ScriptedModel([ANSWER]))
         assert state(world, second) == WAITS
         sweep_later(world)
@@ -179,16 +179,16 @@ class TestCrash:
         for run in in_order(world, 2):
             execute(world, run, ScriptedModel([ANSWER]))
         sweep_later(world)
-        assert list(world.budgets.queue.entries(now=LATER + timedelta(days=1))) == []
+        assert list(world.all_budgets.queue.entries(now=LATER + timedelta(days=1))) == []
 
 
 class TestDueIndex:
     def test_contains_no_waiting_runs(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         in_order(world, 3)
-        assert len(list(world.runs.queue.entries(now=LATER + timedelta(days=1)))) == 1
+        assert len(list(world.all_runs.queue.entries(now=LATER + timedelta(days=1)))) == 1
 
     def test_lists_all_runs_for_a_tenant_deletion(self, world: World) -> None:
         limit(world, max_concurrent_runs=1)
         runs = in_order(world, 3)
-        assert sorted(under_way(world)) == [run.run_id for run in runs]
+        assert sorted(under_way(world.runs)) == [run.run_id for run in runs]

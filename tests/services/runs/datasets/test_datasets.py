@@ -15,7 +15,7 @@ from services.runs.datasets.operations.uploads import sweep_uploads
 from services.runs.functions.api import handler as app
 from services.runs.functions.lab import handler as lab
 from services.runs.partitions import DATASETS, SLICE
-from services.runs.runs.table.storage import stored_bytes
+from services.runs.runs.table.storage import StoredBytes
 from shared.aws.clients import own_client
 from shared.events.envelope import Event, new_event
 from shared.events.runs import DatasetUploadReceived
@@ -116,7 +116,7 @@ class TestUpload:
         assert (dataset["version"], dataset["items"]) == (1, 10_000)
         [version] = [key for key in files(dataset_id) if "/versions/" in key]
         size = own_client("s3").head_object(Bucket=BUCKET, Key=version)["ContentLength"]
-        assert stored_bytes(world.store, TENANT) == size
+        assert StoredBytes(world.store, TENANT).read() == size
         assert f"{dataset_id}:v1:stored" in outbox(world)
 
     def test_with_a_bad_line_publishes_nothing(self, world: World) -> None:
@@ -125,7 +125,7 @@ class TestUpload:
         assert (ended["status"], ended["version"]) == ("rejected", None)
         assert [error["line"] for error in ended["errors"]] == [4]
         assert call("GET", DATASET, dataset_id=dataset_id)[1]["dataset"]["version"] is None
-        assert stored_bytes(world.store, TENANT) == 0
+        assert StoredBytes(world.store, TENANT).read() == 0
 
     def test_is_validated_once_however_often_it_is_delivered(self) -> None:
         dataset_id = create()
@@ -210,7 +210,7 @@ class TestUpload:
         know_tenant(world.store, seq=2, max_storage_gb=0)
         lab(batch(received(upload)))
         assert state_of(upload)["status"] == "rejected"
-        assert stored_bytes(world.store, TENANT) == 0
+        assert StoredBytes(world.store, TENANT).read() == 0
 
     def test_is_answered_twice_and_created_once(self) -> None:
         dataset_id, key = create(), {"idempotency-key": "k"}
@@ -312,7 +312,7 @@ class TestDataset:
         assert call("DELETE", DATASET, dataset_id=dataset_id)[0] == 204
         assert call("DELETE", DATASET, dataset_id=dataset_id)[0] == 404
         assert call("GET", f"{DATASET}/items", dataset_id=dataset_id)[0] == 404
-        assert (files(dataset_id), stored_bytes(world.store, TENANT)) == ([], 0)
+        assert (files(dataset_id), StoredBytes(world.store, TENANT).read()) == ([], 0)
         clear_removed(world.store, wiring.slice_datasets(), now=utc_now() + timedelta(minutes=17))
         rows = world.store.query_all(Expression("#PK = :pk", {"pk": SLICE.key(TENANT, DATASETS)}))
         assert list(rows) == []

@@ -13,7 +13,6 @@ from services.runs.providers.domain.model import Model, TextDelta, UsageUpdate
 from services.runs.providers.domain.request import ModelRequest
 from services.runs.runs.domain.lifecycle import QUEUED_DUE
 from services.runs.runs.domain.run import Outcome, Run, Status
-from services.runs.runs.table.items import run_key
 from services.runs.runs.table.runs import RunTable
 from shared.aws.clients import own_client
 from shared.document_ref import DocumentRef
@@ -39,8 +38,8 @@ class TestMissingDocument:
     def test_ends_the_run_before_anything_is_sent(self, world: World) -> None:
         run = submit(world, message="x" * 100_000)
         world.documents.delete_below(TENANT, f"runs/{run.run_id}")
-        worker_of(world, ScriptedModel([])).execute(TENANT, run.run_id)
-        state = world.runs.states(TENANT, [run.run_id])[run.run_id]
+        worker_of(world, ScriptedModel([])).execute(run.run_id)
+        state = world.runs.states([run.run_id])[run.run_id]
         assert state.error is not None
         assert (state.status, state.error.code, state.calls) == (Status.FAILED, "DocumentMissing", ())
         assert (budget_of(world).open, budget_of(world).spent) == ({}, Spent(0, 0))
@@ -58,9 +57,9 @@ class TestUnexpectedError:
 
         limit(world)
         run = submit(world)
-        table = Full(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        table = Full(world.store, TENANT, world.runs.payloads)
         execute(replace(world, runs=table), run, ScriptedModel([ANSWER]))
-        done = world.runs.get(TENANT, run.run_id)
+        done = world.runs.get(run.run_id)
         assert done.error is not None
         assert (done.status, done.error.code, done.attempt, len(done.calls)) == (Status.FAILED, "InternalError", 1, 1)
         assert done.attempts[0].usage_certain
@@ -107,8 +106,8 @@ class TestUnexpectedError:
                 return {}
 
         run = submit(world)
-        replace(worker_of(world, ScriptedModel([])), configs=Odd()).execute(TENANT, run.run_id)
-        done = world.runs.get(TENANT, run.run_id)
+        replace(worker_of(world, ScriptedModel([])), configs=Odd()).execute(run.run_id)
+        done = world.runs.get(run.run_id)
         assert done.error is not None
         assert (done.status, done.error.code, done.inputs) == (Status.FAILED, "InternalError", run.inputs)
 
@@ -148,8 +147,8 @@ class Down:
 
 class TestOutage:
     def _execute_without_bucket(self, world: World, run: Run) -> Run:
-        replace(worker_of(world, ScriptedModel([])), configs=Down()).execute(TENANT, run.run_id)
-        return world.runs.get(TENANT, run.run_id)
+        replace(worker_of(world, ScriptedModel([])), configs=Down()).execute(run.run_id)
+        return world.runs.get(run.run_id)
 
     def test_before_sending_releases_the_lease_without_charge(self, world: World) -> None:
         limit(world)
@@ -178,9 +177,9 @@ class TestOutage:
             def read(self, tenant_id: str, stored: DocumentRef) -> Any:  # noqa: ANN401, ARG002 — as the real one
                 raise DependencyUnavailable("The bucket does not answer.")  # noqa: EM101 — a test's own
 
-        table = RunTable(world.store, Payloads(Silent(own_client("s3"), bucket=BUCKET)))
-        replace(worker_of(world, ScriptedModel([])), runs=table).execute(TENANT, run.run_id)
-        item = world.store.get(run_key(TENANT, run.run_id))
+        table = RunTable(world.store, TENANT, Payloads(Silent(own_client("s3"), bucket=BUCKET)))
+        replace(worker_of(world, ScriptedModel([])), runs=table).execute(run.run_id)
+        item = world.store.get(world.runs.key(run.run_id))
         assert item is not None
         assert (item["status"], item["attempts"]) == ("queued", [])
 
@@ -217,11 +216,11 @@ class TestOutage:
             """A bucket that fails while the client cancels."""
 
             def read(self, tenant_id: str, stored: DocumentRef) -> Mapping[str, Any]:
-                cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+                cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
                 return super().read(tenant_id, stored)
 
-        replace(worker_of(world, ScriptedModel([])), configs=Late()).execute(TENANT, run.run_id)
-        done = world.runs.get(TENANT, run.run_id)
+        replace(worker_of(world, ScriptedModel([])), configs=Late()).execute(run.run_id)
+        done = world.runs.get(run.run_id)
         assert (done.status, done.calls, left_of(world)) == (Status.CANCELLED, (), Spent(100, LIMIT))
 
     def test_after_sending_leaves_the_bound_uncertain(self, world: World) -> None:
@@ -234,8 +233,8 @@ class TestOutage:
             def save(self, *_: object, **__: object) -> Any:  # noqa: ANN401 — it gives nothing
                 raise DependencyUnavailable("The database does not answer.")  # noqa: EM101 — a test's own
 
-        table = Deaf(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        table = Deaf(world.store, TENANT, world.runs.payloads)
         with pytest.raises(DependencyUnavailable):
-            replace(worker_of(world, ScriptedModel([ANSWER])), runs=table).execute(TENANT, run.run_id)
+            replace(worker_of(world, ScriptedModel([ANSWER])), runs=table).execute(run.run_id)
         assert reaped(world, now=LATER + timedelta(seconds=31)) == 1
         assert left_of(world) == Spent(99, LIMIT - bound_of(run))

@@ -72,9 +72,7 @@ class TestLease:
 def test_is_extended_before_sending_when_it_is_old(world: World) -> None:
     run, sent_at = submit(world), LATER + LEASE * 2 / 3
     seen: list[datetime | None] = []
-    model = ScriptedModel(
-        [[lambda: seen.append(world.runs.get(TENANT, run.run_id).due_at), TextDelta("Hello"), StreamEnd({})]]
-    )
+    model = ScriptedModel([[lambda: seen.append(world.runs.get(run.run_id).due_at), TextDelta("Hello"), StreamEnd({})]])
     execute(world, run, model, clock=chain([LATER], repeat(sent_at)))
     assert seen == [sent_at + LEASE]
 
@@ -95,20 +93,20 @@ class TestAcquireLease:
         store = Store(cast("TableClient", Repeating()), table=world.store._table, owned=SLICE)  # pyright: ignore[reportPrivateUsage]  # as above
         repeating = replace(
             worker_of(world, ScriptedModel([[TextDelta("x"), StreamEnd({Meter.TOKENS_OUT: 1})]])),
-            runs=RunTable(store, Payloads(world.documents)),
+            runs=RunTable(store, TENANT, Payloads(world.documents)),
             new_lease_id=lambda: "lease_1",
         )
         run = submit(world)
-        assert repeating.execute(TENANT, run.run_id)
-        done = world.runs.get(TENANT, run.run_id)
+        assert repeating.execute(run.run_id)
+        done = world.runs.get(run.run_id)
         assert (done.status, done.attempt, done.usage[Meter.TOKENS_OUT]) == (Status.COMPLETED, 1, 1)
 
     @pytest.mark.parametrize("lease_id", ["", "lease_2"])
     def test_refuses_a_run_that_another_call_has_leased(self, world: World, lease_id: str) -> None:
         run = submit(world)
-        assert world.runs.acquire_lease(TENANT, run.run_id, now=LATER, lease_id="lease_1" if lease_id else "")
-        assert world.runs.acquire_lease(TENANT, run.run_id, now=LATER, lease_id=lease_id) is None
+        assert world.runs.acquire_lease(run.run_id, now=LATER, lease_id="lease_1" if lease_id else "")
+        assert world.runs.acquire_lease(run.run_id, now=LATER, lease_id=lease_id) is None
 
     def test_uses_a_new_lease_id_for_each_call(self, world: World) -> None:  # noqa: ARG002 — its environment
-        real = consumer._worker()  # pyright: ignore[reportPrivateUsage]  # as the function makes it
+        real = consumer._worker(TENANT)  # pyright: ignore[reportPrivateUsage]  # as the function makes it
         assert len({real.new_lease_id() for _ in range(10)}) == 10

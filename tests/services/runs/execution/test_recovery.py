@@ -1,6 +1,7 @@
 """Recovery of queued runs: lost messages are republished, and a long queue does not grow by that."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,11 @@ from services.runs.execution.operations.tool_outputs import submit_tool_outputs
 from services.runs.runs.domain import lifecycle
 from services.runs.runs.domain.run import Run, Status
 from services.runs.runs.table.runs import RunTable
-from shared.storage.items import Key
+from shared.events.envelope import Event
+from shared.events.runs import RunEvent
+from shared.storage.items import Item
 from tests.services.runs.budgets.fixtures import ANSWER
-from tests.services.runs.conftest import World
+from tests.services.runs.conftest import World, all_of
 from tests.services.runs.examples import NOW, TENANT, submitted
 from tests.services.runs.workers import (
     LATER,
@@ -39,7 +42,7 @@ def look_until(world: World, end: datetime) -> None:
     now = LATER
     while now < end:
         now += PASS
-        reap(world.runs, world.budgets, now=now)
+        reap(world.all_runs, world.all_budgets, now=now)
 
 
 class TestLostMessage:
@@ -112,22 +115,22 @@ class TestRunThatWaitsForTools:
         assert asking.status is Status.REQUIRES_ACTION
         assert due_runs(world, now=later) == []
         assert reaped(world, now=later) == 0
-        assert under_way(world) == [asking.run_id]
+        assert under_way(world.runs) == [asking.run_id]
 
     def test_fails_when_outputs_are_late(self, world: World, asking: Run) -> None:
         due_at = asking.due_at or LATER
-        assert expire_tool_calls(world.runs, world.budgets, now=due_at - timedelta(seconds=1)).results == []
-        assert expire_tool_calls(world.runs, world.budgets, now=due_at).results == [asking.run_id]
-        failed = world.runs.get(TENANT, asking.run_id)
+        assert expire_tool_calls(world.all_runs, world.all_budgets, now=due_at - timedelta(seconds=1)).results == []
+        assert expire_tool_calls(world.all_runs, world.all_budgets, now=due_at).results == [asking.run_id]
+        failed = world.runs.get(asking.run_id)
         assert failed.status is Status.FAILED
-        assert under_way(world) == []
+        assert under_way(world.runs) == []
 
     def test_is_due_as_a_queued_run_after_its_outputs(self, world: World, asking: Run) -> None:
         outputs = {"call_1": "noon"}
         submit_tool_outputs(
             world.runs, world.documents, planner_of(world), access(world), asking.run_id, outputs, now=LATER
         )
-        assert expire_tool_calls(world.runs, world.budgets, now=LATER + timedelta(days=2)).results == []
+        assert expire_tool_calls(world.all_runs, world.all_budgets, now=LATER + timedelta(days=2)).results == []
         assert reaped(world, now=LATER + timedelta(minutes=1)) == 1
 
 
@@ -138,17 +141,17 @@ class TestPoisonRun:
         class Poisoned(RunTable):
             """A run table that fails for one run."""
 
-            def state_at(self, key: Key) -> Run | None:
-                if bad.run_id in key.pk:
-                    raise ValueError(key)
-                return super().state_at(key)
+            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: Any) -> Item:  # noqa: ANN401 — the options of `RunTable.save`
+                if before.run_id == bad.run_id:
+                    raise ValueError(before.run_id)
+                return super().save(before, after, events, **options)
 
-        table = Poisoned(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
+        table = Poisoned(world.store, TENANT, world.runs.payloads)
         now, quarantined = LATER + timedelta(minutes=1), 0
-        assert reap(table, world.budgets, now=now).results == [good.run_id]
+        assert reap(all_of(table), world.all_budgets, now=now).results == [good.run_id]
         for _ in range(8):
             now += timedelta(minutes=16)
-            quarantined += reap(table, world.budgets, now=now).quarantined
+            quarantined += reap(all_of(table), world.all_budgets, now=now).quarantined
         assert quarantined == 1
         assert bad.run_id not in {run.run_id for run in due_runs(world, now=now + timedelta(days=1))}
 

@@ -20,7 +20,7 @@ from shared.meters import Meter
 from shared.storage.payloads import Payloads
 from shared.storage.store import Store, TableClient
 from tests.services.runs.conftest import World
-from tests.services.runs.examples import NOW, running
+from tests.services.runs.examples import NOW, TENANT, running
 from tests.services.runs.workers import LATER, Happening, ScriptedModel, execute, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 1_000}
@@ -71,8 +71,8 @@ def _answer(clock: Clock, *, tokens: int, per_piece: int, per_second: int) -> li
 def _counted(world: World) -> tuple[World, CountingClient]:
     client = CountingClient(own_client("dynamodb"))
     store = Store(cast("TableClient", client), table=f"ainexus-test-{SLICE.table}", owned=SLICE)
-    runs = RunTable(store, Payloads(world.documents))
-    return World(store, runs, BudgetTable(store), world.documents, world.config), client
+    runs = RunTable(store, TENANT, Payloads(world.documents))
+    return World(store, runs, BudgetTable(store, TENANT), world.documents, world.config), client
 
 
 class TestWrites:
@@ -104,7 +104,7 @@ def test_limits_a_piece_to_the_item_size(world: World) -> None:
     record: list[int] = []
 
     def look() -> None:
-        held = world.runs.get(run.tenant_id, run.run_id)
+        held = world.runs.get(run.run_id)
         record[:] = [len(piece) for piece in world.runs.texts.pieces(held, TextPosition(1, 1))]
 
     script = [pause, TextDelta(text), pause, TextDelta("a"), pause, TextDelta("b"), look, StreamEnd(USED)]

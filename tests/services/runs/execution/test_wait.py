@@ -59,7 +59,7 @@ def _invoke(tenant_id: str, run_id: str) -> dict[str, Any] | None:
 def _unread(world: World) -> RunTable:
     """Return a run table that fails to read."""
     store = Store(ScriptedDatabase([AssertionError()]), table="none", owned=world.store.owned)
-    return RunTable(store, Payloads(world.documents))
+    return RunTable(store, TENANT, Payloads(world.documents))
 
 
 def _wait(workers: Workers, runs: RunTable, run: Run, *, time: Time | None = None, wait_s: int = 3) -> Run:
@@ -92,7 +92,7 @@ class TestWaitForAContinuedRun:
     def test_returns_the_stored_run_when_it_cannot_be_read(self, world: World) -> None:
         run = submit(world)
         silent = Store(ScriptedDatabase([EndpointConnectionError(endpoint_url="x")] * 9), table="t", owned=SLICE)
-        assert _waiter(RunTable(silent, Payloads(world.documents)), Time()).wait(run, wait_s=3) is run
+        assert _waiter(RunTable(silent, TENANT, Payloads(world.documents)), Time()).wait(run, wait_s=3) is run
 
 
 class TestExecuteAndWait:
@@ -101,7 +101,7 @@ class TestExecuteAndWait:
         run = submit(world, waited=True, message=message, now=utc_now())
         done = _wait(FakeWorkers(_invoke), _unread(world), run)
         assert done.status is Status.COMPLETED
-        assert done == world.runs.get(TENANT, run.run_id)
+        assert done == world.runs.get(run.run_id)
 
     @pytest.mark.parametrize("message", ["Go on. [[error 400]]", "[[tool weather {}]]"])
     def test_returns_every_other_end_as_stored(self, world: World, message: str) -> None:
@@ -109,7 +109,7 @@ class TestExecuteAndWait:
         run = submit(world, waited=True, version=version, message=message, now=utc_now())
         done = _wait(FakeWorkers(_invoke), _unread(world), run)
         assert done.status in {Status.FAILED, Status.REQUIRES_ACTION}
-        assert done == world.runs.get(TENANT, run.run_id)
+        assert done == world.runs.get(run.run_id)
 
     def test_reads_the_run_when_the_wait_is_over(self, world: World) -> None:
         run = submit(world, waited=True)
@@ -143,11 +143,11 @@ class TestExecuteAndWait:
     def test_returns_the_stored_run_when_it_cannot_be_read(self, world: World) -> None:
         run = submit(world, waited=True)
         silent = Store(ScriptedDatabase([EndpointConnectionError(endpoint_url="x")] * 9), table="t", owned=SLICE)
-        assert _wait(FakeWorkers(), RunTable(silent, Payloads(world.documents)), run) == run
+        assert _wait(FakeWorkers(), RunTable(silent, TENANT, Payloads(world.documents)), run) == run
 
 
 def _budget(world: World) -> Budget:
-    budget = world.budgets.find(TENANT, month_of(LATER))
+    budget = world.budgets.find(month_of(LATER))
     assert budget
     return budget
 
@@ -155,7 +155,7 @@ def _budget(world: World) -> Budget:
 class TestWithoutAWorker:
     def test_queues_the_run(self, world: World) -> None:
         run = _wait(FakeWorkers(_not_there), world.runs, submit(world, waited=True))
-        assert run == world.runs.get(TENANT, run.run_id)
+        assert run == world.runs.get(run.run_id)
         assert (run.status, run.attempt, run.attempts, run.started_at) == (Status.QUEUED, 0, (), None)
         assert outbox(world) == [f"{run.run_id}:queued:{run.seq}"]
         done = execute(world, run)
@@ -177,7 +177,7 @@ class TestWithoutAWorker:
 
     def test_returns_a_run_that_was_cancelled_meanwhile(self, world: World) -> None:
         run = submit(world, waited=True)
-        cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+        cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
         assert _wait(FakeWorkers(_not_there), world.runs, run).status is Status.CANCELLED
 
 
@@ -188,7 +188,7 @@ class TestLease:
         seen: list[datetime | None] = []
 
         def look() -> None:
-            seen.append(world.runs.get(TENANT, run.run_id).due_at)
+            seen.append(world.runs.get(run.run_id).due_at)
 
         execute(world, run, ScriptedModel([[look, *ANSWER]]), clock=repeat(late))
         assert seen == [late + LEASE]
@@ -209,7 +209,7 @@ class TestLease:
         seen: list[datetime | None] = []
 
         def look() -> None:
-            seen.append(world.runs.get(TENANT, run.run_id).due_at)
+            seen.append(world.runs.get(run.run_id).due_at)
 
         execute(world, run, ScriptedModel([[look, *ANSWER]]), clock=ticks)
         assert seen == [LATER + timedelta(seconds=12) + LEASE]

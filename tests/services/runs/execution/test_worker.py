@@ -1,7 +1,7 @@
 """The worker from the lease to the end of a run."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,9 +15,11 @@ from services.runs.providers.domain.model import StopReason, StreamActivity, Str
 from services.runs.runs.domain.conversation import ProviderState, ToolCall
 from services.runs.runs.domain.run import Cost, Outcome, Run, Status
 from services.runs.runs.table.runs import RunTable
+from shared.events.envelope import Event
+from shared.events.runs import RunEvent
 from shared.meters import Meter
-from shared.storage.items import Key
-from tests.services.runs.conftest import CONFIG, World, know_tenant
+from shared.storage.items import Item
+from tests.services.runs.conftest import CONFIG, World, all_of, know_tenant
 from tests.services.runs.examples import AGENT_ID, TENANT
 from tests.services.runs.execution.test_structured_output import BRANCHING
 from tests.services.runs.workers import (
@@ -208,7 +210,7 @@ class TestCancel:
         run = submit(world)
 
         def cancel() -> None:
-            assert cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None).cancel_requested
+            assert cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None).cancel_requested
 
         script = [
             UsageUpdate({Meter.TOKENS_IN: 7}),
@@ -230,7 +232,7 @@ class TestCancel:
         run = submit(world)
 
         def cancel() -> None:
-            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+            cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
         models = ScriptedModel(
             [[StreamActivity(), cancel, StreamActivity(), StreamActivity(), TextDelta("Too late."), StreamEnd(USED)]]
@@ -246,22 +248,21 @@ class TestCancel:
         class Late(RunTable):
             """A run table in which the client cancels after the reaper has read the run."""
 
-            def state_at(self, key: Key) -> Run | None:
-                due = super().state_at(key)
-                if due and not due.cancel_requested:
-                    cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
-                return due
+            def save(self, before: Run, after: Run, events: list[Event[RunEvent]], **options: Any) -> Item:  # noqa: ANN401 — the options of `RunTable.save`
+                if not before.cancel_requested:
+                    cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
+                return super().save(before, after, events, **options)
 
-        table = Late(world.store, world.runs._payloads)  # pyright: ignore[reportPrivateUsage]  # the same ones
-        assert reap(table, world.budgets, now=LATER + timedelta(minutes=1)).results == []
-        assert reap(table, world.budgets, now=LATER + timedelta(minutes=2)).results == [run.run_id]
-        assert world.runs.get(TENANT, run.run_id).status is Status.CANCELLED
+        table = Late(world.store, TENANT, world.runs.payloads)
+        assert reap(all_of(table), world.all_budgets, now=LATER + timedelta(minutes=1)).results == []
+        assert reap(all_of(table), world.all_budgets, now=LATER + timedelta(minutes=2)).results == [run.run_id]
+        assert world.runs.get(run.run_id).status is Status.CANCELLED
 
     def test_sends_no_further_call(self, world: World) -> None:
         run = submit(world)
 
         def cancel() -> None:
-            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+            cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
         models = ScriptedModel([[cancel, BUSY], ANSWER])
         done = execute(world, run, models)
@@ -270,10 +271,7 @@ class TestCancel:
 
     def test_removes_a_queued_run_from_the_queue(self, world: World) -> None:
         run = submit(world)
-        assert (
-            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None).status
-            is Status.CANCELLED
-        )
+        assert cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None).status is Status.CANCELLED
         assert execute(world, run).status is Status.CANCELLED
 
 
@@ -385,7 +383,7 @@ class TestTools:
 
         with pytest.raises(ToolOutputsTooLarge):
             hand_in("o" * 700_000)
-        assert world.runs.get(TENANT, run.run_id) == run
+        assert world.runs.get(run.run_id) == run
         assert hand_in("o").status is Status.QUEUED
 
     def test_are_limited_to_twenty_turns(self, world: World) -> None:
@@ -429,8 +427,8 @@ class TestReap:
         for _ in range(3):
             acquire_lease(world, run.run_id, now=now)
             now += timedelta(seconds=31)
-            reap(world.runs, world.budgets, now=now)
-        done = world.runs.get(TENANT, run.run_id)
+            reap(world.all_runs, world.all_budgets, now=now)
+        done = world.runs.get(run.run_id)
         assert (done.status, len(done.attempts)) == (Status.FAILED, 3)
         assert run.open_call is not None
         # Only the first attempt had recorded a call before its worker was lost.

@@ -41,7 +41,7 @@ def runs_of(world: World, experiment_id: str) -> list[Any]:
     """Return the runs of an experiment."""
     found, after = list[Any](), None
     while True:
-        page, after = world.runs.listing.page(TENANT, RunFilter(experiment_id=experiment_id), limit=100, after=after)
+        page, after = world.runs.listing.page(RunFilter(experiment_id=experiment_id), limit=100, after=after)
         found += page
         if after is None:
             return found
@@ -72,7 +72,7 @@ class TestRunExperiment:
         results = results_of(experiment_id, limit="100")
         by_run = {trial["run_id"]: trial for trial in results["trials"]}
         for run in runs_of(world, experiment_id):
-            whole = world.runs.get(TENANT, run.run_id)
+            whole = world.runs.get(run.run_id)
             expected = float(whole.inputs["message"] in (whole.output or {})["message"])
             assert [score["value"] for score in by_run[run.run_id]["scores"]] == [expected]
         assert [one["mean"] for one in results["variants"]] == [1.0, 0.0]

@@ -3,7 +3,7 @@
 from services.runs.datasets.domain.items import Item
 from services.runs.runs.table.listing import RunFilter
 from tests.services.runs.conftest import World, know_version
-from tests.services.runs.examples import AGENT_ID, TENANT
+from tests.services.runs.examples import AGENT_ID
 from tests.services.runs.experiments.bus import Bus, create, dataset_of, start, state_of
 from tests.services.runs.prompts.test_prompts import PROMPT, know_prompt, know_template
 
@@ -29,7 +29,7 @@ def test_trials_are_pinned_to_the_prompt_that_was_live_at_the_start(world: World
     know_prompt(world, seq=2, live=2)
     know_template(world, "Another one for {{ whom }}", version=2)
     Bus(world).deliver()
-    runs, _ = world.runs.listing.page(TENANT, RunFilter(experiment_id=experiment_id), limit=100, after=None)
+    runs, _ = world.runs.listing.page(RunFilter(experiment_id=experiment_id), limit=100, after=None)
     assert state_of(experiment_id)["status"] == "completed"
     assert {(run.version, run.prompt.version if run.prompt else None) for run in runs} == {(2, 1), (1, None)}
     assert {run.status.value for run in runs} == {"completed"}
@@ -39,4 +39,4 @@ def test_an_item_without_a_value_of_a_variable_ends_the_experiment(world: World)
     experiment_id = started(world, Item("q1", {"message": "Question"}, "x"))
     Bus(world).deliver()
     assert state_of(experiment_id)["status"] == "failed"
-    assert world.runs.listing.page(TENANT, RunFilter(experiment_id=experiment_id), limit=100, after=None) == ([], None)
+    assert world.runs.listing.page(RunFilter(experiment_id=experiment_id), limit=100, after=None) == ([], None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.metering.ingestion import operations as ingestion
 from services.metering.ledger.domain import entries as usage
-from services.runs.runs.table import storage
+from services.runs.runs.table.storage import StoredBytes
 from shared.events.envelope import Event
 from shared.events.runs import ArtifactDeleted, ArtifactStored, RunQueued, UsageRecorded
 from shared.messaging.consumer import EventConsumer
@@ -44,11 +44,11 @@ class Bus:
 
         @self._consumer.on(ArtifactStored)
         def stored(event: Event[ArtifactStored], delivery: Delivery) -> None:
-            storage.count_bytes(self.store, event.tenant_id, delivery, more=event.data.bytes)
+            StoredBytes(self.store, event.tenant_id).count_delivered(delivery, more=event.data.bytes)
 
         @self._consumer.on(ArtifactDeleted)
         def deleted(event: Event[ArtifactDeleted], delivery: Delivery) -> None:
-            storage.count_bytes(self.store, event.tenant_id, delivery, more=-event.data.bytes)
+            StoredBytes(self.store, event.tenant_id).count_delivered(delivery, more=-event.data.bytes)
 
         @self._consumer.on_batch(UsageRecorded)
         def count(events: Sequence[Event[UsageRecorded]]) -> Mapping[str, Exception]:

@@ -10,7 +10,7 @@ from services.metering.partitions import SLICE as USAGE
 from services.runs.agents.domain import AgentCopy, VersionCopy
 from services.runs.agents.table import AgentCopies, AgentCopyTable, VersionCopyTable
 from services.runs.budgets.operations.sweep import sweep_budgets
-from services.runs.budgets.table.budgets import BudgetTable
+from services.runs.budgets.table.budgets import AllBudgets, BudgetTable
 from services.runs.deletion.operations import clear_deleted, delete_run
 from services.runs.errors import RunNotEnded, RunNotFound
 from services.runs.execution.operations.cancel import cancel_run
@@ -21,7 +21,6 @@ from services.runs.execution.operations.tool_outputs import submit_tool_outputs
 from services.runs.execution.operations.worker import Worker
 from services.runs.partitions import SLICE
 from services.runs.runs.domain.run import CallId, Cost, Run, RunRequest, Status
-from services.runs.runs.table.items import run_from_item
 from services.runs.runs.table.listing import RunFilter
 from services.runs.runs.table.runs import RunTable
 from shared.copies.tenant_access import TenantAccessCopies
@@ -39,6 +38,7 @@ from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 from shared.times import utc_now
 from tests.dynamodb.memory import MemoryDynamoDB
+from tests.services.runs.conftest import all_of
 from tests.services.runs.examples import AGENT_ID, NOW, TENANT
 from tests.services.runs.kills.bucket import MemoryS3
 from tests.services.runs.kills.bus import Bus, batch_of
@@ -63,12 +63,12 @@ class Tools:
     @property
     def runs(self) -> RunTable:
         """The runs."""
-        return RunTable(self.store, Payloads(self.documents))
+        return RunTable(self.store, TENANT, Payloads(self.documents))
 
     @property
     def budgets(self) -> BudgetTable:
         """The budgets."""
-        return BudgetTable(self.store)
+        return BudgetTable(self.store, TENANT)
 
     def access(self, tenant_id: str = TENANT) -> TenantAccess:
         """Return the copy of the tenant."""
@@ -163,7 +163,7 @@ class Functions:
     def _work_alone(self, run_id: str) -> None:
         """Invoke a worker that may be killed; its caller only sees that the invocation failed."""
         try:
-            self._worker().execute(TENANT, run_id)
+            self._worker().execute(run_id)
         except Killed:
             self.provider.finish_unread()
 
@@ -173,7 +173,7 @@ class Functions:
 
         @consumer.on(RunQueued)
         def execute(event: Event[RunQueued], _: Delivery) -> None:
-            self._worker().execute(event.tenant_id, event.data.run_id)
+            self._worker().execute(event.data.run_id)
 
         waiting, self.bus.queue = self.bus.queue, []
         for detail in waiting:
@@ -207,9 +207,7 @@ class Functions:
     def cancel(self, run_id: str) -> Status | None:
         """Cancel as a client, again without a response; return the response."""
         return self._ask(
-            lambda tools: (
-                cancel_run(tools.runs, tools.budgets, TENANT, run_id, now=self.clock.now, if_match=None).status
-            )
+            lambda tools: cancel_run(tools.runs, tools.budgets, run_id, now=self.clock.now, if_match=None).status
         )
 
     def hand_in(self, run_id: str, outputs: Mapping[str, str]) -> Status | None:
@@ -227,7 +225,7 @@ class Functions:
 
         def delete(tools: Tools) -> bool:
             self._note_ends()
-            delete_run(tools.runs, tools.budgets, TENANT, run_id, now=self.clock.now, if_match=None)
+            delete_run(tools.runs, tools.budgets, run_id, now=self.clock.now, if_match=None)
             return True
 
         return self._ask(delete)
@@ -246,10 +244,11 @@ class Functions:
         """Run the reaper once."""
         tools, now = self.mortal, self.clock.now
         try:
-            reap(tools.runs, tools.budgets, now=now)
-            expire_tool_calls(tools.runs, tools.budgets, now=now)
-            sweep_budgets(tools.budgets, tools.runs, tools.access, now=now)
-            clear_deleted(tools.runs, now=now)
+            runs, budgets = all_of(tools.runs), AllBudgets(tools.store)
+            reap(runs, budgets, now=now)
+            expire_tool_calls(runs, budgets, now=now)
+            sweep_budgets(budgets, runs, tools.access, now=now)
+            clear_deleted(runs, now=now)
         except (Killed, DependencyUnavailable):
             pass
 
@@ -262,7 +261,7 @@ class Functions:
 
     def all_runs(self) -> list[Run]:
         """Return the current runs."""
-        return self.sound.runs.listing.page(TENANT, RunFilter(), limit=100, after=None)[0]
+        return self.sound.runs.listing.page(RunFilter(), limit=100, after=None)[0]
 
     @property
     def are_done(self) -> bool:
@@ -273,8 +272,7 @@ class Functions:
 
     def ended_runs(self) -> list[Run]:
         """Return all runs whose end was observed, deleted ones included, without objects."""
-        payloads = Payloads(self.sound.documents)
-        return [run_from_item(item, payloads, with_payloads=False) for item in self.ends.values()]
+        return [self.sound.runs.listed(item) for item in self.ends.values()]
 
     def _note_ends(self) -> None:
         for item in self.entities.items(f"TENANT#{TENANT}#RUNS#RUN#"):

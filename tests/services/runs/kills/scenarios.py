@@ -7,7 +7,6 @@ from datetime import timedelta
 from services.runs.errors import ProviderFailed
 from services.runs.runs.domain.conversation import ToolCall
 from services.runs.runs.domain.run import Status
-from tests.services.runs.examples import TENANT
 from tests.services.runs.kills.functions import Functions
 from tests.services.runs.kills.provider import Script
 
@@ -78,7 +77,7 @@ def _large(functions: Functions) -> None:
 def _with_tools(functions: Functions) -> None:
     run_id = functions.post()
     _go_on(functions)
-    if run_id and functions.sound.runs.get(TENANT, run_id).status is Status.REQUIRES_ACTION:
+    if run_id and functions.sound.runs.get(run_id).status is Status.REQUIRES_ACTION:
         functions.hand_in(run_id, OUTPUTS)
     _go_on(functions)
 
@@ -96,7 +95,7 @@ def _tools_in_turn(functions: Functions) -> None:
     first = functions.post("a", key="a")
     _go_on(functions)
     functions.post("b", key="b")
-    if first and functions.sound.runs.get(TENANT, first).status is Status.REQUIRES_ACTION:
+    if first and functions.sound.runs.get(first).status is Status.REQUIRES_ACTION:
         functions.hand_in(first, OUTPUTS)
     for _ in range(2):
         _go_on(functions)
@@ -121,7 +120,7 @@ def _lost_and_found(functions: Functions) -> None:
     """Lose a worker, requeue its run by the reaper, and execute it by another worker."""
     run_id = functions.post()
     if run_id:
-        functions.sound.runs.acquire_lease(run_id=run_id, tenant_id=TENANT, now=functions.clock.now)
+        functions.sound.runs.acquire_lease(run_id, now=functions.clock.now)
     functions.clock.wait(minutes=1)
     functions.look()
     _go_on(functions)

@@ -8,7 +8,7 @@ from services.metering.ledger.domain.entries import LedgerEntry
 from services.metering.ledger.table.entries import LedgerTable
 from services.runs.runs.domain.lifecycle import MAX_LOST_ATTEMPTS
 from services.runs.runs.domain.run import Call, CallId, Run
-from services.runs.runs.table.storage import stored_bytes
+from services.runs.runs.table.storage import StoredBytes
 from shared.events.runs import RunCancelled, RunCompleted, RunFailed
 from shared.meters import Meter, total
 from tests.services.metering.fixtures import counted
@@ -57,7 +57,7 @@ class Truth:
 
     def the_budget_is_what_the_runs_have_left(self) -> None:
         """Check that no call is open and no used token was returned."""
-        budget = self.functions.sound.budgets.find(TENANT, _PERIOD)
+        budget = self.functions.sound.budgets.find(_PERIOD)
         if budget is None:
             assert not self.runs
             return
@@ -94,7 +94,7 @@ class Truth:
         """Check that every referenced object exists and that the storage counter is their sum."""
         kept = self.functions.all_runs()
         named = sum(size for run in kept for size in run.artifacts.values())
-        assert stored_bytes(self.functions.sound.store, TENANT) == named
+        assert StoredBytes(self.functions.sound.store, TENANT).read() == named
         deleted = {run.run_id for run in self.runs} - {run.run_id for run in kept}
         assert not [key for key in self.functions.bucket.objects if key.split("/")[3] in deleted]
 

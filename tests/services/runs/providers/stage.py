@@ -72,7 +72,7 @@ class Stage:
 
     def left(self) -> tuple[int, int, int]:
         """Return the remaining requests and tokens of the month, and the number of open calls."""
-        budget = self.world.budgets.find(TENANT, MONTH)
+        budget = self.world.budgets.find(MONTH)
         assert budget
         return budget.requests_left, budget.tokens_left, len(budget.open)
 

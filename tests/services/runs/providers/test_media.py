@@ -15,7 +15,6 @@ from services.runs.runs.domain.media import MediaPart, media_type_of
 from services.runs.runs.domain.run import Status
 from shared.meters import Meter
 from shared.models.capabilities import TABLE, capabilities_of
-from tests.services.runs.examples import TENANT
 from tests.services.runs.providers.adapters import ADAPTERS, CONVERSE, answered
 from tests.services.runs.providers.stage import MONTH, ONCE, Stage, left_after
 from tests.services.runs.providers.test_runs import COMPLETE
@@ -97,7 +96,7 @@ class TestRuns:
         if stage.adapter is CONVERSE:
             with pytest.raises(MediaNotSupported, match="reads no addresses of images"):
                 stage.submit(inputs={"message": [TEXT, *parts]}, **BOUNDS)
-            assert stage.world.budgets.find(TENANT, MONTH) is None
+            assert stage.world.budgets.find(MONTH) is None
             return
         stage.server.add_replies(answered(stage.adapter))
         stage.execute(stage.submit(inputs={"message": [TEXT, *parts]}, **BOUNDS))

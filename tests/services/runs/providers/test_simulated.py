@@ -14,7 +14,6 @@ from services.runs.providers.gateway.simulated import SimulatedModel
 from services.runs.runs.domain.conversation import Message, ToolCall
 from shared.meters import Meter
 from tests.services.runs.conftest import World, know_tenant
-from tests.services.runs.examples import TENANT
 from tests.services.runs.workers import execute, submit
 
 
@@ -239,12 +238,12 @@ class TestReportedUsageInRuns:
     def test_is_reserved_and_deducted(self, world: World) -> None:
         know_tenant(world.store, seq=2, max_tokens_per_month=self.LIMIT)
         run = submit(world, message=self.MESSAGE)
-        budget = world.budgets.find(TENANT, "2026-11")
+        budget = world.budgets.find("2026-11")
         assert budget is not None
         assert budget.tokens_left <= self.LIMIT - 90_020
         done = execute(world, run)
         assert (done.usage[Meter.TOKENS_IN], done.usage[Meter.TOKENS_OUT]) == (90_000, 20)
-        budget = world.budgets.find(TENANT, "2026-11")
+        budget = world.budgets.find("2026-11")
         assert budget is not None
         assert budget.tokens_left == self.LIMIT - 90_020
 

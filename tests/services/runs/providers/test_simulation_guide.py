@@ -65,8 +65,8 @@ class Client:
         return json.loads(answer["body"])
 
     def _execute(self) -> None:
-        worker = consumer._worker()  # pyright: ignore[reportPrivateUsage]  # the deployed one, without its pauses
-        replace(worker, sleep=_no_sleep).execute(TENANT, self._run_id)
+        worker = consumer._worker(TENANT)  # pyright: ignore[reportPrivateUsage]  # the deployed one, without its pauses
+        replace(worker, sleep=_no_sleep).execute(self._run_id)
 
 
 def _no_sleep(_: float) -> None:

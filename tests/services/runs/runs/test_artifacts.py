@@ -15,9 +15,8 @@ from services.runs.runs.domain import artifact, lifecycle
 from services.runs.runs.domain.run import Run
 from services.runs.runs.operations.presenter import present_run
 from services.runs.runs.operations.storage_quota import check_storage_quota
-from services.runs.runs.table.items import run_key
 from services.runs.runs.table.listing import RunFilter
-from services.runs.runs.table.storage import stored_bytes
+from services.runs.runs.table.storage import StoredBytes
 from shared.copies.tenant_access import TenantAccessCopies
 from shared.errors import LimitReached
 from shared.events.envelope import Event, new_event
@@ -63,11 +62,11 @@ class TestAddArtifacts:
     def test_stores_metadata_over_4_kb_in_the_bucket(self, world: World) -> None:
         run, events = submitted(metadata={"note": "n" * 5_000})
         assert list(run.artifacts) == ["metadata"]
-        world.runs.add(run, events, idempotency_key=None, storage_gb=1)
-        item = world.store.get(run_key(TENANT, RUN_ID))
+        world.runs.create(run, events, idempotency_key=None, storage_gb=1)
+        item = world.store.get(world.runs.key(RUN_ID))
         assert item
         assert "key" in Reader(item).map("metadata").names
-        assert world.runs.get(TENANT, RUN_ID) == run
+        assert world.runs.get(RUN_ID) == run
 
     def test_lists_exactly_the_stored_objects(self, world: World) -> None:
         done = execute(world, submit(world, message=LARGE), ScriptedModel([[TextDelta(LARGE), StreamEnd({})]]))
@@ -110,7 +109,7 @@ class TestPresentRun:
         assert hours == ["2026-11-23T00", "2026-11-23T01"]
 
     def test_returns_only_sizes_in_lists(self, world: World, huge: Run) -> None:
-        [listed], _ = world.runs.listing.page(TENANT, RunFilter(), limit=10, after=None)
+        [listed], _ = world.runs.listing.page(RunFilter(), limit=10, after=None)
         assert listed.output == {"artifact": {"bytes": huge.artifacts["output"]}}
 
 
@@ -132,7 +131,7 @@ class TestStoredBytes:
         payload = [_deleted(1, 300), _stored(1, 300), _stored(2, 500), _stored(2, 500)]
         for _ in range(2):
             assert events.handler(batch(*payload)) == {"batchItemFailures": []}
-        assert stored_bytes(world.store, TENANT) == 500
+        assert StoredBytes(world.store, TENANT).read() == 500
 
     @pytest.fixture
     def access(self, world: World) -> Callable[[int], TenantAccess]:
@@ -147,17 +146,17 @@ class TestStoredBytes:
     def test_allows_writes_below_the_limit(self, world: World, access: Callable[[int], TenantAccess]) -> None:
         allowed = access(1)
         events.handler(batch(_stored(1, 10**9 - 1)))
-        check_storage_quota(world.store, allowed)
+        check_storage_quota(StoredBytes(world.store, TENANT), allowed)
         events.handler(batch(_stored(2, 1)))
         with pytest.raises(StorageFull, match="1 GB") as refused:
-            check_storage_quota(world.store, allowed)
+            check_storage_quota(StoredBytes(world.store, TENANT), allowed)
         assert isinstance(refused.value, LimitReached)
         assert refused.value.resets_at is None
 
     def test_has_no_limit_if_the_plan_has_none(self, world: World, access: Callable[[int], TenantAccess]) -> None:
         events.handler(batch(_stored(1, 10**12)))
-        check_storage_quota(world.store, access(-1))
+        check_storage_quota(StoredBytes(world.store, TENANT), access(-1))
 
     def test_is_released_when_a_run_is_deleted(self, world: World, access: Callable[[int], TenantAccess]) -> None:
         events.handler(batch(_stored(1, 10**9), _deleted(1, 10**9)))
-        check_storage_quota(world.store, access(1))
+        check_storage_quota(StoredBytes(world.store, TENANT), access(1))

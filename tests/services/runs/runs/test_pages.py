@@ -13,7 +13,6 @@ from services.runs.runs.domain.conversation import Message, ToolCall
 from services.runs.runs.domain.run import Run, Status
 from services.runs.runs.schemas import Run as ShownRun
 from services.runs.runs.schemas import bytes_of
-from services.runs.runs.table.items import run_key
 from services.runs.runs.table.listing import RunFilter
 from services.runs.runs.table.runs import RunTable
 from shared.deadline import MARGIN_S, invocation
@@ -39,7 +38,7 @@ def _add(world: World, count: int, **changes: Any) -> list[str]:  # noqa: ANN401
     ids = [new_id("run", NOW + timedelta(seconds=number)) for number in range(count)]
     for run_id in ids:
         run, _ = submitted(run_id=run_id, inputs=changes.get("inputs", {"message": "Hi"}))
-        world.runs.add(replace(run, **changes), [], idempotency_key=None)
+        world.runs.create(replace(run, **changes), [], idempotency_key=None)
     return ids[::-1]
 
 
@@ -47,7 +46,7 @@ def _pages(runs: RunTable, *, limit: int = 100) -> list[list[Run]]:
     found: list[list[Run]] = []
     place: str | None = None
     while place or not found:
-        page, place = runs.listing.page(TENANT, RunFilter(), limit=limit, after=place, bytes_of=bytes_of)
+        page, place = runs.listing.page(RunFilter(), limit=limit, after=place, bytes_of=bytes_of)
         found.append(page)
     return found
 
@@ -75,19 +74,19 @@ class TestFilteredPage:
         ids = _add(world, 60)
         chosen = ids[10], ids[50]
         for run_id in chosen:
-            cancel_run(world.runs, world.budgets, TENANT, run_id, now=NOW, if_match=None)
+            cancel_run(world.runs, world.budgets, run_id, now=NOW, if_match=None)
         watched = Watched(world.store)
-        runs = RunTable(watched, world.runs._payloads)  # pyright: ignore[reportArgumentType, reportPrivateUsage]  # a store in effect
-        found, place = runs.listing.page(TENANT, self.CANCELLED, limit=100, after=None)
+        runs = RunTable(watched, TENANT, world.runs.payloads)  # pyright: ignore[reportArgumentType, reportPrivateUsage]  # a store in effect
+        found, place = runs.listing.page(self.CANCELLED, limit=100, after=None)
         assert ([run.run_id for run in found], place) == (list(chosen), None)
         assert [run.inputs for run in found] == [{"message": "Hi"}] * 2
-        assert watched.read_whole == [run_key(TENANT, run_id) for run_id in chosen]
+        assert watched.read_whole == [world.runs.key(run_id) for run_id in chosen]
 
     def test_ends_before_the_invocation_and_can_be_continued(self, world: World) -> None:
         ids = _add(world, 3)
         with invocation(FakeLambdaContext(MARGIN_S + 0.5)):
-            assert world.runs.listing.page(TENANT, self.CANCELLED, limit=100, after=None) == ([], ids[0])
-            assert world.runs.listing.page(TENANT, self.CANCELLED, limit=100, after=ids[1]) == ([], None)
+            assert world.runs.listing.page(self.CANCELLED, limit=100, after=None) == ([], ids[0])
+            assert world.runs.listing.page(self.CANCELLED, limit=100, after=ids[1]) == ([], None)
 
 
 class TestPage:
@@ -106,7 +105,7 @@ class TestPage:
         place: str | None = None
         while place or not pages:
             page, place = world.runs.listing.page(
-                TENANT, RunFilter(), limit=100, after=place, bytes_of=lambda _: MAX_PAGE_BYTES + 1
+                RunFilter(), limit=100, after=place, bytes_of=lambda _: MAX_PAGE_BYTES + 1
             )
             pages += [run.run_id for run in page]
             assert len(page) == 1
@@ -124,7 +123,7 @@ class TestPage:
             output={"message": large},
             status=Status.REQUIRES_ACTION,
         )
-        [[run]] = _pages(RunTable(world.store, Payloads(NoBucket())))  # pyright: ignore[reportArgumentType]  # never used
+        [[run]] = _pages(RunTable(world.store, TENANT, Payloads(NoBucket())))  # pyright: ignore[reportArgumentType]  # never used
         size = len('{"note":""}') + len(large)
         assert run.metadata == {"artifact": {"bytes": size}}
         assert (run.turns, run.tool_calls) == ((), ())

@@ -7,14 +7,13 @@ from services.runs.streaming.domain import StreamCursor
 from services.runs.streaming.operations import stream_events
 from shared.meters import Meter
 from tests.services.runs.conftest import World
-from tests.services.runs.examples import TENANT
 from tests.services.runs.workers import LATER, ScriptedModel, acquire_lease, execute, submit
 
 USED = {Meter.TOKENS_IN: 7, Meter.TOKENS_OUT: 2}
 
 
 def cancel(world: World, run: Run) -> Run:
-    return cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+    return cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
 
 class TestCancellation:
@@ -24,7 +23,7 @@ class TestCancellation:
 
         def ask() -> None:
             cancel(world, run)
-            seen.append(world.runs.get(TENANT, run.run_id))
+            seen.append(world.runs.get(run.run_id))
 
         done = execute(world, run, ScriptedModel([[TextDelta("a"), ask, StreamEnd(USED)]]))
         assert (seen[0].cancel_requested, done.status.final) == (True, True)
@@ -36,17 +35,17 @@ class TestCancellation:
 
         def ask() -> None:
             cancel(world, run)
-            known.append(world.runs.get(TENANT, run.run_id))
+            known.append(world.runs.get(run.run_id))
 
         execute(world, run, ScriptedModel([[TextDelta("a"), ask, StreamEnd(USED)]]))
-        assert world.runs.get(TENANT, run.run_id, known=known[0]).status.final
-        assert stream_events(world.runs, TENANT, run.run_id, StreamCursor(), pauses=())[-1].cursor.ended
+        assert world.runs.get(run.run_id, known=known[0]).status.final
+        assert stream_events(world.runs, run.run_id, StreamCursor(), pauses=())[-1].cursor.ended
 
     def test_is_idempotent(self, world: World) -> None:
         run = submit(world)
         acquire_lease(world, run.run_id, now=LATER)
         first = cancel(world, run)
-        assert (cancel(world, run), world.runs.get(TENANT, run.run_id)) == (first, first)
+        assert (cancel(world, run), world.runs.get(run.run_id)) == (first, first)
 
 
 class TestEveryState:
@@ -55,10 +54,10 @@ class TestEveryState:
         numbers = [run.seq]
 
         def note() -> None:
-            numbers.append(world.runs.get(TENANT, run.run_id).seq)
+            numbers.append(world.runs.get(run.run_id).seq)
 
         execute(world, run, ScriptedModel([[note, TextDelta("a"), note, StreamEnd(USED)]]))
         note()
-        assert world.runs.get(TENANT, run.run_id).status is Status.COMPLETED
+        assert world.runs.get(run.run_id).status is Status.COMPLETED
         assert numbers == sorted(numbers)
         assert len(set(numbers)) == 3

@@ -20,7 +20,7 @@ from services.runs.providers.domain.model import StreamEnd, TextDelta
 from services.runs.runs.domain.conversation import ToolCall
 from services.runs.runs.domain.run import Status
 from services.runs.runs.table.runs import RunTable
-from services.runs.runs.table.storage import BYTES_PER_GB, count_bytes, storage_key, stored_bytes
+from services.runs.runs.table.storage import BYTES_PER_GB, StoredBytes
 from shared.aws.clients import own_client
 from shared.document_ref import DocumentRef
 from shared.errors import Conflict, DependencyUnavailable, IdempotencyKeyReused
@@ -78,84 +78,86 @@ class TestStorageQuota:
 
     def fill(self, world: World, *, left: int) -> None:
         transaction = Transaction(TENANT)
-        transaction.update(storage_key(TENANT), Expression("SET #bytes = :bytes", {"bytes": BYTES_PER_GB - left}))
+        transaction.update(
+            StoredBytes(world.store, TENANT).key, Expression("SET #bytes = :bytes", {"bytes": BYTES_PER_GB - left})
+        )
         world.store.commit(transaction)
 
     def test_is_never_exceeded_by_concurrent_writes(self) -> None:
         store = Store(MemoryDynamoDB(), table="entities", owned=SLICE, sleep=lambda _: None)
         bucket = Artifacts(cast("WholeS3", NoBucket()), bucket="bucket")
-        runs = RunTable(store, MeetingPayloads(bucket, 30))
-        count_bytes(store, TENANT, Delivery("test", "before", NOW), more=BYTES_PER_GB - 5 * SIZE)
+        runs = RunTable(store, TENANT, MeetingPayloads(bucket, 30))
+        StoredBytes(store, TENANT).count_delivered(Delivery("test", "before", NOW), more=BYTES_PER_GB - 5 * SIZE)
 
         def store_run(number: int) -> bool:
             run, emitted = submitted(run_id=f"{RUN_ID[:-2]}{number:02}", inputs={"message": LARGE})
             try:
-                runs.add(run, emitted, idempotency_key=None, storage_gb=1)
+                runs.create(run, emitted, idempotency_key=None, storage_gb=1)
             except StorageFull:
                 return False
             return True
 
         with ThreadPoolExecutor(30) as pool:
             assert sum(pool.map(store_run, range(30))) == 5
-        assert stored_bytes(store, TENANT) == BYTES_PER_GB
+        assert StoredBytes(store, TENANT).read() == BYTES_PER_GB
 
     def test_counts_in_the_transaction_and_not_again_by_events(self, world: World) -> None:
         done = execute(world, submit(world, message=LARGE), ScriptedModel([[TextDelta(LARGE), StreamEnd({})]]))
-        assert stored_bytes(world.store, TENANT) == 2 * SIZE
+        assert StoredBytes(world.store, TENANT).read() == 2 * SIZE
         emitted = published(world)
         assert len(emitted) == 2
         assert events.handler(batch(*emitted)) == {"batchItemFailures": []}
-        assert stored_bytes(world.store, TENANT) == 2 * SIZE
-        delete_run(world.runs, world.budgets, TENANT, done.run_id, now=LATER, if_match=None)
-        assert stored_bytes(world.store, TENANT) == 0
+        assert StoredBytes(world.store, TENANT).read() == 2 * SIZE
+        delete_run(world.runs, world.budgets, done.run_id, now=LATER, if_match=None)
+        assert StoredBytes(world.store, TENANT).read() == 0
         assert events.handler(batch(*published(world))) == {"batchItemFailures": []}
-        assert stored_bytes(world.store, TENANT) == 0
+        assert StoredBytes(world.store, TENANT).read() == 0
 
     def test_costs_nothing_for_runs_without_artifacts(self, world: World) -> None:
         execute(world, submit(world))
-        assert world.store.get(storage_key(TENANT)) is None
+        assert world.store.get(StoredBytes(world.store, TENANT).key) is None
 
     def test_refuses_inputs_that_do_not_fit_and_releases_the_reservation(self, world: World) -> None:
         self.fill(world, left=SIZE - 1)
         with pytest.raises(StorageFull):
             submit(world, message=LARGE)
-        [budget] = [world.budgets.find(TENANT, f"{LATER:%Y-%m}")]
+        [budget] = [world.budgets.find(f"{LATER:%Y-%m}")]
         assert budget
         assert (budget.open, budget.spent.tokens) == ({}, 0)
-        assert stored_bytes(world.store, TENANT) == BYTES_PER_GB - SIZE + 1
+        assert StoredBytes(world.store, TENANT).read() == BYTES_PER_GB - SIZE + 1
 
     def test_removes_the_objects_of_a_refused_run(self, world: World) -> None:
         run, _ = submitted(inputs={"message": LARGE})
         world.documents.write(TENANT, f"runs/{RUN_ID}/inputs-1.json", {})
         world.runs.discard(run, now=LATER)
         assert objects_of(RUN_ID) == 1
-        assert clear_deleted(world.runs, now=LATER + timedelta(minutes=2)).handled == 1
+        assert clear_deleted(world.all_runs, now=LATER + timedelta(minutes=2)).handled == 1
         assert objects_of(RUN_ID) == 0
 
     def test_keeps_the_objects_of_a_run_stored_by_another_request(self, world: World) -> None:
         run = submit(world, message=LARGE)
         world.runs.discard(run, now=LATER)
-        assert clear_deleted(world.runs, now=LATER + timedelta(minutes=2)).handled == 1
+        assert clear_deleted(world.all_runs, now=LATER + timedelta(minutes=2)).handled == 1
         assert objects_of(run.run_id) == 1
-        assert clear_deleted(world.runs, now=LATER + timedelta(days=1)).handled == 0
+        assert clear_deleted(world.all_runs, now=LATER + timedelta(days=1)).handled == 0
 
     def test_removes_the_objects_of_a_run_that_could_not_be_stored(self, world: World) -> None:
         run, emitted = submitted(inputs={"message": LARGE})
         idempotency_key = IdempotencyKey(TENANT, "user:1 POST runs", "key", "body", LATER)
-        world.runs.add(run, emitted, idempotency_key=idempotency_key, storage_gb=1)
+        world.runs.create(run, emitted, idempotency_key=idempotency_key, storage_gb=1)
         again = replace(run, run_id=f"{RUN_ID[:-1]}Z")
         for other, error in (
             (idempotency_key, AlreadyDone),
             (replace(idempotency_key, fingerprint="else"), IdempotencyKeyReused),
         ):
             with pytest.raises(error):
-                world.runs.add(again, emitted, idempotency_key=other, storage_gb=1)
+                world.runs.create(again, emitted, idempotency_key=other, storage_gb=1)
             assert objects_of(again.run_id) == 1
-            assert clear_deleted(world.runs, now=NOW + timedelta(minutes=2)).handled == 1
+            assert clear_deleted(world.all_runs, now=NOW + timedelta(minutes=2)).handled == 1
             assert objects_of(again.run_id) == 0
         with pytest.raises(Conflict):
-            world.runs.add(run, emitted, idempotency_key=None, storage_gb=1)
-        assert clear_deleted(world.runs, now=NOW + timedelta(minutes=2)).handled == 1
+            world.runs.create(run, emitted, idempotency_key=None, storage_gb=1)
+        assert clear_deleted(world.all_runs, now=NOW + timedelta(minutes=2)).handled == 1
         assert objects_of(RUN_ID) == 1
 
     def test_removes_the_objects_of_a_run_after_an_outage(self, world: World) -> None:
@@ -170,16 +172,16 @@ class TestStorageQuota:
         run, emitted = submitted(inputs={"message": LARGE})
         store = Down(world.store._client, table=world.store._table, owned=SLICE)  # pyright: ignore[reportPrivateUsage]  # the same ones
         with pytest.raises(DependencyUnavailable):
-            RunTable(store, Payloads(world.documents)).add(run, emitted, idempotency_key=None, storage_gb=1)
+            RunTable(store, TENANT, Payloads(world.documents)).create(run, emitted, idempotency_key=None, storage_gb=1)
         assert objects_of(RUN_ID) == 1
-        assert clear_deleted(world.runs, now=NOW + timedelta(minutes=2)).handled == 1
+        assert clear_deleted(world.all_runs, now=NOW + timedelta(minutes=2)).handled == 1
         assert objects_of(RUN_ID) == 0
 
     def test_keeps_the_objects_of_a_run_that_is_stored_by_a_retry(self, world: World) -> None:
         run, emitted = submitted(inputs={"message": LARGE})
         world.runs.discard(run, now=NOW)
-        world.runs.add(run, emitted, idempotency_key=None, storage_gb=1)
-        assert clear_deleted(world.runs, now=NOW + timedelta(minutes=2)).handled == 0
+        world.runs.create(run, emitted, idempotency_key=None, storage_gb=1)
+        assert clear_deleted(world.all_runs, now=NOW + timedelta(minutes=2)).handled == 0
         assert objects_of(RUN_ID) == 1
 
     @pytest.mark.parametrize("when", ["before it is packed", "while it is packed"])
@@ -194,40 +196,40 @@ class TestStorageQuota:
 
             def write(self, tenant_id: str, path: str, document: object) -> DocumentRef:
                 stored = super().write(tenant_id, path, document)
-                world.runs.clear(TENANT, RUN_ID)
+                world.runs.clear(RUN_ID)
                 return stored
 
         def add(runs: RunTable) -> None:
-            runs.add(run, emitted, idempotency_key=None, storage_gb=1)
+            runs.create(run, emitted, idempotency_key=None, storage_gb=1)
 
         run, emitted = submitted(inputs={"message": LARGE})
         world.runs.discard(run, now=NOW)
-        reaping = RunTable(world.store, Payloads(Reaping(own_client("s3"), bucket=BUCKET)))
+        reaping = RunTable(world.store, TENANT, Payloads(Reaping(own_client("s3"), bucket=BUCKET)))
         if when == "before it is packed":
-            reaping.clear(TENANT, RUN_ID)
+            reaping.clear(RUN_ID)
         else:
             with pytest.raises(ObjectsBeingRemoved):
                 add(reaping)
-        clear_deleted(world.runs, now=NOW + timedelta(minutes=2))
-        assert (objects_of(RUN_ID), stored_bytes(world.store, TENANT)) == (0, 0)
+        clear_deleted(world.all_runs, now=NOW + timedelta(minutes=2))
+        assert (objects_of(RUN_ID), StoredBytes(world.store, TENANT).read()) == (0, 0)
         add(world.runs)
-        assert world.runs.get(TENANT, RUN_ID) == run
+        assert world.runs.get(RUN_ID) == run
 
     def test_ends_a_run_whose_output_does_not_fit_with_its_usage(self, world: World) -> None:
         self.fill(world, left=SIZE - 1)
         run = submit(world)
         meters = {Meter.TOKENS_IN: 3, Meter.TOKENS_OUT: 5}
-        written = worker_of(world, ScriptedModel([[TextDelta(LARGE), StreamEnd(meters)]])).execute(TENANT, run.run_id)
-        ended = world.runs.get(TENANT, run.run_id)
+        written = worker_of(world, ScriptedModel([[TextDelta(LARGE), StreamEnd(meters)]])).execute(run.run_id)
+        ended = world.runs.get(run.run_id)
         assert (ended.status, ended.output, ended.artifacts) == (Status.FAILED, None, {})
         assert ended.error
         assert (ended.error.code, "1 GB" in ended.error.message) == ("StorageFull", True)
         assert ended.usage.items() >= meters.items()
         assert Meter.TOKENS_UNCERTAIN not in ended.usage
-        assert stored_bytes(world.store, TENANT) == BYTES_PER_GB - SIZE + 1
+        assert StoredBytes(world.store, TENANT).read() == BYTES_PER_GB - SIZE + 1
         # The client that waits for the run receives the output once.
         assert written
-        assert world.runs.written(TENANT, run.run_id, written).output == {"message": LARGE}
+        assert world.runs.written(run.run_id, written).output == {"message": LARGE}
 
     def test_ends_a_run_whose_turn_does_not_fit(self, world: World) -> None:
         self.fill(world, left=SIZE - 1)
@@ -242,13 +244,13 @@ class TestStorageQuota:
         run = submit(world)
 
         def cancel() -> None:
-            cancel_run(world.runs, world.budgets, TENANT, run.run_id, now=LATER, if_match=None)
+            cancel_run(world.runs, world.budgets, run.run_id, now=LATER, if_match=None)
 
         end = StreamEnd({Meter.TOKENS_OUT: 5}, tool_calls=(tool,) if tool else ())
         written = worker_of(world, ScriptedModel([[TextDelta(LARGE), end]]), on_access=lambda _: cancel()).execute(
-            TENANT, run.run_id
+            run.run_id
         )
-        ended = world.runs.get(TENANT, run.run_id)
+        ended = world.runs.get(run.run_id)
         assert (ended.status, ended.error, ended.usage[Meter.TOKENS_OUT]) == (Status.CANCELLED, None, 5)
         assert written
         assert "output" not in written
@@ -267,15 +269,15 @@ class TestStorageQuota:
                 {"call_1": LARGE},
                 now=LATER,
             )
-        assert world.runs.get(TENANT, run.run_id) == run
-        budget = world.budgets.find(TENANT, f"{LATER:%Y-%m}")
+        assert world.runs.get(run.run_id) == run
+        budget = world.budgets.find(f"{LATER:%Y-%m}")
         assert budget
         assert not budget.open
 
     def test_requires_the_limit_for_a_change_that_stores(self, world: World) -> None:
         run, emitted = submitted(inputs={"message": LARGE})
         with pytest.raises(ValueError, match="limit"):
-            world.runs.add(run, emitted, idempotency_key=None)
+            world.runs.create(run, emitted, idempotency_key=None)
 
 
 def objects_of(run_id: str) -> int:

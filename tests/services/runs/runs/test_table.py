@@ -20,41 +20,41 @@ from tests.services.runs.workers import acquire_lease, due_runs
 
 def _stored(world: World, **changes: Any) -> Run:  # noqa: ANN401 — any field of a run
     run, events = submitted(**changes)
-    world.runs.add(run, events, idempotency_key=None, storage_gb=1)
+    world.runs.create(run, events, idempotency_key=None, storage_gb=1)
     return run
 
 
 class TestAdd:
     def test_keeps_every_field(self, world: World) -> None:
         run = _stored(world, metadata={"team": "red"})
-        assert world.runs.get(TENANT, RUN_ID) == run
+        assert world.runs.get(RUN_ID) == run
 
     def test_stores_large_inputs_in_the_bucket(self, world: World) -> None:
         run = _stored(world, inputs={"message": "x" * 100_000})
-        assert world.runs.get(TENANT, RUN_ID).inputs == run.inputs
+        assert world.runs.get(RUN_ID).inputs == run.inputs
 
     def test_executes_an_idempotent_request_once(self, world: World) -> None:
         idempotency_key = IdempotencyKey(TENANT, "user:1 POST runs", "key", "fingerprint", NOW)
         run, events = submitted()
-        world.runs.add(run, events, idempotency_key=idempotency_key)
+        world.runs.create(run, events, idempotency_key=idempotency_key)
         second, events = submitted(run_id=new_id("run", NOW))
         with pytest.raises(AlreadyDone, match=RUN_ID):
-            world.runs.add(second, events, idempotency_key=idempotency_key)
+            world.runs.create(second, events, idempotency_key=idempotency_key)
         with pytest.raises(RunNotFound):
-            world.runs.get(TENANT, second.run_id)
+            world.runs.get(second.run_id)
 
 
 class TestError:
     @pytest.mark.parametrize("output", [None, InvalidOutput("Hi\n", is_truncated=True, reason="It is no JSON.")])
     def test_is_stored_with_its_output(self, world: World, output: InvalidOutput | None) -> None:
         run, events = submitted()
-        world.runs.add(run, events, idempotency_key=None)
+        world.runs.create(run, events, idempotency_key=None)
         run = acquire_lease(world, RUN_ID, now=NOW)
         assert run
         error = RunError("OutputInvalid", "No.", output)
         failed, events = lifecycle.fail(run, None, error, now=NOW)
         world.runs.save(run, failed, events)
-        stored = world.runs.get(TENANT, RUN_ID)
+        stored = world.runs.get(RUN_ID)
         assert stored.error == error
         shown = RunSchema.of(stored).error
         assert shown
@@ -67,7 +67,7 @@ class TestGet:
     def test_finds_no_run_of_another_tenant(self, world: World) -> None:
         _stored(world)
         with pytest.raises(RunNotFound):
-            world.runs.get("demo-org2", RUN_ID)
+            world.all_runs.of("demo-org2").get(RUN_ID)
 
 
 class TestAcquireLease:
@@ -109,7 +109,7 @@ class TestSave:
         world.runs.save(run, *lifecycle.complete(run, END, OUTPUT, now=NOW))
         with pytest.raises(LeaseLost):
             world.runs.save(run, *lifecycle.recover(run, now=NOW))
-        assert world.runs.get(TENANT, RUN_ID).status is Status.COMPLETED
+        assert world.runs.get(RUN_ID).status is Status.COMPLETED
 
     def test_refuses_the_reaper_when_the_lease_was_extended(self, world: World) -> None:
         _stored(world)
@@ -153,26 +153,26 @@ class TestDue:
 class TestPage:
     def test_lists_newest_first_and_continues(self, world: World) -> None:
         ids = [_stored(world, run_id=new_id("run", NOW + timedelta(seconds=place))).run_id for place in range(5)]
-        first, place = world.runs.listing.page(TENANT, RunFilter(), limit=3, after=None)
-        rest, end = world.runs.listing.page(TENANT, RunFilter(), limit=3, after=place)
+        first, place = world.runs.listing.page(RunFilter(), limit=3, after=None)
+        rest, end = world.runs.listing.page(RunFilter(), limit=3, after=place)
         assert [run.run_id for run in (*first, *rest)] == ids[::-1]
         assert end is None
 
     def test_has_no_next_page_when_the_last_one_is_full(self, world: World) -> None:
         for place in range(2):
             _stored(world, run_id=new_id("run", NOW + timedelta(seconds=place)))
-        assert world.runs.listing.page(TENANT, RunFilter(), limit=2, after=None)[1] is None
+        assert world.runs.listing.page(RunFilter(), limit=2, after=None)[1] is None
 
     def test_filters_by_a_half_open_time_range(self, world: World) -> None:
         for place in range(4):
             _stored(world, run_id=new_id("run", NOW + timedelta(seconds=place), entropy=lambda _: 0))
         chosen = RunFilter(start=NOW + timedelta(seconds=1), end=NOW + timedelta(seconds=3))
-        assert len(world.runs.listing.page(TENANT, chosen, limit=10, after=None)[0]) == 2
+        assert len(world.runs.listing.page(chosen, limit=10, after=None)[0]) == 2
 
     def test_is_empty_if_the_cursor_is_before_the_range(self, world: World) -> None:
         _stored(world)
         place = new_id("run", NOW - timedelta(days=1))
-        assert world.runs.listing.page(TENANT, RunFilter(start=NOW), limit=10, after=place) == ([], None)
+        assert world.runs.listing.page(RunFilter(start=NOW), limit=10, after=place) == ([], None)
 
     def test_filters_by_status_agent_and_project(self, world: World) -> None:
         _stored(world)
@@ -183,9 +183,9 @@ class TestPage:
             RunFilter(agent_id="agt_2"),
             RunFilter(project_id="prj_1"),
         ):
-            assert world.runs.listing.page(TENANT, chosen, limit=10, after=None) == ([leased], None)
+            assert world.runs.listing.page(chosen, limit=10, after=None) == ([leased], None)
 
     def test_excludes_a_tenant_with_a_longer_name(self, world: World) -> None:
         run, events = submitted()
-        world.runs.add(replace(run, tenant_id="demo-org2"), events, idempotency_key=None)
-        assert world.runs.listing.page(TENANT, RunFilter(), limit=10, after=None) == ([], None)
+        world.all_runs.of("demo-org2").create(replace(run, tenant_id="demo-org2"), events, idempotency_key=None)
+        assert world.runs.listing.page(RunFilter(), limit=10, after=None) == ([], None)

@@ -22,7 +22,7 @@ START = TextPosition(1, 1)
 def run(world: World) -> Run:
     """Return a run in its first attempt."""
     made, events = submitted()
-    world.runs.add(made, events, idempotency_key=None)
+    world.runs.create(made, events, idempotency_key=None)
     held = acquire_lease(world, RUN_ID, now=NOW)
     assert held
     return held
@@ -61,14 +61,14 @@ class TestAppend:
 class TestCancel:
     def test_takes_the_next_position_so_that_the_worker_detects_it(self, world: World, run: Run) -> None:
         place = world.runs.texts.append(run, START, "Hello", now=NOW)
-        cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
+        cancel_run(world.runs, world.budgets, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, place, " world", now=NOW)
         assert world.runs.texts.pieces(run, START) == ["Hello"]
 
     def test_is_idempotent(self, world: World, run: Run) -> None:
         for _ in range(2):
-            cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
+            cancel_run(world.runs, world.budgets, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, START, "Hello", now=NOW)
 
@@ -77,7 +77,7 @@ class TestCancel:
         world.runs.texts.append(run, START, "Hello", now=NOW)
         assert told
         assert (told["SK"], world.runs.texts.pieces(run, START)) == ("TEXT#001#001#00000000", ["Hello"])
-        cancel_run(world.runs, world.budgets, TENANT, RUN_ID, now=NOW, if_match=None)
+        cancel_run(world.runs, world.budgets, RUN_ID, now=NOW, if_match=None)
         with pytest.raises(CancelRequested):
             world.runs.texts.append(run, TextPosition(1, 1, 5), "!", now=NOW)
 
@@ -92,6 +92,6 @@ def test_deletes_all_pieces_of_a_run(world: World, run: Run) -> None:
     texts, place = world.runs.texts, START
     for _ in range(120):
         place = texts.append(run, place, "x", now=NOW)
-    assert texts.delete(TENANT, RUN_ID) == 120
+    assert texts.delete(RUN_ID) == 120
     assert texts.pieces(run, START) == []
-    assert world.runs.get(TENANT, RUN_ID)
+    assert world.runs.get(RUN_ID)

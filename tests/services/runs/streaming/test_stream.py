@@ -53,19 +53,19 @@ class TestStreamEvents:
             execute(world, run)
             yield
 
-        events = stream_events(world.runs, TENANT, run.run_id, StreamCursor(), pauses=pauses())
+        events = stream_events(world.runs, run.run_id, StreamCursor(), pauses=pauses())
         assert [event.name for event in events] == ["run.delta", "run.completed"]
         assert looked == ["again"]
 
     def test_returns_nothing_when_the_polls_are_over(self, world: World) -> None:
-        assert stream_events(world.runs, TENANT, submit(world).run_id, StreamCursor(), pauses=[None, None]) == []
+        assert stream_events(world.runs, submit(world).run_id, StreamCursor(), pauses=[None, None]) == []
 
     def test_returns_a_response_while_it_arrives(self, world: World) -> None:
         run, cursor, received, now = submit(world), StreamCursor(), list[str](), [LATER]
 
         def read_stream() -> None:
             nonlocal cursor
-            for events in stream_events(world.runs, TENANT, run.run_id, cursor, pauses=[]):
+            for events in stream_events(world.runs, run.run_id, cursor, pauses=[]):
                 received.append(str(events.data.get("text", events.name)))
                 cursor = events.cursor
 
@@ -96,7 +96,7 @@ class TestStreamEvents:
 
     def test_finds_no_run_of_another_tenant(self, world: World) -> None:
         with pytest.raises(RunNotFound):
-            stream_events(world.runs, "demo-org2", submit(world).run_id, StreamCursor(), pauses=[])
+            stream_events(world.all_runs.of("demo-org2"), submit(world).run_id, StreamCursor(), pauses=[])
 
 
 class TestStreamRun:

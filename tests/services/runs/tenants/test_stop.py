@@ -10,7 +10,6 @@ from services.runs.execution.operations.recovery import reap
 from services.runs.functions import consumer as events
 from services.runs.partitions import SLICE
 from services.runs.runs.domain.run import Status
-from services.runs.runs.table.items import run_key
 from services.runs.tenants.domain import QUIET_PERIOD
 from services.runs.tenants.operations import finish_stops
 from shared.copies.tenant_access import TenantAccessCopies
@@ -44,12 +43,12 @@ def add_runs(world: World, number: int, *, first: int = 0) -> list[str]:
     run_ids = [new_id("run", NOW + timedelta(seconds=first + later)) for later in range(number)]
     for run_id in run_ids:
         run, payload = submitted(run_id=run_id)
-        world.runs.add(run, payload, idempotency_key=None)
+        world.runs.create(run, payload, idempotency_key=None)
     return run_ids
 
 
 def finish(world: World, *, now: datetime, monotonic: Callable[[], float] = time.monotonic) -> Swept:
-    return finish_stops(world.store, world.runs, world.budgets, now=now, monotonic=monotonic)
+    return finish_stops(world.store, world.all_runs, world.all_budgets, now=now, monotonic=monotonic)
 
 
 def ticking() -> Callable[[], float]:
@@ -61,13 +60,13 @@ def ticking() -> Callable[[], float]:
 class TestStopRuns:
     def test_cancels_active_runs_and_publishes_when_no_more_can_come(self, world: World) -> None:
         run, payload = submitted()
-        world.runs.add(run, payload, idempotency_key=None)
+        world.runs.create(run, payload, idempotency_key=None)
         for _ in range(2):
             assert events.handler(batch(requested())) == {"batchItemFailures": []}
         assert TenantAccessCopies(world.store).read(TENANT).status == "deleting"
         now = utc_now()
         assert len(finish(world, now=now).results) == 0
-        assert world.runs.get(TENANT, RUN_ID).status is Status.CANCELLED
+        assert world.runs.get(RUN_ID).status is Status.CANCELLED
         assert len(finish(world, now=now + timedelta(seconds=1)).results) == 0
         assert len(finish(world, now=now + QUIET_PERIOD).results) == 1
         assert len(finish(world, now=now + QUIET_PERIOD).results) == 0
@@ -75,26 +74,26 @@ class TestStopRuns:
 
     def test_waits_for_a_worker_to_stop(self, world: World) -> None:
         run, payload = submitted()
-        world.runs.add(run, payload, idempotency_key=None)
+        world.runs.create(run, payload, idempotency_key=None)
         acquire_lease(world, RUN_ID, now=NOW)
         events.handler(batch(requested()))
         later = utc_now() + QUIET_PERIOD
         assert len(finish(world, now=later).results) == 0
-        there = world.runs.get(TENANT, RUN_ID)
+        there = world.runs.get(RUN_ID)
         assert (there.status, there.cancel_requested) == (Status.RUNNING, True)
         assert words(world) == []
 
     def test_skips_a_run_that_cannot_be_read(self, world: World) -> None:
         run, payload = submitted()
-        world.runs.add(run, payload, idempotency_key=None)
+        world.runs.create(run, payload, idempotency_key=None)
         damage = Expression("SET #status = :no", {"no": "damaged"})
-        world.store.try_update(run_key(TENANT, RUN_ID), damage, when=PRESENT)
+        world.store.try_update(world.runs.key(RUN_ID), damage, when=PRESENT)
         events.handler(batch(requested()))
         later = utc_now() + QUIET_PERIOD
         swept = finish(world, now=later)
         assert (swept.failed, swept.results) == (0, [])
         for tries in range(MAX_FAILURES):
-            reap(world.runs, world.budgets, now=later + timedelta(minutes=16 * tries))
+            reap(world.all_runs, world.all_budgets, now=later + timedelta(minutes=16 * tries))
         later += timedelta(hours=2)
         assert finish(world, now=later).results == [TENANT]
         assert words(world) == ["tenant.runs_stopped.v1"]
@@ -107,9 +106,9 @@ class TestStopRuns:
             assert len(left) < 12
             now += timedelta(seconds=10)
             results = finish(world, now=now, monotonic=ticking()).results
-            left.append(len(under_way(world)))
+            left.append(len(under_way(world.runs)))
         assert all(before - after <= 9 for before, after in pairwise(left))
-        assert {world.runs.get(TENANT, run_id).status for run_id in run_ids} == {Status.CANCELLED}
+        assert {world.runs.get(run_id).status for run_id in run_ids} == {Status.CANCELLED}
 
     def test_checks_a_run_until_it_has_ended(self, world: World) -> None:
         run_ids, now = add_runs(world, 20), utc_now() + QUIET_PERIOD
@@ -118,8 +117,8 @@ class TestStopRuns:
         for _ in range(6):
             now += timedelta(seconds=10)
             assert finish(world, now=now).results == []
-            assert under_way(world) == run_ids[-1:]
-        assert reap(world.runs, world.budgets, now=now).results == run_ids[-1:]
+            assert under_way(world.runs) == run_ids[-1:]
+        assert reap(world.all_runs, world.all_budgets, now=now).results == run_ids[-1:]
         assert finish(world, now=now + QUIET_PERIOD).results == [TENANT]
 
     def test_finds_a_run_added_during_the_check(self, world: World) -> None:
@@ -133,11 +132,11 @@ class TestStopRuns:
         for _ in range(8):
             finish(world, now=now, monotonic=ticking())
             now += timedelta(seconds=10)
-        assert world.runs.get(TENANT, late).status is Status.CANCELLED
+        assert world.runs.get(late).status is Status.CANCELLED
 
     def test_keeps_other_tenants_runs(self, world: World) -> None:
         run, payload = submitted()
-        world.runs.add(run, payload, idempotency_key=None)
-        assert under_way(world, "demo-org2") == []
-        assert under_way(world, "demo") == []
-        assert under_way(world) == [RUN_ID]
+        world.runs.create(run, payload, idempotency_key=None)
+        assert under_way(world.all_runs.of("demo-org2")) == []
+        assert under_way(world.all_runs.of("demo")) == []
+        assert under_way(world.runs) == [RUN_ID]
