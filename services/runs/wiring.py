@@ -1,7 +1,6 @@
 """The dependencies of the deployed service."""
 
 import os
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -97,20 +96,8 @@ def laboratory(access: TenantAccess) -> Laboratory:
         configs=configs(),
         planner=planner(access.tenant_id),
         items=_trial_items(),
-        check_schema=_conforms,
         clock=utc_now,
     )
-
-
-def _conforms(schema: Mapping[str, Any], text: str) -> bool:
-    """Return whether a text is JSON that conforms to a schema, checked in a child process with limits."""
-    from services.runs.execution.domain.structured_output import SchemaMismatch, parse_structured
-
-    try:
-        parse_structured(text, schema)
-    except SchemaMismatch:
-        return False
-    return True
 
 
 def planner(tenant_id: str) -> Planner:

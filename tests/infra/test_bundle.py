@@ -30,12 +30,14 @@ HANDLERS = (
 ROUTED = (API, *(one.handler for service in SERVICES for one in service.functions if one.routes))
 MAX_SIZES_MB: dict[str, int] = {
     **{f"services.billing.functions.{name}.handler": 18 for name in ("api", "operators", "webhook")},
-    "services.agents.functions.api.handler": 24,
+    "services.agents.functions.api.handler": 29,
+    "services.runs.functions.api.handler": 18,
 }
 """Size limits of unzipped bundles with bytecode. The limit of the others is 15 MB.
 
 Those of billing contain Stripe's SDK, which is imported only for calls to Stripe. The one of agents contains the JSON
-Schema validator, which checks the schemas of new configs and is imported by the first of them.
+Schema validator for new configs, and the linter's list prices, checksums and RE2; the one of runs contains RE2 for the
+patterns of new experiments. The first request that needs one of them imports it.
 """
 PROVIDERS = {"openai", "anthropic", "stripe", "genai_prices", "httpx2"}
 

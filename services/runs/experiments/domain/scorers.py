@@ -13,10 +13,10 @@ from typing import Any, cast
 from services.runs.datasets.domain.items import Item
 from services.runs.experiments.domain.experiment import Scorer
 from services.runs.experiments.domain.trials import Score, TrialOutcome
+from shared.patterns import Pattern
 
 MAX_COMPARED_CHARS = 20_000
 """The characters of each text that `similarity` compares; its time grows with their product."""
-_PATTERN_MEMORY_BYTES = 8 * 1024 * 1024
 
 
 class Unscorable(ValueError):
@@ -55,7 +55,7 @@ def _contains(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) 
 
 
 def _regex(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:  # noqa: ARG001 — as all scorers
-    return float(compiled(str(parameters["pattern"])).search(outcome.message) is not None)
+    return float(Pattern(str(parameters["pattern"])).is_in(outcome.message))
 
 
 def _json_equal(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
@@ -84,7 +84,7 @@ def _numeric(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -
 
 
 def _similarity(parameters: Mapping[str, Any], item: Item, outcome: TrialOutcome) -> float:
-    from rapidfuzz import fuzz  # Only the function that scores imports it, when it is needed.
+    from rapidfuzz import fuzz  # Only an experiment with this scorer needs it.
 
     normalize = _normalizer(parameters)
     texts = [normalize(text)[:MAX_COMPARED_CHARS] for text in _expected_texts(item)]
@@ -133,24 +133,6 @@ SCORERS: Mapping[str, Callable[[Mapping[str, Any], Item, TrialOutcome], float]] 
 }
 """All types but `json_schema`, which needs a child process."""
 _NOTHING_EXPECTED = "The item has no expected output."
-
-
-def compiled(pattern: str) -> Any:  # noqa: ANN401 — the type of google-re2 has no stub
-    """Return a pattern that matches in linear time.
-
-    Raises:
-        ValueError: RE2 refuses the pattern, for example because of a back-reference.
-    """
-    import re2  # pyright: ignore[reportMissingTypeStubs]  # imported when needed, as rapidfuzz
-
-    engine = cast("Any", re2)
-    options = engine.Options()
-    options.max_mem = _PATTERN_MEMORY_BYTES
-    options.log_errors = False
-    try:
-        return engine.compile(pattern, options=options)
-    except engine.error as error:
-        raise ValueError(str(error)) from error
 
 
 def _normalizer(parameters: Mapping[str, Any]) -> Callable[[str], str]:

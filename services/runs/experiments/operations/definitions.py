@@ -33,6 +33,7 @@ from services.runs.providers.domain.request import compose
 from services.runs.runs.domain.run import PinnedPrompt
 from shared.errors import Conflict
 from shared.models.names import UnknownModel, WrongPrefix
+from shared.patterns import Pattern, PatternInvalid
 from shared.preconditions import check_if_match
 from shared.storage.idempotency import IdempotencyKey
 from shared.storage.store import Store
@@ -72,8 +73,6 @@ def create_experiment(
 
 
 def _check(definition: Definition, *, items: int) -> None:
-    from services.runs.experiments.domain.scorers import compiled  # Only this request needs it.
-
     trials = items * len(definition.variants) * definition.repetitions
     if trials > MAX_TRIALS:
         reason = f"gives {trials} trials; an experiment can have at most {MAX_TRIALS}"
@@ -81,8 +80,8 @@ def _check(definition: Definition, *, items: int) -> None:
     for number, scorer in enumerate(definition.scorers):
         if scorer.type == "regex":
             try:
-                compiled(str(scorer.parameters["pattern"]))
-            except ValueError as error:
+                Pattern(str(scorer.parameters["pattern"])).is_in("")
+            except PatternInvalid as error:
                 field = f"scorers.{number}.pattern"
                 raise DefinitionInvalid(
                     field, "is not a pattern of RE2 (no look-around, no back-references)"

@@ -1,9 +1,8 @@
 """The dependencies of the operations on running experiments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from services.runs.agents.domain import Configs
 from services.runs.agents.table import AgentCopies
@@ -18,9 +17,6 @@ from services.runs.runs.table.runs import RunTable
 from shared.storage.store import Store
 from shared.tenancy.context import TenantAccess
 
-CheckSchema = Callable[[Mapping[str, Any], str], bool]
-"""Returns whether a text is JSON that conforms to a schema, within limits of its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
@@ -33,7 +29,6 @@ class Laboratory:
     configs: Configs
     planner: Planner
     items: TrialItems
-    check_schema: CheckSchema
     clock: Callable[[], datetime]
 
     @property

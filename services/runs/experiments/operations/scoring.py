@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from services.runs.errors import LeaseLost, RunAlreadyEnded, RunNotFound
+from services.runs.execution.domain.structured_output import SchemaMismatch, parse_structured
 from services.runs.execution.operations.cancel import cancel_run
 from services.runs.experiments.domain.experiment import Experiment
 from services.runs.experiments.domain.scorers import score_all
@@ -21,6 +22,15 @@ _STATUS = {
     Status.FAILED: TrialStatus.FAILED,
     Status.CANCELLED: TrialStatus.CANCELLED,
 }
+
+
+def _conforms(schema: Mapping[str, Any], text: str) -> bool:
+    """Return whether a text is JSON that conforms to a schema, checked in a child process with limits."""
+    try:
+        parse_structured(text, schema)
+    except SchemaMismatch:
+        return False
+    return True
 
 
 def end_trial(lab: Laboratory, experiment_id: str, number: int) -> None:
@@ -65,7 +75,7 @@ def _ended(lab: Laboratory, experiment: Experiment, trial: Trial, run: Run) -> T
     status = _STATUS[run.status]
     if status is TrialStatus.COMPLETED:
         item = lab.items.at(lab.tenant_id, lab.version_of(experiment), trial.item)
-        scores = score_all(experiment.definition.scorers, item, outcome, lab.check_schema)
+        scores = score_all(experiment.definition.scorers, item, outcome, _conforms)
     is_limited = experiment.definition.max_cost_nano_usd is not None
     return replace(
         trial,
