@@ -29,7 +29,9 @@ from cli.target import Target, for_target
 @click.option("--tenant", help="Id of the tenant. The default is the user's own.")
 @for_target
 def lint(target: Target, *, subject: str, form: str, fail_on: str, email: str | None, tenant: str | None) -> int:
-    """Examine a config or prompt in a file, or an agent or prompt by its id.
+    """Lint a config or a prompt.
+
+    SUBJECT is a file, or the id of an agent or prompt.
 
     A file needs no mesh. JSON is a config; any other text is the template of a prompt. The exit code is 1 if there are
     findings of the severity --fail-on or above.

@@ -25,6 +25,8 @@ _EMPTY_EVENT = json.dumps(
     }
 )
 """An empty batch and a request for a missing route: every function can handle it, and none does any work."""
+_REFUSAL = '"errorMessage": "Unauthorized"'
+"""The authorizer's answer to a request without a caller, which API Gateway requires to be an error."""
 _ERROR_EXCERPT_CHARS = 300
 """Characters of a function's error in the message."""
 
@@ -52,4 +54,5 @@ def invoke_without_work(client: "LambdaClient", name: str) -> str | None:
     """Invoke a function without work, and return its error, if any."""
     response = client.invoke(FunctionName=name, Payload=_EMPTY_EVENT)
     payload = response["Payload"].read().decode(errors="replace")
-    return payload[:_ERROR_EXCERPT_CHARS] if "FunctionError" in response else None
+    failed = "FunctionError" in response and _REFUSAL not in payload
+    return payload[:_ERROR_EXCERPT_CHARS] if failed else None

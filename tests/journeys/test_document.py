@@ -40,6 +40,13 @@ EXCLUDED_SUCCESSES = {
     "get /v1/tenants/{tenant_id}/billing/invoices/{invoice_id}": "there must be an invoice",
     "patch /v1/tenants/{tenant_id}/billing/plan": "there must be a subscription",
     "put /v1/tenants/{tenant_id}/billing/plan": "there must be a subscription",
+    "get /v1/tenants/{tenant_id}/agents/{agent_id}/versions/{version}/diff": "it needs a version to compare with",
+    "get /v1/tenants/{tenant_id}/prompts/{prompt_id}/versions/{version}/diff": "it needs a version to compare with",
+    "post /v1/tenants/{tenant_id}/lint/{lint_id}/fix": "there must be findings with these ids",
+    "post /v1/tenants/{tenant_id}/datasets/{dataset_id}/items": "there must be runs with these ids",
+    "post /v1/tenants/{tenant_id}/experiments": "its variants must be agents of the tenant",
+    "patch /v1/tenants/{tenant_id}/experiments/{experiment_id}": "the experiment must be running",
+    "delete /v1/tenants/{tenant_id}/experiments/{experiment_id}": "the experiment must have ended",
 }
 """Operations whose success other journeys verify, because each needs more than its example."""
 _METHOD_ORDER = ("get", "post", "put", "patch", "delete")
@@ -90,7 +97,34 @@ def create_resources(mesh: Mesh) -> dict[str, str]:
     project_id = _create(mesh, tenant_id, "projects", {"name": "Known"})["project"]["project_id"]
     run_request = {"agent_id": agent_id, "inputs": {"message": "Hello"}}
     run_id = _create(mesh, tenant_id, "runs", run_request, headers={"Prefer": "wait=25"})["run"]["run_id"]
-    return {"tenant_id": tenant_id, "agent_id": agent_id, "project_id": project_id, "run_id": run_id, "version": "1"}
+    known = {"tenant_id": tenant_id, "agent_id": agent_id, "project_id": project_id, "run_id": run_id, "version": "1"}
+    return known | _lab_resources(mesh, tenant_id, agent_id=agent_id, run_id=run_id)
+
+
+def _lab_resources(mesh: Mesh, tenant_id: str, *, agent_id: str, run_id: str) -> dict[str, str]:
+    """Create a prompt, a lint, an API key, and a dataset of one item with an upload and an experiment."""
+    prompt = _create(mesh, tenant_id, "prompts", {"name": "Known", "template": "Answer briefly."})["prompt"]
+    lint = _create(mesh, tenant_id, "lint/run", {"target": {"agent_id": agent_id}})["lint"]
+    api_key = _create(mesh, tenant_id, "api-keys", {"name": "Known"})["api_key"]
+    dataset_id = _create(mesh, tenant_id, "datasets", {"name": "Known"})["dataset"]["dataset_id"]
+    _create(mesh, tenant_id, f"datasets/{dataset_id}/items", {"from_runs": {"run_ids": [run_id]}, "expected": True})
+    upload = _create(mesh, tenant_id, f"datasets/{dataset_id}/upload", {"format": "jsonl"})["upload"]
+    definition = {
+        "name": "Known",
+        "dataset_id": dataset_id,
+        "variants": [{"name": name, "agent_id": agent_id} for name in ("one", "another")],
+        "scorers": [{"name": "exact", "type": "exact"}],
+        "minimum_effect": 0.1,
+    }
+    experiment = _create(mesh, tenant_id, "experiments", definition)["experiment"]
+    return {
+        "prompt_id": prompt["prompt_id"],
+        "lint_id": lint["lint_id"],
+        "api_key_id": api_key["api_key_id"],
+        "dataset_id": dataset_id,
+        "upload_id": upload["upload_id"],
+        "experiment_id": experiment["experiment_id"],
+    }
 
 
 def _create(mesh: Mesh, tenant_id: str, kind: str, body: dict[str, Any], **options: Any) -> dict[str, Any]:  # noqa: ANN401 — those of Mesh.call

@@ -30,7 +30,7 @@ class TestDemoSteps:
         assert run["output"] == {"message": "This is a simulated answer. You said: Hello, world! This is a test."}
         steps.assert_counted_once(agent_id, [run])
         [item] = self._scan(mesh, run["run_id"])
-        assert (item["tenantId"], item["model"], item["agentId"]) == ("demo-org", "gpt-5.2", agent_id)
+        assert (item["tenantId"], item["model"], item["agentId"]) == ("demo-org", "gpt-4", agent_id)
         assert item["tokens_in"] == run["usage"]["tokens_in"]
         assert item["tokens_out"] == run["usage"]["tokens_out"]
 
