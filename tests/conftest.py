@@ -22,7 +22,7 @@ _SECOND_MESH_FILES = frozenset(
     f"journeys/test_{name}.py"
     for name in (
         *("a_provider", "billing", "counting", "dead_letters", "doctor", "events", "guides", "limits", "monitoring"),
-        *("reconcile", "runs", "tenants", "usage", "walk", "zz_restart"),
+        *("reconcile", "runs", "tenants", "usage", "zz_restart"),
     )
 )
 """Journeys with a separate mesh, so that two processes share the work. Most of them wait more than they compute."""
