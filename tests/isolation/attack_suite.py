@@ -160,9 +160,11 @@ def controls_of(operation: Operation, owner: TenantFixture) -> Iterator[ControlK
 def _with_version(request: Request, owner: TenantFixture) -> ApiResponse:
     """Send a change with the current version. Retry if an event has changed the resource in between."""
     for _ in range(_MAX_VERSION_READS - 1):
-        response = owner.send(request.with_headers(If_Match=_version(request, owner)))
-        if response.status != 412:
-            return response
+        try:
+            return owner.send(request.with_headers(If_Match=_version(request, owner)))
+        except OwnerRequestFailed as failed:
+            if failed.status != 412:
+                raise
         time.sleep(_PAUSE_S)
     return owner.send(request.with_headers(If_Match=_version(request, owner)))
 

@@ -17,7 +17,16 @@ TENANT = "tenant_id"
 
 
 class OwnerRequestFailed(AssertionError):
-    """The owner's request failed or cannot be generated. Add a recipe to `recipes`."""
+    """The owner's request failed or cannot be generated. Add a recipe to `recipes`.
+
+    Args:
+        message: the request and its response.
+        status: of the response; None without one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass
@@ -71,7 +80,7 @@ class TenantFixture:
         response = self.api.send(request)
         if response.status not in request.operation.statuses:
             msg = f"{request.operation.name} with {request.body}: {response.status} {response.body}"
-            raise OwnerRequestFailed(msg)
+            raise OwnerRequestFailed(msg, status=response.status)
         self.ids |= set(_ID.findall(f"{response.body} {response.headers}"))
         return response
 

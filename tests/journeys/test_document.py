@@ -46,6 +46,7 @@ EXCLUDED_SUCCESSES = {
     "post /v1/tenants/{tenant_id}/datasets/{dataset_id}/items": "there must be runs with these ids",
     "post /v1/tenants/{tenant_id}/experiments": "its variants must be agents of the tenant",
     "patch /v1/tenants/{tenant_id}/experiments/{experiment_id}": "the experiment must be running",
+    "put /v1/tenants/{tenant_id}/experiments/{experiment_id}": "the experiment must be running",
     "delete /v1/tenants/{tenant_id}/experiments/{experiment_id}": "the experiment must have ended",
 }
 """Operations whose success other journeys verify, because each needs more than its example."""
