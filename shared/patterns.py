@@ -27,7 +27,7 @@ class PatternMatch:
     """The number of code points before it."""
     end: int
     group: str
-    """The first group, or all of the match if there is none."""
+    """The first group; without groups, the whole match."""
 
 
 class Pattern:

@@ -67,14 +67,14 @@ def read_claims(context: Mapping[str, Any], *, now: datetime) -> Claims:
         InvalidToken: the context is absent or incomplete, or the token has expired since it was checked.
     """
     principal, tenant_id = context.get("principal"), context.get("tenant_id") or None
-    role = _role(context.get("role"))
+    role = role_in(context.get("role"))
     if not isinstance(principal, str) or (tenant_id is None) != (role is Role.PLATFORM_ADMIN):
         raise InvalidToken(NOT_AUTHENTICATED)
     claims = Claims(
         principal,
         role,
         tenant_id,
-        features=_names(context.get("features")),
+        features=names_in(context.get("features")),
         scopes=_scopes(context.get("scopes")),
         expires_at=_moment(context.get("expires_at")),
     )
@@ -83,7 +83,12 @@ def read_claims(context: Mapping[str, Any], *, now: datetime) -> Claims:
     return claims
 
 
-def _role(text: object) -> Role:
+def role_in(text: object) -> Role:
+    """Return the role with this name.
+
+    Raises:
+        InvalidToken: no role has it.
+    """
     try:
         return Role(str(text))
     except ValueError as error:
@@ -99,7 +104,7 @@ def _moment(text: object) -> datetime | None:
         raise InvalidToken(NOT_AUTHENTICATED) from error
 
 
-def _names(text: object) -> tuple[str, ...] | None:
+def names_in(text: object) -> tuple[str, ...] | None:
     """Return the names in a JSON array. Text that cannot be parsed grants nothing."""
     if text is None:
         return None
@@ -111,5 +116,5 @@ def _names(text: object) -> tuple[str, ...] | None:
 
 
 def _scopes(text: object) -> frozenset[str] | None:
-    names = _names(text)
+    names = names_in(text)
     return None if names is None else SCOPES.intersection(names)

@@ -299,7 +299,7 @@ def details_of(agent: Agent) -> AgentDetails:
 
 
 def prompt_text(config: Document) -> str:
-    """Return the text of the system prompt; empty if there is none, or if it is a stored prompt."""
+    """Return the text of the system prompt; empty without one, or for a stored prompt."""
     prompt = config.get("system_prompt")
     return prompt if isinstance(prompt, str) else ""
 

@@ -227,7 +227,7 @@ class AgentResponse(ResponseBody):
 
     agent: Agent
     lint: LintSummary | None = None
-    """The findings of the version that this request has made live; null if there is none or the gate is off."""
+    """The findings of the version that this request has made live; null if no version went live or the gate is off."""
 
 
 class AgentsResponse(ListResponse):
@@ -241,7 +241,7 @@ class AgentVersionResponse(ResponseBody):
 
     version: AgentVersion
     lint: LintSummary | None = None
-    """The findings of the version that this request has made live; null if there is none or the gate is off."""
+    """The findings of the version that this request has made live; null if no version went live or the gate is off."""
 
 
 class AgentVersionsResponse(ListResponse):

@@ -58,7 +58,7 @@ class Linter:
 
         Args:
             target: the agent or prompt; without a version its live one.
-            config: the config, if the target is none of both.
+            config: the config, if the target is neither an agent nor a prompt.
             lint_id: the id of the lint.
             min_severity: the least severity of reported findings.
             now: the time.
@@ -78,7 +78,7 @@ class Linter:
         """Return a stored lint.
 
         Raises:
-            LintNotFound: there is none, or it has expired.
+            LintNotFound: no lint has this id, or it has expired.
         """
         return LintTable(self.store, self.tenant_id).get_lint(lint_id)
 

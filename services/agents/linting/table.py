@@ -39,7 +39,7 @@ class LintTable(TenantTable[LintRecord]):
         """Return a lint.
 
         Raises:
-            LintNotFound: there is none, or it has expired.
+            LintNotFound: no lint has this id, or it has expired.
         """
         record = self.get(lint_id)
         return Lint(record.lint_id, record.target, report_from_text(record.report), record.created_at)

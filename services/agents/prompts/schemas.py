@@ -126,7 +126,7 @@ class PromptResponse(ResponseBody):
 
     prompt: Prompt
     lint: LintSummary | None = None
-    """The findings of the version that this request has made live; null if there is none or the gate is off."""
+    """The findings of the version that this request has made live; null if no version went live or the gate is off."""
 
 
 class PromptsResponse(ListResponse):
@@ -140,7 +140,7 @@ class PromptVersionResponse(ResponseBody):
 
     version: PromptVersion
     lint: LintSummary | None = None
-    """The findings of the version that this request has made live; null if there is none or the gate is off."""
+    """The findings of the version that this request has made live; null if no version went live or the gate is off."""
 
 
 class PromptVersionsResponse(ListResponse):

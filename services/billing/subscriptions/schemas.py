@@ -54,7 +54,7 @@ class TenantPlan(DocumentedModel):
     subscription_status: str | None
     """The status of the subscription at Stripe."""
     grace_until: Rfc3339 | None
-    """End of the grace period for an unpaid invoice; null if there is none."""
+    """End of the grace period for an unpaid invoice; null without one."""
     period_start: Rfc3339 | None
     """Null without a subscription, as is `period_end`."""
     period_end: Rfc3339 | None

@@ -1,13 +1,12 @@
 """From a token or an API key to the caller, and the answer that API Gateway caches."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.api_keys.domain import ApiKey, ApiSecret
-from shared.tenancy.claims import NOT_AUTHENTICATED, Claims, InvalidToken
+from shared.tenancy.claims import NOT_AUTHENTICATED, Claims, InvalidToken, names_in, role_in
 from shared.tenancy.permissions import Role
 
 _BEARER = "bearer "
@@ -47,7 +46,7 @@ def claims_of_token(payload: Mapping[str, Any]) -> Claims:
     """
     if payload.get("token_use") != "id":
         raise InvalidToken(NOT_AUTHENTICATED)
-    role = _role(payload.get("custom:role"))
+    role = role_in(payload.get("custom:role"))
     tenant_id = payload.get("custom:tenant_id") or None
     user_id = payload.get("sub")
     if not isinstance(user_id, str) or (tenant_id is None) != (role is Role.PLATFORM_ADMIN):
@@ -56,7 +55,7 @@ def claims_of_token(payload: Mapping[str, Any]) -> Claims:
         f"user:{user_id}",
         role,
         tenant_id,
-        features=_features(payload.get("custom:features")),
+        features=names_in(payload.get("custom:features")),
         expires_at=datetime.fromtimestamp(int(payload["exp"]), UTC),
     )
 
@@ -96,21 +95,3 @@ def to_answer(claims: Claims, *, method_arn: str) -> dict[str, Any]:
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         "context": claims.to_context(),
     }
-
-
-def _role(text: object) -> Role:
-    try:
-        return Role(str(text))
-    except ValueError as error:
-        raise InvalidToken(NOT_AUTHENTICATED) from error
-
-
-def _features(text: object) -> tuple[str, ...] | None:
-    """Return the features in the claim's JSON array. A claim that cannot be parsed grants none."""
-    if text is None:
-        return None
-    try:
-        names: object = json.loads(str(text))
-    except json.JSONDecodeError:
-        return ()
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] — any JSON is possible

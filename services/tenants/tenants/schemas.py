@@ -139,7 +139,7 @@ class Tenant(DocumentedModel):
     suspended_by: Literal["operator", "billing"] | None
     """Null unless `status` is `suspended`."""
     grace_until: Rfc3339 | None
-    """End of the grace period for an unpaid invoice; null if there is none."""
+    """End of the grace period for an unpaid invoice; null without one."""
     limits: TenantLimits
     overage: Overage
     """`allow`: runs continue above the monthly limits. `block`: they are refused."""

@@ -20,7 +20,7 @@ class TestReadClaims:
             Claims("user:1", Role.PLATFORM_ADMIN, None),
             Claims("key:key_1", Role.OBSERVER, "acme", scopes=frozenset({"runs:read", "runs:write"})),
         ],
-        ids=str,
+        ids=["a user", "a platform admin", "an API key"],
     )
     def test_returns_the_claims_that_were_passed_on(self, claims: Claims) -> None:
         assert read_claims(claims.to_context(), now=NOW) == claims

@@ -46,7 +46,7 @@ def find_version(store: Store, tenant_id: str, dataset_id: str, version: int | N
     """Return a version, by default the latest one.
 
     Raises:
-        DatasetNotFound, DatasetVersionNotFound: there is none.
+        DatasetNotFound, DatasetVersionNotFound: the dataset or its version does not exist.
     """
     dataset = DatasetTable(store, tenant_id).get(dataset_id)
     number = version or dataset.version
